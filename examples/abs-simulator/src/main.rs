@@ -1,0 +1,3 @@
+//! A stand-in for PingIntelligence ABS.
+
+fn main() {}

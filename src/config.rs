@@ -1,0 +1,166 @@
+//! The plugin configuration: what was typed, what it means, and every error with its path.
+//!
+//! Two stages: [`RawConfig`] is what was typed, checked for types and unknown keys; [`Config`] is valid and ready to
+//! use. All errors of both stages are reported at once. No I/O: environment variables come in as a function.
+
+use core::time::Duration;
+use ipnet::IpNet;
+
+/// A valid plugin configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// False: nothing is blocked, whatever the lists say.
+    pub enable_firewall: bool,
+    /// Traffic information goes to ABS.
+    pub enable_abs: bool,
+    /// The attack list is fetched and blocked on.
+    pub enable_abs_attack: bool,
+    /// How often the attack list is fetched (`abs_attack_request_minutes`).
+    pub refresh_interval: Duration,
+    /// Bound on the list in force, in bytes.
+    pub attack_list_memory: u64,
+    /// How ABS is reached; there whenever `enable_abs` or `enable_abs_attack` is on.
+    pub abs: Option<Abs>,
+    /// The APIs, longest base path first. Never empty: without any, one that matches all.
+    pub apis: Vec<Api>,
+    /// Clients that always pass.
+    pub allow_list: ManualEntries,
+    /// Clients that never pass, but for those on the allow list.
+    pub deny_list: ManualEntries,
+    /// The reply to a denied request.
+    pub deny_response: DenyResponse,
+    /// What happens to requests until the first list has come.
+    pub before_first_list: BeforeFirstList,
+    /// Age past which the list is stale.
+    pub attack_list_max_age: Option<Duration>,
+    /// What is done with a stale list.
+    pub when_stale: WhenStale,
+}
+
+/// How ABS is reached.
+#[derive(Clone, Debug)]
+pub struct Abs {
+    /// Envoy cluster.
+    pub cluster: String,
+    /// `:authority` of the calls.
+    pub authority: String,
+    /// `x-abs-ak`, where the filter is to send it.
+    pub access_key: Option<Secret>,
+    /// `x-abs-sk`, where the filter is to send it.
+    pub secret_key: Option<Secret>,
+    /// Of one fetch.
+    pub timeout: Duration,
+    /// `earlier_date` = now - window.
+    pub attack_window: Duration,
+}
+
+/// A value that must never be printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a value.
+    pub fn new(value: String) -> Self {
+        Self(value)
+    }
+
+    /// The value itself, for the header that carries it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl core::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}
+
+/// One API and its rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Api {
+    /// Name, for logs and traffic information.
+    pub api_id: String,
+    /// Host name it answers to, in lower case; `None` for any.
+    pub hostname: Option<String>,
+    /// Base path, matched on whole segments, without a trailing slash; empty for any.
+    pub url: String,
+    /// False: ABS's list never blocks here.
+    pub enable_blocking: bool,
+    /// Whether a deny is carried out or only counted.
+    pub mode: Mode,
+    /// The cookies that count; `None` for every cookie.
+    pub cookie: Option<Vec<String>>,
+    /// Whether the bearer token counts.
+    pub oauth2_access_token: bool,
+    /// Headers that carry an API key, in lower case.
+    pub apikey_header: Vec<String>,
+    /// Query parameters that carry an API key.
+    pub apikey_qs: Vec<String>,
+    /// Where user names come from.
+    pub username: Vec<UsernameSource>,
+}
+
+/// Where a user name comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UsernameSource {
+    /// The user of HTTP Basic authentication (RFC 7617).
+    BasicAuth,
+    /// A header, its name in lower case.
+    Header(String),
+    /// A claim of the bearer token, read as an unverified JWT (RFC 7519).
+    JwtClaim(String),
+}
+
+/// Whether a deny is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Denied requests get the deny response.
+    Enforce,
+    /// Denied requests pass; they are counted and marked.
+    Shadow,
+}
+
+/// What happens to requests until the first list has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BeforeFirstList {
+    /// They pass.
+    Allow,
+    /// They are denied.
+    Deny,
+}
+
+/// What is done with a stale list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenStale {
+    /// It stays in force.
+    Keep,
+    /// It is not enforced until a fresh one comes.
+    Drop,
+}
+
+/// The reply to a denied request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DenyResponse {
+    /// HTTP status.
+    pub status: u32,
+    /// Body.
+    pub body: String,
+    /// Added headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+}
+
+/// A manual list as it was typed, entries in canonical form.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ManualEntries {
+    /// Addresses and ranges; host bits zero, IPv4-mapped IPv6 folded.
+    pub ips: Vec<IpNet>,
+    /// Cookie names and values.
+    pub cookies: Vec<(String, String)>,
+    /// Bearer tokens.
+    pub oauth_tokens: Vec<String>,
+    /// API keys' values.
+    pub api_keys: Vec<String>,
+    /// User names.
+    pub usernames: Vec<String>,
+}

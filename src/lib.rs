@@ -1,0 +1,45 @@
+//! Portcullis blocks, inside Envoy, the clients that PingIntelligence ABS has detected as attackers.
+//!
+//! # Map of the house
+//!
+//! ```text
+//! plugin configuration -> config ----------------------------.
+//! a request's headers  -> request -> identifier -> blocklist -> verdict -> local reply, filter state, metrics
+//! ABS's JSON           -> attack_list -> blocklist::builder -> snapshot in shared data -> every worker's gate
+//! ticks, answers       -> refresh (who fetches, when, what counts as done) -> effects
+//! ```
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`config`] | the plugin configuration: what was typed, what it means, every error with its path |
+//! | [`identifier`] | the five kinds of client identifier, their canonical forms, their fingerprints |
+//! | [`request`] | header bytes to identifiers, by an API's rules |
+//! | [`attack_list`] | ABS's JSON, read as a stream; the one file that knows its shape |
+//! | [`blocklist`] | the list in force: builder, gate, buckets, ranges, snapshot bytes |
+//! | [`verdict`] | identifiers and lists to a verdict, in the order of the contract |
+//! | [`refresh`] | who fetches and when: lease, interval, backoff, staleness; the shared-data keys |
+//! | [`metrics`] | every metric's name |
+//! | [`host`] | the one port to the world outside |
+//! | [`filter`] | wiring of all that to a host; no policy of its own |
+//!
+//! # Invariants
+//!
+//! - The core has no proxy-wasm, no clock and no I/O: time, bytes and randomness come through [`host::Host`].
+//! - The core never logs or stores a raw secret: identifiers leave this crate as keyed fingerprints only.
+//! - An HTTP context never writes shared data.
+//! - Only [`refresh`] names shared-data keys.
+//! - A failed or refused fetch never changes the list in force.
+//! - No bytes from the network, a client or shared data can panic the VM.
+
+#![forbid(unsafe_code)]
+#![deny(clippy::arithmetic_side_effects)]
+#![cfg_attr(
+    test,
+    allow(clippy::arithmetic_side_effects, reason = "tests may overflow loudly")
+)]
+
+pub mod attack_list;
+pub mod config;
+pub mod host;
+pub mod identifier;
+pub mod request;

@@ -1,0 +1,3 @@
+//! The link step of the wasm module.
+
+fn main() {}
