@@ -1,6 +1,6 @@
 //! The plugin configuration: what was typed, what it means, and every error with its path.
 //!
-//! Two stages: [`RawConfig`] is what was typed, checked for types and unknown keys; [`Config`] is valid and ready to
+//! Two stages: `RawConfig` is what was typed, checked for types and unknown keys; [`Config`] is valid and ready to
 //! use. All errors of both stages are reported at once. No I/O: environment variables come in as a function.
 
 use core::time::Duration;
@@ -163,4 +163,17 @@ pub struct ManualEntries {
     pub api_keys: Vec<String>,
     /// User names.
     pub usernames: Vec<String>,
+}
+
+impl core::fmt::Debug for ManualEntries {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        // The values are secrets: only their numbers are shown.
+        f.debug_struct("ManualEntries")
+            .field("ips", &self.ips.len())
+            .field("cookies", &self.cookies.len())
+            .field("oauth_tokens", &self.oauth_tokens.len())
+            .field("api_keys", &self.api_keys.len())
+            .field("usernames", &self.usernames.len())
+            .finish()
+    }
 }
