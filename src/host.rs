@@ -69,6 +69,10 @@ pub struct HttpCall<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallToken(pub u32);
 
+/// The host's number for a root context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RootId(pub u32);
+
 /// A metric of the host, once defined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MetricHandle(pub u32);
@@ -124,8 +128,8 @@ pub trait Host {
     fn environment_variable(&self, name: &str) -> Option<String>;
     /// Writes a log line.
     fn log(&self, level: LogLevel, message: &str);
-    /// Asks for a tick every `period`; zero for no more.
-    fn set_tick_period(&self, period: Duration);
+    /// Asks for a tick of the root context `root` every `period`. Nothing happens where it is gone.
+    fn set_tick_period(&self, root: RootId, period: Duration);
 
     /// Reads shared data; `None` where the key was never written.
     fn shared_data(&self, key: &str) -> Result<Option<SharedValue>, HostError>;

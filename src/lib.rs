@@ -39,7 +39,11 @@
 )]
 
 pub mod attack_list;
+pub mod blocklist;
 pub mod config;
 pub mod host;
 pub mod identifier;
+pub mod metrics;
+pub mod refresh;
 pub mod request;
+pub mod verdict;

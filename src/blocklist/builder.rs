@@ -1,0 +1,313 @@
+//! Builds a list from entries as they come: fingerprints in place, nothing kept as a string, memory bounded.
+
+use core::hash::Hasher;
+use ipnet::IpNet;
+use siphasher::sip::SipHasher13;
+
+use super::gate::{Gate, Shard, bits_for, top_bits};
+use super::ranges::AddressRanges;
+use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind, PerKind};
+
+/// Entries are sorted into this many partitions by the top bits of their fingerprint, which saves a big sort.
+const PARTITION_BITS: u8 = 8;
+const N_PARTITIONS: usize = 1 << PARTITION_BITS;
+
+/// A bucket holds about this many entries, near 1 KiB: the host copies a whole value while it holds its mutex.
+const ENTRIES_PER_BUCKET: usize = 128;
+/// 16.7 million entries in buckets of 128, so that the set of shared-data keys is bounded.
+pub(crate) const MAX_BUCKET_BITS: u8 = 17;
+
+/// What an entry takes in shared data: 8 bytes in its bucket, and its share of the gate and of the headers.
+const STORED_BYTES_PER_ENTRY: u64 = 10;
+
+/// The list would take more than it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BuilderFull {
+    /// The bound, in bytes.
+    pub limit: u64,
+}
+
+/// A list in the making.
+#[derive(Debug)]
+pub struct Builder {
+    key: FingerprintKey,
+    limit: u64,
+    partitions: Vec<Vec<u64>>,
+    n_entries: u64,
+    ranges: AddressRanges,
+}
+
+impl Builder {
+    /// An empty list whose stored form may take at most `limit` bytes.
+    pub fn new(key: FingerprintKey, limit: u64) -> Self {
+        Self {
+            key,
+            limit,
+            partitions: vec![Vec::new(); N_PARTITIONS],
+            n_entries: 0,
+            ranges: AddressRanges::default(),
+        }
+    }
+
+    /// The key of this list's fingerprints.
+    pub fn key(&self) -> &FingerprintKey {
+        &self.key
+    }
+
+    /// Adds an identifier.
+    pub fn insert(&mut self, fingerprint: Fingerprint) -> Result<(), BuilderFull> {
+        let index = top_bits(fingerprint.0, PARTITION_BITS);
+        let Some(partition) = self.partitions.get_mut(index) else {
+            return Ok(());
+        };
+        if partition.len() == partition.capacity() {
+            let before = partition.len();
+            make_room(partition);
+            let duplicates = before.saturating_sub(partition.len());
+            self.n_entries = self
+                .n_entries
+                .saturating_sub(u64::try_from(duplicates).unwrap_or(0));
+        }
+        partition.push(fingerprint.0);
+        self.n_entries = self.n_entries.saturating_add(1);
+        self.check_now_and_then()
+    }
+
+    /// Adds an address, or a range of addresses.
+    pub fn insert_ip(&mut self, range: IpNet) -> Result<(), BuilderFull> {
+        if range.prefix_len() == range.max_prefix_len() {
+            return self.insert(self.key.ip(range.addr()));
+        }
+        self.ranges.push(range);
+        self.check_now_and_then()
+    }
+
+    /// The finished list.
+    pub fn finish(mut self) -> Result<Blocklist, BuilderFull> {
+        self.check()?;
+        let mut counts = PerKind::<u64>::default();
+        let mut digest = SipHasher13::new_with_keys(self.n_entries, 0);
+        for fingerprint in self.partitions.iter().flatten() {
+            digest.write_u64(*fingerprint);
+            if let Some(kind) = Fingerprint(*fingerprint).kind() {
+                let count = counts.get_mut(kind);
+                *count = count.saturating_add(1);
+            }
+        }
+        for (first, last) in self.ranges.v4() {
+            digest.write_u32(*first);
+            digest.write_u32(*last);
+        }
+        for (first, last) in self.ranges.v6() {
+            digest.write_u128(*first);
+            digest.write_u128(*last);
+        }
+        let n_ranges = u64::try_from(self.ranges.len()).unwrap_or(u64::MAX);
+        let ips = counts.get_mut(IdentifierKind::Ip);
+        *ips = ips.saturating_add(n_ranges);
+        let n_entries = usize::try_from(self.n_entries).unwrap_or(usize::MAX);
+        Ok(Blocklist {
+            partitions: self.partitions,
+            ranges: self.ranges,
+            counts,
+            digest: digest.finish(),
+            shard_bits: Gate::shard_bits_for(n_entries),
+            bucket_bits: bits_for(n_entries.div_ceil(ENTRIES_PER_BUCKET), MAX_BUCKET_BITS),
+        })
+    }
+
+    /// Duplicates take nothing in the end, but finding them takes time: an eighth over the limit is let in before.
+    fn check_now_and_then(&mut self) -> Result<(), BuilderFull> {
+        if self.stored_bytes() > self.limit.saturating_add(self.limit / 8) {
+            self.check()?;
+        }
+        Ok(())
+    }
+
+    fn check(&mut self) -> Result<(), BuilderFull> {
+        self.ranges.seal();
+        self.drop_duplicates();
+        if self.stored_bytes() > self.limit {
+            return Err(BuilderFull { limit: self.limit });
+        }
+        Ok(())
+    }
+
+    fn drop_duplicates(&mut self) {
+        let mut n_entries = 0usize;
+        for partition in &mut self.partitions {
+            partition.sort_unstable();
+            partition.dedup();
+            n_entries = n_entries.saturating_add(partition.len());
+        }
+        self.n_entries = u64::try_from(n_entries).unwrap_or(u64::MAX);
+    }
+
+    fn stored_bytes(&self) -> u64 {
+        let ranges = u64::try_from(self.ranges.stored_bytes()).unwrap_or(u64::MAX);
+        self.n_entries
+            .saturating_mul(STORED_BYTES_PER_ENTRY)
+            .saturating_add(ranges)
+    }
+}
+
+/// Makes room in a full partition: by dropping duplicates where there are many, else by growing by half.
+fn make_room(partition: &mut Vec<u64>) {
+    let capacity = partition.capacity();
+    if capacity >= 64 {
+        partition.sort_unstable();
+        partition.dedup();
+    }
+    let crowded = capacity.saturating_sub(capacity / 4);
+    if partition.len() >= crowded {
+        partition.reserve_exact((capacity / 2).max(16));
+    }
+}
+
+/// A finished list, ready to be written as a snapshot.
+#[derive(Debug)]
+pub struct Blocklist {
+    /// Sorted, without duplicates; so is their concatenation.
+    partitions: Vec<Vec<u64>>,
+    ranges: AddressRanges,
+    counts: PerKind<u64>,
+    digest: u64,
+    shard_bits: u8,
+    bucket_bits: u8,
+}
+
+impl Blocklist {
+    /// Entries by kind, ranges counted as addresses, without duplicates.
+    pub fn counts(&self) -> &PerKind<u64> {
+        &self.counts
+    }
+
+    /// Equal for lists of equal entries under one key.
+    pub fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// The address ranges.
+    pub fn ranges(&self) -> &AddressRanges {
+        &self.ranges
+    }
+
+    pub(crate) fn shard_bits(&self) -> u8 {
+        self.shard_bits
+    }
+
+    pub(crate) fn bucket_bits(&self) -> u8 {
+        self.bucket_bits
+    }
+
+    /// Builds gate shard number `index`.
+    pub(crate) fn shard(&self, index: usize) -> Option<Shard> {
+        let mut entries = Vec::new();
+        self.entries_with_prefix(self.shard_bits, index, &mut entries);
+        Shard::build(&entries)
+    }
+
+    /// Puts into `entries` all fingerprints whose top `bits` make `index`, in order.
+    pub(crate) fn entries_with_prefix(&self, bits: u8, index: usize, entries: &mut Vec<u64>) {
+        entries.clear();
+        let fewer = PARTITION_BITS.saturating_sub(bits);
+        let more = bits.saturating_sub(PARTITION_BITS);
+        if more == 0 {
+            // One prefix takes in whole partitions.
+            let n = 1usize.checked_shl(u32::from(fewer)).unwrap_or(0);
+            let first = index.saturating_mul(n);
+            for partition in self.partitions.iter().skip(first).take(n) {
+                entries.extend_from_slice(partition);
+            }
+        } else if let Some(partition) = self
+            .partitions
+            .get(index.checked_shr(u32::from(more)).unwrap_or(0))
+        {
+            let start = partition.partition_point(|e| top_bits(*e, bits) < index);
+            let of_index = partition.iter().skip(start);
+            entries.extend(of_index.take_while(|e| top_bits(**e, bits) == index));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    const KEY: FingerprintKey = FingerprintKey::from_words([1, 2]);
+
+    fn names(range: core::ops::Range<u32>, limit: u64) -> Result<Blocklist, BuilderFull> {
+        let mut builder = Builder::new(KEY, limit);
+        for i in range {
+            builder.insert(KEY.username(&i.to_le_bytes()))?;
+        }
+        builder.finish()
+    }
+
+    #[test]
+    fn every_prefix_gives_its_entries_once_and_in_order() {
+        let list = names(0..50_000, u64::MAX).unwrap();
+        for bits in [0, 1, 7, 8, 9, 12] {
+            let (mut all, mut some) = (Vec::new(), Vec::new());
+            for index in 0..1usize << bits {
+                list.entries_with_prefix(bits, index, &mut some);
+                assert!(some.iter().all(|e| top_bits(*e, bits) == index));
+                all.extend_from_slice(&some);
+            }
+            assert_eq!(all.len(), 50_000, "{bits} bits");
+            assert!(all.is_sorted());
+        }
+    }
+
+    #[test]
+    fn duplicates_count_once_and_take_no_memory() {
+        let mut builder = Builder::new(KEY, 1_000);
+        for i in 0..100_000u32 {
+            builder
+                .insert(KEY.username(&(i % 50).to_le_bytes()))
+                .unwrap();
+        }
+        let kept: usize = builder.partitions.iter().map(Vec::capacity).sum();
+        assert!(kept < 10_000, "{kept}");
+        let list = builder.finish().unwrap();
+        assert_eq!(list.counts().username, 50);
+    }
+
+    #[test]
+    fn a_list_over_its_limit_is_refused_and_one_at_its_limit_is_not() {
+        assert!(names(0..100, 1_000).is_ok());
+        assert_eq!(names(0..101, 1_000).unwrap_err(), BuilderFull { limit: 1_000 });
+        assert_eq!(names(0..10_000, 1_000).unwrap_err(), BuilderFull { limit: 1_000 });
+        let mut builder = Builder::new(KEY, 16);
+        builder.insert_ip("10.0.0.0/8".parse().unwrap()).unwrap();
+        builder.insert_ip("12.0.0.0/8".parse().unwrap()).unwrap();
+        builder.insert_ip("10.0.0.0/9".parse().unwrap()).unwrap();
+        builder.insert_ip("14.0.0.0/8".parse().unwrap()).unwrap_err();
+    }
+
+    #[test]
+    fn the_digest_tells_lists_apart_whatever_their_order() {
+        let mut forward = Builder::new(KEY, u64::MAX);
+        let mut backward = Builder::new(KEY, u64::MAX);
+        for i in 0..1_000u32 {
+            forward.insert(KEY.api_key(&i.to_le_bytes())).unwrap();
+            backward.insert(KEY.api_key(&(999 - i).to_le_bytes())).unwrap();
+        }
+        let (forward, backward) = (forward.finish().unwrap(), backward.finish().unwrap());
+        assert_eq!(forward.digest(), backward.digest());
+        assert_ne!(forward.digest(), names(0..1_000, u64::MAX).unwrap().digest());
+    }
+
+    #[test]
+    fn kinds_are_counted_apart_and_ranges_as_addresses() {
+        let mut builder = Builder::new(KEY, u64::MAX);
+        builder.insert_ip("192.0.2.1/32".parse().unwrap()).unwrap();
+        builder.insert_ip("192.0.2.1/32".parse().unwrap()).unwrap();
+        builder.insert_ip("198.51.100.0/24".parse().unwrap()).unwrap();
+        builder.insert(KEY.cookie(b"S", b"1")).unwrap();
+        let list = builder.finish().unwrap();
+        assert_eq!((list.counts().ip, list.counts().cookie), (2, 1));
+    }
+}

@@ -1,0 +1,164 @@
+//! Address ranges as sorted, merged intervals, looked up by binary search.
+
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// A set of address ranges. IPv4 and IPv6 are apart, since IPv4-mapped IPv6 is folded before it gets here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddressRanges {
+    v4: Vec<(u32, u32)>,
+    v6: Vec<(u128, u128)>,
+}
+
+impl AddressRanges {
+    /// Bytes of one stored IPv4 interval, and of one IPv6 interval.
+    pub const STORED_BYTES: (usize, usize) = (8, 32);
+
+    /// Adds a range. Call [`AddressRanges::seal`] before the first look-up.
+    pub fn push(&mut self, range: IpNet) {
+        match range {
+            IpNet::V4(net) => self
+                .v4
+                .push((net.network().to_bits(), net.broadcast().to_bits())),
+            IpNet::V6(net) => self
+                .v6
+                .push((net.network().to_bits(), net.broadcast().to_bits())),
+        }
+    }
+
+    /// Adds an interval as it was stored; one whose ends are in the wrong order holds nothing.
+    pub(crate) fn push_v4(&mut self, first: u32, last: u32) {
+        if first <= last {
+            self.v4.push((first, last));
+        }
+    }
+
+    /// As [`AddressRanges::push_v4`], for IPv6.
+    pub(crate) fn push_v6(&mut self, first: u128, last: u128) {
+        if first <= last {
+            self.v6.push((first, last));
+        }
+    }
+
+    /// Sorts and merges, so that look-ups find every range.
+    pub fn seal(&mut self) {
+        merge(&mut self.v4, |last| last.checked_add(1));
+        merge(&mut self.v6, |last| last.checked_add(1));
+    }
+
+    /// Whether a range holds `address` (IPv4-mapped IPv6 already folded).
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(v4) => holds(&self.v4, v4.to_bits()),
+            IpAddr::V6(v6) => holds(&self.v6, v6.to_bits()),
+        }
+    }
+
+    /// How many intervals there are.
+    pub fn len(&self) -> usize {
+        self.v4.len().saturating_add(self.v6.len())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.v4.is_empty() && self.v6.is_empty()
+    }
+
+    /// What the intervals take when stored, in bytes.
+    pub fn stored_bytes(&self) -> usize {
+        let (v4, v6) = Self::STORED_BYTES;
+        self.v4
+            .len()
+            .saturating_mul(v4)
+            .saturating_add(self.v6.len().saturating_mul(v6))
+    }
+
+    /// The IPv4 intervals, ends included.
+    pub fn v4(&self) -> &[(u32, u32)] {
+        &self.v4
+    }
+
+    /// The IPv6 intervals, ends included.
+    pub fn v6(&self) -> &[(u128, u128)] {
+        &self.v6
+    }
+}
+
+fn holds<T: Ord + Copy>(intervals: &[(T, T)], address: T) -> bool {
+    let after = intervals.partition_point(|(first, _)| *first <= address);
+    after
+        .checked_sub(1)
+        .and_then(|index| intervals.get(index))
+        .is_some_and(|(_, last)| address <= *last)
+}
+
+fn merge<T: Ord + Copy>(intervals: &mut Vec<(T, T)>, next: impl Fn(T) -> Option<T>) {
+    intervals.sort_unstable();
+    intervals.dedup_by(|later, earlier| {
+        // Sorted: `later` starts at or after `earlier`. They merge where they overlap or touch.
+        let touches = next(earlier.1).is_none_or(|end| later.0 <= end);
+        if touches {
+            earlier.1 = earlier.1.max(later.1);
+        }
+        touches
+    });
+    intervals.shrink_to_fit();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn ranges(texts: &[&str]) -> AddressRanges {
+        let mut ranges = AddressRanges::default();
+        for text in texts {
+            ranges.push(text.parse().unwrap());
+        }
+        ranges.seal();
+        ranges
+    }
+
+    #[test]
+    fn ends_are_inside_and_neighbours_outside() {
+        let ranges = ranges(&["192.0.2.0/28", "2001:db8::/48"]);
+        let table = [
+            ("192.0.1.255", false),
+            ("192.0.2.0", true),
+            ("192.0.2.15", true),
+            ("192.0.2.16", false),
+            ("2001:db8::", true),
+            ("2001:db8:0:ffff:ffff:ffff:ffff:ffff", true),
+            ("2001:db8:1::", false),
+            ("2001:db7:ffff::", false),
+        ];
+        for (text, expected) in table {
+            assert_eq!(ranges.contains(text.parse().unwrap()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn overlapping_and_touching_ranges_merge() {
+        let ranges = ranges(&[
+            "10.0.0.0/9",
+            "10.128.0.0/9",
+            "10.1.0.0/16",
+            "0.0.0.0/8",
+            "255.0.0.0/8",
+        ]);
+        assert_eq!(ranges.len(), 3);
+        for inside in ["10.0.0.0", "10.255.255.255", "0.0.0.0", "255.255.255.255"] {
+            assert!(ranges.contains(inside.parse().unwrap()), "{inside}");
+        }
+        assert!(!ranges.contains("11.0.0.0".parse().unwrap()));
+    }
+
+    #[test]
+    fn everything_can_be_one_range() {
+        let ranges = ranges(&["0.0.0.0/0", "::/0", "1.2.3.4/32"]);
+        assert_eq!(ranges.len(), 2);
+        assert!(ranges.contains("255.255.255.255".parse().unwrap()));
+        assert!(ranges.contains("ffff::".parse().unwrap()));
+    }
+}

@@ -1,0 +1,247 @@
+//! Every metric's name. Envoy shows them as `wasmcustom.<name>`; `envoy/` turns `source=`, `kind=` and `result=` into
+//! Prometheus labels. No name is ever made from traffic.
+
+use core::cell::{Cell, RefCell};
+
+use crate::host::{Host, HostError, LogLevel, MetricHandle, MetricType};
+use crate::identifier::IdentifierKind;
+use crate::verdict::{Kind, Reason, Source};
+
+/// How a fetch of the attack list ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchResult {
+    /// A list came, and is in force.
+    Ok,
+    /// The list in force is the newest.
+    NotModified,
+    /// Another status than 200 or 304.
+    Status,
+    /// No whole answer in time.
+    Timeout,
+    /// No connection, or the answer broke off.
+    Reset,
+    /// More than Envoy takes of an answer.
+    TooLarge,
+    /// 401 or 403.
+    Unauthorized,
+    /// Not an attack list.
+    Malformed,
+    /// More than `attack_list_memory`.
+    Memory,
+    /// Against `guard`, or it could not be published.
+    Refused,
+}
+
+impl FetchResult {
+    /// Every result.
+    pub const ALL: [FetchResult; 10] = [
+        FetchResult::Ok,
+        FetchResult::NotModified,
+        FetchResult::Status,
+        FetchResult::Timeout,
+        FetchResult::Reset,
+        FetchResult::TooLarge,
+        FetchResult::Unauthorized,
+        FetchResult::Malformed,
+        FetchResult::Memory,
+        FetchResult::Refused,
+    ];
+
+    /// The name in metrics and log lines.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            FetchResult::Ok => "ok",
+            FetchResult::NotModified => "not_modified",
+            FetchResult::Status => "status",
+            FetchResult::Timeout => "timeout",
+            FetchResult::Reset => "reset",
+            FetchResult::TooLarge => "too_large",
+            FetchResult::Unauthorized => "unauthorized",
+            FetchResult::Malformed => "malformed",
+            FetchResult::Memory => "memory",
+            FetchResult::Refused => "refused",
+        }
+    }
+}
+
+/// A metric of this filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// Requests denied.
+    Denied(Reason),
+    /// Requests that shadow mode let pass.
+    WouldDeny(Reason),
+    /// Requests that the allow list let pass.
+    AllowListed,
+    /// Fetches, by result.
+    Fetch(FetchResult),
+    /// Entries of ABS's lists that could not be used.
+    EntriesSkipped,
+    /// Traffic records that ABS took.
+    TrafficSent,
+    /// Traffic records that did not fit the queue.
+    TrafficDropped,
+    /// Traffic records that ABS did not take.
+    TrafficFailed,
+    /// Entries in force.
+    Entries(IdentifierKind),
+    /// What the list in force takes in shared data, in bytes.
+    Bytes,
+    /// Which list is in force.
+    Generation,
+    /// When ABS last gave or confirmed the list.
+    LastSuccess,
+    /// 1 while the list is older than `attack_list_max_age`.
+    Stale,
+}
+
+impl Metric {
+    /// Every metric, in a fixed order.
+    fn all() -> impl Iterator<Item = Metric> {
+        let reasons = || {
+            Kind::ALL.into_iter().flat_map(|kind| {
+                [Source::Abs, Source::Manual]
+                    .into_iter()
+                    // The manual list is never missing.
+                    .filter(move |source| (*source, kind) != (Source::Manual, Kind::NoList))
+                    .map(move |source| Reason { source, kind })
+            })
+        };
+        reasons()
+            .map(Metric::Denied)
+            .chain(reasons().map(Metric::WouldDeny))
+            .chain(FetchResult::ALL.map(Metric::Fetch))
+            .chain(IdentifierKind::ALL.map(Metric::Entries))
+            .chain([
+                Metric::AllowListed,
+                Metric::EntriesSkipped,
+                Metric::TrafficSent,
+                Metric::TrafficDropped,
+                Metric::TrafficFailed,
+                Metric::Bytes,
+                Metric::Generation,
+                Metric::LastSuccess,
+                Metric::Stale,
+            ])
+    }
+
+    /// The name, without the host's prefix.
+    pub fn name(self) -> String {
+        let of_reason = |stem: &str, reason: Reason| {
+            let (source, kind) = (reason.source.as_str(), reason.kind.as_str());
+            ["portcullis.", stem, ".source=", source, ".kind=", kind].concat()
+        };
+        match self {
+            Metric::Denied(reason) => of_reason("denied", reason),
+            Metric::WouldDeny(reason) => of_reason("would_deny", reason),
+            Metric::AllowListed => "portcullis.allow_listed".to_owned(),
+            Metric::Fetch(result) => ["portcullis.fetch.result=", result.as_str()].concat(),
+            Metric::EntriesSkipped => "portcullis.entries_skipped".to_owned(),
+            Metric::TrafficSent => "portcullis.traffic.sent".to_owned(),
+            Metric::TrafficDropped => "portcullis.traffic.dropped".to_owned(),
+            Metric::TrafficFailed => "portcullis.traffic.failed".to_owned(),
+            Metric::Entries(kind) => {
+                ["portcullis.attack_list.entries.kind=", kind.as_str()].concat()
+            }
+            Metric::Bytes => "portcullis.attack_list.bytes".to_owned(),
+            Metric::Generation => "portcullis.attack_list.generation".to_owned(),
+            Metric::LastSuccess => "portcullis.attack_list.last_success_unix_seconds".to_owned(),
+            Metric::Stale => "portcullis.attack_list.stale".to_owned(),
+        }
+    }
+
+    /// Counter or gauge.
+    pub fn metric_type(self) -> MetricType {
+        match self {
+            Metric::Entries(_)
+            | Metric::Bytes
+            | Metric::Generation
+            | Metric::LastSuccess
+            | Metric::Stale => MetricType::Gauge,
+            _ => MetricType::Counter,
+        }
+    }
+}
+
+/// A VM's metrics. The host gives a new number for each definition and never takes one back, so each VM defines them
+/// once; not before it serves, since a VM may be made only to try a configuration.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    handles: RefCell<Vec<(Metric, MetricHandle)>>,
+    defined: Cell<bool>,
+}
+
+impl Metrics {
+    /// Defines all metrics, if that was not done before.
+    pub fn define(&self, host: &dyn Host) {
+        if self.defined.replace(true) {
+            return;
+        }
+        let mut handles = self.handles.borrow_mut();
+        for metric in Metric::all() {
+            match host.define_metric(metric.metric_type(), &metric.name()) {
+                Ok(handle) => handles.push((metric, handle)),
+                Err(error) => host.log(
+                    LogLevel::Error,
+                    &format!("metric {} can't be shown: {error}", metric.name()),
+                ),
+            }
+        }
+    }
+
+    /// Adds to a counter.
+    pub fn add(&self, host: &dyn Host, metric: Metric, by: u64) {
+        // The host refuses to add nothing.
+        if by != 0 {
+            self.with(host, metric, |handle| host.increment_metric(handle, by));
+        }
+    }
+
+    /// Sets a gauge.
+    pub fn set(&self, host: &dyn Host, metric: Metric, value: u64) {
+        self.with(host, metric, |handle| host.record_metric(handle, value));
+    }
+
+    fn with(
+        &self,
+        host: &dyn Host,
+        metric: Metric,
+        act: impl FnOnce(MetricHandle) -> Result<(), HostError>,
+    ) {
+        self.define(host);
+        let handles = self.handles.borrow();
+        if let Some((_, handle)) = handles.iter().find(|(known, _)| *known == metric)
+            && let Err(error) = act(*handle)
+        {
+            host.log(
+                LogLevel::Debug,
+                &format!("metric {} was not changed: {error}", metric.name()),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn names_are_those_of_the_contract() {
+        let names: Vec<_> = Metric::all().map(Metric::name).collect();
+        let distinct: std::collections::HashSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len());
+        for name in [
+            "portcullis.denied.source=abs.kind=ip",
+            "portcullis.denied.source=abs.kind=no_list",
+            "portcullis.would_deny.source=manual.kind=oauth_token",
+            "portcullis.fetch.result=not_modified",
+            "portcullis.attack_list.entries.kind=api_key",
+            "portcullis.attack_list.last_success_unix_seconds",
+        ] {
+            assert!(names.iter().any(|known| known == name), "{name}");
+        }
+        assert!(!names.iter().any(|name| name.contains("manual.kind=no_list")));
+    }
+}
