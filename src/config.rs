@@ -1,13 +1,36 @@
 //! The plugin configuration: what was typed, what it means, and every error with its path.
 //!
-//! Two stages: `RawConfig` is what was typed, checked for types and unknown keys; [`Config`] is valid and ready to
+//! Two stages: `raw` holds what was typed, checked for types and unknown keys; [`Config`] is valid and ready to
 //! use. All errors of both stages are reported at once. No I/O: environment variables come in as a function.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `config.rs` | the types that the rest of the filter uses |
+//! | `config/raw.rs` | stage one: JSON, types, unknown keys |
+//! | `config/sections.rs` | stage two: the outermost keys, their defaults and bounds |
+//! | `config/{api,callout,list}.rs` | stage two: `apis`; `abs` and `traffic`; `allow_list` and `deny_list` |
+//! | `config/field.rs` | stage two: readers that several sections share |
+//! | `config/value.rs` | durations, sizes, ranges, names: their spelling and canonical form |
+//! | `config/error.rs` | the errors and their words |
+
+mod api;
+mod callout;
+mod error;
+mod field;
+mod list;
+mod raw;
+mod sections;
+#[cfg(test)]
+mod tests;
+mod value;
 
 use core::time::Duration;
 use ipnet::IpNet;
 
+pub use self::error::{ConfigError, Problem};
+
 /// A valid plugin configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// False: nothing is blocked, whatever the lists say.
     pub enable_firewall: bool,
@@ -35,10 +58,56 @@ pub struct Config {
     pub attack_list_max_age: Option<Duration>,
     /// What is done with a stale list.
     pub when_stale: WhenStale,
+    /// What is sent to ABS, and how.
+    pub traffic: Traffic,
+    /// What a list from ABS may not do.
+    pub guard: Guard,
 }
 
+impl Config {
+    /// Reads a plugin configuration. No bytes at all equal `{}`: every default.
+    ///
+    /// `environment` answers with the value of an environment variable given to the VM.
+    ///
+    /// # Errors
+    ///
+    /// Every error at once, each with its path. Only what is no JSON at all is reported alone. No error holds a key,
+    /// a token, a cookie's value or a user name.
+    pub fn parse(
+        json: &[u8],
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Config, Vec<ConfigError>> {
+        let mut errors = error::Errors::default();
+        let Some(raw) = raw::RawConfig::read(json, &mut errors) else {
+            return Err(errors.into_list());
+        };
+        let root = raw.root(sections::ROOT_KEYS, &mut errors);
+        let config = sections::read_config(&root, environment, &mut errors);
+        let errors = errors.into_list();
+        if errors.is_empty() {
+            Ok(config)
+        } else {
+            Err(errors)
+        }
+    }
+}
+
+/// Every key that [`Config::parse`] knows, by the section it stands in: what the reference must name. The sections
+/// are paths; the empty one is the outermost object.
+pub const KNOWN_KEYS: &[(&str, &[&str])] = &[
+    ("", sections::ROOT_KEYS),
+    ("abs", callout::ABS_KEYS),
+    ("apis[]", api::API_KEYS),
+    ("apis[].username[]", api::USERNAME_KEYS),
+    ("allow_list", list::LIST_KEYS),
+    ("deny_list", list::LIST_KEYS),
+    ("deny_response", sections::DENY_RESPONSE_KEYS),
+    ("traffic", callout::TRAFFIC_KEYS),
+    ("guard", sections::GUARD_KEYS),
+];
+
 /// How ABS is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Abs {
     /// Envoy cluster.
     pub cluster: String,
@@ -137,6 +206,53 @@ pub enum WhenStale {
     Keep,
     /// It is not enforced until a fresh one comes.
     Drop,
+}
+
+/// What is sent to ABS, and how (`enable_abs`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traffic {
+    /// What one call carries.
+    pub format: TrafficFormat,
+    /// Path of the calls of [`TrafficFormat::Batch`].
+    pub path: String,
+    /// Batches are compressed with gzip.
+    pub gzip: bool,
+    /// Bound on the records that wait to be sent, in bytes, in each VM.
+    pub queue_memory: u64,
+    /// Size at which a batch is sent, in bytes before compression; at most [`Traffic::queue_memory`].
+    pub batch_bytes: u64,
+    /// Age at which a batch is sent, however small.
+    pub flush_interval: Duration,
+    /// Share of the requests that is sent, 0 to 1.
+    pub sample: f64,
+    /// The `ASE-Token` of [`TrafficFormat::Sideband`], where the filter is to send it.
+    pub ase_token: Option<Secret>,
+    /// The headers that may leave, in lower case; `host` stands for `:authority` too.
+    pub headers: Vec<String>,
+}
+
+/// What one call to ABS carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrafficFormat {
+    /// Many records, one JSON object a line.
+    Batch,
+    /// One request or one response, as ASE's sideband interface takes them.
+    Sideband,
+}
+
+/// What a list from ABS may not do: the guard against a list that would lock out everybody.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guard {
+    /// The shortest IPv4 prefix that a listed range may have.
+    pub widest_ipv4: u8,
+    /// The shortest IPv6 prefix that a listed range may have.
+    pub widest_ipv6: u8,
+    /// By how many percent the number of entries may change from one list to the next; `None` for any.
+    pub max_change_percent: Option<f64>,
+    /// Addresses and ranges that ABS's list never denies; host bits zero, IPv4-mapped IPv6 folded.
+    pub never_block: Vec<IpNet>,
+    /// How many percent of the requests may be denied on ABS's list; `None` for any.
+    pub max_denied_percent: Option<f64>,
 }
 
 /// The reply to a denied request.

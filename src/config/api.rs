@@ -1,0 +1,196 @@
+//! The section `apis`: what may be asked of each API, and in which order they are matched.
+
+use serde_json::Value;
+
+use super::error::{Errors, Path, Problem};
+use super::field::{read_choice, read_names};
+use super::raw::{Section, wrong_type};
+use super::value;
+use super::{Api, Mode, UsernameSource};
+
+pub(super) const API_KEYS: &[&str] = &[
+    "api_id",
+    "hostname",
+    "url",
+    "enable_blocking",
+    "mode",
+    "cookie",
+    "oauth2_access_token",
+    "apikey_header",
+    "apikey_qs",
+    "username",
+];
+pub(super) const USERNAME_KEYS: &[&str] = &["basic_auth", "header", "jwt_claim"];
+pub(super) fn read_apis(root: &Section<'_>, errors: &mut Errors) -> Vec<Api> {
+    const ALLOWED: &str =
+        "a list of API objects, such as [{\"api_id\": \"shop\", \"url\": \"/shop\"}]";
+    let list = match root.value("apis") {
+        Some(Value::Array(list)) => list.as_slice(),
+        Some(other) => {
+            root.report("apis", wrong_type(other, ALLOWED), errors);
+            &[]
+        }
+        None => &[],
+    };
+    let list_path = root.path("apis");
+    // With each API its number in the list, where its hostname and url could be read.
+    let mut apis: Vec<(Option<usize>, Api)> = Vec::with_capacity(list.len());
+    for (index, entry) in list.iter().enumerate() {
+        let path = Path::Index(&list_path, index);
+        let section = Section::open(path, Some(entry), API_KEYS, errors);
+        let (api, is_placed) = read_api(&section, errors);
+        let same = |(number, other): &(Option<usize>, Api)| {
+            number.filter(|_| other.hostname == api.hostname && other.url == api.url)
+        };
+        if is_placed && let Some(earlier) = apis.iter().find_map(same) {
+            errors.add(path, Problem::SameApi { earlier });
+        }
+        // Longest url first. With one and the same url a named host goes before any host, which would hide it.
+        let goes_before = |(_, other): &(Option<usize>, Api)| {
+            api.url.len() > other.url.len()
+                || (api.url.len() == other.url.len()
+                    && api.hostname.is_some()
+                    && other.hostname.is_none())
+        };
+        let position = apis.iter().position(goes_before).unwrap_or(apis.len());
+        apis.insert(position, (is_placed.then_some(index), api));
+    }
+    if apis.is_empty() {
+        let all = Section::open(list_path, None, API_KEYS, errors);
+        apis.push((None, read_api(&all, errors).0));
+    }
+    apis.into_iter().map(|(_, api)| api).collect()
+}
+
+/// One API, and whether its hostname and url are what was typed.
+fn read_api(section: &Section<'_>, errors: &mut Errors) -> (Api, bool) {
+    let errors_before = errors.len();
+    let hostname = section.parsed(
+        "hostname",
+        None,
+        "\"*\" for any, or a host name, such as \"api.example.com\"",
+        value::hostname,
+        errors,
+    );
+    let url = section.parsed(
+        "url",
+        String::new(),
+        "a base path, such as \"/shop\"; \"/\" for any",
+        value::base_path,
+        errors,
+    );
+    let is_placed = !section.is_broken() && errors.len() == errors_before;
+    let api = Api {
+        api_id: section
+            .parsed(
+                "api_id",
+                None,
+                "a name for logs and traffic information, such as \"shop\"",
+                |text| value::identifier_text(text).map(Some),
+                errors,
+            )
+            .unwrap_or_else(|| default_api_id(hostname.as_deref(), &url)),
+        hostname,
+        url,
+        enable_blocking: section.boolean("enable_blocking", true, errors),
+        mode: read_choice(
+            section,
+            "mode",
+            [("enforce", Mode::Enforce), ("shadow", Mode::Shadow)],
+            "\"enforce\" or \"shadow\"",
+            errors,
+        ),
+        cookie: match section.value("cookie") {
+            Some(Value::Null) => None,
+            _ => read_names(
+                section,
+                "cookie",
+                "a cookie's name, or a list of names; null for every cookie, [] for none",
+                value::cookie_name,
+                errors,
+            ),
+        },
+        oauth2_access_token: section.boolean("oauth2_access_token", true, errors),
+        apikey_header: read_names(
+            section,
+            "apikey_header",
+            "a list of header names, such as [\"x-api-key\"]; [] for none",
+            value::header_name,
+            errors,
+        )
+        .unwrap_or_else(|| vec!["x-api-key".to_owned()]),
+        apikey_qs: read_names(
+            section,
+            "apikey_qs",
+            "a list of names of query parameters, such as [\"api_key\"]; [] for none",
+            value::identifier_text,
+            errors,
+        )
+        .unwrap_or_else(|| vec!["api_key".to_owned()]),
+        username: read_username(section, errors),
+    };
+    (api, is_placed)
+}
+
+/// An API is told by its place where it has no name.
+fn default_api_id(hostname: Option<&str>, url: &str) -> String {
+    let mut api_id = hostname.unwrap_or("*").to_owned();
+    api_id.push_str(if url.is_empty() { "/" } else { url });
+    api_id
+}
+
+fn read_username(section: &Section<'_>, errors: &mut Errors) -> Vec<UsernameSource> {
+    const SOURCES: &str = "a list of sources: {\"basic_auth\": true}, {\"header\": \"x-user\"} or {\"jwt_claim\": \"sub\"}; [] for none";
+    const ONE: &str = "one source an object: {\"basic_auth\": true}, {\"header\": \"x-user\"} or {\"jwt_claim\": \"sub\"}";
+    let list = match section.value("username") {
+        Some(Value::Array(list)) => list,
+        Some(other) => {
+            section.report("username", wrong_type(other, SOURCES), errors);
+            return Vec::new();
+        }
+        None => {
+            return vec![
+                UsernameSource::BasicAuth,
+                UsernameSource::JwtClaim("sub".to_owned()),
+            ];
+        }
+    };
+    let list_path = section.path("username");
+    let mut sources = Vec::with_capacity(list.len());
+    for (index, entry) in list.iter().enumerate() {
+        let path = Path::Index(&list_path, index);
+        let source = Section::open(path, Some(entry), USERNAME_KEYS, errors);
+        if source.is_broken() {
+            continue;
+        }
+        match source.entries().count() {
+            0 => errors.add(path, Problem::refused("an empty object", ONE)),
+            1 => {}
+            _ => errors.add(path, Problem::refused("an object with several keys", ONE)),
+        }
+        match source.value("basic_auth") {
+            None => {}
+            Some(Value::Bool(true)) => sources.push(UsernameSource::BasicAuth),
+            Some(Value::Bool(false)) => {
+                let allowed = "true; leave this source out to not use it";
+                source.report("basic_auth", Problem::refused("false", allowed), errors);
+            }
+            Some(other) => source.report("basic_auth", wrong_type(other, "true"), errors),
+        }
+        sources.extend(source.parsed(
+            "header",
+            None,
+            "a header name, such as \"x-user\"",
+            |text| value::header_name(text).map(|name| Some(UsernameSource::Header(name))),
+            errors,
+        ));
+        sources.extend(source.parsed(
+            "jwt_claim",
+            None,
+            "the name of a claim, such as \"sub\"",
+            |text| value::identifier_text(text).map(|name| Some(UsernameSource::JwtClaim(name))),
+            errors,
+        ));
+    }
+    sources
+}

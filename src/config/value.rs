@@ -1,0 +1,279 @@
+//! The values of the plugin configuration that are written as strings: durations, sizes, address ranges, names.
+//!
+//! Owns their spelling and their one canonical form. Knows no key, no section and no default.
+
+use core::time::Duration;
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::error::{Problem, quoted};
+use crate::identifier::parse_address;
+
+/// A duration within bounds, both allowed.
+pub(super) struct DurationRange {
+    pub(super) least: Duration,
+    pub(super) most: Duration,
+    /// The bounds in words, for errors.
+    pub(super) allowed: &'static str,
+}
+
+impl DurationRange {
+    /// Reads `500ms`, `30s`, `10m`, `24h`, `30d`.
+    pub(super) fn parse(&self, text: &str) -> Result<Duration, Problem> {
+        duration(text)
+            .filter(|duration| (self.least..=self.most).contains(duration))
+            .ok_or_else(|| Problem::refused_text(text, self.allowed))
+    }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = number_and_unit(text)?;
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(milliseconds).map(Duration::from_millis)
+}
+
+/// Reads `64KB`, `128MB`: a size in bytes, in powers of 1024, from 1 byte to `most`.
+pub(super) fn size(text: &str, most: u64, allowed: &'static str) -> Result<u64, Problem> {
+    let bytes = number_and_unit(text).and_then(|(number, unit)| {
+        let scale: u64 = match unit {
+            "B" => 1,
+            "KB" => 1 << 10,
+            "MB" => 1 << 20,
+            "GB" => 1 << 30,
+            _ => return None,
+        };
+        number.checked_mul(scale)
+    });
+    bytes
+        .filter(|bytes| (1..=most).contains(bytes))
+        .ok_or_else(|| Problem::refused_text(text, allowed))
+}
+
+fn number_and_unit(text: &str) -> Option<(u64, &str)> {
+    let end = text.find(|character: char| !character.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(end)?;
+    Some((number.parse().ok()?, unit))
+}
+
+const RANGE: &str = "an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32";
+
+/// Reads an address or a CIDR range. IPv4-mapped IPv6 becomes IPv4, ranges within ::ffff:0:0/96 too.
+pub(super) fn ip_range(text: &str) -> Result<IpNet, Problem> {
+    let refused = || {
+        // What is no address may be a token that went into the wrong list: only what looks like an address is shown.
+        let address_like = text.len() <= 48
+            && text.contains(['.', ':'])
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_hexdigit() || b".:/[]".contains(&byte));
+        if address_like {
+            Problem::refused_text(text, RANGE)
+        } else {
+            Problem::refused("a string that is no address (not shown)", RANGE)
+        }
+    };
+    let (address_text, prefix_text) = match text.split_once('/') {
+        None => (text, None),
+        Some((address, prefix)) => (address, Some(prefix)),
+    };
+    let address = parse_address(address_text).ok_or_else(refused)?;
+    let Some(prefix_text) = prefix_text else {
+        return Ok(IpNet::from(address));
+    };
+    // `parse` alone would take a plus sign and leading zeros.
+    let plain = prefix_text == "0"
+        || (prefix_text.bytes().all(|byte| byte.is_ascii_digit()) && !prefix_text.starts_with('0'));
+    let prefix: u8 = if plain {
+        prefix_text.parse().map_err(|_| refused())?
+    } else {
+        return Err(refused());
+    };
+    let range = match address {
+        // Typed as IPv4-mapped IPv6: the prefix counts from the front of the IPv6 address.
+        IpAddr::V4(v4) if address_text.contains(':') => match prefix.checked_sub(96) {
+            Some(prefix) => Ipv4Net::new(v4, prefix).map(IpNet::V4),
+            None => Ipv6Net::new(v4.to_ipv6_mapped(), prefix).map(IpNet::V6),
+        },
+        IpAddr::V4(v4) => Ipv4Net::new(v4, prefix).map(IpNet::V4),
+        IpAddr::V6(v6) => Ipv6Net::new(v6, prefix).map(IpNet::V6),
+    };
+    let range = range.map_err(|_| refused())?;
+    if range.addr() == range.network() {
+        Ok(range)
+    } else {
+        Err(Problem::HostBits {
+            found: quoted(text),
+            range: range.trunc(),
+            address: IpNet::from(range.addr()),
+        })
+    }
+}
+
+const HEADER_NAME: &str =
+    "a header name of letters, digits and !#$%&'*+-.^_`|~ alone, such as \"x-api-key\"";
+
+/// Reads a header name (RFC 9110, 5.6.2: a token), in lower case. Pseudo headers (`:path`) are none.
+pub(super) fn header_name(text: &str) -> Result<String, Problem> {
+    if text.is_empty() {
+        return Err(Problem::refused("an empty string", HEADER_NAME));
+    }
+    match text.chars().find(|&character| !is_token(character)) {
+        None => Ok(text.to_ascii_lowercase()),
+        Some(character) => Err(Problem::refused_character(character, HEADER_NAME)),
+    }
+}
+
+fn is_token(character: char) -> bool {
+    character.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(character)
+}
+
+/// Reads a header value: no line breaks, no NUL. The value is not shown in the error.
+pub(super) fn header_value(text: &str) -> Result<String, Problem> {
+    match text.chars().find(is_line_break) {
+        None => Ok(text.to_owned()),
+        Some(character) => Err(Problem::refused_character(
+            character,
+            "a header value without line breaks and NUL",
+        )),
+    }
+}
+
+fn is_line_break(character: &char) -> bool {
+    matches!(character, '\r' | '\n' | '\0')
+}
+
+/// Reads a value of a manual list, a cookie's or claim's name: not empty, no line breaks, no NUL. The value is not
+/// shown in the error.
+pub(super) fn identifier_text(text: &str) -> Result<String, Problem> {
+    const ALLOWED: &str = "a string that is not empty and has no line break and no NUL";
+    if text.is_empty() {
+        return Err(Problem::refused("an empty string", ALLOWED));
+    }
+    match text.chars().find(is_line_break) {
+        None => Ok(text.to_owned()),
+        Some(character) => Err(Problem::refused_character(character, ALLOWED)),
+    }
+}
+
+/// Reads a bearer token: as [`identifier_text`], and without the scheme, which is no part of it.
+pub(super) fn oauth_token(text: &str) -> Result<String, Problem> {
+    let scheme = text.as_bytes().get(..7);
+    if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer ")) {
+        return Err(Problem::refused(
+            "a token with the scheme Bearer before it",
+            "the token alone, without \"Bearer \"",
+        ));
+    }
+    identifier_text(text)
+}
+
+/// Reads a cookie's value: as [`identifier_text`]; a value in double quotes equals the value without them.
+pub(super) fn cookie_value(text: &str) -> Result<String, Problem> {
+    let inner = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(text);
+    identifier_text(inner)
+}
+
+/// Reads a cookie's name (RFC 6265, 4.1.1), a bit more freely, as browsers do. Only the offending character is shown:
+/// a name and value typed together would be a secret.
+pub(super) fn cookie_name(text: &str) -> Result<String, Problem> {
+    const ALLOWED: &str =
+        "a cookie's name, without =, ;, white space and control characters, such as \"JSESSIONID\"";
+    if text.is_empty() {
+        return Err(Problem::refused("an empty string", ALLOWED));
+    }
+    let refused = |character: &char| {
+        matches!(character, '=' | ';') || character.is_whitespace() || character.is_control()
+    };
+    match text.chars().find(refused) {
+        None => Ok(text.to_owned()),
+        Some(character) => Err(Problem::refused_character(character, ALLOWED)),
+    }
+}
+
+/// Reads a string of visible ASCII characters, in which `also_refused` may not occur. The value is not shown in the
+/// error.
+pub(super) fn visible_ascii(
+    text: &str,
+    also_refused: Option<char>,
+    allowed: &'static str,
+) -> Result<String, Problem> {
+    if text.is_empty() {
+        return Err(Problem::refused("an empty string", allowed));
+    }
+    let refused =
+        |character: &char| !character.is_ascii_graphic() || Some(*character) == also_refused;
+    match text.chars().find(refused) {
+        None => Ok(text.to_owned()),
+        Some(character) => Err(Problem::refused_character(character, allowed)),
+    }
+}
+
+/// Reads a host name, in lower case and without a trailing dot; `None` for `*`, any.
+pub(super) fn hostname(text: &str) -> Result<Option<String>, Problem> {
+    const ALLOWED: &str = "\"*\" for any, or one host name without a port, such as \"api.example.com\" (an international name as xn--...)";
+    if text == "*" {
+        return Ok(None);
+    }
+    let name = text.strip_suffix('.').unwrap_or(text);
+    // An IPv6 address stands in brackets, as it does in :authority.
+    let bracketed = name.starts_with('[') && parse_address(name).is_some();
+    let refused = |character: &char| {
+        !(character.is_ascii_alphanumeric() || matches!(character, '-' | '.' | '_'))
+    };
+    if name.is_empty() {
+        Err(Problem::refused_text(text, ALLOWED))
+    } else if let (false, Some(character)) = (bracketed, name.chars().find(refused)) {
+        Err(Problem::refused_character(character, ALLOWED))
+    } else {
+        Ok(Some(name.to_ascii_lowercase()))
+    }
+}
+
+/// Reads a base path, without its trailing slash; empty for `/`, any.
+pub(super) fn base_path(text: &str) -> Result<String, Problem> {
+    const ALLOWED: &str = "a base path that starts with / and has whole segments alone, such as \"/shop\": no *, ?, #, //, . or .., other characters percent-encoded";
+    let refused = |character: &char| {
+        !character.is_ascii_graphic() || matches!(character, '*' | '?' | '#' | '\\')
+    };
+    if let Some(character) = text.chars().find(refused) {
+        return Err(Problem::refused_character(character, ALLOWED));
+    }
+    let path = text.strip_suffix('/').unwrap_or(text);
+    let mut segments = path.split('/');
+    let rooted = text.starts_with('/') && segments.next() == Some("");
+    if rooted && segments.all(|segment| !matches!(segment, "" | "." | "..")) {
+        Ok(path.to_owned())
+    } else {
+        Err(Problem::refused_text(text, ALLOWED))
+    }
+}
+
+/// Reads the path of an HTTP call: starts with a slash, visible ASCII characters alone.
+pub(super) fn call_path(text: &str) -> Result<String, Problem> {
+    const ALLOWED: &str = "a path that starts with /, of visible ASCII characters alone, such as \"/portcullis/v1/traffic\"";
+    if text.starts_with('/') {
+        visible_ascii(text, Some('#'), ALLOWED)
+    } else {
+        Err(Problem::refused_text(text, ALLOWED))
+    }
+}
+
+/// Whether a text can name an environment variable: letters, digits and underscores, no digit first.
+pub(super) fn is_variable_name(text: &str) -> bool {
+    !text.is_empty()
+        && !text.starts_with(|first: char| first.is_ascii_digit())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
