@@ -1,0 +1,3 @@
+//! `portcullis`, the command line tool.
+
+fn main() {}
