@@ -1,0 +1,126 @@
+//! The program of the ABS simulator: flags, the listening socket, the end on a signal.
+
+use std::error::Error;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use abs_simulator::detection::DetectionRules;
+use abs_simulator::routes::router;
+use abs_simulator::state::{Settings, Simulator};
+use abs_simulator::transport::{serve, tls_acceptor};
+use clap::Parser;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A stand-in for PingIntelligence ABS, for demos and tests. It is not ABS, and not for production.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Access key clients must send as x-abs-ak
+    #[arg(long, value_name = "KEY", default_value = "abs_ak", value_parser = parse_key)]
+    access_key: String,
+    /// Secret key clients must send as x-abs-sk
+    #[arg(long, value_name = "KEY", default_value = "abs_sk", value_parser = parse_key)]
+    secret_key: String,
+    /// Access key of the restricted user (x-abs-ak-ru), who gets secrets obfuscated
+    #[arg(long, value_name = "KEY", default_value = "abs_ak_ru", value_parser = parse_key)]
+    restricted_access_key: String,
+    /// Secret key of the restricted user (x-abs-sk-ru)
+    #[arg(long, value_name = "KEY", default_value = "abs_sk_ru", value_parser = parse_key)]
+    restricted_secret_key: String,
+    /// Minutes after which an entry expires, fractions allowed [default: never]
+    #[arg(long, value_name = "N", value_parser = parse_minutes)]
+    ttl_minutes: Option<Duration>,
+    /// Token sideband clients must send as ASE-Token [default: none is asked for]
+    #[arg(long, value_name = "TOKEN")]
+    ase_token: Option<String>,
+    /// Certificate chain in PEM, leaf first; with --tls-key, serves https
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Key of the certificate in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// List a client at this many requests within 60 seconds; 0 for never
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    detect_requests_per_minute: usize,
+    /// List a client at this many 401 answers within 60 seconds; 0 for never
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    detect_unauthorized_per_minute: usize,
+    /// The one cookie that identifies a client for the detection [default: the first of each request]
+    #[arg(long, value_name = "NAME")]
+    session_cookie: Option<String>,
+    /// Write method, path and status of each request to standard error
+    #[arg(long)]
+    verbose: bool,
+}
+
+fn parse_key(text: &str) -> Result<String, String> {
+    if text.contains(':') {
+        return Err("':' may not occur in a key of ABS".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn parse_minutes(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|minutes: f64| Duration::try_from_secs_f64(minutes * 60.0).ok())
+        .filter(|ttl| !ttl.is_zero())
+        .ok_or_else(|| "expected a number of minutes above 0".to_owned())
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("abs-simulator: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    // Before the address is printed: who reads it may end the program at once.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let tls = match (&arguments.tls_cert, &arguments.tls_key) {
+        (Some(certificate), Some(key)) => Some(tls_acceptor(certificate, key)?),
+        _ => None,
+    };
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let listener = TcpListener::bind(arguments.listen)
+        .await
+        .map_err(|error| format!("can't listen on {}: {error}", arguments.listen))?;
+    let address = listener.local_addr()?;
+    let simulator = Simulator::new(Settings {
+        access_key: arguments.access_key,
+        secret_key: arguments.secret_key,
+        restricted_access_key: arguments.restricted_access_key,
+        restricted_secret_key: arguments.restricted_secret_key,
+        ase_token: arguments.ase_token,
+        ttl: arguments.ttl_minutes,
+        rules: DetectionRules {
+            unauthorized_per_minute: arguments.detect_unauthorized_per_minute,
+            requests_per_minute: arguments.detect_requests_per_minute,
+            session_cookie: arguments.session_cookie,
+        },
+        verbose: arguments.verbose,
+    });
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "abs-simulator listening on {scheme}://{address}")?;
+    stdout.flush()?;
+    tokio::select! {
+        () = serve(listener, tls, router(Arc::new(simulator))) => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

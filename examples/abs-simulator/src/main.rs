@@ -1,3 +1,0 @@
-//! A stand-in for PingIntelligence ABS.
-
-fn main() {}

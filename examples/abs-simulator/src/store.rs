@@ -1,0 +1,323 @@
+//! What is listed, since when and until when, and the bodies in which it is served.
+//!
+//! Time comes in from outside. Nothing here knows of HTTP.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hasher};
+use std::io::Write;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::attack_list::{AttackList, Identifier};
+
+/// Which entries are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// Listed now.
+    Active,
+    /// Their time ran out.
+    Expired,
+    /// Both.
+    Any,
+}
+
+/// The time of detection of the entries asked for, both ends included.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// The older end.
+    pub earliest: SystemTime,
+    /// The newer end.
+    pub latest: SystemTime,
+}
+
+impl Window {
+    fn covers(self, other: Window) -> bool {
+        self.earliest <= other.earliest && other.latest <= self.latest
+    }
+
+    fn joined(self, other: Window) -> Window {
+        Window {
+            earliest: self.earliest.min(other.earliest),
+            latest: self.latest.max(other.latest),
+        }
+    }
+}
+
+/// Whether a user sees secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Visibility {
+    /// Everything is shown.
+    Full,
+    /// Cookies, tokens and API keys are obfuscated.
+    Restricted,
+}
+
+/// Which kinds a bulk deletion takes.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BulkDeletion {
+    /// Every kind.
+    pub delete_all: bool,
+    /// Every IP address.
+    pub delete_all_ips: bool,
+    /// Every cookie.
+    pub delete_all_cookies: bool,
+    /// Every bearer token.
+    pub delete_all_oauth_tokens: bool,
+    /// Every API key.
+    pub delete_all_api_keys: bool,
+    /// Every user name.
+    pub delete_all_usernames: bool,
+}
+
+impl BulkDeletion {
+    fn takes(&self, identifier: &Identifier) -> bool {
+        self.delete_all
+            || match identifier {
+                Identifier::Ip(_) => self.delete_all_ips,
+                Identifier::Cookie { .. } => self.delete_all_cookies,
+                Identifier::OauthToken(_) => self.delete_all_oauth_tokens,
+                Identifier::ApiKey(_) => self.delete_all_api_keys,
+                Identifier::Username(_) => self.delete_all_usernames,
+            }
+    }
+}
+
+/// One body, serialised once and served many times.
+#[derive(Debug)]
+pub struct View {
+    /// The JSON.
+    pub body: Bytes,
+    /// 64 bits of the body's content, in hexadecimal. It changes when the bytes do, and only then.
+    pub digest: String,
+    // Made when first asked for, outside the simulator's mutex.
+    gzip: OnceLock<Bytes>,
+}
+
+impl View {
+    fn new(list: &impl Serialize) -> serde_json::Result<Self> {
+        let body = serde_json::to_vec(list)?;
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&body);
+        Ok(Self {
+            body: body.into(),
+            digest: format!("{:016x}", hasher.finish()),
+            gzip: OnceLock::new(),
+        })
+    }
+
+    /// The body, compressed.
+    pub fn gzip(&self) -> std::io::Result<Bytes> {
+        if let Some(bytes) = self.gzip.get() {
+            return Ok(bytes.clone());
+        }
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&self.body)?;
+        let bytes = Bytes::from(encoder.finish()?);
+        Ok(self.gzip.get_or_init(|| bytes).clone())
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    detected: SystemTime,
+    expires: Option<SystemTime>,
+}
+
+#[derive(Debug)]
+struct KeptView {
+    // From the first detection to the last; `None` where there is no entry.
+    extent: Option<Window>,
+    view: Arc<View>,
+}
+
+type Entries = IndexMap<Identifier, Times>;
+
+/// The attack list: active entries and those whose time ran out.
+#[derive(Debug)]
+pub struct Store {
+    default_ttl: Option<Duration>,
+    active: Entries,
+    expired: Entries,
+    // The earliest expiry among the active entries, so that a look at the clock is enough most of the time.
+    next_expiry: Option<SystemTime>,
+    // The bodies of windows that take in every entry. Emptied by every change.
+    views: HashMap<(Status, Visibility), KeptView>,
+}
+
+impl Store {
+    /// An empty list whose entries live for `default_ttl`, or until they are deleted.
+    pub fn new(default_ttl: Option<Duration>) -> Self {
+        Self {
+            default_ttl,
+            active: Entries::new(),
+            expired: Entries::new(),
+            next_expiry: None,
+            views: HashMap::new(),
+        }
+    }
+
+    /// How many entries are active.
+    pub fn active_entries(&mut self, now: SystemTime) -> usize {
+        self.expire(now);
+        self.active.len()
+    }
+
+    /// Lists `identifiers`. One that is listed already gets the new times and keeps its place.
+    pub fn add(
+        &mut self,
+        identifiers: impl IntoIterator<Item = Identifier>,
+        detected: SystemTime,
+        ttl: Option<Duration>,
+    ) {
+        let expires = ttl
+            .or(self.default_ttl)
+            .and_then(|ttl| detected.checked_add(ttl));
+        let mut revived = HashSet::new();
+        for identifier in identifiers {
+            if self.expired.contains_key(&identifier) {
+                revived.insert(identifier.clone());
+            }
+            self.active.insert(identifier, Times { detected, expires });
+        }
+        if !revived.is_empty() {
+            self.expired
+                .retain(|identifier, _| !revived.contains(identifier));
+        }
+        self.next_expiry = earlier(self.next_expiry, expires);
+        self.views.clear();
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.default_ttl);
+    }
+
+    /// Deletes active entries by name and returns those that were there.
+    pub fn remove(
+        &mut self,
+        identifiers: impl IntoIterator<Item = Identifier>,
+        now: SystemTime,
+    ) -> Vec<Identifier> {
+        let named: HashSet<Identifier> = identifiers.into_iter().collect();
+        self.remove_where(now, |identifier| named.contains(identifier))
+    }
+
+    /// Deletes active entries by kind and returns them.
+    pub fn remove_kinds(&mut self, deletion: BulkDeletion, now: SystemTime) -> Vec<Identifier> {
+        self.remove_where(now, |identifier| deletion.takes(identifier))
+    }
+
+    /// Whether one of `identifiers` is active.
+    pub fn lists_any(&mut self, identifiers: &[Identifier], now: SystemTime) -> bool {
+        self.expire(now);
+        identifiers
+            .iter()
+            .any(|identifier| self.active.contains_key(identifier))
+    }
+
+    /// The active entries and the expired ones.
+    pub fn lists(&mut self, now: SystemTime) -> (AttackList<&str>, AttackList<&str>) {
+        self.expire(now);
+        (
+            AttackList::from_identifiers(self.active.keys()),
+            AttackList::from_identifiers(self.expired.keys()),
+        )
+    }
+
+    /// The body for a request. Kept for the next one where the window takes in every entry, as the window of a
+    /// polling client does; made anew otherwise.
+    pub fn view(
+        &mut self,
+        status: Status,
+        window: Window,
+        visibility: Visibility,
+        now: SystemTime,
+    ) -> serde_json::Result<Arc<View>> {
+        self.expire(now);
+        if let Some(kept) = self.views.get(&(status, visibility))
+            && kept.extent.is_none_or(|extent| window.covers(extent))
+        {
+            return Ok(Arc::clone(&kept.view));
+        }
+        let mut whole = true;
+        let mut extent: Option<Window> = None;
+        let mut listed = Vec::new();
+        for (identifier, times) in self.with_status(status) {
+            let moment = Window {
+                earliest: times.detected,
+                latest: times.detected,
+            };
+            if window.covers(moment) {
+                extent = Some(extent.map_or(moment, |extent| extent.joined(moment)));
+                listed.push(identifier);
+            } else {
+                whole = false;
+            }
+        }
+        let list = AttackList::from_identifiers(listed);
+        let view = Arc::new(match visibility {
+            Visibility::Full => View::new(&list)?,
+            Visibility::Restricted => View::new(&list.obfuscated())?,
+        });
+        if whole {
+            let kept = KeptView {
+                extent,
+                view: Arc::clone(&view),
+            };
+            self.views.insert((status, visibility), kept);
+        }
+        Ok(view)
+    }
+
+    fn with_status(&self, status: Status) -> impl Iterator<Item = (&Identifier, &Times)> {
+        let active = (status != Status::Expired).then_some(&self.active);
+        let expired = (status != Status::Active).then_some(&self.expired);
+        active.into_iter().chain(expired).flatten()
+    }
+
+    fn remove_where(
+        &mut self,
+        now: SystemTime,
+        takes: impl Fn(&Identifier) -> bool,
+    ) -> Vec<Identifier> {
+        self.expire(now);
+        let removed: Vec<Identifier> = self
+            .active
+            .extract_if(.., |identifier, _| takes(identifier))
+            .map(|(identifier, _)| identifier)
+            .collect();
+        if !removed.is_empty() {
+            self.views.clear();
+        }
+        removed
+    }
+
+    fn expire(&mut self, now: SystemTime) {
+        if self.next_expiry.is_none_or(|expiry| now < expiry) {
+            return;
+        }
+        let out = self.active.extract_if(.., |_, times| {
+            times.expires.is_some_and(|expires| expires <= now)
+        });
+        self.expired.extend(out);
+        self.next_expiry = self
+            .active
+            .values()
+            .fold(None, |next, times| earlier(next, times.expires));
+        self.views.clear();
+    }
+}
+
+fn earlier(a: Option<SystemTime>, b: Option<SystemTime>) -> Option<SystemTime> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
