@@ -1,6 +1,19 @@
 //! ABS's attack list JSON, read as a stream into an [`EntrySink`]; the one file that knows its shape.
+//!
+//! No sample of ABS's answer to `GET /v4/abs/attacklist` is public, so every shape that its documentation hints at
+//! is taken: the five keys at the top level or under `attacklist`, any of them missing or null, entries as strings
+//! or as objects, API keys as a list or by name. What can't be used is skipped and counted. The body must be JSON
+//! to its last byte, so that a part of a list is never taken for the whole.
 
-use ipnet::IpNet;
+use core::fmt;
+use std::io::{self, BufReader, Read};
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::identifier::{IdentifierKind, parse_address};
 
 /// Takes the entries of an attack list, one by one, as they are read. Nothing is kept as a string on the way.
 pub trait EntrySink {
@@ -17,4 +30,851 @@ pub trait EntrySink {
     fn username(&mut self, name: &str) -> bool;
     /// An entry that can't be used.
     fn skipped(&mut self);
+}
+
+/// Why a body is not an attack list. Entries that went to the sink before the error must not be enforced.
+///
+/// No variant holds anything of the body's content but positions in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttackListError {
+    /// The body is not JSON (an HTML page, for instance).
+    NotJson {
+        /// Line of the fault, from 1.
+        line: usize,
+        /// Column of the fault, in bytes from 1.
+        column: usize,
+        /// What the JSON parser expected there; one of a fixed set of texts.
+        reason: Box<str>,
+    },
+    /// The body ends inside its JSON value, or is empty.
+    Truncated,
+    /// Something follows the JSON value.
+    TrailingData {
+        /// Line of the first byte that does not belong, from 1.
+        line: usize,
+        /// Column of that byte, in bytes from 1.
+        column: usize,
+    },
+    /// The body is JSON, but none of the five keys stands at the top level or under `attacklist`.
+    NoKnownKey,
+    /// The sink would take no more.
+    SinkFull,
+    /// The body could not be read.
+    Read(io::ErrorKind),
+}
+
+impl fmt::Display for AttackListError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AttackListError::NotJson {
+                line,
+                column,
+                reason,
+            } => write!(
+                f,
+                "the attack list is not JSON: {reason} at line {line} column {column}; \
+                 check that abs.cluster and abs.authority lead to ABS itself"
+            ),
+            AttackListError::Truncated => f.write_str(
+                "the attack list ends before its JSON does; check for a proxy or a timeout that cuts it short",
+            ),
+            AttackListError::TrailingData { line, column } => write!(
+                f,
+                "the attack list goes on after its JSON at line {line} column {column}; \
+                 one JSON object is expected"
+            ),
+            AttackListError::NoKnownKey => f.write_str(
+                "the attack list holds none of the keys ips, cookies, oauth_tokens, api_keys and usernames, \
+                 at the top level or under attacklist; check that ABS answered with its attack list",
+            ),
+            AttackListError::SinkFull => {
+                f.write_str("the attack list has more entries than there is room for")
+            }
+            AttackListError::Read(kind) => {
+                write!(f, "the attack list could not be read: {kind}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for AttackListError {}
+
+impl AttackListError {
+    fn from_json(error: &serde_json::Error) -> Self {
+        if let Some(kind) = error.io_error_kind() {
+            return AttackListError::Read(kind);
+        }
+        if error.is_eof() {
+            return AttackListError::Truncated;
+        }
+        // Texts of syntax errors are fixed. Others could quote the body, and must not get out.
+        let text = match error.is_syntax() {
+            true => error.to_string(),
+            false => String::from("unexpected value"),
+        };
+        let reason = text.split(" at line ").next().unwrap_or_default();
+        AttackListError::NotJson {
+            line: error.line(),
+            column: error.column(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Reads a whole attack list and hands its entries to `sink`, in the order of the body.
+///
+/// ```json
+/// {"ips": ["192.0.2.1", "198.51.100.0/24", {"ip": "2001:db8::1", "access_time": []}],
+///  "cookies": {"PHPSESSIONID": ["Cookie1", {"cookie": "Cookie2"}]},
+///  "oauth_tokens": ["Token1", {"access_token": "Token2"}],
+///  "api_keys": ["key1", {"api_key": "key2"}],
+///  "usernames": ["bob", {"username": "alice"}]}
+/// ```
+///
+/// The same may stand under `attacklist`; if both do, both count, as do repeated keys. `api_keys` may also map names
+/// to lists of values. Unknown keys are ignored. An entry that can't be used goes to [`EntrySink::skipped`]: an
+/// address that does not parse, an empty string, a wrong type, a null. A key that has the wrong type as a whole
+/// counts as one skipped entry; a null one as none.
+///
+/// However deeply the body nests, the stack does not grow. Memory is bounded by the longest string of the body.
+///
+/// # Errors
+///
+/// See [`AttackListError`]. Only with `Ok` is the list whole.
+pub fn read_attack_list<R: Read>(
+    mut body: R,
+    sink: &mut dyn EntrySink,
+) -> Result<(), AttackListError> {
+    // Behind `dyn`, so that the parser is in the module once, whatever the bodies are.
+    read(&mut body, sink)
+}
+
+/// Reads an address or a range in CIDR form, as ABS or an operator writes it; a lone address is a range of one.
+/// Host bits are set to zero. IPv4-mapped IPv6 is folded: `::ffff:192.0.2.0/120` is `192.0.2.0/24`; a range wider
+/// than all of IPv4 (a prefix under 96) stays IPv6. `None` for anything else, leading zeros and signs included.
+pub fn parse_range(text: &str) -> Option<IpNet> {
+    let Some((address_text, prefix_text)) = text.split_once('/') else {
+        return parse_address(text).map(IpNet::from);
+    };
+    let prefix = parse_prefix(prefix_text)?;
+    let range = match parse_address(address_text)? {
+        IpAddr::V4(v4) if address_text.contains(':') => match prefix.checked_sub(96) {
+            Some(prefix) => IpNet::V4(Ipv4Net::new(v4, prefix).ok()?),
+            None => IpNet::V6(Ipv6Net::new(v4.to_ipv6_mapped(), prefix).ok()?),
+        },
+        address => IpNet::new(address, prefix).ok()?,
+    };
+    Some(range.trunc())
+}
+
+fn parse_prefix(text: &str) -> Option<u8> {
+    let leading_zero = text.starts_with('0') && text.len() > 1;
+    // The number parser would take a sign.
+    let digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
+    match digits_only && !leading_zero {
+        true => text.parse().ok(),
+        false => None,
+    }
+}
+
+/// serde_json asks for one byte at a time: this many are taken from the body at once.
+const BUFFER_BYTES: usize = 16 * 1024;
+
+fn read(body: &mut dyn Read, sink: &mut dyn EntrySink) -> Result<(), AttackListError> {
+    let mut reading = Reading {
+        sink,
+        name: String::new(),
+        known_key: false,
+        full: false,
+    };
+    let buffered = BufReader::with_capacity(BUFFER_BYTES, body);
+    let mut json = serde_json::Deserializer::from_reader(buffered);
+    let outcome = Node {
+        reading: &mut reading,
+        place: Place::Top,
+    }
+    .deserialize(&mut json);
+    if reading.full {
+        return Err(AttackListError::SinkFull);
+    }
+    outcome.map_err(|error| AttackListError::from_json(&error))?;
+    json.end().map_err(|error| match error.is_syntax() {
+        true => AttackListError::TrailingData {
+            line: error.line(),
+            column: error.column(),
+        },
+        false => AttackListError::from_json(&error),
+    })?;
+    match reading.known_key {
+        true => Ok(()),
+        false => Err(AttackListError::NoKnownKey),
+    }
+}
+
+struct Reading<'s> {
+    sink: &'s mut dyn EntrySink,
+    /// The name over the values now being read, of a map from names to lists.
+    name: String,
+    /// One of the five keys was seen.
+    known_key: bool,
+    /// The sink would take no more.
+    full: bool,
+}
+
+impl Reading<'_> {
+    fn take<E: Error>(&mut self, kind: IdentifierKind, value: &str) -> Result<(), E> {
+        let taken = match kind {
+            IdentifierKind::Ip => parse_range(value).map(|range| self.sink.ip(range)),
+            IdentifierKind::Cookie => {
+                let value = unquote(value);
+                (!value.is_empty() && !self.name.is_empty())
+                    .then(|| self.sink.cookie(&self.name, value))
+            }
+            _ if value.is_empty() => None,
+            IdentifierKind::OauthToken => Some(self.sink.oauth_token(value)),
+            IdentifierKind::ApiKey => Some(self.sink.api_key(value)),
+            IdentifierKind::Username => Some(self.sink.username(value)),
+        };
+        match taken {
+            Some(true) => Ok(()),
+            Some(false) => {
+                self.full = true;
+                Err(E::custom("the sink is full"))
+            }
+            None => {
+                self.sink.skipped();
+                Ok(())
+            }
+        }
+    }
+}
+
+fn unquote(value: &str) -> &str {
+    value
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(value)
+}
+
+/// Where in the list a JSON value stands.
+#[derive(Clone, Copy)]
+enum Place {
+    /// The whole body.
+    Top,
+    /// Under `attacklist`.
+    Nested,
+    /// Under one of the five keys.
+    Key(IdentifierKind),
+    /// Under a name, in a map from names to lists.
+    Name(IdentifierKind),
+    /// In a list of entries.
+    Entry(IdentifierKind),
+    /// Under the singular name, in an entry that is an object.
+    Value(IdentifierKind),
+}
+
+/// A JSON value and what is to be done with it. One type for every place: serde makes a copy of the parser's code
+/// for each type.
+struct Node<'r, 's> {
+    reading: &'r mut Reading<'s>,
+    place: Place,
+}
+
+impl Node<'_, '_> {
+    fn at<'r, 's>(reading: &'r mut Reading<'s>, place: Place) -> Node<'r, 's> {
+        Node { reading, place }
+    }
+
+    /// A value that has the wrong type for its place.
+    fn wrong_type(self) {
+        match self.place {
+            Place::Top | Place::Nested => (),
+            Place::Key(_) | Place::Name(_) | Place::Entry(_) | Place::Value(_) => {
+                self.reading.sink.skipped();
+            }
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        match self.place {
+            Place::Key(_) | Place::Name(_) => (),
+            _ => self.wrong_type(),
+        }
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        self.wrong_type();
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        self.wrong_type();
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        self.wrong_type();
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        self.wrong_type();
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        match self.place {
+            Place::Entry(kind) | Place::Value(kind) => self.reading.take(kind, text),
+            _ => {
+                self.wrong_type();
+                Ok(())
+            }
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        match self.place {
+            // Cookies stand under their names; a list has none. An empty one may be how ABS writes no cookies.
+            Place::Key(IdentifierKind::Cookie) => {
+                if seq.next_element::<IgnoredAny>()?.is_some() {
+                    drain_seq(seq)?;
+                    self.wrong_type();
+                }
+            }
+            Place::Key(kind) | Place::Name(kind) => {
+                while seq
+                    .next_element_seed(Node::at(self.reading, Place::Entry(kind)))?
+                    .is_some()
+                {}
+            }
+            Place::Top | Place::Nested | Place::Entry(_) | Place::Value(_) => {
+                drain_seq(seq)?;
+                self.wrong_type();
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut found = false;
+        while let Some(place) = map.next_key_seed(Key {
+            reading: self.reading,
+            parent: self.place,
+        })? {
+            match place {
+                Some(place) => {
+                    found = true;
+                    map.next_value_seed(Node::at(self.reading, place))?;
+                }
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        let may_be_empty = matches!(
+            self.place,
+            Place::Key(IdentifierKind::Cookie | IdentifierKind::ApiKey)
+        );
+        if !found && !may_be_empty {
+            self.wrong_type();
+        }
+        Ok(())
+    }
+}
+
+fn drain_seq<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<(), A::Error> {
+    while seq.next_element::<IgnoredAny>()?.is_some() {}
+    Ok(())
+}
+
+/// A key of an object, read to the place that its value stands in; to `None` where the value is to be ignored.
+struct Key<'r, 's> {
+    reading: &'r mut Reading<'s>,
+    parent: Place,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
+    type Value = Option<Place>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Place>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_, '_> {
+    type Value = Option<Place>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<Option<Place>, E> {
+        Ok(match self.parent {
+            Place::Top if key == "attacklist" => Some(Place::Nested),
+            Place::Top | Place::Nested => {
+                let kind = kind_of_key(key);
+                self.reading.known_key |= kind.is_some();
+                kind.map(Place::Key)
+            }
+            Place::Key(kind @ (IdentifierKind::Cookie | IdentifierKind::ApiKey)) => {
+                self.reading.name.clear();
+                self.reading.name.push_str(key);
+                Some(Place::Name(kind))
+            }
+            Place::Entry(kind) => singular_names(kind)
+                .contains(&key)
+                .then_some(Place::Value(kind)),
+            Place::Key(_) | Place::Name(_) | Place::Value(_) => None,
+        })
+    }
+}
+
+/// The five keys of the list.
+fn kind_of_key(key: &str) -> Option<IdentifierKind> {
+    match key {
+        "ips" => Some(IdentifierKind::Ip),
+        "cookies" => Some(IdentifierKind::Cookie),
+        "oauth_tokens" => Some(IdentifierKind::OauthToken),
+        "api_keys" => Some(IdentifierKind::ApiKey),
+        "usernames" => Some(IdentifierKind::Username),
+        _ => None,
+    }
+}
+
+/// Under what an entry that is an object carries its value.
+const fn singular_names(kind: IdentifierKind) -> &'static [&'static str] {
+    match kind {
+        IdentifierKind::Ip => &["ip"],
+        IdentifierKind::Cookie => &["cookie"],
+        IdentifierKind::OauthToken => &["access_token", "oauth_token", "token"],
+        IdentifierKind::ApiKey => &["api_key"],
+        IdentifierKind::Username => &["username"],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENTED: &str = include_str!("../tests/fixtures/attack_list/documented.json");
+    const UNDER_ATTACKLIST: &str =
+        include_str!("../tests/fixtures/attack_list/under_attacklist.json");
+    const BOTH_LEVELS: &str = include_str!("../tests/fixtures/attack_list/both_levels.json");
+    const OBJECTS: &str = include_str!("../tests/fixtures/attack_list/objects.json");
+    const API_KEYS_BY_NAME: &str =
+        include_str!("../tests/fixtures/attack_list/api_keys_by_name.json");
+    const UNUSABLE: &str = include_str!("../tests/fixtures/attack_list/unusable.json");
+
+    /// Writes down what it gets, and is full after `room` entries.
+    struct Listed {
+        entries: Vec<String>,
+        skipped: usize,
+        room: usize,
+    }
+
+    impl Listed {
+        fn new(room: usize) -> Self {
+            Listed {
+                entries: Vec::new(),
+                skipped: 0,
+                room,
+            }
+        }
+
+        fn note(&mut self, entry: String) -> bool {
+            self.entries.push(entry);
+            self.entries.len() <= self.room
+        }
+    }
+
+    impl EntrySink for Listed {
+        fn ip(&mut self, range: IpNet) -> bool {
+            self.note(format!("ip {range}"))
+        }
+        fn cookie(&mut self, name: &str, value: &str) -> bool {
+            self.note(format!("cookie {name} {value}"))
+        }
+        fn oauth_token(&mut self, token: &str) -> bool {
+            self.note(format!("token {token}"))
+        }
+        fn api_key(&mut self, value: &str) -> bool {
+            self.note(format!("api_key {value}"))
+        }
+        fn username(&mut self, name: &str) -> bool {
+            self.note(format!("username {name}"))
+        }
+        fn skipped(&mut self) {
+            self.skipped += 1;
+        }
+    }
+
+    /// A body that comes in pieces of `piece` bytes, then ends with `failure`, if any.
+    struct Pieces<'a> {
+        rest: &'a [u8],
+        piece: usize,
+        failure: Option<io::ErrorKind>,
+    }
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = self.piece.min(self.rest.len()).min(buffer.len());
+            if length == 0 {
+                return self.failure.map_or(Ok(0), |kind| Err(kind.into()));
+            }
+            let (piece, rest) = self.rest.split_at(length);
+            buffer[..length].copy_from_slice(piece);
+            self.rest = rest;
+            Ok(length)
+        }
+    }
+
+    fn read_all(body: &[u8]) -> (Result<(), AttackListError>, Listed) {
+        let mut listed = Listed::new(usize::MAX);
+        let outcome = read_attack_list(body, &mut listed);
+        (outcome, listed)
+    }
+
+    #[track_caller]
+    fn check(body: &str, entries: &[&str], skipped: usize) {
+        let (outcome, listed) = read_all(body.as_bytes());
+        assert_eq!(outcome, Ok(()), "{body}");
+        assert_eq!(listed.entries, entries, "{body}");
+        assert_eq!(listed.skipped, skipped, "{body}");
+    }
+
+    #[test]
+    fn the_documented_shape_is_read() {
+        check(
+            DOCUMENTED,
+            &[
+                "ip 192.168.4.10/32",
+                "ip 2001:db8::1/128",
+                "cookie PHPSESSIONID Cookie1",
+                "cookie PHPSESSIONID Cookie2",
+                "cookie JSESSIONID Cookie3",
+                "token Token1",
+                "api_key api_key_1",
+                "username username1",
+            ],
+            0,
+        );
+    }
+
+    #[test]
+    fn the_keys_are_found_under_attacklist() {
+        check(
+            UNDER_ATTACKLIST,
+            &["ip 192.168.4.10/32", "cookie PHPSESSIONID Cookie1"],
+            0,
+        );
+    }
+
+    #[test]
+    fn both_levels_and_repeated_keys_count() {
+        check(
+            BOTH_LEVELS,
+            &[
+                "username first",
+                "username second",
+                "ip 192.0.2.1/32",
+                "username third",
+            ],
+            0,
+        );
+    }
+
+    #[test]
+    fn entries_may_be_objects() {
+        check(
+            OBJECTS,
+            &[
+                "ip 192.0.2.1/32",
+                "cookie PHPSESSIONID Cookie1",
+                "token Token1",
+                "token Token2",
+                "token Token3",
+                "api_key key1",
+                "username Zo\u{eb} \u{1f600}",
+            ],
+            0,
+        );
+    }
+
+    #[test]
+    fn api_keys_may_stand_under_names() {
+        check(
+            API_KEYS_BY_NAME,
+            &["api_key key1", "api_key key2", "api_key key3"],
+            0,
+        );
+    }
+
+    #[test]
+    fn unusable_entries_are_skipped_and_counted() {
+        // 11 addresses, 4 cookies of a name, 1 without a name, 1 name without a list, and 4 keys of a wrong type.
+        check(
+            UNUSABLE,
+            &["ip 192.0.2.1/32", "cookie PHPSESSIONID good"],
+            21,
+        );
+    }
+
+    #[test]
+    fn every_wrong_type_of_a_key_counts_once_and_null_not_at_all() {
+        for key in ["ips", "cookies", "oauth_tokens", "api_keys", "usernames"] {
+            check(&format!("{{\"{key}\": null}}"), &[], 0);
+            check(&format!("{{\"{key}\": []}}"), &[], 0);
+            for wrong in ["1", "-1", "1.5", "true", "\"x\""] {
+                check(&format!("{{\"{key}\": {wrong}}}"), &[], 1);
+            }
+        }
+        check(r#"{"cookies": ["a", "b"]}"#, &[], 1);
+        check(r#"{"ips": {"a": ["192.0.2.1"]}}"#, &[], 1);
+        check(r#"{"cookies": {}, "api_keys": {}}"#, &[], 0);
+        check(r#"{"cookies": {"a": {"b": []}}}"#, &[], 1);
+    }
+
+    #[test]
+    fn a_body_without_the_five_keys_is_refused() {
+        for body in [
+            "{}",
+            "[]",
+            "null",
+            "1",
+            "\"ips\"",
+            r#"{"attacklist": {}}"#,
+            r#"{"attacklist": null}"#,
+            r#"{"attacklist": ["ips"]}"#,
+            r#"{"attacklist": {"attacklist": {"ips": []}}}"#,
+            r#"{"message": "no permission", "IPS": ["192.0.2.1"]}"#,
+            r#"["ips", {"ips": ["192.0.2.1"]}]"#,
+        ] {
+            let (outcome, listed) = read_all(body.as_bytes());
+            assert_eq!(outcome, Err(AttackListError::NoKnownKey), "{body}");
+            assert!(listed.entries.is_empty(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_body_cut_at_any_byte_is_never_a_list() {
+        for body in [
+            DOCUMENTED,
+            UNDER_ATTACKLIST,
+            BOTH_LEVELS,
+            OBJECTS,
+            API_KEYS_BY_NAME,
+            UNUSABLE,
+        ] {
+            let whole = body.trim_end();
+            for length in 0..whole.len() {
+                let (outcome, _) = read_all(&whole.as_bytes()[..length]);
+                assert_eq!(outcome, Err(AttackListError::Truncated), "{length}");
+            }
+            assert_eq!(read_all(whole.as_bytes()).0, Ok(()));
+        }
+    }
+
+    #[test]
+    fn pieces_of_any_size_give_the_same_list() {
+        let (_, expected) = read_all(OBJECTS.as_bytes());
+        for piece in [1, 2, 3, 7, 64] {
+            let mut listed = Listed::new(usize::MAX);
+            let body = Pieces {
+                rest: OBJECTS.as_bytes(),
+                piece,
+                failure: None,
+            };
+            assert_eq!(read_attack_list(body, &mut listed), Ok(()));
+            assert_eq!(listed.entries, expected.entries);
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused_with_its_place() {
+        let table: &[(&[u8], usize, usize)] = &[
+            (b"<html>not the API</html>", 1, 1),
+            (b"{\"ips\": [\n\"192.0.2.1\",\n]}", 3, 1),
+            (b"{'ips': []}", 1, 2),
+            (b"{\"ips\": [\"\xff\"]}", 1, 11),
+            (b"{\"ips\": [\"a\nb\"]}", 2, 0),
+            (b"{\"ips\": [\"\\x\"]}", 1, 12),
+            (b"{\"ips\" []}", 1, 8),
+            (b"\x1f\x8b\x08\x00", 1, 1),
+        ];
+        for (body, line, column) in table {
+            let (outcome, _) = read_all(body);
+            match outcome {
+                Err(AttackListError::NotJson {
+                    line: at_line,
+                    column: at_column,
+                    reason,
+                }) => {
+                    assert_eq!((at_line, at_column), (*line, *column), "{body:?} {reason}");
+                    assert!(!reason.is_empty() && !reason.contains("line"), "{reason}");
+                }
+                other => panic!("{body:?}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_but_white_space_may_follow() {
+        assert_eq!(read_all(b"{\"ips\": []} \r\n\t").0, Ok(()));
+        for (body, column) in [("{\"ips\": []}x", 12), ("{\"ips\": []} {}", 13)] {
+            assert_eq!(
+                read_all(body.as_bytes()).0,
+                Err(AttackListError::TrailingData { line: 1, column })
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_body_is_truncated() {
+        for body in ["", " ", "\n\n"] {
+            assert_eq!(read_all(body.as_bytes()).0, Err(AttackListError::Truncated));
+        }
+    }
+
+    #[test]
+    fn a_full_sink_ends_the_reading() {
+        let body = r#"{"ips": ["192.0.2.1", "192.0.2.2", "192.0.2.3"], "usernames": ["bob"]}"#;
+        let mut listed = Listed::new(1);
+        assert_eq!(
+            read_attack_list(body.as_bytes(), &mut listed),
+            Err(AttackListError::SinkFull)
+        );
+        assert_eq!(listed.entries, ["ip 192.0.2.1/32", "ip 192.0.2.2/32"]);
+    }
+
+    #[test]
+    fn a_body_that_fails_says_how() {
+        for length in [0, 1, 20, DOCUMENTED.trim_end().len()] {
+            let body = Pieces {
+                rest: &DOCUMENTED.as_bytes()[..length],
+                piece: 5,
+                failure: Some(io::ErrorKind::ConnectionReset),
+            };
+            assert_eq!(
+                read_attack_list(body, &mut Listed::new(usize::MAX)),
+                Err(AttackListError::Read(io::ErrorKind::ConnectionReset))
+            );
+        }
+    }
+
+    #[test]
+    fn deep_nesting_does_not_grow_the_stack() {
+        const DEPTH: usize = 200_000;
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let nested = format!("{}1{}", open.repeat(DEPTH), close.repeat(DEPTH));
+            check(&format!("{{\"other\": {nested}, \"ips\": []}}"), &[], 0);
+            check(&format!("{{\"ips\": [{nested}]}}"), &[], 1);
+            check(&format!("{{\"usernames\": {nested}}}"), &[], 1);
+            let (outcome, _) = read_all(nested.as_bytes());
+            assert_eq!(outcome, Err(AttackListError::NoKnownKey));
+            let (outcome, _) = read_all(open.repeat(DEPTH).as_bytes());
+            assert_eq!(outcome, Err(AttackListError::Truncated));
+        }
+    }
+
+    #[test]
+    fn long_values_are_read_whole() {
+        let long = "x".repeat(1 << 20);
+        check(
+            &format!("{{\"usernames\": [\"{long}\"]}}"),
+            &[&format!("username {long}")],
+            0,
+        );
+    }
+
+    #[test]
+    fn errors_never_quote_the_body() {
+        for body in [
+            "{\"usernames\": [\"hunter2\", hunter2]}",
+            "{\"usernames\": [\"hunter2\"",
+            "{\"usernames\": [\"hunter2\"]} hunter2",
+            "{\"hunter2\": 1}",
+            "hunter2",
+        ] {
+            let (outcome, _) = read_all(body.as_bytes());
+            let error = outcome.unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn changed_bytes_never_panic() {
+        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = move |below: usize| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            usize::try_from(random >> 33).unwrap() % below
+        };
+        let mut refused = 0;
+        for _ in 0..5_000 {
+            let mut body = UNUSABLE.as_bytes().to_vec();
+            for _ in 0..=next(3) {
+                let at = next(body.len());
+                body[at] = u8::try_from(next(256)).unwrap();
+            }
+            refused += usize::from(read_all(&body).0.is_err());
+        }
+        assert!((1..5_000).contains(&refused), "{refused}");
+    }
+
+    #[test]
+    fn ranges_are_read_in_canonical_form() {
+        let table: &[(&str, Option<&str>)] = &[
+            ("192.0.2.1", Some("192.0.2.1/32")),
+            ("192.0.2.129/25", Some("192.0.2.128/25")),
+            ("192.0.2.1/32", Some("192.0.2.1/32")),
+            ("192.0.2.1/0", Some("0.0.0.0/0")),
+            ("::ffff:192.0.2.1", Some("192.0.2.1/32")),
+            ("::ffff:192.0.2.1/128", Some("192.0.2.1/32")),
+            ("::ffff:192.0.2.129/120", Some("192.0.2.0/24")),
+            ("::FFFF:c000:0201/96", Some("0.0.0.0/0")),
+            ("::ffff:192.0.2.1/95", Some("::fffe:0:0/95")),
+            ("2001:DB8::1/32", Some("2001:db8::/32")),
+            ("[2001:db8::1]/64", Some("2001:db8::/64")),
+            ("fe80::1%eth0/64", Some("fe80::/64")),
+            ("::/0", Some("::/0")),
+            ("192.0.2.1/33", None),
+            ("::ffff:192.0.2.1/129", None),
+            ("2001:db8::/129", None),
+            ("192.0.2.0/", None),
+            ("192.0.2.0/08", None),
+            ("192.0.2.0/00", None),
+            ("192.0.2.0/+8", None),
+            ("192.0.2.0/-8", None),
+            ("192.0.2.0/ 8", None),
+            ("192.0.2.0/8/8", None),
+            ("192.0.2.0/255.255.255.0", None),
+            ("192.0.2.0/256", None),
+            ("192.0.2/24", None),
+            ("/24", None),
+            ("", None),
+            ("192.0.2.1-192.0.2.9", None),
+        ];
+        for (text, expected) in table {
+            let range = parse_range(text).map(|range| range.to_string());
+            assert_eq!(range.as_deref(), *expected, "{text:?}");
+        }
+    }
 }
