@@ -20,6 +20,7 @@ pub(super) const API_KEYS: &[&str] = &[
     "apikey_qs",
     "username",
 ];
+
 pub(super) const USERNAME_KEYS: &[&str] = &["basic_auth", "header", "jwt_claim"];
 pub(super) fn read_apis(root: &Section<'_>, errors: &mut Errors) -> Vec<Api> {
     const ALLOWED: &str =

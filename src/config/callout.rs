@@ -18,6 +18,7 @@ pub(super) const ABS_KEYS: &[&str] = &[
     "timeout",
     "attack_window",
 ];
+
 pub(super) const TRAFFIC_KEYS: &[&str] = &[
     "format",
     "path",
@@ -30,17 +31,20 @@ pub(super) const TRAFFIC_KEYS: &[&str] = &[
     "ase_token_env",
     "headers",
 ];
+
 const TIMEOUT: DurationRange = DurationRange {
     least: Duration::from_millis(1),
     most: Duration::from_secs(3_600),
     allowed: "a duration from \"1ms\" to \"1h\", such as \"30s\" (whole number; units ms, s, m, h, d)",
 };
+
 /// ABS's dates have no seconds, so a window under a minute would be empty.
 const ATTACK_WINDOW: DurationRange = DurationRange {
     least: Duration::from_secs(60),
     most: Duration::from_secs(3_650 * 86_400),
     allowed: "a duration from \"1m\" to \"3650d\", such as \"30d\" (whole number; units ms, s, m, h, d)",
 };
+
 const FLUSH_INTERVAL: DurationRange = DurationRange {
     least: Duration::from_millis(10),
     most: Duration::from_secs(3_600),

@@ -11,6 +11,7 @@ use super::raw::{Section, texts};
 use super::value;
 
 pub(super) const LIST_KEYS: &[&str] = &["ips", "cookies", "oauth_tokens", "api_keys", "usernames"];
+
 pub(super) fn read_list(root: &Section<'_>, key: &str, errors: &mut Errors) -> ManualEntries {
     const NAMED: &str = "an object from a cookie's name to the list of its values, such as {\"JSESSIONID\": [\"...\"]}";
     const API_KEYS_SHAPE: &str =

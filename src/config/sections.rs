@@ -34,6 +34,7 @@ pub(super) const ROOT_KEYS: &[&str] = &[
     "traffic",
     "guard",
 ];
+
 pub(super) const DENY_RESPONSE_KEYS: &[&str] = &["status", "body", "headers"];
 pub(super) const GUARD_KEYS: &[&str] = &[
     "widest_ipv4",
@@ -52,6 +53,7 @@ const MAX_AGE: DurationRange = DurationRange {
     most: Duration::from_secs(3_650 * 86_400),
     allowed: "null for never, or a duration from \"1s\" to \"3650d\", such as \"24h\" (whole number; units ms, s, m, h, d)",
 };
+
 /// Reads every section. Where errors were added the result is of no use.
 pub(super) fn read_config(
     root: &Section<'_>,
