@@ -216,6 +216,9 @@ pub fn parse_source_address(text: &[u8]) -> Option<IpAddr> {
 mod tests {
     use super::*;
 
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     const KEY: FingerprintKey = FingerprintKey::from_words([1, 2]);
 
     #[test]
