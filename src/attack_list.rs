@@ -13,7 +13,10 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use self::repair::Repaired;
 use crate::identifier::{IdentifierKind, parse_address};
+
+mod repair;
 
 /// Takes the entries of an attack list, one by one, as they are read. Nothing is kept as a string on the way.
 pub trait EntrySink {
@@ -134,7 +137,8 @@ impl AttackListError {
 /// The same may stand under `attacklist`; if both do, both count, as do repeated keys. `api_keys` may also map names
 /// to lists of values. Unknown keys are ignored. An entry that can't be used goes to [`EntrySink::skipped`]: an
 /// address that does not parse, an empty string, a wrong type, a null. A key that has the wrong type as a whole
-/// counts as one skipped entry; a null one as none.
+/// counts as one skipped entry; a null one as none. Bytes that are no UTF-8, and `\u` escapes that are half a
+/// character, make the entry match nobody, but not the body unreadable.
 ///
 /// However deeply the body nests, the stack does not grow. Memory is bounded by the longest string of the body.
 ///
@@ -152,7 +156,7 @@ pub fn read_attack_list<R: Read>(
 /// Reads an address or a range in CIDR form, as ABS or an operator writes it; a lone address is a range of one.
 /// Host bits are set to zero. IPv4-mapped IPv6 is folded: `::ffff:192.0.2.0/120` is `192.0.2.0/24`; a range wider
 /// than all of IPv4 (a prefix under 96) stays IPv6. `None` for anything else, leading zeros and signs included.
-pub fn parse_range(text: &str) -> Option<IpNet> {
+fn parse_range(text: &str) -> Option<IpNet> {
     let Some((address_text, prefix_text)) = text.split_once('/') else {
         return parse_address(text).map(IpNet::from);
     };
@@ -187,7 +191,7 @@ fn read(body: &mut dyn Read, sink: &mut dyn EntrySink) -> Result<(), AttackListE
         known_key: false,
         full: false,
     };
-    let buffered = BufReader::with_capacity(BUFFER_BYTES, body);
+    let buffered = BufReader::with_capacity(BUFFER_BYTES, Repaired::new(body));
     let mut json = serde_json::Deserializer::from_reader(buffered);
     let outcome = Node {
         reading: &mut reading,
@@ -712,7 +716,7 @@ mod tests {
             (b"<html>not the API</html>", 1, 1),
             (b"{\"ips\": [\n\"192.0.2.1\",\n]}", 3, 1),
             (b"{'ips': []}", 1, 2),
-            (b"{\"ips\": [\"\xff\"]}", 1, 11),
+            (b"{\"ips\": [\xff]}", 1, 10),
             (b"{\"ips\": [\"a\nb\"]}", 2, 0),
             (b"{\"ips\": [\"\\x\"]}", 1, 12),
             (b"{\"ips\" []}", 1, 8),
@@ -791,6 +795,23 @@ mod tests {
             let (outcome, _) = read_all(open.repeat(DEPTH).as_bytes());
             assert_eq!(outcome, Err(AttackListError::Truncated));
         }
+    }
+
+    #[test]
+    fn halves_of_characters_harm_only_their_entry() {
+        let body = b"{\"usernames\": [\"b\\ud83d\", \"c\\ude00\\ud83d\", \"d\xf0\x9f\", \"e\xeb\", \"bob\"]}";
+        let (outcome, listed) = read_all(body);
+        assert_eq!(outcome, Ok(()));
+        assert_eq!(
+            listed.entries,
+            [
+                "username b\u{fffd}",
+                "username c\u{fffd}\u{fffd}",
+                "username d\x7f\x7f",
+                "username e\x7f",
+                "username bob",
+            ]
+        );
     }
 
     #[test]
