@@ -135,7 +135,7 @@ async fn get_attack_list(
     headers: HeaderMap,
     Query(query): Query<AttackListQuery>,
 ) -> Result<Response, ApiError> {
-    let visibility = attack_list_user(&simulator, &headers)?;
+    let visibility = authorised(&simulator, Endpoint::Attacklist, &headers)?;
     let status = query.status()?;
     let window = query.window()?;
     blocking(move || {
@@ -183,7 +183,7 @@ async fn put_attack_list(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    full_user(&simulator, &headers)?;
+    authorised_to_write(&simulator, Endpoint::Attacklist, &headers)?;
     let named: AttackList<String> = parse_json(&body)?;
     blocking(move || {
         let now = SystemTime::now();
@@ -206,7 +206,7 @@ async fn delete_attack_list(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    full_user(&simulator, &headers)?;
+    authorised_to_write(&simulator, Endpoint::Attacklist, &headers)?;
     let deletion: BulkDeletion = parse_json(&body)?;
     blocking(move || {
         let now = SystemTime::now();
@@ -284,9 +284,7 @@ async fn traffic_batch(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    full_user(&simulator, &headers).inspect_err(|_| {
-        simulator.state().counters.traffic_unauthorized += 1;
-    })?;
+    authorised_to_write(&simulator, Endpoint::Traffic, &headers)?;
     let text = decoded_batch(&headers, &body)?;
     // The whole batch is read before any of it is kept: a client that sends it again leaves no record twice.
     let mut records = Vec::new();
@@ -405,14 +403,27 @@ async fn log_request(request: Request, next: Next) -> Response {
     response
 }
 
-fn attack_list_user(simulator: &Simulator, headers: &HeaderMap) -> Result<Visibility, ApiError> {
+// The user who sends the request; a refusal is counted.
+fn authorised(
+    simulator: &Simulator,
+    endpoint: Endpoint,
+    headers: &HeaderMap,
+) -> Result<Visibility, ApiError> {
     user(&simulator.settings, headers).inspect_err(|_| {
-        simulator.state().counters.attacklist_unauthorized += 1;
+        let counters = &mut simulator.state().counters;
+        match endpoint {
+            Endpoint::Attacklist => counters.attacklist_unauthorized += 1,
+            Endpoint::Traffic => counters.traffic_unauthorized += 1,
+        }
     })
 }
 
-fn full_user(simulator: &Simulator, headers: &HeaderMap) -> Result<(), ApiError> {
-    match user(&simulator.settings, headers)? {
+fn authorised_to_write(
+    simulator: &Simulator,
+    endpoint: Endpoint,
+    headers: &HeaderMap,
+) -> Result<(), ApiError> {
+    match authorised(simulator, endpoint, headers)? {
         Visibility::Full => Ok(()),
         Visibility::Restricted => Err(ApiError::ReadOnly),
     }
