@@ -476,6 +476,8 @@ const fn singular_names(kind: IdentifierKind) -> &'static [&'static str] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     const DOCUMENTED: &str = include_str!("../tests/fixtures/attack_list/documented.json");
     const UNDER_ATTACKLIST: &str =

@@ -512,6 +512,8 @@ fn before(text: &[u8], separator: u8) -> &[u8] {
 mod tests {
     use super::*;
     use crate::config::Mode;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     const EVERY_KIND: PerKind<bool> = PerKind {
         ip: true,

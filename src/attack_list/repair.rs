@@ -144,6 +144,8 @@ fn overwrite(escape: &mut [u8]) -> usize {
 mod tests {
     use super::*;
     use std::io::BufReader;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     /// Gives `piece` bytes at a time.
     struct Pieces<'a>(&'a [u8], usize);
