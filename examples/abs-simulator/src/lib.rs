@@ -14,11 +14,14 @@
 //! | [`faults`] | what can be made to go wrong, and how |
 //! | [`state`] | all that changes, behind one mutex |
 //! | [`routes`], [`admin`] | the HTTP interface: ABS's part, and the part that drives the simulator |
+//! | [`access`] | credentials |
+//! | [`injection`] | counting requests and letting faults strike them |
 //! | [`error`] | every answer that is not a success |
 //! | [`transport`] | sockets, TLS, and the faults that need the connection itself |
 
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod admin;
 pub mod attack_list;
 pub mod date;
@@ -26,6 +29,7 @@ pub mod detection;
 pub mod error;
 pub mod faults;
 pub mod generate;
+pub mod injection;
 pub mod routes;
 pub mod state;
 pub mod store;

@@ -4,28 +4,28 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::extract::{DefaultBodyLimit, Extension, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use flate2::read::GzDecoder;
-use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::access::{authorised, authorised_to_write, check_ase_token, text_of};
 use crate::admin;
 use crate::attack_list::AttackList;
 use crate::date::{format_date, parse_date};
 use crate::error::ApiError;
-use crate::faults::{Endpoint, Fault};
-use crate::state::{Counters, Settings, Simulator};
-use crate::store::{BulkDeletion, Status, View, Visibility, Window};
+use crate::faults::Endpoint;
+use crate::injection::strike;
+use crate::state::Simulator;
+use crate::store::{BulkDeletion, Status, View, Window};
 use crate::traffic::{SidebandRequest, SidebandResponse, TrafficRecord};
-use crate::transport::ConnectionControl;
 
 /// The largest batch, once decompressed, in bytes.
 pub const MAX_BATCH: u64 = 64 << 20;
@@ -331,71 +331,6 @@ fn decoded_batch(headers: &HeaderMap, body: &Bytes) -> Result<String, ApiError> 
     String::from_utf8(bytes).map_err(|_| ApiError::NotText)
 }
 
-// Counts the request and lets the fault in force, if any, have its way with the answer.
-async fn strike(
-    simulator: Arc<Simulator>,
-    endpoint: Endpoint,
-    Extension(connection): Extension<ConnectionControl>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let fault = {
-        let mut state = simulator.state();
-        count(&mut state.counters, &request);
-        let fault = state.faults.strike(endpoint);
-        state.counters.faults += u64::from(fault.is_some());
-        fault
-    };
-    let Some(fault) = fault else {
-        return next.run(request).await;
-    };
-    tokio::time::sleep(fault.delay()).await;
-    let mut response = match fault.replacement(&connection) {
-        Some(response) => {
-            // Closing a socket with unread bytes resets it, which would be another fault than the one asked for.
-            let _ = request.into_body().collect().await;
-            response
-        }
-        None => {
-            if fault.needs_body() {
-                request.headers_mut().remove(header::IF_NONE_MATCH);
-            }
-            let response = next.run(request).await;
-            damaged(&fault, response, &connection).await
-        }
-    };
-    fault.mark(&mut response);
-    response
-}
-
-async fn damaged(fault: &Fault, response: Response, connection: &ConnectionControl) -> Response {
-    if !fault.needs_body() {
-        return response;
-    }
-    let (mut parts, body) = response.into_parts();
-    let Ok(whole) = body.collect().await else {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    };
-    let whole = whole.to_bytes();
-    parts
-        .headers
-        .insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
-    Response::from_parts(parts, fault.damaged(whole, connection))
-}
-
-fn count(counters: &mut Counters, request: &Request) {
-    let counter = match (request.method(), request.uri().path()) {
-        (&Method::GET, "/v4/abs/attacklist") => &mut counters.attacklist_get,
-        (&Method::PUT, "/v4/abs/attacklist") => &mut counters.attacklist_put,
-        (&Method::DELETE, "/v4/abs/attacklist") => &mut counters.attacklist_delete,
-        (&Method::POST, "/ase/request") => &mut counters.ase_request,
-        (&Method::POST, "/ase/response") => &mut counters.ase_response,
-        (&Method::POST, "/portcullis/v1/traffic") => &mut counters.traffic_batches,
-        _ => return,
-    };
-    *counter += 1;
-}
-
 async fn log_request(request: Request, next: Next) -> Response {
     let line = format!("{} {}", request.method(), request.uri().path());
     let response = next.run(request).await;
@@ -403,61 +338,11 @@ async fn log_request(request: Request, next: Next) -> Response {
     response
 }
 
-// The user who sends the request; a refusal is counted.
-fn authorised(
-    simulator: &Simulator,
-    endpoint: Endpoint,
-    headers: &HeaderMap,
-) -> Result<Visibility, ApiError> {
-    user(&simulator.settings, headers).inspect_err(|_| {
-        let counters = &mut simulator.state().counters;
-        match endpoint {
-            Endpoint::Attacklist => counters.attacklist_unauthorized += 1,
-            Endpoint::Traffic => counters.traffic_unauthorized += 1,
-        }
-    })
-}
-
-fn authorised_to_write(
-    simulator: &Simulator,
-    endpoint: Endpoint,
-    headers: &HeaderMap,
-) -> Result<(), ApiError> {
-    match authorised(simulator, endpoint, headers)? {
-        Visibility::Full => Ok(()),
-        Visibility::Restricted => Err(ApiError::ReadOnly),
-    }
-}
-
-fn user(settings: &Settings, headers: &HeaderMap) -> Result<Visibility, ApiError> {
-    let has = |name, value: &str| text_of(headers, name) == Some(value);
-    if has("x-abs-ak", &settings.access_key) && has("x-abs-sk", &settings.secret_key) {
-        return Ok(Visibility::Full);
-    }
-    if has("x-abs-ak-ru", &settings.restricted_access_key)
-        && has("x-abs-sk-ru", &settings.restricted_secret_key)
-    {
-        return Ok(Visibility::Restricted);
-    }
-    Err(ApiError::Unauthorized)
-}
-
-fn check_ase_token(settings: &Settings, headers: &HeaderMap) -> Result<(), ApiError> {
-    match &settings.ase_token {
-        Some(token) if text_of(headers, "ase-token") != Some(token) => Err(ApiError::AseToken),
-        _ => Ok(()),
-    }
-}
-
 fn correlation_id(headers: &HeaderMap) -> Result<String, ApiError> {
     text_of(headers, "x-correlationid")
         .filter(|id| !id.is_empty())
         .map(str::to_owned)
         .ok_or(ApiError::NoCorrelationId)
-}
-
-fn text_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
 }
 
 // RFC 9110, 12.5.3: `gzip`, unless its weight is zero.
