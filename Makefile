@@ -1,0 +1,101 @@
+# Every command of the project. `make help` lists them.
+#
+# Tools are installed where a target needs them, by tools/install, under .tools/; everything that is built goes to
+# target/. A machine needs git, make, Rust by rustup, Python 3 with venv, Node.js and curl.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# Each step uses all cores by itself.
+.NOTPARALLEL:
+
+include tools/versions
+
+# The Envoy of the tests and of the demo; name another by ENVOY_BIN=/path/to/envoy.
+ENVOY_BIN ?= $(CURDIR)/.tools/envoy-$(ENVOY_VERSION)/envoy
+export ENVOY_BIN ENVOY_VERSION
+# The names of what is built are part of the interface: no setting of the user's moves them.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+
+MODULE := target/portcullis.wasm
+# 220 KB: a module of this size compiles in every worker within a moment, and fits any place that carries it.
+MODULE_SIZE_LIMIT := 225280
+# LINK_FLAGS=--keep-names leaves the functions' names in the module, for profilers.
+LINK_FLAGS ?=
+
+# Crates that make sense in wasm alone.
+WASM_CRATES := portcullis-wasm empty-filter
+NOT_WASM_CRATES := $(addprefix --exclude ,$(WASM_CRATES))
+# The root package's integration tests; three of them are layers of their own.
+ROOT_TESTS := $(basename $(notdir $(wildcard tests/*.rs))) $(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs))
+CORE_TESTS := $(filter-out lifecycle cli e2e,$(ROOT_TESTS))
+
+.PHONY: help
+help: ## lists these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: module cli ## the shippable module at target/portcullis.wasm, the CLI at target/release/portcullis
+
+.PHONY: module
+module: ## the shippable module alone
+	@tools/install rust-targets wasm-opt
+	cargo build --locked --release --target wasm32-wasip1 -p portcullis-wasm
+	cargo build --locked -p portcullis-link
+	target/debug/portcullis-link \
+		--input target/wasm32-wasip1/release/portcullis_wasm.wasm --output $(MODULE) \
+		--exports wasm-target/exports.txt --imports wasm-target/imports.txt \
+		--wasm-opt .tools/node_modules/.bin/wasm-opt --size-limit $(MODULE_SIZE_LIMIT) $(LINK_FLAGS)
+
+.PHONY: cli
+cli: ## the command line tool alone
+	cargo build --locked --release --features cli --bin portcullis
+
+.PHONY: simulator
+simulator: ## the ABS simulator and the sample API, at target/release/
+	cargo build --locked --release -p abs-simulator
+
+.PHONY: test
+test: test-core test-wasm test-lifecycle test-cli test-envoy ## every test layer, set-up too
+	@echo "test: every layer passed; none was skipped"
+
+.PHONY: test-core
+test-core: ## layer 1: the core, the simulator and the link step on this machine
+	cargo test --locked --lib
+	cargo test --locked --doc
+	$(if $(CORE_TESTS),cargo test --locked $(addprefix --test ,$(CORE_TESTS)))
+	cargo test --locked --workspace --exclude portcullis $(NOT_WASM_CRATES)
+
+.PHONY: test-wasm
+test-wasm: ## layer 2: the core's same unit tests in wasm under Node.js
+	@tools/install rust-targets wasm-bindgen
+	tools/test-wasm
+
+.PHONY: test-lifecycle
+test-lifecycle: ## layer 3: several workers over one fake host, hostile interleavings
+	cargo test --locked --test lifecycle
+
+.PHONY: test-cli
+test-cli: simulator ## layer 4: the command line tool
+	cargo test --locked --features cli --bin portcullis --test cli
+
+.PHONY: test-envoy
+test-envoy: build simulator ## layer 5: the module in a real Envoy, against the simulator
+	@tools/install envoy
+	cargo test --locked --test e2e
+
+.PHONY: check
+check: module ## format, clippy, docs, Envoy files, licences, sources and advisories of dependencies
+	@tools/install envoy cargo-deny
+	cargo fmt --all --check
+	cargo clippy --locked --workspace $(NOT_WASM_CRATES) --all-targets --all-features -- -D warnings
+	cargo clippy --locked --target wasm32-wasip1 $(addprefix -p ,$(WASM_CRATES)) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace $(NOT_WASM_CRATES) --all-features --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --target wasm32-wasip1 -p portcullis-wasm --no-deps
+	for script in $$(git grep -lI '^#!.*bash$$'); do bash -n "$$script"; done
+	tools/validate-envoy
+	tools/check-dependencies
+
+.PHONY: clean
+clean: ## removes what was built; .tools/ stays
+	rm -rf target
