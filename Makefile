@@ -20,6 +20,8 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 MODULE := target/portcullis.wasm
 # 220 KB: a module of this size compiles in every worker within a moment, and fits any place that carries it.
 MODULE_SIZE_LIMIT := 225280
+# In CI a Cargo.lock that is behind a Cargo.toml is an error; at a desk Cargo brings it up to date.
+LOCKED := $(if $(CI),--locked)
 # LINK_FLAGS=--keep-names leaves the functions' names in the module, for profilers.
 LINK_FLAGS ?=
 
@@ -40,8 +42,8 @@ build: module cli ## the shippable module at target/portcullis.wasm, the CLI at 
 .PHONY: module
 module: ## the shippable module alone
 	@tools/install rust-targets wasm-opt
-	cargo build --locked --release --target wasm32-wasip1 -p portcullis-wasm
-	cargo build --locked -p portcullis-link
+	cargo build $(LOCKED) --release --target wasm32-wasip1 -p portcullis-wasm
+	cargo build $(LOCKED) -p portcullis-link
 	target/debug/portcullis-link \
 		--input target/wasm32-wasip1/release/portcullis_wasm.wasm --output $(MODULE) \
 		--exports wasm-target/exports.txt --imports wasm-target/imports.txt \
@@ -49,11 +51,11 @@ module: ## the shippable module alone
 
 .PHONY: cli
 cli: ## the command line tool alone
-	cargo build --locked --release --features cli --bin portcullis
+	cargo build $(LOCKED) --release --features cli --bin portcullis
 
 .PHONY: simulator
 simulator: ## the ABS simulator and the sample API, at target/release/
-	cargo build --locked --release -p abs-simulator
+	cargo build $(LOCKED) --release -p abs-simulator
 
 .PHONY: test
 test: test-core test-wasm test-lifecycle test-cli test-envoy ## every test layer, set-up too
@@ -61,10 +63,10 @@ test: test-core test-wasm test-lifecycle test-cli test-envoy ## every test layer
 
 .PHONY: test-core
 test-core: ## layer 1: the core, the simulator and the link step on this machine
-	cargo test --locked --lib
-	cargo test --locked --doc
-	$(if $(CORE_TESTS),cargo test --locked $(addprefix --test ,$(CORE_TESTS)))
-	cargo test --locked --workspace --exclude portcullis $(NOT_WASM_CRATES)
+	cargo test $(LOCKED) --lib
+	cargo test $(LOCKED) --doc
+	$(if $(CORE_TESTS),cargo test $(LOCKED) $(addprefix --test ,$(CORE_TESTS)))
+	cargo test $(LOCKED) --workspace --exclude portcullis $(NOT_WASM_CRATES)
 
 .PHONY: test-wasm
 test-wasm: ## layer 2: the core's same unit tests in wasm under Node.js
@@ -73,25 +75,25 @@ test-wasm: ## layer 2: the core's same unit tests in wasm under Node.js
 
 .PHONY: test-lifecycle
 test-lifecycle: ## layer 3: several workers over one fake host, hostile interleavings
-	cargo test --locked --test lifecycle
+	cargo test $(LOCKED) --test lifecycle
 
 .PHONY: test-cli
 test-cli: simulator ## layer 4: the command line tool
-	cargo test --locked --features cli --bin portcullis --test cli
+	cargo test $(LOCKED) --features cli --bin portcullis --test cli
 
 .PHONY: test-envoy
 test-envoy: build simulator ## layer 5: the module in a real Envoy, against the simulator
 	@tools/install envoy
-	cargo test --locked --test e2e
+	cargo test $(LOCKED) --test e2e
 
 .PHONY: check
 check: module ## format, clippy, docs, Envoy files, licences, sources and advisories of dependencies
 	@tools/install envoy cargo-deny
 	cargo fmt --all --check
-	cargo clippy --locked --workspace $(NOT_WASM_CRATES) --all-targets --all-features -- -D warnings
-	cargo clippy --locked --target wasm32-wasip1 $(addprefix -p ,$(WASM_CRATES)) -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace $(NOT_WASM_CRATES) --all-features --no-deps
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --target wasm32-wasip1 -p portcullis-wasm --no-deps
+	cargo clippy $(LOCKED) --workspace $(NOT_WASM_CRATES) --all-targets --all-features -- -D warnings
+	cargo clippy $(LOCKED) --target wasm32-wasip1 $(addprefix -p ,$(WASM_CRATES)) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace $(NOT_WASM_CRATES) --all-features --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --target wasm32-wasip1 -p portcullis-wasm --no-deps
 	for script in $$(git grep -lI '^#!.*bash$$'); do bash -n "$$script"; done
 	tools/validate-envoy
 	tools/check-dependencies
