@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::error::{Errors, Path, Problem};
-use super::field::{read_choice, read_names};
+use super::field::{is_second, read_names, read_text};
 use super::raw::{Section, wrong_type};
 use super::value;
 use super::{Api, Mode, UsernameSource};
@@ -66,41 +66,47 @@ pub(super) fn read_apis(root: &Section<'_>, errors: &mut Errors) -> Vec<Api> {
 /// One API, and whether its hostname and url are what was typed.
 fn read_api(section: &Section<'_>, errors: &mut Errors) -> (Api, bool) {
     let errors_before = errors.len();
-    let hostname = section.parsed(
+    let hostname = read_text(
+        section,
         "hostname",
-        None,
         "\"*\" for any, or a host name, such as \"api.example.com\"",
         value::hostname,
         errors,
-    );
-    let url = section.parsed(
+    )
+    .filter(|hostname| hostname != "*");
+    let url = read_text(
+        section,
         "url",
-        String::new(),
         "a base path, such as \"/shop\"; \"/\" for any",
         value::base_path,
         errors,
-    );
+    )
+    .unwrap_or_default();
     let is_placed = !section.is_broken() && errors.len() == errors_before;
+    let api_id = read_text(
+        section,
+        "api_id",
+        "a name for logs and traffic information, such as \"shop\"",
+        value::identifier_text,
+        errors,
+    );
+    let is_shadow = is_second(
+        section,
+        "mode",
+        ["enforce", "shadow"],
+        "\"enforce\" or \"shadow\"",
+        errors,
+    );
     let api = Api {
-        api_id: section
-            .parsed(
-                "api_id",
-                None,
-                "a name for logs and traffic information, such as \"shop\"",
-                |text| value::identifier_text(text).map(Some),
-                errors,
-            )
-            .unwrap_or_else(|| default_api_id(hostname.as_deref(), &url)),
+        api_id: api_id.unwrap_or_else(|| default_api_id(hostname.as_deref(), &url)),
         hostname,
         url,
         enable_blocking: section.boolean("enable_blocking", true, errors),
-        mode: read_choice(
-            section,
-            "mode",
-            [("enforce", Mode::Enforce), ("shadow", Mode::Shadow)],
-            "\"enforce\" or \"shadow\"",
-            errors,
-        ),
+        mode: if is_shadow {
+            Mode::Shadow
+        } else {
+            Mode::Enforce
+        },
         cookie: match section.value("cookie") {
             Some(Value::Null) => None,
             _ => read_names(
@@ -178,20 +184,31 @@ fn read_username(section: &Section<'_>, errors: &mut Errors) -> Vec<UsernameSour
             }
             Some(other) => source.report("basic_auth", wrong_type(other, "true"), errors),
         }
-        sources.extend(source.parsed(
+        let header = read_text(
+            &source,
             "header",
-            None,
             "a header name, such as \"x-user\"",
-            |text| value::header_name(text).map(|name| Some(UsernameSource::Header(name))),
+            value::header_name,
             errors,
-        ));
-        sources.extend(source.parsed(
+        );
+        sources.extend(header.map(UsernameSource::Header));
+        let claim = read_text(
+            &source,
             "jwt_claim",
-            None,
             "the name of a claim, such as \"sub\"",
-            |text| value::identifier_text(text).map(|name| Some(UsernameSource::JwtClaim(name))),
+            value::identifier_text,
             errors,
-        ));
+        );
+        sources.extend(claim.map(UsernameSource::JwtClaim));
     }
     sources
+}
+
+impl Default for Api {
+    /// An API that matches every request, with every default.
+    fn default() -> Self {
+        let mut errors = Errors::default();
+        let all = Section::open(Path::Root, None, API_KEYS, &mut errors);
+        read_api(&all, &mut errors).0
+    }
 }

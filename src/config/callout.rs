@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::error::{Errors, Problem};
-use super::field::{read_choice, read_duration, read_names, read_size, refused_number};
+use super::field::{is_second, read_duration, read_names, read_size, read_text, refused_number};
 use super::raw::Section;
 use super::value::{self, DurationRange};
 use super::{Abs, Secret, Traffic, TrafficFormat};
@@ -59,59 +59,43 @@ pub(super) fn read_abs(
     environment: Environment<'_>,
     errors: &mut Errors,
 ) -> Option<Abs> {
-    const CLUSTER: &str = "the name of the Envoy cluster of ABS, such as \"abs\"";
-    const AUTHORITY: &str = "a host name, with a port or without, such as \"abs.example.com:8080\"";
-    const KEY: &str = "a key of visible ASCII characters without \":\"";
     let section = root.section("abs", ABS_KEYS, errors);
-    let text = |key, allowed, errors: &mut Errors| {
-        let parse = |text: &str| value::visible_ascii(text, None, allowed).map(Some);
-        section.parsed(key, None, allowed, parse, errors)
-    };
-    let cluster: Option<String> = text("cluster", CLUSTER, errors);
-    let authority = text("authority", AUTHORITY, errors);
-    let timeout = read_duration(
+    let cluster = read_text(
         &section,
-        "timeout",
-        Duration::from_secs(30),
-        &TIMEOUT,
+        "cluster",
+        "the name of the Envoy cluster of ABS, such as \"abs\"",
+        value::visible_ascii,
         errors,
     );
-    let attack_window = read_duration(
+    let authority = read_text(
         &section,
-        "attack_window",
-        Duration::from_secs(30 * 86_400),
-        &ATTACK_WINDOW,
+        "authority",
+        "a host name, with a port or without, such as \"abs.example.com:8080\"",
+        value::visible_ascii,
         errors,
     );
+    let timeout = read_duration(&section, "timeout", &TIMEOUT, errors);
+    let attack_window = read_duration(&section, "attack_window", &ATTACK_WINDOW, errors);
     if needed && !section.has("cluster") && !section.is_broken() {
         let needed = "enable_abs and enable_abs_attack need it: name the Envoy cluster of ABS, or turn both off";
         section.report("cluster", Problem::Missing { needed }, errors);
     }
-    let environment = if needed || cluster.is_some() {
-        environment
-    } else {
-        &|_: &str| None
-    };
-    let mut credential = |key, variable_key, default_variable| {
-        let credential = Credential {
-            key,
-            variable_key,
-            default_variable,
-            refused: Some(':'),
-            allowed: KEY,
-        };
-        credential.read(&section, environment, errors)
-    };
-    let access_key = credential("access_key", "access_key_env", "ABS_ACCESS_KEY");
-    let secret_key = credential("secret_key", "secret_key_env", "ABS_SECRET_KEY");
+    let environment = only_if(needed || cluster.is_some(), environment);
+    let access_key = ACCESS_KEY.read(&section, environment, errors);
+    let secret_key = SECRET_KEY.read(&section, environment, errors);
     cluster.map(|cluster| Abs {
         authority: authority.unwrap_or_else(|| cluster.clone()),
         cluster,
         access_key,
         secret_key,
-        timeout,
-        attack_window,
+        timeout: timeout.unwrap_or(Duration::from_secs(30)),
+        attack_window: attack_window.unwrap_or(Duration::from_secs(30 * 86_400)),
     })
+}
+
+/// What is not used is not asked of the environment: a variable meant for something else is no error then.
+fn only_if(needed: bool, environment: Environment<'_>) -> Environment<'_> {
+    if needed { environment } else { &|_| None }
 }
 
 /// A secret that stands in the configuration itself or in an environment variable that it names.
@@ -119,9 +103,27 @@ struct Credential {
     key: &'static str,
     variable_key: &'static str,
     default_variable: &'static str,
-    refused: Option<char>,
-    allowed: &'static str,
+    parse: fn(&str) -> Result<String, Problem>,
 }
+
+const ACCESS_KEY: Credential = Credential {
+    key: "access_key",
+    variable_key: "access_key_env",
+    default_variable: "ABS_ACCESS_KEY",
+    parse: value::abs_key,
+};
+const SECRET_KEY: Credential = Credential {
+    key: "secret_key",
+    variable_key: "secret_key_env",
+    default_variable: "ABS_SECRET_KEY",
+    parse: value::abs_key,
+};
+const ASE_TOKEN: Credential = Credential {
+    key: "ase_token",
+    variable_key: "ase_token_env",
+    default_variable: "ASE_TOKEN",
+    parse: value::visible_ascii,
+};
 
 impl Credential {
     fn read(
@@ -130,47 +132,29 @@ impl Credential {
         environment: Environment<'_>,
         errors: &mut Errors,
     ) -> Option<Secret> {
-        let variable = section.parsed(
-            self.variable_key,
-            self.default_variable,
-            VARIABLE,
-            |text| {
-                if value::is_variable_name(text) {
-                    Ok(text)
-                } else {
-                    // Not shown: it may be the secret itself, in the wrong place.
-                    let found = "a string that can't name a variable (not shown)";
-                    Err(Problem::refused(found, VARIABLE))
-                }
-            },
-            errors,
-        );
-        let secret = |text: &str| {
-            value::visible_ascii(text, self.refused, self.allowed)
-                .map(|text| Some(Secret::new(text)))
-        };
+        let allowed = "the name of an environment variable, such as \"ABS_ACCESS_KEY\"";
+        let parse = value::variable_name;
+        let variable = read_text(section, self.variable_key, allowed, parse, errors);
         if section.has(self.key) {
-            return section.parsed(self.key, None, self.allowed, secret, errors);
+            let allowed = "a string; or leave it out and set the environment variable";
+            return read_text(section, self.key, allowed, self.parse, errors).map(Secret::new);
         }
+        let variable = variable.as_deref().unwrap_or(self.default_variable);
         let text = environment(variable).filter(|text| !text.is_empty())?;
-        match secret(&text) {
-            Ok(secret) => secret,
-            Err(mut problem) => {
-                if let Problem::Refused { found, .. } = &mut problem {
-                    found.push_str(" in the environment variable ");
-                    found.push_str(variable);
-                }
-                section.report(self.variable_key, problem, errors);
-                None
-            }
+        let mut parsed = (self.parse)(&text);
+        if let Err(Problem::Refused { found, .. }) = &mut parsed {
+            found.push_str(" in the environment variable ");
+            found.push_str(variable);
         }
+        section
+            .accepted(self.variable_key, parsed, errors)
+            .map(Secret::new)
     }
 }
 
-const VARIABLE: &str = "the name of an environment variable (letters, digits and underscores), such as \"ABS_ACCESS_KEY\"";
-
 pub(super) fn read_traffic(
     root: &Section<'_>,
+    needed: bool,
     environment: Environment<'_>,
     errors: &mut Errors,
 ) -> Traffic {
@@ -190,43 +174,35 @@ pub(super) fn read_traffic(
     if !(0.0..=1.0).contains(&sample) {
         section.report("sample", refused_number(sample, SAMPLE), errors);
     }
-    let ase_token = Credential {
-        key: "ase_token",
-        variable_key: "ase_token_env",
-        default_variable: "ASE_TOKEN",
-        refused: None,
-        allowed: "a token of visible ASCII characters",
-    };
+    let environment = only_if(needed, environment);
+    let is_sideband = is_second(
+        &section,
+        "format",
+        ["batch", "sideband"],
+        "\"batch\" or \"sideband\"",
+        errors,
+    );
+    let path = read_text(
+        &section,
+        "path",
+        "a path, such as \"/portcullis/v1/traffic\"",
+        value::call_path,
+        errors,
+    );
     Traffic {
-        format: read_choice(
-            &section,
-            "format",
-            [
-                ("batch", TrafficFormat::Batch),
-                ("sideband", TrafficFormat::Sideband),
-            ],
-            "\"batch\" or \"sideband\"",
-            errors,
-        ),
-        path: section.parsed(
-            "path",
-            "/portcullis/v1/traffic".to_owned(),
-            "a path, such as \"/portcullis/v1/traffic\"",
-            value::call_path,
-            errors,
-        ),
+        format: if is_sideband {
+            TrafficFormat::Sideband
+        } else {
+            TrafficFormat::Batch
+        },
+        path: path.unwrap_or_else(|| "/portcullis/v1/traffic".to_owned()),
         gzip: section.boolean("gzip", false, errors),
         queue_memory,
         batch_bytes,
-        flush_interval: read_duration(
-            &section,
-            "flush_interval",
-            Duration::from_secs(2),
-            &FLUSH_INTERVAL,
-            errors,
-        ),
+        flush_interval: read_duration(&section, "flush_interval", &FLUSH_INTERVAL, errors)
+            .unwrap_or(Duration::from_secs(2)),
         sample,
-        ase_token: ase_token.read(&section, environment, errors),
+        ase_token: ASE_TOKEN.read(&section, environment, errors),
         headers: read_names(
             &section,
             "headers",

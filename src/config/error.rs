@@ -175,6 +175,7 @@ impl fmt::Display for Problem {
 pub(super) struct Errors(Vec<ConfigError>);
 
 impl Errors {
+    #[inline(never)]
     pub(super) fn add(&mut self, path: Path<'_>, problem: Problem) {
         let mut text = String::new();
         path.write_to(&mut text);

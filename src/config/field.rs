@@ -1,7 +1,7 @@
 //! Readers of one key each, for what several sections have in common: a word out of two, a size, a duration, a whole
 //! number, a list of names.
 //!
-//! Owns no key and no default.
+//! Owns no key and no default. Not inlined, for the size of the module; see `raw`.
 
 use core::time::Duration;
 
@@ -15,51 +15,66 @@ const SIZE: &str = "a size from \"1B\" to \"1GB\", such as \"64KB\" or \"128MB\"
 /// The VM can't hold more: a host gives it 1 GiB of memory.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// One of two words; the first is the default.
-pub(super) fn read_choice<T: Copy>(
+/// Whether the second of two words was typed; the first is the default.
+#[inline(never)]
+pub(super) fn is_second(
     section: &Section<'_>,
     key: &str,
-    options: [(&str, T); 2],
+    [first, second]: [&str; 2],
     allowed: &'static str,
     errors: &mut Errors,
-) -> T {
-    let [(_, default), _] = options;
-    let parse = |text: &str| {
-        let chosen = options.iter().find(|(word, _)| *word == text);
-        chosen
-            .map(|&(_, option)| option)
-            .ok_or_else(|| Problem::refused_text(text, allowed))
-    };
-    section.parsed(key, default, allowed, parse, errors)
+) -> bool {
+    match section.text(key, allowed, errors) {
+        None => false,
+        Some(text) if text == second => true,
+        Some(text) => {
+            if text != first {
+                section.report(key, Problem::refused_text(text, allowed), errors);
+            }
+            false
+        }
+    }
 }
 
+/// A string in the form that `parse` gives it; `None` where it is absent or refused.
+#[inline(never)]
+pub(super) fn read_text(
+    section: &Section<'_>,
+    key: &str,
+    allowed: &'static str,
+    parse: fn(&str) -> Result<String, Problem>,
+    errors: &mut Errors,
+) -> Option<String> {
+    let text = section.text(key, allowed, errors)?;
+    section.accepted(key, parse(text), errors)
+}
+
+#[inline(never)]
 pub(super) fn read_size(
     section: &Section<'_>,
     key: &str,
     default: u64,
     errors: &mut Errors,
 ) -> u64 {
-    let parse = |text: &str| value::size(text, MOST_BYTES, SIZE);
-    section.parsed(key, default, SIZE, parse, errors)
+    let text = section.text(key, SIZE, errors);
+    text.and_then(|text| section.accepted(key, value::size(text, MOST_BYTES, SIZE), errors))
+        .unwrap_or(default)
 }
 
+/// A duration; `None` where it is absent or refused.
+#[inline(never)]
 pub(super) fn read_duration(
     section: &Section<'_>,
     key: &str,
-    default: Duration,
     range: &DurationRange,
     errors: &mut Errors,
-) -> Duration {
-    section.parsed(
-        key,
-        default,
-        range.allowed,
-        |text| range.parse(text),
-        errors,
-    )
+) -> Option<Duration> {
+    let text = section.text(key, range.allowed, errors)?;
+    section.accepted(key, range.parse(text), errors)
 }
 
 /// A whole number within bounds, both allowed.
+#[inline(never)]
 pub(super) fn read_whole(
     section: &Section<'_>,
     key: &str,
@@ -80,6 +95,7 @@ pub(super) fn read_whole(
 }
 
 /// A list of strings, or one string; `None` where the key is absent. The errors name each that `parse` refuses.
+#[inline(never)]
 pub(super) fn read_names(
     section: &Section<'_>,
     key: &str,
@@ -96,6 +112,7 @@ pub(super) fn read_names(
     section.has(key).then_some(names)
 }
 
+#[inline(never)]
 pub(super) fn read_ranges(section: &Section<'_>, key: &str, errors: &mut Errors) -> Vec<IpNet> {
     let mut ranges = Vec::new();
     let mut visit = |text: &str| {
@@ -107,6 +124,7 @@ pub(super) fn read_ranges(section: &Section<'_>, key: &str, errors: &mut Errors)
     ranges
 }
 
+#[inline(never)]
 pub(super) fn refused_number(number: f64, allowed: &'static str) -> Problem {
     Problem::Refused {
         found: shown_number(number),

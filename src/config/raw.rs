@@ -2,6 +2,9 @@
 //!
 //! Owns the walk over the JSON tree; every error carries its path. Knows no key by name and no meaning: see
 //! `sections`.
+//!
+//! What many places call is kept from being inlined there: it runs once a configuration, and the size of the module
+//! counts more.
 
 use core::fmt;
 
@@ -30,15 +33,14 @@ impl RawConfig {
         match read {
             Ok(value) => Some(Self(value)),
             Err(error) => {
-                let mut reason = error.to_string();
-                // The place is told apart from the reason.
-                if let Some(end) = reason.find(" at line ") {
-                    reason.truncate(end);
-                }
+                let (line, column) = (error.line(), error.column());
+                let text = error.to_string();
+                // The parser tells the place behind the reason; here it is told apart.
+                let place = format!(" at line {line} column {column}");
                 let problem = Problem::Syntax {
-                    line: error.line(),
-                    column: error.column(),
-                    reason,
+                    line,
+                    column,
+                    reason: text.strip_suffix(&place).unwrap_or(&text).to_owned(),
                 };
                 errors.add(Path::Root, problem);
                 None
@@ -152,7 +154,7 @@ impl<'a> Section<'a> {
     ) -> Self {
         let section = Self::open_map(path, value, "an object with named values, { }", errors);
         for (key, _) in section.entries() {
-            if !known.contains(&key) {
+            if !known.contains(&key.as_str()) {
                 errors.add(section.path(key), unknown_key(key, known));
             }
         }
@@ -223,11 +225,10 @@ impl<'a> Section<'a> {
         self.object.and_then(|object| object.get(key))
     }
 
-    /// Every key and what stands under it, by key.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, &'a Value)> + use<'a> {
-        self.object
-            .into_iter()
-            .flat_map(|object| object.iter().map(|(key, value)| (key.as_str(), value)))
+    /// The keys and what stands under them, sorted by key.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
+        let mut entries = self.object.map(Map::iter);
+        core::iter::from_fn(move || entries.as_mut()?.next())
     }
 
     /// Reports a problem with `key`.
@@ -294,21 +295,18 @@ impl<'a> Section<'a> {
         text
     }
 
-    /// A string that `parse` makes a value of; `default` where it is absent or wrong.
-    pub(super) fn parsed<T>(
+    /// The value of `key`, or a report of why there is none.
+    pub(super) fn accepted<T>(
         &self,
         key: &str,
-        default: T,
-        allowed: &'static str,
-        parse: impl FnOnce(&'a str) -> Result<T, Problem>,
+        result: Result<T, Problem>,
         errors: &mut Errors,
-    ) -> T {
-        match self.text(key, allowed, errors).map(parse) {
-            None => default,
-            Some(Ok(value)) => value,
-            Some(Err(problem)) => {
+    ) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(problem) => {
                 self.report(key, problem, errors);
-                default
+                None
             }
         }
     }

@@ -10,7 +10,9 @@ use serde_json::Value;
 use super::api::read_apis;
 use super::callout::{Environment, read_abs, read_traffic};
 use super::error::{Errors, Problem};
-use super::field::{read_choice, read_ranges, read_size, read_whole, refused_number};
+use super::field::{
+    is_second, read_duration, read_ranges, read_size, read_text, read_whole, refused_number,
+};
 use super::list::read_list;
 use super::raw::Section;
 use super::value::{self, DurationRange};
@@ -62,6 +64,20 @@ pub(super) fn read_config(
 ) -> Config {
     let enable_abs = root.boolean("enable_abs", false, errors);
     let enable_abs_attack = root.boolean("enable_abs_attack", false, errors);
+    let denies_first = is_second(
+        root,
+        "before_first_list",
+        ["allow", "deny"],
+        "\"allow\" or \"deny\"",
+        errors,
+    );
+    let drops_stale = is_second(
+        root,
+        "when_stale",
+        ["keep", "drop"],
+        "\"keep\" or \"drop\"",
+        errors,
+    );
     Config {
         enable_firewall: root.boolean("enable_firewall", true, errors),
         enable_abs,
@@ -73,34 +89,21 @@ pub(super) fn read_config(
         allow_list: read_list(root, "allow_list", errors),
         deny_list: read_list(root, "deny_list", errors),
         deny_response: read_deny_response(root, errors),
-        before_first_list: read_choice(
-            root,
-            "before_first_list",
-            [
-                ("allow", BeforeFirstList::Allow),
-                ("deny", BeforeFirstList::Deny),
-            ],
-            "\"allow\" or \"deny\"",
-            errors,
-        ),
+        before_first_list: if denies_first {
+            BeforeFirstList::Deny
+        } else {
+            BeforeFirstList::Allow
+        },
         attack_list_max_age: match root.value("attack_list_max_age") {
             Some(Value::Null) => None,
-            _ => root.parsed(
-                "attack_list_max_age",
-                None,
-                MAX_AGE.allowed,
-                |text| MAX_AGE.parse(text).map(Some),
-                errors,
-            ),
+            _ => read_duration(root, "attack_list_max_age", &MAX_AGE, errors),
         },
-        when_stale: read_choice(
-            root,
-            "when_stale",
-            [("keep", WhenStale::Keep), ("drop", WhenStale::Drop)],
-            "\"keep\" or \"drop\"",
-            errors,
-        ),
-        traffic: read_traffic(root, environment, errors),
+        when_stale: if drops_stale {
+            WhenStale::Drop
+        } else {
+            WhenStale::Keep
+        },
+        traffic: read_traffic(root, enable_abs, environment, errors),
         guard: read_guard(root, errors),
     }
 }
@@ -149,18 +152,15 @@ fn read_deny_response(root: &Section<'_>, errors: &mut Errors) -> DenyResponse {
     let typed = section.map("headers", HEADERS, errors);
     let mut headers: Vec<(String, String)> = Vec::new();
     for (typed_name, _) in typed.entries() {
-        let name = match value::header_name(typed_name) {
-            Ok(name) => name,
-            Err(problem) => {
-                typed.report(typed_name, problem, errors);
-                continue;
-            }
+        let name = value::header_name(typed_name);
+        let Some(name) = typed.accepted(typed_name, name, errors) else {
+            continue;
         };
-        let value = typed.parsed(
+        let value = read_text(
+            &typed,
             typed_name,
-            None,
             "a string, the header's value",
-            |text| value::header_value(text).map(Some),
+            value::header_value,
             errors,
         );
         if matches!(name.as_str(), "content-length" | "transfer-encoding") {

@@ -166,8 +166,10 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ),
     (
         "keys from the environment; one that is empty is none",
-        r#"{"abs": {"cluster": "abs", "access_key_env": "GOOD", "secret_key_env": "EMPTY"}, "traffic": {"ase_token_env": "GOOD"}}"#,
+        r#"{"abs": {"cluster": "abs", "access_key_env": "GOOD", "secret_key_env": "EMPTY"}, "traffic": {"ase_token_env": "GOOD"},
+            "enable_abs": true}"#,
         |config| {
+            config.enable_abs = true;
             config.abs = Some(Abs {
                 access_key: secret("SECRET-good"),
                 ..default_abs()
@@ -177,7 +179,7 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ),
     (
         "variables are left alone where ABS is not used",
-        r#"{"abs": {"access_key_env": "BAD_COLON"}}"#,
+        r#"{"abs": {"access_key_env": "BAD_COLON"}, "traffic": {"ase_token_env": "BAD_LINE"}}"#,
         |_| {},
     ),
     (

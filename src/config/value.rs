@@ -117,50 +117,67 @@ pub(super) fn ip_range(text: &str) -> Result<IpNet, Problem> {
     }
 }
 
-const HEADER_NAME: &str =
-    "a header name of letters, digits and !#$%&'*+-.^_`|~ alone, such as \"x-api-key\"";
+/// Refuses an empty text, and one with a character of which `is_refused` is true. The text itself is not shown in the
+/// error, since it may be secret.
+#[inline(never)]
+fn checked<'t>(
+    text: &'t str,
+    is_refused: fn(char) -> bool,
+    allowed: &'static str,
+) -> Result<&'t str, Problem> {
+    if text.is_empty() {
+        return Err(Problem::refused("an empty string", allowed));
+    }
+    match text.chars().find(|&character| is_refused(character)) {
+        None => Ok(text),
+        Some(character) => Err(Problem::refused_character(character, allowed)),
+    }
+}
 
 /// Reads a header name (RFC 9110, 5.6.2: a token), in lower case. Pseudo headers (`:path`) are none.
 pub(super) fn header_name(text: &str) -> Result<String, Problem> {
-    if text.is_empty() {
-        return Err(Problem::refused("an empty string", HEADER_NAME));
-    }
-    match text.chars().find(|&character| !is_token(character)) {
-        None => Ok(text.to_ascii_lowercase()),
-        Some(character) => Err(Problem::refused_character(character, HEADER_NAME)),
-    }
+    let is_refused = |character: char| {
+        !(character.is_ascii_alphanumeric()
+            || matches!(
+                character,
+                '!' | '#'
+                    | '$'
+                    | '%'
+                    | '&'
+                    | '\''
+                    | '*'
+                    | '+'
+                    | '-'
+                    | '.'
+                    | '^'
+                    | '_'
+                    | '`'
+                    | '|'
+                    | '~'
+            ))
+    };
+    let allowed =
+        "a header name of letters, digits and !#$%&'*+-.^_`|~ alone, such as \"x-api-key\"";
+    checked(text, is_refused, allowed).map(str::to_ascii_lowercase)
 }
 
-fn is_token(character: char) -> bool {
-    character.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(character)
-}
-
-/// Reads a header value: no line breaks, no NUL. The value is not shown in the error.
-pub(super) fn header_value(text: &str) -> Result<String, Problem> {
-    match text.chars().find(is_line_break) {
-        None => Ok(text.to_owned()),
-        Some(character) => Err(Problem::refused_character(
-            character,
-            "a header value without line breaks and NUL",
-        )),
-    }
-}
-
-fn is_line_break(character: &char) -> bool {
+fn is_line_break(character: char) -> bool {
     matches!(character, '\r' | '\n' | '\0')
 }
 
-/// Reads a value of a manual list, a cookie's or claim's name: not empty, no line breaks, no NUL. The value is not
-/// shown in the error.
-pub(super) fn identifier_text(text: &str) -> Result<String, Problem> {
-    const ALLOWED: &str = "a string that is not empty and has no line break and no NUL";
+/// Reads a header value: no line breaks, no NUL. It may be empty.
+pub(super) fn header_value(text: &str) -> Result<String, Problem> {
+    let allowed = "a header value without line breaks and NUL";
     if text.is_empty() {
-        return Err(Problem::refused("an empty string", ALLOWED));
+        return Ok(String::new());
     }
-    match text.chars().find(is_line_break) {
-        None => Ok(text.to_owned()),
-        Some(character) => Err(Problem::refused_character(character, ALLOWED)),
-    }
+    checked(text, is_line_break, allowed).map(str::to_owned)
+}
+
+/// Reads a value of a manual list, or a name of the operator's own: not empty, no line breaks, no NUL.
+pub(super) fn identifier_text(text: &str) -> Result<String, Problem> {
+    let allowed = "a string that is not empty and has no line break and no NUL";
+    checked(text, is_line_break, allowed).map(str::to_owned)
 }
 
 /// Reads a bearer token: as [`identifier_text`], and without the scheme, which is no part of it.
@@ -184,96 +201,77 @@ pub(super) fn cookie_value(text: &str) -> Result<String, Problem> {
     identifier_text(inner)
 }
 
-/// Reads a cookie's name (RFC 6265, 4.1.1), a bit more freely, as browsers do. Only the offending character is shown:
-/// a name and value typed together would be a secret.
+/// Reads a cookie's name (RFC 6265, 4.1.1), a bit more freely, as browsers do.
 pub(super) fn cookie_name(text: &str) -> Result<String, Problem> {
-    const ALLOWED: &str =
-        "a cookie's name, without =, ;, white space and control characters, such as \"JSESSIONID\"";
-    if text.is_empty() {
-        return Err(Problem::refused("an empty string", ALLOWED));
-    }
-    let refused = |character: &char| {
-        matches!(character, '=' | ';') || character.is_whitespace() || character.is_control()
-    };
-    match text.chars().find(refused) {
-        None => Ok(text.to_owned()),
-        Some(character) => Err(Problem::refused_character(character, ALLOWED)),
-    }
+    let is_refused =
+        |character: char| matches!(character, '=' | ';' | ' ') || character.is_control();
+    let allowed =
+        "a cookie's name, without =, ;, spaces and control characters, such as \"JSESSIONID\"";
+    checked(text, is_refused, allowed).map(str::to_owned)
 }
 
-/// Reads a string of visible ASCII characters, in which `also_refused` may not occur. The value is not shown in the
-/// error.
-pub(super) fn visible_ascii(
-    text: &str,
-    also_refused: Option<char>,
-    allowed: &'static str,
-) -> Result<String, Problem> {
-    if text.is_empty() {
-        return Err(Problem::refused("an empty string", allowed));
-    }
-    let refused =
-        |character: &char| !character.is_ascii_graphic() || Some(*character) == also_refused;
-    match text.chars().find(refused) {
-        None => Ok(text.to_owned()),
-        Some(character) => Err(Problem::refused_character(character, allowed)),
-    }
+/// Reads a string of visible ASCII characters.
+pub(super) fn visible_ascii(text: &str) -> Result<String, Problem> {
+    let is_refused = |character: char| !character.is_ascii_graphic();
+    let allowed = "one or more visible ASCII characters, without spaces";
+    checked(text, is_refused, allowed).map(str::to_owned)
 }
 
-/// Reads a host name, in lower case and without a trailing dot; `None` for `*`, any.
-pub(super) fn hostname(text: &str) -> Result<Option<String>, Problem> {
-    const ALLOWED: &str = "\"*\" for any, or one host name without a port, such as \"api.example.com\" (an international name as xn--...)";
-    if text == "*" {
-        return Ok(None);
-    }
-    let name = text.strip_suffix('.').unwrap_or(text);
-    // An IPv6 address stands in brackets, as it does in :authority.
-    let bracketed = name.starts_with('[') && parse_address(name).is_some();
-    let refused = |character: &char| {
+/// Reads an access key or a secret key of ABS: visible ASCII characters without a colon.
+pub(super) fn abs_key(text: &str) -> Result<String, Problem> {
+    let is_refused = |character: char| !character.is_ascii_graphic() || character == ':';
+    let allowed = "a key of visible ASCII characters without \":\"";
+    checked(text, is_refused, allowed).map(str::to_owned)
+}
+
+/// Reads the name of an environment variable. What can't be one is not shown: it may be the secret itself, in the
+/// wrong place.
+pub(super) fn variable_name(text: &str) -> Result<String, Problem> {
+    let is_refused = |character: char| !(character.is_ascii_alphanumeric() || character == '_');
+    let allowed = "the name of an environment variable (letters, digits and underscores), such as \"ABS_ACCESS_KEY\"";
+    checked(text, is_refused, allowed).map(str::to_owned)
+}
+
+/// Reads a host name, in lower case and without a trailing dot, or `*` for any.
+pub(super) fn hostname(text: &str) -> Result<String, Problem> {
+    let is_refused = |character: char| {
         !(character.is_ascii_alphanumeric() || matches!(character, '-' | '.' | '_'))
     };
-    if name.is_empty() {
-        Err(Problem::refused_text(text, ALLOWED))
-    } else if let (false, Some(character)) = (bracketed, name.chars().find(refused)) {
-        Err(Problem::refused_character(character, ALLOWED))
-    } else {
-        Ok(Some(name.to_ascii_lowercase()))
+    let allowed = "\"*\" for any, or one host name without a port, such as \"api.example.com\" (an international name as xn--...)";
+    let name = text.strip_suffix('.').unwrap_or(text);
+    // An IPv6 address stands in brackets, as it does in :authority.
+    let is_whole = text == "*" || (name.starts_with('[') && parse_address(name).is_some());
+    if !is_whole {
+        checked(name, is_refused, allowed)?;
     }
+    Ok(name.to_ascii_lowercase())
 }
 
 /// Reads a base path, without its trailing slash; empty for `/`, any.
 pub(super) fn base_path(text: &str) -> Result<String, Problem> {
-    const ALLOWED: &str = "a base path that starts with / and has whole segments alone, such as \"/shop\": no *, ?, #, //, . or .., other characters percent-encoded";
-    let refused = |character: &char| {
+    let is_refused = |character: char| {
         !character.is_ascii_graphic() || matches!(character, '*' | '?' | '#' | '\\')
     };
-    if let Some(character) = text.chars().find(refused) {
-        return Err(Problem::refused_character(character, ALLOWED));
-    }
+    let allowed = "a base path that starts with / and has whole segments alone, such as \"/shop\": no *, ?, #, //, . or .., other characters percent-encoded";
+    checked(text, is_refused, allowed)?;
     let path = text.strip_suffix('/').unwrap_or(text);
     let mut segments = path.split('/');
-    let rooted = text.starts_with('/') && segments.next() == Some("");
-    if rooted && segments.all(|segment| !matches!(segment, "" | "." | "..")) {
+    let is_rooted = text.starts_with('/') && segments.next() == Some("");
+    if is_rooted && segments.all(|segment| !matches!(segment, "" | "." | "..")) {
         Ok(path.to_owned())
     } else {
-        Err(Problem::refused_text(text, ALLOWED))
+        Err(Problem::refused_text(text, allowed))
     }
 }
 
 /// Reads the path of an HTTP call: starts with a slash, visible ASCII characters alone.
 pub(super) fn call_path(text: &str) -> Result<String, Problem> {
-    const ALLOWED: &str = "a path that starts with /, of visible ASCII characters alone, such as \"/portcullis/v1/traffic\"";
+    let is_refused = |character: char| !character.is_ascii_graphic() || character == '#';
+    let allowed = "a path that starts with /, of visible ASCII characters alone, such as \"/portcullis/v1/traffic\"";
+    checked(text, is_refused, allowed)?;
     if text.starts_with('/') {
-        visible_ascii(text, Some('#'), ALLOWED)
+        Ok(text.to_owned())
     } else {
-        Err(Problem::refused_text(text, ALLOWED))
+        Err(Problem::refused_text(text, allowed))
     }
-}
-
-/// Whether a text can name an environment variable: letters, digits and underscores, no digit first.
-pub(super) fn is_variable_name(text: &str) -> bool {
-    !text.is_empty()
-        && !text.starts_with(|first: char| first.is_ascii_digit())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

@@ -257,9 +257,9 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "words that are none of the choices",
         r#"{"before_first_list": "Deny", "when_stale": "", "apis": [{"mode": "dry-run"}], "traffic": {"format": "json"}}"#,
         &[
-            r#"apis[0].mode: found "dry-run"; allowed: "enforce" or "shadow""#,
             r#"before_first_list: found "Deny"; allowed: "allow" or "deny""#,
             r#"when_stale: found ""; allowed: "keep" or "drop""#,
+            r#"apis[0].mode: found "dry-run"; allowed: "enforce" or "shadow""#,
             r#"traffic.format: found "json"; allowed: "batch" or "sideband""#,
         ],
     ),
@@ -289,8 +289,8 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "abs.cluster empty, abs.authority with a space",
         r#"{"enable_abs": true, "abs": {"cluster": "", "authority": "abs example"}}"#,
         &[
-            r#"abs.cluster: found an empty string; allowed: the name of the Envoy cluster of ABS, such as "abs""#,
-            r#"abs.authority: found the character " "; allowed: a host name, with a port or without, such as "abs.example.com:8080""#,
+            "abs.cluster: found an empty string; allowed: one or more visible ASCII characters, without spaces",
+            r#"abs.authority: found the character " "; allowed: one or more visible ASCII characters, without spaces"#,
         ],
     ),
     (
@@ -318,7 +318,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         r#"{"abs": {"access_key": "SECRET\n", "secret_key": 12345}}"#,
         &[
             r#"abs.access_key: found the character "\n"; allowed: a key of visible ASCII characters without ":""#,
-            r#"abs.secret_key: found a number; allowed: a key of visible ASCII characters without ":""#,
+            "abs.secret_key: found a number; allowed: a string; or leave it out and set the environment variable",
         ],
     ),
     (
@@ -331,11 +331,10 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
     ),
     (
         "names of variables that can't be any",
-        r#"{"abs": {"access_key_env": "SECRET KEY", "secret_key_env": ""}, "traffic": {"ase_token_env": "1SECRET"}}"#,
+        r#"{"abs": {"access_key_env": "SECRET KEY", "secret_key_env": ""}}"#,
         &[
-            r#"abs.access_key_env: found a string that can't name a variable (not shown); allowed: the name of an environment variable (letters, digits and underscores), such as "ABS_ACCESS_KEY""#,
-            r#"abs.secret_key_env: found a string that can't name a variable (not shown); allowed: the name of an environment variable (letters, digits and underscores), such as "ABS_ACCESS_KEY""#,
-            r#"traffic.ase_token_env: found a string that can't name a variable (not shown); allowed: the name of an environment variable (letters, digits and underscores), such as "ABS_ACCESS_KEY""#,
+            r#"abs.access_key_env: found the character " "; allowed: the name of an environment variable (letters, digits and underscores), such as "ABS_ACCESS_KEY""#,
+            r#"abs.secret_key_env: found an empty string; allowed: the name of an environment variable (letters, digits and underscores), such as "ABS_ACCESS_KEY""#,
         ],
     ),
     (
@@ -347,17 +346,17 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
     ),
     (
         "a variable with a line break in its value",
-        r#"{"abs": {"cluster": "abs", "secret_key_env": "BAD_LINE"}, "traffic": {"ase_token_env": "BAD_LINE"}}"#,
+        r#"{"enable_abs": true, "abs": {"cluster": "abs", "secret_key_env": "BAD_LINE"}, "traffic": {"ase_token_env": "BAD_LINE"}}"#,
         &[
             r#"abs.secret_key_env: found the character "\n" in the environment variable BAD_LINE; allowed: a key of visible ASCII characters without ":""#,
-            r#"traffic.ase_token_env: found the character "\n" in the environment variable BAD_LINE; allowed: a token of visible ASCII characters"#,
+            r#"traffic.ase_token_env: found the character "\n" in the environment variable BAD_LINE; allowed: one or more visible ASCII characters, without spaces"#,
         ],
     ),
     (
         "a token with a space",
         r#"{"traffic": {"ase_token": "SECRET SECRET"}}"#,
         &[
-            r#"traffic.ase_token: found the character " "; allowed: a token of visible ASCII characters"#,
+            r#"traffic.ase_token: found the character " "; allowed: one or more visible ASCII characters, without spaces"#,
         ],
     ),
     (
@@ -388,7 +387,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "apis: hostnames",
         r#"{"apis": [{"hostname": ""}, {"hostname": "*.example.com"}, {"hostname": "api.example.com:8443"}, {"hostname": "müller.example"}, {"hostname": "[::1"}, {"hostname": null}]}"#,
         &[
-            r#"apis[0].hostname: found ""; allowed: "*" for any, or one host name without a port, such as "api.example.com" (an international name as xn--...)"#,
+            r#"apis[0].hostname: found an empty string; allowed: "*" for any, or one host name without a port, such as "api.example.com" (an international name as xn--...)"#,
             r#"apis[1].hostname: found the character "*"; allowed: "*" for any, or one host name without a port, such as "api.example.com" (an international name as xn--...)"#,
             r#"apis[2].hostname: found the character ":"; allowed: "*" for any, or one host name without a port, such as "api.example.com" (an international name as xn--...)"#,
             r#"apis[3].hostname: found the character "ü"; allowed: "*" for any, or one host name without a port, such as "api.example.com" (an international name as xn--...)"#,
@@ -400,7 +399,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "apis: urls",
         r#"{"apis": [{"url": ""}, {"url": "shop"}, {"url": "/shop/*"}, {"url": "/shop?token=SECRET"}, {"url": "/a//b"}, {"url": "/a/../b"}, {"url": "/a/."}, {"url": "//"}, {"url": "/a b"}, {"url": "/ü"}, {"url": 1}, {"url": "https://example.com/"}]}"#,
         &[
-            r#"apis[0].url: found ""; allowed: a base path that starts with / and has whole segments alone, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
+            r#"apis[0].url: found an empty string; allowed: a base path that starts with / and has whole segments alone, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
             r#"apis[1].url: found "shop"; allowed: a base path that starts with / and has whole segments alone, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
             r#"apis[2].url: found the character "*"; allowed: a base path that starts with / and has whole segments alone, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
             r#"apis[3].url: found the character "?"; allowed: a base path that starts with / and has whole segments alone, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
@@ -427,10 +426,10 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "apis: cookie names",
         r#"{"apis": [{"cookie": ""}, {"url": "/a", "cookie": ["SID=SECRET", 1, "a b"]}, {"url": "/b", "cookie": {}}]}"#,
         &[
-            r#"apis[0].cookie: found an empty string; allowed: a cookie's name, without =, ;, white space and control characters, such as "JSESSIONID""#,
-            r#"apis[1].cookie[0]: found the character "="; allowed: a cookie's name, without =, ;, white space and control characters, such as "JSESSIONID""#,
+            r#"apis[0].cookie: found an empty string; allowed: a cookie's name, without =, ;, spaces and control characters, such as "JSESSIONID""#,
+            r#"apis[1].cookie[0]: found the character "="; allowed: a cookie's name, without =, ;, spaces and control characters, such as "JSESSIONID""#,
             "apis[1].cookie[1]: found a number; allowed: a cookie's name, or a list of names; null for every cookie, [] for none",
-            r#"apis[1].cookie[2]: found the character " "; allowed: a cookie's name, without =, ;, white space and control characters, such as "JSESSIONID""#,
+            r#"apis[1].cookie[2]: found the character " "; allowed: a cookie's name, without =, ;, spaces and control characters, such as "JSESSIONID""#,
             "apis[2].cookie: found an object; allowed: a cookie's name, or a list of names; null for every cookie, [] for none",
         ],
     ),
@@ -567,8 +566,8 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "manual lists: a cookie's name with its value",
         r#"{"deny_list": {"cookies": {"SID=SECRET": ["x"], "": ["SECRET"]}}}"#,
         &[
-            r#"deny_list.cookies: found an empty string; allowed: a cookie's name, without =, ;, white space and control characters, such as "JSESSIONID""#,
-            r#"deny_list.cookies: found the character "="; allowed: a cookie's name, without =, ;, white space and control characters, such as "JSESSIONID""#,
+            r#"deny_list.cookies: found an empty string; allowed: a cookie's name, without =, ;, spaces and control characters, such as "JSESSIONID""#,
+            r#"deny_list.cookies: found the character "="; allowed: a cookie's name, without =, ;, spaces and control characters, such as "JSESSIONID""#,
         ],
     ),
     (
@@ -731,6 +730,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         r#"{"enable_abs_attack": true, "abs": {"access_key": "SECRET:", "timeout": 5, "typo": 1}, "apis": [{"cookie": 5}, {"cookie": [1], "url": "x"}], "deny_list": {"ips": ["192.0.2.1", "10.0.0.1/8"], "usernames": [""]}, "deny_response": {"status": 1}, "when_stale": "maybe", "guard": {"widest_ipv4": 99}, "traffic": {"sample": 2}, "bogus": {}}"#,
         &[
             r#"bogus: unknown key; did you mean "abs"? Known keys here: enable_firewall, enable_abs, enable_abs_attack, abs_attack_request_minutes, abs_attack_request_minute, attack_list_memory, abs, apis, allow_list, deny_list, deny_response, before_first_list, attack_list_max_age, when_stale, traffic, guard"#,
+            r#"when_stale: found "maybe"; allowed: "keep" or "drop""#,
             r#"abs.typo: unknown key; did you mean "timeout"? Known keys here: cluster, authority, access_key, secret_key, access_key_env, secret_key_env, timeout, attack_window"#,
             r#"abs.timeout: found a number; allowed: a duration from "1ms" to "1h", such as "30s" (whole number; units ms, s, m, h, d)"#,
             "abs.cluster: missing; enable_abs and enable_abs_attack need it: name the Envoy cluster of ABS, or turn both off",
@@ -741,7 +741,6 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
             r#"deny_list.ips[1]: found "10.0.0.1/8", which has bits set behind its prefix; write 10.0.0.0/8 for the range or 10.0.0.1/32 for the one address"#,
             "deny_list.usernames[0]: found an empty string; allowed: a string that is not empty and has no line break and no NUL",
             "deny_response.status: found 1; allowed: a whole number from 200 to 599, without quotes, such as 403",
-            r#"when_stale: found "maybe"; allowed: "keep" or "drop""#,
             "traffic.sample: found 2; allowed: a number from 0 (no request) to 1 (every request), such as 0.1",
             "guard.widest_ipv4: found 99; allowed: a prefix length, a whole number from 0 (any range) to 32 (addresses alone)",
         ],
