@@ -1,0 +1,34 @@
+//! What Portcullis does in a real Envoy, seen from outside: replies, metrics, logs and what ABS is asked.
+//!
+//! Each scenario has an Envoy, an ABS simulator and a sample API of its own, on free ports of the loopback interface;
+//! they are built by `make build`. `ENVOY_BIN` picks another Envoy, `PORTCULLIS_WASM` another module.
+
+#![cfg(not(target_family = "wasm"))]
+
+#[path = "../support/rig/mod.rs"]
+mod rig;
+
+// Each kind of client identifier is blocked, its neighbour is not, and removal unblocks.
+mod blocking;
+// Whose address counts.
+mod client_address;
+// Manual lists, and their place in the order of judgement.
+mod manual_lists;
+// Names, numbers and labels of the metrics.
+mod metrics;
+// Time without a good list: none yet, stale, too large, ABS away.
+mod outages;
+// HTTP/2, gRPC, repeated headers, bytes that are not text.
+mod protocols;
+// The configuration changes while Envoy serves.
+mod reconfiguration;
+// When ABS is asked, how often, and how fast all workers know.
+mod refresh;
+// What a denied client gets and what is left in the access log.
+mod reply;
+// Nothing secret leaks, and the search for secrets finds them where they would.
+mod secrets;
+// The flags: firewall, attack list, blocking of one API, shadow mode.
+mod switches;
+// The TLS variant of ABS's cluster.
+mod tls;

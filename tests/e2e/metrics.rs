@@ -1,0 +1,109 @@
+//! Names, numbers and labels of the metrics.
+
+use crate::rig::{Setup, scenario};
+use serde_json::json;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+#[test]
+fn the_metrics_of_the_contract_are_there_and_count() {
+    scenario(
+        Setup::new().plugin(json!({
+            "deny_list": {"ips": ["127.0.0.9"]},
+            "allow_list": {"ips": ["127.0.0.10"]}
+        })),
+        async |rig| {
+            let cookies = [rig.secrets.plant("cookie"), rig.secrets.plant("cookie")];
+            let token = rig.secrets.plant("token");
+            let key = rig.secrets.plant("api-key");
+            let user = rig.secrets.plant("user");
+            rig.abs
+                .list(json!({
+                    "ips": ["127.0.0.7", "127.0.0.17", "2001:db8::1"],
+                    "cookies": {"a": cookies, "b": [cookies[0]]},
+                    "oauth_tokens": [token],
+                    "api_keys": [key],
+                    "usernames": [user]
+                }))
+                .await;
+
+            for (kind, entries) in [
+                ("ip", 3),
+                ("cookie", 3),
+                ("oauth_token", 1),
+                ("api_key", 1),
+                ("username", 1),
+            ] {
+                rig.metric_becomes(&format!("attack_list.entries.kind={kind}"), entries)
+                    .await;
+            }
+            let listed = rig.get("/").bearer(&token);
+            rig.becomes_denied(&listed).await;
+            let name = "denied.source=abs.kind=oauth_token";
+            rig.metric_reaches(name, 4).await;
+            rig.assert_denied(&rig.get("/").from("127.0.0.9")).await;
+            rig.metric_becomes("denied.source=manual.kind=ip", 4).await;
+            rig.assert_allowed(&rig.get("/").from("127.0.0.10")).await;
+            rig.metric_becomes("allow_listed", 4).await;
+
+            assert!(rig.envoy.count("attack_list.bytes").await > 0);
+            assert!(rig.envoy.count("attack_list.generation").await > 0);
+            assert_eq!(rig.envoy.metric("attack_list.stale").await, Some(0));
+            let now = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap()
+                .as_secs();
+            let last = rig
+                .envoy
+                .count("attack_list.last_success_unix_seconds")
+                .await;
+            assert!((now - 5..=now + 1).contains(&last), "{last} at {now}");
+        },
+    );
+}
+
+#[test]
+fn unusable_entries_are_skipped_and_counted() {
+    scenario(Setup::new(), async |rig| {
+        let body =
+            json!({"ips": ["127.0.0.7", "not an address", 5, ""], "cookies": null}).to_string();
+        rig.abs.fault(json!({"body": body})).await;
+
+        rig.becomes_denied(&rig.get("/").from("127.0.0.7")).await;
+        rig.metric_reaches("entries_skipped", 3).await;
+        rig.metric_becomes("attack_list.entries.kind=ip", 1).await;
+    });
+}
+
+#[test]
+fn prometheus_shows_source_kind_and_result_as_labels() {
+    scenario(Setup::new(), async |rig| {
+        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        rig.becomes_denied(&rig.get("/").from("127.0.0.7")).await;
+        rig.metric_reaches("denied.source=abs.kind=ip", 4).await;
+
+        let text = rig.envoy.admin("/stats/prometheus").await;
+
+        for (name, labels) in [
+            (
+                "portcullis_denied",
+                &["source=\"abs\"", "kind=\"ip\""] as &[_],
+            ),
+            ("portcullis_fetch", &["result=\"ok\""]),
+            ("portcullis_attack_list_entries", &["kind=\"ip\""]),
+            ("portcullis_attack_list_bytes", &[]),
+            ("portcullis_attack_list_generation", &[]),
+            ("portcullis_attack_list_last_success_unix_seconds", &[]),
+        ] {
+            let line = text.lines().find(|line| {
+                line.strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with('{'))
+                    && labels.iter().all(|label| line.contains(label))
+            });
+            let Some(line) = line else {
+                panic!("no {name}{labels:?} in {text}");
+            };
+            let value: f64 = line.rsplit_once(' ').unwrap().1.parse().unwrap();
+            assert!(value > 0.0, "{line}");
+        }
+    });
+}

@@ -1,0 +1,197 @@
+//! Time without a good list: none yet, stale, too large, ABS away.
+
+use crate::rig::{Rig, Setup, eventually, scenario, throughout};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+#[test]
+fn clients_pass_while_abs_is_down_at_the_start_and_are_judged_once_it_is_up() {
+    scenario(Setup::new().abs_down(), async |rig| {
+        let listed = rig.get("/").from("127.0.0.7");
+        rig.assert_allowed(&listed).await;
+        failed_fetches_reach(rig, 2).await;
+        rig.assert_allowed(&listed).await;
+
+        rig.abs.restart().await;
+        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+
+        rig.becomes_denied(&listed).await;
+        rig.assert_allowed(&rig.get("/").from("127.0.0.8")).await;
+    });
+}
+
+#[test]
+fn everyone_is_denied_before_the_first_list_where_that_is_configured() {
+    scenario(
+        Setup::new().abs_down().plugin(json!({
+            "before_first_list": "deny",
+            "allow_list": {"ips": ["127.0.0.10"]}
+        })),
+        async |rig| {
+            let request = rig.get("/no-list").from("127.0.0.8");
+            rig.assert_denied(&request).await;
+            rig.assert_allowed(&rig.get("/").from("127.0.0.10")).await;
+            let entry = rig.envoy.access_log_entry("/no-list").await;
+            assert_eq!(entry["details"], "portcullis_denied_abs_no_list", "{entry}");
+            rig.metric_becomes("denied.source=abs.kind=no_list", 4)
+                .await;
+
+            rig.abs.restart().await;
+            rig.becomes_allowed(&request).await;
+        },
+    );
+}
+
+#[test]
+fn the_list_stays_in_force_when_abs_dies() {
+    scenario(Setup::new(), async |rig| {
+        let listed = rig.get("/").from("127.0.0.7");
+        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        rig.becomes_denied(&listed).await;
+
+        rig.abs.stop();
+        failed_fetches_reach(rig, 3).await;
+        rig.assert_denied(&listed).await;
+        rig.assert_allowed(&rig.get("/").from("127.0.0.8")).await;
+
+        // It comes back with an empty list.
+        rig.abs.restart().await;
+        rig.becomes_allowed(&listed).await;
+    });
+}
+
+#[test]
+fn no_fault_of_abs_changes_the_list_in_force() {
+    scenario(
+        Setup::new().plugin(json!({"abs": {"timeout": "1s"}})),
+        async |rig| {
+            let listed = rig.get("/").from("127.0.0.7");
+            rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+            rig.becomes_denied(&listed).await;
+
+            for (fault, result) in [
+                (json!({"status": 500}), "status"),
+                (json!({"truncate_at": 10}), ""),
+                (json!({"body": "not json"}), "malformed"),
+                (json!({"body": "{\"message\": \"no list\"}"}), "malformed"),
+                (json!({"delay_ms": 5000}), "timeout"),
+                (json!({"hang_after_headers": true}), ""),
+                (json!({"reset": true}), ""),
+            ] {
+                let before = counted(rig, result).await;
+                rig.abs.fault(fault.clone()).await;
+                eventually(&format!("a fetch that fails by {fault}"), async || {
+                    (counted(rig, result).await > before).then_some(())
+                })
+                .await;
+                rig.assert_denied(&listed).await;
+                rig.abs.clear_faults().await;
+            }
+
+            rig.abs.unlist(json!({"ips": ["127.0.0.7"]})).await;
+            rig.becomes_allowed(&listed).await;
+        },
+    );
+
+    /// Failed fetches of this result; of all where it depends on how Envoy sees the fault.
+    async fn counted(rig: &Rig, result: &str) -> u64 {
+        if result.is_empty() {
+            failed_fetches(rig).await
+        } else {
+            rig.envoy.count(&format!("fetch.result={result}")).await
+        }
+    }
+}
+
+#[test]
+fn a_list_over_the_memory_bound_is_refused_whole_and_the_one_in_force_stays() {
+    scenario(
+        Setup::new().plugin(json!({"attack_list_memory": "1MB"})),
+        async |rig| {
+            let listed = rig.get("/").from("127.0.0.7");
+            rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+            rig.becomes_denied(&listed).await;
+            let bytes = rig.envoy.count("attack_list.bytes").await;
+            assert!(bytes > 0 && bytes <= 1 << 20, "{bytes}");
+
+            // Replaces the listed address.
+            rig.abs.generate(500_000).await;
+
+            rig.metric_reaches("fetch.result=memory", 2).await;
+            rig.assert_denied(&listed).await;
+            assert_eq!(rig.envoy.count("attack_list.entries.kind=ip").await, 1);
+            assert_eq!(rig.envoy.count("attack_list.bytes").await, bytes);
+            let log = rig.envoy.log();
+            assert!(log.contains("attack_list_memory"), "{log}");
+
+            rig.envoy
+                .reconfigure(json!({"attack_list_memory": "128MB"}))
+                .await;
+            rig.becomes_allowed(&listed).await;
+            rig.metric_becomes("attack_list.entries.kind=ip", 500_000)
+                .await;
+        },
+    );
+}
+
+#[test]
+fn a_stale_list_is_kept_where_that_is_configured() {
+    scenario(stale_after_three_seconds("keep"), async |rig| {
+        let listed = rig.get("/").from("127.0.0.7");
+        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        rig.becomes_denied(&listed).await;
+        assert_eq!(rig.envoy.count("attack_list.stale").await, 0);
+
+        rig.abs.stop();
+
+        rig.metric_becomes("attack_list.stale", 1).await;
+        throughout(Duration::from_secs(2), async || {
+            assert!(listed.send().await.is_denied());
+        })
+        .await;
+
+        rig.abs.restart().await;
+        rig.metric_becomes("attack_list.stale", 0).await;
+        rig.becomes_allowed(&listed).await;
+    });
+}
+
+#[test]
+fn a_stale_list_is_dropped_where_that_is_configured() {
+    scenario(stale_after_three_seconds("drop"), async |rig| {
+        let listed = rig.get("/").from("127.0.0.7");
+        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        rig.becomes_denied(&listed).await;
+
+        rig.abs.fault(json!({"status": 503})).await;
+
+        rig.becomes_allowed(&listed).await;
+        rig.metric_becomes("attack_list.stale", 1).await;
+
+        rig.abs.clear_faults().await;
+        rig.becomes_denied(&listed).await;
+        rig.metric_becomes("attack_list.stale", 0).await;
+    });
+}
+
+fn stale_after_three_seconds(when_stale: &str) -> Setup {
+    let plugin: Value = json!({"attack_list_max_age": "3s", "when_stale": when_stale});
+    Setup::new().plugin(plugin)
+}
+
+async fn failed_fetches(rig: &Rig) -> u64 {
+    rig.envoy
+        .stats("wasmcustom.portcullis.fetch.result=")
+        .await
+        .iter()
+        .filter(|(name, _)| !name.ends_with("=ok") && !name.ends_with("=not_modified"))
+        .map(|(_, count)| count)
+        .sum()
+}
+
+async fn failed_fetches_reach(rig: &Rig, least: u64) {
+    eventually(&format!("{least} fetches fail"), async || {
+        (failed_fetches(rig).await >= least).then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,179 @@
+//! HTTP/2, gRPC, repeated headers, bytes that are not text.
+
+use crate::rig::{Setup, scenario};
+use serde_json::json;
+
+#[test]
+fn a_denied_grpc_request_gets_permission_denied_in_a_trailers_only_reply() {
+    scenario(Setup::new(), async |rig| {
+        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        rig.becomes_denied(&rig.get("/").from("127.0.0.7")).await;
+
+        let reply = rig
+            .get("/shop.Cart/Add")
+            .from("127.0.0.7")
+            .grpc()
+            .send()
+            .await;
+
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert_eq!(reply.header("content-type"), "application/grpc");
+        assert_eq!(reply.header("grpc-status"), "7");
+        assert!(reply.headers_only, "{reply:?}");
+        assert!(!reply.is_from_api());
+
+        let reply = rig
+            .get("/shop.Cart/Add")
+            .from("127.0.0.8")
+            .grpc()
+            .send()
+            .await;
+        assert!(reply.is_allowed(), "{reply:?}");
+    });
+}
+
+#[test]
+fn http2_clients_are_judged_like_others() {
+    scenario(Setup::new(), async |rig| {
+        let value = rig.secrets.plant("cookie");
+        let token = rig.secrets.plant("token");
+        rig.abs
+            .list(json!({"cookies": {"session": [value]}, "oauth_tokens": [token]}))
+            .await;
+
+        // HTTP/2 clients may send each cookie as a header of its own.
+        rig.becomes_denied(
+            &rig.get("/")
+                .http2()
+                .header("cookie", "theme=dark")
+                .header("cookie", format!("session={value}")),
+        )
+        .await;
+        rig.assert_denied(&rig.get("/").http2().bearer(&token))
+            .await;
+        rig.assert_allowed(&rig.get("/").http2().header("cookie", "session=other"))
+            .await;
+    });
+}
+
+#[test]
+fn no_repetition_or_quoting_hides_a_listed_cookie() {
+    scenario(Setup::new(), async |rig| {
+        let value = rig.secrets.plant("cookie");
+        rig.abs.list(json!({"cookies": {"session": [value]}})).await;
+
+        let listed = format!("session={value}");
+        let first = rig
+            .get("/")
+            .header("cookie", &listed)
+            .header("cookie", "a=b");
+        rig.becomes_denied(&first).await;
+        for hidden in [
+            rig.get("/")
+                .header("cookie", "session=other")
+                .header("cookie", &listed),
+            rig.get("/")
+                .header("cookie", format!("session=other; {listed}")),
+            rig.get("/")
+                .header("cookie", format!("{listed}; session=other")),
+            rig.get("/").header("cookie", format!("a=b;{listed}")),
+            rig.get("/")
+                .header("cookie", format!("session=\"{value}\"")),
+            rig.get("/").header("cookie", format!("; ;; {listed} ;")),
+        ] {
+            rig.assert_denied(&hidden).await;
+        }
+        rig.assert_allowed(&rig.get("/").header("cookie", format!("session={value}x")))
+            .await;
+    });
+}
+
+#[test]
+fn no_repetition_hides_a_listed_token_or_api_key() {
+    scenario(Setup::new(), async |rig| {
+        let token = rig.secrets.plant("token");
+        let key = rig.secrets.plant("api-key");
+        rig.abs
+            .list(json!({"oauth_tokens": [token], "api_keys": [key]}))
+            .await;
+
+        rig.becomes_denied(&rig.get("/").bearer("other").bearer(&token))
+            .await;
+        rig.assert_denied(&rig.get("/").bearer(&token).bearer("other"))
+            .await;
+        rig.assert_denied(
+            &rig.get("/")
+                .header("x-api-key", "other")
+                .header("x-api-key", &key),
+        )
+        .await;
+        rig.assert_denied(&rig.get(&format!("/?api_key=other&api_key={key}")))
+            .await;
+    });
+}
+
+#[test]
+fn header_values_that_are_not_text_neither_stop_the_filter_nor_hide_a_client() {
+    scenario(Setup::new(), async |rig| {
+        let key = rig.secrets.plant("api-key");
+        rig.abs.list(json!({"api_keys": [key]})).await;
+        rig.becomes_denied(&rig.get("/").header("x-api-key", &key))
+            .await;
+
+        let not_text: &[u8] = b"\xff\xfe\x80=\xc3\x28; =\xf0\x28\x8c\x28";
+        for name in ["cookie", "x-api-key", "x-other", "user-agent", "referer"] {
+            rig.assert_allowed(&rig.get("/").header(name, not_text))
+                .await;
+        }
+        for scheme in ["Bearer ", "Basic ", "", "\u{e9}"] {
+            let value = [scheme.as_bytes(), not_text].concat();
+            rig.assert_allowed(&rig.get("/").header("authorization", value))
+                .await;
+        }
+        rig.assert_denied(
+            &rig.get("/")
+                .header("cookie", not_text)
+                .header("authorization", not_text)
+                .header("x-api-key", &key),
+        )
+        .await;
+
+        let reloads = rig.envoy.stats("wasm.portcullis.vm_reload").await;
+        assert!(reloads.values().all(|&count| count == 0), "{reloads:?}");
+    });
+}
+
+#[test]
+fn an_escaped_path_does_not_lead_around_the_rules_of_an_api() {
+    scenario(
+        Setup::new().plugin(json!({
+            "apis": [
+                {"api_id": "open", "url": "/open", "enable_blocking": false},
+                {"api_id": "shop", "url": "/shop"}
+            ]
+        })),
+        async |rig| {
+            rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+            rig.becomes_denied(&rig.get("/shop/cart").from("127.0.0.7"))
+                .await;
+
+            for path in [
+                "/open/../shop/cart",
+                "/open/%2e%2e/shop/cart",
+                "//shop//cart",
+            ] {
+                rig.assert_denied(&rig.get(path).from("127.0.0.7")).await;
+            }
+            // Envoy sends the client to the plain spelling before the filter sees the request.
+            let reply = rig
+                .get("/open%2F..%2Fshop/cart")
+                .from("127.0.0.7")
+                .send()
+                .await;
+            assert_eq!(reply.status, 307, "{reply:?}");
+            assert!(!reply.is_from_api());
+            rig.assert_allowed(&rig.get("/open/cart").from("127.0.0.7"))
+                .await;
+        },
+    );
+}

@@ -1,0 +1,155 @@
+//! When ABS is asked, how often, and how fast all workers know.
+
+use crate::rig::{Rig, Setup, eventually, eventually_or, scenario};
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+#[test]
+fn abs_is_asked_once_an_interval_with_one_worker() {
+    asked_once_an_interval_with(1);
+}
+
+#[test]
+fn abs_is_asked_once_an_interval_with_four_workers() {
+    asked_once_an_interval_with(4);
+}
+
+#[test]
+fn abs_is_asked_once_an_interval_with_sixteen_workers() {
+    asked_once_an_interval_with(16);
+}
+
+/// Six intervals of two seconds under traffic on every worker, then the same again after a change of configuration.
+fn asked_once_an_interval_with(workers: u32) {
+    let setup = Setup::new()
+        .concurrency(workers)
+        .plugin(json!({"abs_attack_request_minutes": 2.0 / 60.0}));
+    scenario(setup, async |rig| {
+        let traffic = rig.traffic(&rig.get("/"), 2 * workers as usize);
+        rig.metric_reaches("fetch.result=ok", 1).await;
+        assert_interval(rig, Duration::from_secs(2), 6).await;
+        rig.envoy
+            .reconfigure(json!({"deny_list": {"ips": ["127.0.0.9"]}}))
+            .await;
+        rig.becomes_denied(&rig.get("/").from("127.0.0.9")).await;
+        assert_interval(rig, Duration::from_secs(2), 3).await;
+        traffic.stop().await.assert_clean();
+    });
+}
+
+#[test]
+fn a_changed_interval_is_honoured() {
+    scenario(Setup::new(), async |rig| {
+        rig.metric_reaches("fetch.result=ok", 1).await;
+        rig.envoy
+            .reconfigure(json!({"abs_attack_request_minutes": 0.07}))
+            .await;
+        assert_interval(rig, Duration::from_millis(4200), 2).await;
+        rig.envoy
+            .reconfigure(json!({"abs_attack_request_minutes": 0.02}))
+            .await;
+        assert_interval(rig, Duration::from_millis(1200), 4).await;
+    });
+}
+
+/// Waits for one fetch and the `count` after it, and fails the test unless they took that many intervals, give or take
+/// the jitter.
+async fn assert_interval(rig: &Rig, interval: Duration, count: u64) {
+    let before = rig.abs.fetches().await;
+    let first = eventually("the next fetch", async || {
+        let now = rig.abs.fetches().await;
+        (now > before).then_some(now)
+    })
+    .await;
+    let start = Instant::now();
+    let target = first + count;
+    let seen = eventually_or(
+        &format!("{count} fetches"),
+        interval * u32::try_from(count).unwrap() * 3,
+        async || {
+            let now = rig.abs.fetches().await;
+            (now >= target).then_some(now)
+        },
+        String::new,
+    )
+    .await;
+    let took = start.elapsed().as_secs_f64() / interval.as_secs_f64();
+    assert_eq!(seen, target, "two fetches at once");
+    let due = count as f64;
+    assert!(
+        (due * 0.85 - 0.1..due * 1.25 + 0.5).contains(&took),
+        "{count} fetches took {took:.2} intervals"
+    );
+}
+
+#[test]
+fn a_new_list_is_in_force_on_every_worker_within_a_second_of_its_fetch() {
+    scenario(Setup::new(), async |rig| {
+        let listed = rig.get("/").from("127.0.0.7");
+        let mut connections = rig.connections_to_all_workers(&listed).await;
+        rig.metric_reaches("fetch.result=ok", 1).await;
+
+        let generation = rig.envoy.count("attack_list.generation").await;
+        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        eventually("the next generation is published", async || {
+            (rig.envoy.count("attack_list.entries.kind=ip").await == 1).then_some(())
+        })
+        .await;
+        let published = Instant::now();
+        assert!(rig.envoy.count("attack_list.generation").await > generation);
+
+        eventually_or(
+            "every worker denies",
+            Duration::from_secs(1),
+            async || {
+                for connection in &mut connections {
+                    if !connection.send(&listed).await.unwrap().is_denied() {
+                        return None;
+                    }
+                }
+                Some(())
+            },
+            String::new,
+        )
+        .await;
+        assert!(published.elapsed() < Duration::from_secs(1));
+    });
+}
+
+#[test]
+fn the_fetch_asks_for_the_active_list_with_the_credentials() {
+    scenario(Setup::new(), async |rig| {
+        rig.metric_reaches("fetch.result=ok", 2).await;
+        assert_eq!(rig.abs.counter("attacklist_unauthorized").await, 0);
+        assert_eq!(rig.envoy.count("fetch.result=unauthorized").await, 0);
+    });
+}
+
+#[test]
+fn refused_credentials_are_counted_and_the_list_stays() {
+    scenario(Setup::new(), async |rig| {
+        let listed = rig.get("/").from("127.0.0.7");
+        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        rig.becomes_denied(&listed).await;
+        let wrong = rig.secrets.plant_in_configuration("wrong-key");
+
+        rig.envoy
+            .reconfigure(json!({"abs": {"access_key": wrong, "secret_key": wrong}}))
+            .await;
+
+        rig.metric_reaches("fetch.result=unauthorized", 1).await;
+        assert!(rig.abs.counter("attacklist_unauthorized").await >= 1);
+    });
+}
+
+#[test]
+fn a_large_list_is_fetched_and_enforced() {
+    scenario(Setup::new(), async |rig| {
+        rig.abs.generate(200_000).await;
+        rig.metric_becomes("attack_list.entries.kind=ip", 200_000)
+            .await;
+        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        rig.becomes_denied(&rig.get("/").from("127.0.0.7")).await;
+        rig.assert_allowed(&rig.get("/").from("127.0.0.8")).await;
+    });
+}

@@ -1,0 +1,115 @@
+//! What a denied client gets and what is left in the access log.
+
+use crate::rig::{Setup, scenario};
+use serde_json::json;
+
+#[test]
+fn a_denied_client_gets_the_documented_reply_and_the_access_log_says_why() {
+    scenario(
+        Setup::new().plugin(json!({"deny_list": {"ips": ["127.0.0.9"]}})),
+        async |rig| {
+            let value = rig.secrets.plant("cookie");
+            rig.abs.list(json!({"cookies": {"session": [value]}})).await;
+
+            let denied = rig
+                .get("/denied-by-abs")
+                .header("cookie", format!("session={value}"));
+            let reply = rig.becomes_denied(&denied).await;
+            assert_eq!(reply.status, 403);
+            assert_eq!(reply.body, "Error: Unauthorized");
+            let manual = rig.get("/denied-by-hand").from("127.0.0.9");
+            rig.assert_denied(&manual).await;
+            rig.assert_allowed(&rig.get("/allowed")).await;
+
+            // The first requests may have come before the list.
+            let last = rig
+                .get("/denied-by-abs-again")
+                .header("cookie", format!("session={value}"));
+            rig.assert_denied(&last).await;
+            for (path, status, details, verdict) in [
+                (
+                    "/denied-by-abs-again",
+                    403,
+                    json!("portcullis_denied_abs_cookie"),
+                    json!("denied abs cookie"),
+                ),
+                (
+                    "/denied-by-hand",
+                    403,
+                    json!("portcullis_denied_manual_ip"),
+                    json!("denied manual ip"),
+                ),
+                ("/allowed", 200, json!("via_upstream"), json!(null)),
+            ] {
+                let entry = rig.envoy.access_log_entry(path).await;
+                assert_eq!(entry["status"], status, "{entry}");
+                assert_eq!(entry["details"], details, "{entry}");
+                assert_eq!(entry["verdict"], verdict, "{entry}");
+            }
+        },
+    );
+}
+
+#[test]
+fn each_kind_has_its_own_response_code_details() {
+    scenario(Setup::new(), async |rig| {
+        let token = rig.secrets.plant("token");
+        let key = rig.secrets.plant("api-key");
+        let user = rig.secrets.plant("user");
+        rig.envoy
+            .reconfigure(json!({"apis": [{"username": [{"header": "x-user"}]}]}))
+            .await;
+        rig.abs
+            .list(json!({
+                "ips": ["127.0.0.7"],
+                "oauth_tokens": [token],
+                "api_keys": [key],
+                "usernames": [user]
+            }))
+            .await;
+        rig.becomes_denied(&rig.get("/").from("127.0.0.7")).await;
+
+        for (kind, request) in [
+            ("ip", rig.get("/ip").from("127.0.0.7")),
+            ("oauth_token", rig.get("/oauth_token").bearer(&token)),
+            ("api_key", rig.get("/api_key").header("x-api-key", &key)),
+            ("username", rig.get("/username").header("x-user", &user)),
+        ] {
+            rig.assert_denied(&request).await;
+            let entry = rig.envoy.access_log_entry(&format!("/{kind}")).await;
+            assert_eq!(
+                entry["details"],
+                format!("portcullis_denied_abs_{kind}"),
+                "{entry}"
+            );
+            assert_eq!(entry["verdict"], format!("denied abs {kind}"), "{entry}");
+        }
+    });
+}
+
+#[test]
+fn the_reply_can_be_configured() {
+    scenario(
+        Setup::new().plugin(json!({"deny_response": {
+            "status": 429,
+            "body": "{\"error\":\"blocked\"}",
+            "headers": {"content-type": "application/json", "x-blocked": "yes"}
+        }})),
+        async |rig| {
+            rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+
+            let reply = rig
+                .becomes(
+                    &rig.get("/").from("127.0.0.7"),
+                    "answered with 429",
+                    |reply| reply.status == 429,
+                )
+                .await;
+
+            assert_eq!(reply.body, "{\"error\":\"blocked\"}");
+            assert_eq!(reply.header("content-type"), "application/json");
+            assert_eq!(reply.header("x-blocked"), "yes");
+            assert!(!reply.is_from_api());
+        },
+    );
+}

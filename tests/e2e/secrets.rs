@@ -1,0 +1,88 @@
+//! Nothing secret leaks, and the search for secrets finds them where they would.
+//!
+//! The search itself runs at the end of every scenario: see the rig's `audit`.
+
+use crate::rig::audit::{Replies, Secrets};
+use crate::rig::{Setup, scenario};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+#[test]
+fn secrets_of_every_kind_from_every_source_stay_out_of_logs_metrics_and_replies() {
+    scenario(Setup::new(), async |rig| {
+        let cookie = rig.secrets.plant("cookie");
+        let token = rig.secrets.plant("token");
+        let key = rig.secrets.plant("api-key");
+        let user = rig.secrets.plant("user");
+        let manual = rig.secrets.plant_in_configuration("manual");
+        let credentials = STANDARD.encode(format!("{user}:{}", rig.secrets.plant("password")));
+        rig.secrets.plant_value(&credentials);
+        rig.envoy
+            .reconfigure(json!({
+                "deny_list": {"oauth_tokens": [manual], "usernames": [manual]},
+                "apis": [{"url": "/trial", "mode": "shadow"}, {"url": "/"}]
+            }))
+            .await;
+        rig.abs
+            .list(json!({
+                "cookies": {"session": [cookie]},
+                "oauth_tokens": [token],
+                "api_keys": [key],
+                "usernames": [user]
+            }))
+            .await;
+
+        for base in ["/", "/trial"] {
+            for request in [
+                rig.get(base).header("cookie", format!("session={cookie}")),
+                rig.get(base).bearer(&token),
+                rig.get(base).bearer(&manual),
+                rig.get(base).header("x-api-key", &key),
+                rig.get(&format!("{base}?api_key={key}")),
+                rig.get(base)
+                    .header("authorization", format!("Basic {credentials}")),
+            ] {
+                if base == "/" {
+                    rig.becomes_denied(&request).await;
+                } else {
+                    rig.assert_allowed(&request).await;
+                }
+            }
+        }
+
+        // Failures write log lines: a body that is no list, one that breaks off, and a refused configuration.
+        for fault in [
+            json!({"body": format!("{{\"oauth_tokens\": [\"{token}\", ")}),
+            json!({"body": format!("{{\"cookies\": \"{cookie}\", \"message\": \"{user}\"}}")}),
+            json!({"body": key.clone()}),
+        ] {
+            rig.abs.fault(fault).await;
+            rig.list_is_fetched_anew().await;
+        }
+        rig.envoy
+            .configure(json!({
+                "deny_list": {"oauth_tokens": manual, "cookies": manual, "usernames": [[manual]]},
+                "allow_list": {"api_keys": {"x-api-key": manual}},
+                "abs": {"access_key": [manual], "secret_key": {"value": manual}}
+            }))
+            .await;
+    });
+}
+
+#[test]
+fn the_search_finds_a_secret_in_each_place() {
+    let secrets = Secrets::default();
+    let sent = secrets.plant("sent");
+    let configured = secrets.plant_in_configuration("configured");
+    let search = |place: &str, dump: &str| {
+        std::panic::catch_unwind(|| {
+            secrets.assert_absent(&[("a log", place.to_owned())], dump, &Replies::default());
+        })
+    };
+
+    assert!(search("clean", &configured).is_ok());
+    assert!(search(&format!("a line\nwith {sent}."), "").is_err());
+    assert!(search(&configured, "").is_err());
+    assert!(search("clean", &sent).is_err());
+}

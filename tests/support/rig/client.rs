@@ -1,0 +1,235 @@
+//! An HTTP client that tests can aim: source address, raw header bytes, HTTP version, one connection or many.
+//!
+//! Owns requests and replies. Does not know what they mean.
+
+use super::audit::Replies;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::{http1, http2};
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::{HeaderMap, Method};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use tokio::net::TcpSocket;
+
+/// Longer than anything here should ever take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A request that can be sent many times. Each [`Request::send`] opens a connection of its own.
+#[derive(Clone, Debug)]
+pub struct Request {
+    to: SocketAddr,
+    from: Option<IpAddr>,
+    method: Method,
+    path: String,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+    http2: bool,
+    replies: Replies,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers, and trailers where there were any.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: String,
+    /// Whether the headers ended the reply: neither body nor trailers followed.
+    pub headers_only: bool,
+}
+
+/// A connection that stays open, so on one worker.
+pub struct Connection {
+    sender: Sender,
+}
+
+enum Sender {
+    Http1(http1::SendRequest<Full<Bytes>>),
+    Http2(http2::SendRequest<Full<Bytes>>),
+}
+
+impl Request {
+    /// A GET over HTTP/1.1; replies are added to `replies`.
+    pub fn get(to: SocketAddr, path: &str, replies: &Replies) -> Self {
+        Self {
+            to,
+            from: None,
+            method: Method::GET,
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: Bytes::new(),
+            http2: false,
+            replies: replies.clone(),
+        }
+    }
+
+    /// Sent from this address of the loopback interface.
+    pub fn from(mut self, address: &str) -> Self {
+        self.from = Some(address.parse().unwrap());
+        self
+    }
+
+    /// Sent to this address of the loopback interface, same port.
+    pub fn at_ip(mut self, address: &str) -> Self {
+        self.to.set_ip(address.parse().unwrap());
+        self
+    }
+
+    /// Adds a header, beside others of that name. Any bytes that HTTP allows.
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.headers.push((
+            name.parse().unwrap(),
+            HeaderValue::from_bytes(value.as_ref()).unwrap(),
+        ));
+        self
+    }
+
+    /// `authorization: Bearer …`
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("authorization", format!("Bearer {token}"))
+    }
+
+    /// HTTP/2 by prior knowledge.
+    pub fn http2(mut self) -> Self {
+        self.http2 = true;
+        self
+    }
+
+    /// A unary gRPC request with an empty message, over HTTP/2.
+    pub fn grpc(mut self) -> Self {
+        self.method = Method::POST;
+        // Not compressed, length zero.
+        self.body = Bytes::from_static(&[0; 5]);
+        self.http2()
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+    }
+
+    /// A body, sent by this method.
+    pub fn with_body(mut self, method: Method, body: impl Into<Bytes>) -> Self {
+        self.method = method;
+        self.body = body.into();
+        self
+    }
+
+    /// Opens a connection as this request would.
+    pub async fn connect(&self) -> std::io::Result<Connection> {
+        let socket = match self.to {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        if let Some(from) = self.from {
+            socket.bind(SocketAddr::new(from, 0))?;
+        }
+        let stream = TokioIo::new(socket.connect(self.to).await?);
+        let sender = if self.http2 {
+            let (sender, connection) = http2::handshake(TokioExecutor::new(), stream)
+                .await
+                .map_err(std::io::Error::other)?;
+            tokio::spawn(connection);
+            Sender::Http2(sender)
+        } else {
+            let (sender, connection) = http1::handshake(stream)
+                .await
+                .map_err(std::io::Error::other)?;
+            tokio::spawn(connection);
+            Sender::Http1(sender)
+        };
+        Ok(Connection { sender })
+    }
+
+    /// Sends on a new connection; an error where no reply came.
+    pub async fn try_send(&self) -> std::io::Result<Reply> {
+        self.connect().await?.send(self).await
+    }
+
+    /// Sends on a new connection; fails the test where no reply came.
+    pub async fn send(&self) -> Reply {
+        self.try_send()
+            .await
+            .unwrap_or_else(|error| panic!("no reply to {} {}: {error}", self.method, self.path))
+    }
+
+    fn build(&self) -> hyper::Request<Full<Bytes>> {
+        let mut request = hyper::Request::builder().method(self.method.clone());
+        request = if self.http2 {
+            request.uri(format!("http://{}{}", self.to, self.path))
+        } else {
+            request.uri(&self.path).header("host", self.to.to_string())
+        };
+        let mut request = request.body(Full::new(self.body.clone())).unwrap();
+        for (name, value) in &self.headers {
+            // A test that names its own host replaces ours.
+            if name == "host" {
+                request.headers_mut().insert(name, value.clone());
+            } else {
+                request.headers_mut().append(name, value.clone());
+            }
+        }
+        request
+    }
+}
+
+impl Connection {
+    /// Sends `request` on this connection.
+    pub async fn send(&mut self, request: &Request) -> std::io::Result<Reply> {
+        let answer = async {
+            let outgoing = request.build();
+            let answer = match &mut self.sender {
+                Sender::Http1(sender) => {
+                    sender.ready().await?;
+                    sender.send_request(outgoing).await?
+                }
+                Sender::Http2(sender) => {
+                    sender.ready().await?;
+                    sender.send_request(outgoing).await?
+                }
+            };
+            let headers_only = hyper::body::Body::is_end_stream(answer.body());
+            let status = answer.status().as_u16();
+            let mut headers = answer.headers().clone();
+            let body = answer.into_body().collect().await?;
+            headers.extend(body.trailers().cloned().unwrap_or_default());
+            Ok::<_, hyper::Error>(Reply {
+                status,
+                headers,
+                body: String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+                headers_only,
+            })
+        };
+        let reply = tokio::time::timeout(TIMEOUT, answer)
+            .await?
+            .map_err(std::io::Error::other)?;
+        request.replies.keep(&reply);
+        Ok(reply)
+    }
+}
+
+impl Reply {
+    /// A header's value as text; empty where there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+
+    /// Whether the API behind Envoy answered, not Envoy itself.
+    pub fn is_from_api(&self) -> bool {
+        self.headers.contains_key("x-envoy-upstream-service-time")
+    }
+
+    /// Whether the API answered with 200.
+    pub fn is_allowed(&self) -> bool {
+        self.status == 200 && self.is_from_api()
+    }
+
+    /// Whether this is the filter's reply to a denied client, as it is by default.
+    pub fn is_denied(&self) -> bool {
+        self.status == 403 && self.body == "Error: Unauthorized" && !self.is_from_api()
+    }
+}

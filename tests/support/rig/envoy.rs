@@ -1,0 +1,374 @@
+//! A real Envoy that runs the shipped configuration, with only addresses and paths replaced.
+//!
+//! Owns the rendering of `envoy/envoy.yaml` and `envoy/filter.json`, Envoy's process and its admin interface.
+
+use super::audit::Replies;
+use super::client::Request;
+use super::process::{Process, artefact, repository};
+use super::{Setup, eventually};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// The prefix that Envoy gives to metrics of wasm filters.
+const METRIC_PREFIX: &str = "wasmcustom.portcullis.";
+/// The statistics of the file that the filter comes from.
+const DISCOVERY_PREFIX: &str = "extension_config_discovery.http_filter.";
+
+/// What became of a change of configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Envoy took it.
+    Accepted,
+    /// Envoy refused it and goes on with the one before.
+    Refused,
+}
+
+/// A running Envoy.
+pub struct Envoy {
+    /// Where clients go.
+    pub listener: SocketAddr,
+    admin: SocketAddr,
+    concurrency: u32,
+    process: Process,
+    /// Holds filter.json; removed with its owner.
+    directory: TempDir,
+    filter: Value,
+}
+
+impl Envoy {
+    /// Starts Envoy in front of the API and ABS at these addresses, and waits until it serves.
+    pub async fn start(setup: &Setup, api: SocketAddr, abs: SocketAddr, keys: [&str; 2]) -> Self {
+        let directory = TempDir::new().unwrap();
+        let bootstrap = directory.path().join("envoy.yaml");
+        let filter = filter(&setup.plugin);
+        std::fs::write(
+            &bootstrap,
+            render_bootstrap(setup, directory.path(), api, abs),
+        )
+        .unwrap();
+        put_in_place(directory.path(), &filter);
+
+        let admin_address = directory.path().join("admin");
+        let mut process = Process::start(
+            "envoy",
+            Command::new(envoy_binary())
+                .arg("-c")
+                .arg(&bootstrap)
+                .arg("--admin-address-path")
+                .arg(&admin_address)
+                .args(["--concurrency", &setup.concurrency.to_string()])
+                // Nothing is handed over between the many Envoys of a test run.
+                .arg("--disable-hot-restart")
+                // All that the filter logs, so that the search for secrets sees it.
+                .args(["--component-log-level", "wasm:debug,main:warning"])
+                .args(["--file-flush-interval-msec", "100"])
+                .env("ABS_ACCESS_KEY", keys[0])
+                .env("ABS_SECRET_KEY", keys[1]),
+        );
+
+        let admin = eventually("Envoy names its admin address", async || {
+            process.assert_running();
+            std::fs::read_to_string(&admin_address).ok()?.parse().ok()
+        })
+        .await;
+        let mut envoy = Self {
+            listener: admin,
+            admin,
+            concurrency: setup.concurrency,
+            process,
+            directory,
+            filter,
+        };
+        eventually("Envoy is ready", async || {
+            envoy.process.assert_running();
+            let ready = Request::get(admin, "/ready", &Replies::default())
+                .try_send()
+                .await;
+            ready.is_ok_and(|reply| reply.status == 200).then_some(())
+        })
+        .await;
+        let listeners: Value =
+            serde_json::from_str(&envoy.admin("/listeners?format=json").await).unwrap();
+        let port =
+            listeners["listener_statuses"][0]["local_address"]["socket_address"]["port_value"]
+                .as_u64()
+                .unwrap();
+        envoy.listener = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap()));
+        envoy
+    }
+
+    /// The body of a GET to the admin interface.
+    pub async fn admin(&self, path: &str) -> String {
+        Request::get(self.admin, path, &Replies::default())
+            .send()
+            .await
+            .body
+    }
+
+    /// A metric of the filter by the name in the contract without `portcullis.`; `None` if it was never written.
+    pub async fn metric(&self, name: &str) -> Option<u64> {
+        self.stats(METRIC_PREFIX)
+            .await
+            .get(&format!("{METRIC_PREFIX}{name}"))
+            .copied()
+    }
+
+    /// As [`Envoy::metric`]; 0 if it was never written.
+    pub async fn count(&self, name: &str) -> u64 {
+        self.metric(name).await.unwrap_or_default()
+    }
+
+    /// Every number of `/stats` whose name starts with `prefix`.
+    pub async fn stats(&self, prefix: &str) -> BTreeMap<String, u64> {
+        self.admin("/stats")
+            .await
+            .lines()
+            .filter_map(|line| {
+                let (name, value) = line.split_once(": ")?;
+                let value = value.parse().ok()?;
+                name.starts_with(prefix).then(|| (name.to_owned(), value))
+            })
+            .collect()
+    }
+
+    /// Merges `patch` (RFC 7396) into the plugin configuration, puts the file in place by one rename and waits until
+    /// Envoy has taken or refused it. The patch must change something: Envoy is silent about an equal configuration.
+    pub async fn configure(&mut self, patch: Value) -> Change {
+        let mut filter = self.filter.clone();
+        merge(plugin(&mut filter), &patch);
+        assert_ne!(filter, self.filter, "{patch} changes nothing");
+        let before = self.changes().await;
+        put_in_place(self.directory.path(), &filter);
+        let (accepted, _) = eventually("Envoy takes or refuses the configuration", async || {
+            let now = self.changes().await;
+            (now != before).then_some(now)
+        })
+        .await;
+        if accepted > before.0 {
+            self.filter = filter;
+            Change::Accepted
+        } else {
+            Change::Refused
+        }
+    }
+
+    /// As [`Envoy::configure`]; fails the test if the change is refused.
+    pub async fn reconfigure(&mut self, patch: Value) {
+        assert_eq!(
+            self.configure(patch.clone()).await,
+            Change::Accepted,
+            "{patch}"
+        );
+    }
+
+    /// The entries of the access log so far.
+    pub fn access_log(&self) -> Vec<Value> {
+        self.process
+            .stdout()
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
+    /// The first entry of the access log for this path, as soon as it is there.
+    pub async fn access_log_entry(&self, path: &str) -> Value {
+        eventually(&format!("the access log holds {path}"), async || {
+            self.access_log()
+                .into_iter()
+                .find(|entry| entry["path"] == path)
+        })
+        .await
+    }
+
+    /// Envoy's log so far, without the access log.
+    pub fn log(&self) -> String {
+        self.process.stderr()
+    }
+
+    /// How many workers serve requests.
+    pub fn concurrency(&self) -> u32 {
+        self.concurrency
+    }
+
+    /// How many connections each worker has taken.
+    pub async fn connections_by_worker(&self) -> Vec<u64> {
+        let stats = self.stats("listener.").await;
+        (0..self.concurrency)
+            .map(|worker| {
+                let end = format!(".worker_{worker}.downstream_cx_total");
+                stats
+                    .iter()
+                    .find(|(name, _)| name.ends_with(&end) && !name.contains(".admin."))
+                    .map_or(0, |(_, connections)| *connections)
+            })
+            .collect()
+    }
+
+    /// The process itself, to see that it runs and what it wrote.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Both outputs, for the search for secrets.
+    pub fn transcript(&self) -> String {
+        self.process.transcript()
+    }
+
+    /// How many changes of configuration were accepted and how many refused.
+    async fn changes(&self) -> (u64, u64) {
+        let stats = self.stats(DISCOVERY_PREFIX).await;
+        let sum = |end: &str| {
+            stats
+                .iter()
+                .filter(|(name, _)| name.ends_with(end))
+                .map(|(_, count)| count)
+                .sum()
+        };
+        (
+            sum(".config_reload"),
+            sum(".config_fail") + sum(".update_rejected"),
+        )
+    }
+}
+
+/// The Envoy binary under test.
+pub fn envoy_binary() -> PathBuf {
+    artefact(
+        "ENVOY_BIN",
+        &format!(".tools/envoy-{PINNED_ENVOY}/envoy"),
+        "make tools",
+    )
+}
+
+/// The release that the project pins.
+const PINNED_ENVOY: &str = "1.40.0";
+
+/// The shipped bootstrap with free ports, the scenario's addresses and its own folder for filter.json.
+fn render_bootstrap(setup: &Setup, directory: &Path, api: SocketAddr, abs: SocketAddr) -> String {
+    let mut text = std::fs::read_to_string(repository().join("envoy/envoy.yaml")).unwrap();
+    if setup.abs_over_tls.is_some() {
+        text = take_tls_variant(&text);
+    }
+    let directory = directory.display();
+    let mut replacements = vec![
+        (
+            "address: 127.0.0.1, port_value: 9901".to_owned(),
+            "address: 127.0.0.1, port_value: 0".to_owned(),
+        ),
+        (
+            // Both families, so that a scenario may use either.
+            "address: 127.0.0.1, port_value: 10000".to_owned(),
+            "address: '::', ipv4_compat: true, port_value: 0".to_owned(),
+        ),
+        (
+            "address: 127.0.0.1, port_value: 8000".to_owned(),
+            format!("address: 127.0.0.1, port_value: {}", api.port()),
+        ),
+        (
+            "path: envoy/filter.json".to_owned(),
+            format!("path: {directory}/filter.json"),
+        ),
+        (
+            "watched_directory: { path: envoy }".to_owned(),
+            format!("watched_directory: {{ path: {directory} }}"),
+        ),
+        (
+            "xff_num_trusted_hops: 0".to_owned(),
+            format!("xff_num_trusted_hops: {}", setup.trusted_hops),
+        ),
+    ];
+    match &setup.abs_over_tls {
+        None => replacements.push((
+            "address: 127.0.0.1, port_value: 8080".to_owned(),
+            format!("address: 127.0.0.1, port_value: {}", abs.port()),
+        )),
+        Some(authority) => replacements.extend([
+            (
+                "address: abs.example.com, port_value: 8080".to_owned(),
+                format!("address: 127.0.0.1, port_value: {}", abs.port()),
+            ),
+            (
+                "/etc/ssl/certs/ca-certificates.crt".to_owned(),
+                authority.display().to_string(),
+            ),
+        ]),
+    }
+    for (shipped, ours) in replacements {
+        assert_eq!(
+            text.matches(&shipped).count(),
+            1,
+            "envoy/envoy.yaml should hold `{shipped}` once"
+        );
+        text = text.replace(&shipped, &ours);
+    }
+    text
+}
+
+/// Does what the comment in the shipped file tells: the commented TLS cluster takes the place of the plain one.
+fn take_tls_variant(text: &str) -> String {
+    let (before, plain) = text
+        .split_once("    # ABS; the filter names this cluster")
+        .unwrap();
+    let (_, variant) = plain.split_once("# -- TLS variant --\n").unwrap();
+    let (variant, after) = variant
+        .split_once("    # -- end of the TLS variant --\n")
+        .unwrap();
+    let variant: String = variant
+        .lines()
+        .map(|line| format!("    {}\n", line.strip_prefix("    # ").unwrap()))
+        .collect();
+    format!("{before}{variant}{after}")
+}
+
+/// The shipped filter with `patch` merged into its plugin configuration.
+fn filter(patch: &Value) -> Value {
+    let text = std::fs::read_to_string(repository().join("envoy/filter.json")).unwrap();
+    let mut filter: Value = serde_json::from_str(&text).unwrap();
+    merge(plugin(&mut filter), patch);
+    let code = filter
+        .pointer_mut("/resources/0/typed_config/config/vm_config/code/local/filename")
+        .unwrap();
+    let module = artefact("PORTCULLIS_WASM", code.as_str().unwrap(), "make build");
+    *code = module.to_str().unwrap().into();
+    filter
+}
+
+fn plugin(filter: &mut Value) -> &mut Value {
+    filter
+        .pointer_mut("/resources/0/typed_config/config/configuration/value")
+        .expect("envoy/filter.json should hold the plugin configuration")
+}
+
+/// Writes the file beside its place and renames it: Envoy never sees half of it.
+fn put_in_place(directory: &Path, filter: &Value) {
+    let new = directory.join("filter.json.new");
+    std::fs::write(&new, serde_json::to_vec_pretty(filter).unwrap()).unwrap();
+    std::fs::rename(new, directory.join("filter.json")).unwrap();
+}
+
+/// JSON merge patch (RFC 7396).
+pub fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(serde_json::Map::new());
+    }
+    let target = target.as_object_mut().unwrap();
+    for (key, value) in patch {
+        if value.is_null() {
+            target.remove(key);
+        } else {
+            merge(target.entry(key.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
+
+/// How long a step may take before a test fails.
+pub const DEADLINE: Duration = Duration::from_secs(20);

@@ -1,0 +1,129 @@
+//! A child process whose whole output is kept in memory and which never outlives its owner.
+//!
+//! Owns where programs are found and how they are started and stopped, and prints what they wrote where the test fails.
+//! Knows nothing of what they do.
+
+use super::eventually;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// The root of the repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The file that the environment variable names, else `default` below the repository's root. A missing file fails the
+/// test and names the command that makes it: a test that can't run has not passed.
+pub fn artefact(variable: &str, default: &str, made_by: &str) -> PathBuf {
+    let path = match std::env::var_os(variable) {
+        Some(path) => repository().join(path),
+        None => repository().join(default),
+    };
+    assert!(
+        path.is_file(),
+        "{} is missing: run `{made_by}`, or name another file in {variable}",
+        path.display()
+    );
+    path
+}
+
+/// A running program.
+pub struct Process {
+    name: &'static str,
+    child: Child,
+    stdout: Output,
+    stderr: Output,
+}
+
+type Output = Arc<Mutex<Vec<u8>>>;
+
+impl Process {
+    /// Starts `command`, in the repository's root.
+    pub fn start(name: &'static str, command: &mut Command) -> Self {
+        let mut child = command
+            .current_dir(repository())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} did not start: {error}"));
+        let stdout = keep(child.stdout.take().unwrap());
+        let stderr = keep(child.stderr.take().unwrap());
+        Self {
+            name,
+            child,
+            stdout,
+            stderr,
+        }
+    }
+
+    /// All that was written to standard output so far.
+    pub fn stdout(&self) -> String {
+        text(&self.stdout)
+    }
+
+    /// All that was written to standard error so far.
+    pub fn stderr(&self) -> String {
+        text(&self.stderr)
+    }
+
+    /// Fails if the process has ended.
+    pub fn assert_running(&mut self) {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            panic!("{} ended: {status}\n{}", self.name, self.transcript());
+        }
+    }
+
+    /// The address in the first line on standard output, which reads `… listening on http://ADDRESS`.
+    pub async fn listening_address(&mut self) -> std::net::SocketAddr {
+        eventually(&format!("{} names its address", self.name), async || {
+            self.assert_running();
+            let output = self.stdout();
+            let (line, _) = output.split_once('\n')?;
+            line.rsplit_once("://")?.1.trim().parse().ok()
+        })
+        .await
+    }
+
+    /// Both outputs under headings.
+    pub fn transcript(&self) -> String {
+        format!(
+            "---- {name}, standard output ----\n{}\n---- {name}, standard error ----\n{}",
+            self.stdout(),
+            self.stderr(),
+            name = self.name
+        )
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only where the process is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("{}", self.transcript());
+        }
+    }
+}
+
+fn keep(mut pipe: impl Read + Send + 'static) -> Output {
+    let kept = Output::default();
+    let writer = Arc::clone(&kept);
+    std::thread::spawn(move || {
+        let mut buffer = [0; 16 * 1024];
+        while let Ok(length) = pipe.read(&mut buffer) {
+            if length == 0 {
+                break;
+            }
+            writer.lock().unwrap().extend_from_slice(&buffer[..length]);
+        }
+    });
+    kept
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.lock().unwrap()).into_owned()
+}

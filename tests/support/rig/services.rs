@@ -1,0 +1,154 @@
+//! The two servers around Envoy: the ABS simulator and the sample API.
+//!
+//! Owns how they are started and the simulator's admin interface.
+
+use super::audit::Replies;
+use super::client::Request;
+use super::process::{Process, artefact};
+use hyper::Method;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The ABS simulator, running or stopped; its port stays the same.
+pub struct Abs {
+    /// Where it listens.
+    pub address: SocketAddr,
+    arguments: Vec<String>,
+    process: Option<Process>,
+}
+
+impl Abs {
+    /// Starts the simulator with these credentials and further arguments.
+    pub async fn start(access_key: &str, secret_key: &str, further: &[String]) -> Self {
+        let mut abs = Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            arguments: ["--access-key", access_key, "--secret-key", secret_key]
+                .map(str::to_owned)
+                .into_iter()
+                .chain(further.iter().cloned())
+                .collect(),
+            process: None,
+        };
+        abs.restart().await;
+        abs
+    }
+
+    /// Starts it, with an empty list, after [`Abs::stop`].
+    pub async fn restart(&mut self) {
+        assert!(self.process.is_none(), "the simulator is running");
+        let mut process = Process::start(
+            "abs-simulator",
+            Command::new(simulator())
+                .args(["--listen", &self.address.to_string()])
+                .args(&self.arguments),
+        );
+        self.address = process.listening_address().await;
+        self.process = Some(process);
+    }
+
+    /// Kills it: connections end without a word.
+    pub fn stop(&mut self) {
+        self.process = None;
+    }
+
+    /// Adds entries; `list` has ABS's shape.
+    pub async fn list(&self, list: Value) {
+        self.admin(Method::POST, "/admin/list", Some(list)).await;
+    }
+
+    /// Removes entries; `list` has ABS's shape.
+    pub async fn unlist(&self, list: Value) {
+        self.admin(Method::DELETE, "/admin/list", Some(list)).await;
+    }
+
+    /// Replaces the list with this many generated addresses.
+    pub async fn generate(&self, entries: u64) {
+        let order = json!({"entries": entries, "kinds": "ips", "seed": 1});
+        self.admin(Method::POST, "/admin/generate", Some(order))
+            .await;
+    }
+
+    /// Makes it fail from now on, as the simulator's README says.
+    pub async fn fault(&self, fault: Value) {
+        self.admin(Method::POST, "/admin/fault", Some(fault)).await;
+    }
+
+    /// Ends every fault.
+    pub async fn clear_faults(&self) {
+        self.admin(Method::DELETE, "/admin/fault", None).await;
+    }
+
+    /// One of the simulator's own counters.
+    pub async fn counter(&self, name: &str) -> u64 {
+        let counters = self.admin(Method::GET, "/admin/counters", None).await;
+        counters[name]
+            .as_u64()
+            .unwrap_or_else(|| panic!("the simulator has no counter {name}: {counters}"))
+    }
+
+    /// How often the attack list was asked for.
+    pub async fn fetches(&self) -> u64 {
+        self.counter("attacklist_get").await
+    }
+
+    /// The traffic records it has got.
+    pub async fn records(&self) -> Vec<Value> {
+        let records = self
+            .admin(Method::GET, "/admin/records?offset=0&limit=10000", None)
+            .await;
+        serde_json::from_value(records).unwrap()
+    }
+
+    async fn admin(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let mut request = Request::get(self.address, path, &Replies::default())
+            .with_body(method.clone(), body.clone());
+        if !body.is_empty() {
+            request = request.header("content-type", "application/json");
+        }
+        let reply = request.send().await;
+        assert!(
+            (200..300).contains(&reply.status),
+            "the simulator answered {method} {path} {body} with {}: {}",
+            reply.status,
+            reply.body
+        );
+        serde_json::from_str(&reply.body).unwrap_or(Value::Null)
+    }
+}
+
+/// The API that is protected.
+pub struct Api {
+    /// Where it listens.
+    pub address: SocketAddr,
+    _process: Process,
+}
+
+impl Api {
+    /// Starts the sample API.
+    pub async fn start() -> Self {
+        let mut process = Process::start(
+            "sample-api",
+            Command::new(artefact(
+                "SAMPLE_API_BIN",
+                "target/release/sample-api",
+                "make build",
+            ))
+            .args(["--listen", "127.0.0.1:0"]),
+        );
+        Self {
+            address: process.listening_address().await,
+            _process: process,
+        }
+    }
+}
+
+fn simulator() -> PathBuf {
+    artefact(
+        "ABS_SIMULATOR_BIN",
+        "target/release/abs-simulator",
+        "make build",
+    )
+}
