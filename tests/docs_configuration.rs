@@ -1,0 +1,159 @@
+//! The configuration reference and the code agree: each JSON example is a valid configuration, each key that the
+//! parser knows stands in the reference under its section, and no other key stands there.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail loudly"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use portcullis::config::{Config, KNOWN_KEYS};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The code blocks of `language` in a Markdown text, each with the number of its first line.
+fn code_blocks(markdown: &str, language: &str) -> Vec<(usize, String)> {
+    let fence = format!("```{language}");
+    let mut blocks = Vec::new();
+    let mut lines = markdown.lines().enumerate();
+    while let Some((number, line)) = lines.next() {
+        if line.trim() == fence {
+            let body: Vec<&str> = lines
+                .by_ref()
+                .map(|(_, line)| line)
+                .take_while(|line| line.trim() != "```")
+                .collect();
+            blocks.push((number + 2, body.join("\n")));
+        } else if line.trim_start().starts_with("```") {
+            // A block of another language: skip to its end.
+            lines.by_ref().find(|(_, line)| line.trim() == "```");
+        }
+    }
+    blocks
+}
+
+/// Whether a JSON block means to be a plugin configuration: an object with one of the outermost keys.
+fn looks_like_a_configuration(json: &str) -> bool {
+    let (_, outermost) = KNOWN_KEYS[0];
+    match serde_json::from_str::<serde_json::Value>(json) {
+        Ok(serde_json::Value::Object(object)) => {
+            outermost.iter().any(|key| object.contains_key(*key))
+        }
+        // What is no JSON at all is surely wrong in a block of JSON.
+        Ok(_) => false,
+        Err(_) => true,
+    }
+}
+
+/// Checks each configuration in a file and tells how many there were.
+fn check_examples(path: &Path) -> usize {
+    let mut n_checked = 0;
+    for (line, json) in code_blocks(&read(path), "json") {
+        if !looks_like_a_configuration(&json) {
+            continue;
+        }
+        n_checked += 1;
+        if let Err(errors) = Config::parse(json.as_bytes(), &|_| None) {
+            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            panic!(
+                "{}: the example at line {line} is refused:\n{}",
+                path.display(),
+                errors.join("\n")
+            );
+        }
+    }
+    n_checked
+}
+
+#[test]
+fn the_examples_of_the_reference_are_valid() {
+    assert!(check_examples(&root().join("docs/configuration.md")) > 0);
+}
+
+#[test]
+fn the_examples_of_the_readme_are_valid() {
+    let readme = root().join("README.md");
+    if readme.exists() {
+        check_examples(&readme);
+    }
+}
+
+#[test]
+fn the_complete_example_uses_every_section() {
+    let reference = read(&root().join("docs/configuration.md"));
+    let (_, json) = code_blocks(&reference, "json").pop().unwrap();
+    let example: serde_json::Value = serde_json::from_str(&json).unwrap();
+    for (section, _) in KNOWN_KEYS {
+        let pointer = match *section {
+            "" => String::new(),
+            "apis[]" => "/apis/0".to_owned(),
+            "apis[].username[]" => "/apis/0/username/0".to_owned(),
+            name => format!("/{name}"),
+        };
+        let value = example.pointer(&pointer);
+        assert!(
+            value.is_some_and(serde_json::Value::is_object),
+            "the example has no {section}"
+        );
+    }
+}
+
+/// The keys in the first column of the tables under each heading of the second level.
+fn documented_keys(reference: &str) -> Vec<(String, BTreeSet<String>)> {
+    let mut sections: Vec<(String, BTreeSet<String>)> = Vec::new();
+    for line in reference.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            sections.push((heading.to_owned(), BTreeSet::new()));
+        } else if let (Some(row), Some((_, keys))) = (line.strip_prefix("| `"), sections.last_mut())
+        {
+            let (key, _) = row.split_once('`').unwrap();
+            keys.insert(key.to_owned());
+        }
+    }
+    sections
+}
+
+#[test]
+fn the_reference_names_every_key_and_no_other() {
+    let reference = read(&root().join("docs/configuration.md"));
+    let documented = documented_keys(&reference);
+    // Sections that share a heading share its tables.
+    let headings = [
+        ("The outermost keys", vec![""]),
+        ("`abs`", vec!["abs"]),
+        ("`apis`", vec!["apis[]", "apis[].username[]"]),
+        (
+            "`allow_list` and `deny_list`",
+            vec!["allow_list", "deny_list"],
+        ),
+        ("`deny_response`", vec!["deny_response"]),
+        ("`traffic`", vec!["traffic"]),
+        ("`guard`", vec!["guard"]),
+    ];
+    let mut n_sections = 0;
+    for (heading, sections) in headings {
+        let (_, found) = documented
+            .iter()
+            .find(|(documented, _)| documented == heading)
+            .unwrap_or_else(|| panic!("the reference has no heading {heading}"));
+        let known: BTreeSet<String> = KNOWN_KEYS
+            .iter()
+            .filter(|(section, _)| sections.contains(section))
+            .flat_map(|(_, keys)| keys.iter().map(|&key| key.to_owned()))
+            .collect();
+        n_sections += sections.len();
+        assert_eq!(*found, known, "under the heading {heading}");
+    }
+    assert_eq!(n_sections, KNOWN_KEYS.len(), "a section has no heading");
+}
