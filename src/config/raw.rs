@@ -225,7 +225,7 @@ impl<'a> Section<'a> {
         self.object.and_then(|object| object.get(key))
     }
 
-    /// The keys and what stands under them, sorted by key.
+    /// The keys and what stands under them, in the order in which `serde_json` keeps them.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
         let mut entries = self.object.map(Map::iter);
         core::iter::from_fn(move || entries.as_mut()?.next())

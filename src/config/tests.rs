@@ -308,7 +308,7 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
         "both lists in full",
         r#"{"allow_list": {"ips": ["192.0.2.7", "2001:db8::/32"]},
             "deny_list": {"ips": ["0.0.0.0/0", "::/0", "::ffff:192.0.2.9", "::ffff:198.51.100.0/120", "::ffff:0:0/96", "[2001:db8::1]", "203.0.113.0/24"],
-            "cookies": {"b": ["2", "\"3\""], "a": ["1"]}, "oauth_tokens": ["SECRET-t", "Bearer"],
+            "cookies": {"a": ["1"], "b": ["2", "\"3\""]}, "oauth_tokens": ["SECRET-t", "Bearer"],
             "api_keys": ["SECRET-k"], "usernames": ["ann lee"]}}"#,
         |config| {
             config.allow_list.ips = ranges(&["192.0.2.7/32", "2001:db8::/32"]);
@@ -333,7 +333,7 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ),
     (
         "api_keys as a map, and one string for a list of one",
-        r#"{"deny_list": {"api_keys": {"x-api-key": ["k1", "k2"], "api_key": "k3"}, "cookies": {"a": "1"}, "ips": "192.0.2.1"}}"#,
+        r#"{"deny_list": {"api_keys": {"api_key": "k3", "x-api-key": ["k1", "k2"]}, "cookies": {"a": "1"}, "ips": "192.0.2.1"}}"#,
         |config| {
             config.deny_list.api_keys = texts(&["k3", "k1", "k2"]);
             config.deny_list.cookies = vec![("a".to_owned(), "1".to_owned())];
@@ -356,7 +356,7 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ),
     (
         "the reply; google.protobuf.Struct makes floats of all numbers",
-        r#"{"deny_response": {"status": 429.0, "body": "", "headers": {"X-B": "2", "Retry-After": "60", "a": ""}}}"#,
+        r#"{"deny_response": {"status": 429.0, "body": "", "headers": {"Retry-After": "60", "X-B": "2", "a": ""}}}"#,
         |config| {
             config.deny_response = DenyResponse {
                 status: 429,

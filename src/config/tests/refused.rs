@@ -522,7 +522,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
     ),
     (
         "manual lists: empty entries",
-        r#"{"deny_list": {"cookies": {"SID": [""], "PHP": ["\"\""]}, "oauth_tokens": [""], "api_keys": [""], "usernames": [""]}}"#,
+        r#"{"deny_list": {"cookies": {"PHP": ["\"\""], "SID": [""]}, "oauth_tokens": [""], "api_keys": [""], "usernames": [""]}}"#,
         &[
             "deny_list.cookies.PHP[0]: found an empty string; allowed: a string that is not empty and has no line break and no NUL",
             "deny_list.cookies.SID[0]: found an empty string; allowed: a string that is not empty and has no line break and no NUL",
@@ -554,7 +554,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
     ),
     (
         "manual lists: values of another type",
-        r#"{"allow_list": {"cookies": {"SID": 5, "PHP": [null]}, "api_keys": {"x-api-key": [5], "api_key": null}}}"#,
+        r#"{"allow_list": {"cookies": {"PHP": [null], "SID": 5}, "api_keys": {"api_key": null, "x-api-key": [5]}}}"#,
         &[
             "allow_list.cookies.PHP[0]: found null; allowed: a list of the cookie's values",
             "allow_list.cookies.SID: found a number; allowed: a list of the cookie's values",
@@ -564,7 +564,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
     ),
     (
         "manual lists: a cookie's name with its value",
-        r#"{"deny_list": {"cookies": {"SID=SECRET": ["x"], "": ["SECRET"]}}}"#,
+        r#"{"deny_list": {"cookies": {"": ["SECRET"], "SID=SECRET": ["x"]}}}"#,
         &[
             r#"deny_list.cookies: found an empty string; allowed: a cookie's name, without =, ;, spaces and control characters, such as "JSESSIONID""#,
             r#"deny_list.cookies: found the character "="; allowed: a cookie's name, without =, ;, spaces and control characters, such as "JSESSIONID""#,
@@ -616,7 +616,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
     ),
     (
         "deny_response: headers",
-        r#"{"deny_response": {"headers": {":status": "200", "x y": "a", "": "a", "x-a": "a\r\nset-cookie: SECRET", "x-b": 1, "x-nul": "\u0000"}}}"#,
+        r#"{"deny_response": {"headers": {"": "a", ":status": "200", "x y": "a", "x-a": "a\r\nset-cookie: SECRET", "x-b": 1, "x-nul": "\u0000"}}}"#,
         &[
             r#"deny_response.headers[""]: found an empty string; allowed: a header name of letters, digits and !#$%&'*+-.^_`|~ alone, such as "x-api-key""#,
             r#"deny_response.headers[":status"]: found the character ":"; allowed: a header name of letters, digits and !#$%&'*+-.^_`|~ alone, such as "x-api-key""#,
