@@ -1,7 +1,7 @@
 //! What Portcullis does in a real Envoy, seen from outside: replies, metrics, logs and what ABS is asked.
 //!
 //! Each scenario has an Envoy, an ABS simulator and a sample API of its own, on free ports of the loopback interface;
-//! they are built by `make build`. `ENVOY_BIN` picks another Envoy, `PORTCULLIS_WASM` another module.
+//! `make build simulator` builds them. `ENVOY_BIN` picks another Envoy, `PORTCULLIS_WASM` another module.
 
 #![cfg(not(target_family = "wasm"))]
 

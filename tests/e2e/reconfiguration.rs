@@ -80,6 +80,26 @@ fn a_bad_configuration_is_refused_with_every_error_and_the_one_in_force_goes_on(
 }
 
 #[test]
+fn nobody_is_served_unjudged_when_the_configuration_is_bad_at_the_start() {
+    scenario(
+        Setup::new().plugin(json!({"enable_firewal": true})),
+        async |rig| {
+            let request = rig.get("/");
+            rig.becomes(&request, "answered with 500", |reply| {
+                reply.status == 500 && !reply.is_from_api()
+            })
+            .await;
+            assert!(rig.envoy.log().contains("enable_firewal"));
+
+            rig.envoy.reconfigure(json!({"enable_firewal": null})).await;
+            rig.becomes_allowed(&request).await;
+            rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+            rig.becomes_denied(&rig.get("/").from("127.0.0.7")).await;
+        },
+    );
+}
+
+#[test]
 fn the_list_in_force_survives_a_change_of_configuration() {
     scenario(
         // Long enough that the second fetch is not due in this test.

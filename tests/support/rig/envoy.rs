@@ -236,17 +236,19 @@ impl Envoy {
     }
 }
 
-/// The Envoy binary under test.
+/// The Envoy binary under test: the one that the project pins, unless `ENVOY_BIN` names another.
 pub fn envoy_binary() -> PathBuf {
+    let versions = std::fs::read_to_string(repository().join("tools/versions")).unwrap();
+    let pinned = versions
+        .lines()
+        .find_map(|line| line.strip_prefix("ENVOY_VERSION="))
+        .expect("tools/versions should name Envoy's version");
     artefact(
         "ENVOY_BIN",
-        &format!(".tools/envoy-{PINNED_ENVOY}/envoy"),
-        "make tools",
+        &format!(".tools/envoy-{pinned}/envoy"),
+        "tools/install envoy",
     )
 }
-
-/// The release that the project pins.
-const PINNED_ENVOY: &str = "1.40.0";
 
 /// The shipped bootstrap with free ports, the scenario's addresses and its own folder for filter.json.
 fn render_bootstrap(setup: &Setup, directory: &Path, api: SocketAddr, abs: SocketAddr) -> String {

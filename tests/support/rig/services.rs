@@ -134,7 +134,7 @@ impl Api {
             Command::new(artefact(
                 "SAMPLE_API_BIN",
                 "target/release/sample-api",
-                "make build",
+                "make simulator",
             ))
             .args(["--listen", "127.0.0.1:0"]),
         );
@@ -149,6 +149,6 @@ fn simulator() -> PathBuf {
     artefact(
         "ABS_SIMULATOR_BIN",
         "target/release/abs-simulator",
-        "make build",
+        "make simulator",
     )
 }

@@ -1,0 +1,200 @@
+#!/usr/bin/env bash
+# The whole loop on this machine, with real requests: a client is allowed, attacks, is listed by ABS, blocked, and
+# unblocked. Starts abs-simulator, sample-api and Envoy with the shipped configuration, on loopback only, and stops them.
+# Exits 0 only if every step held.
+#
+# usage: examples/demo/demo.sh [run]
+#   run   starts the same, prints the addresses and leaves all running until Ctrl-C
+#
+# The documented ports are used where they are free, else free ones. `make demo` and `make run` build what is needed.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+mode=${1:-demo}
+case $mode in
+demo | run) ;;
+*)
+    sed -n '/^# usage/,/^#   run/s/^# //p' "$0" >&2
+    exit 2
+    ;;
+esac
+
+envoy_version=$(sed -n 's/^ENVOY_VERSION=//p' tools/versions)
+envoy=${ENVOY_BIN:-.tools/envoy-$envoy_version/envoy}
+module=${PORTCULLIS_WASM:-target/portcullis.wasm}
+simulator=${ABS_SIMULATOR_BIN:-target/release/abs-simulator}
+api=${SAMPLE_API_BIN:-target/release/sample-api}
+for needed in "$envoy" "$module" "$simulator" "$api"; do
+    [ -e "$needed" ] || {
+        echo "demo: $needed is missing; run \`make $mode\`, which builds all it needs" >&2
+        exit 1
+    }
+done
+
+# Seconds after which a step that has not come true has failed.
+deadline=30
+# The simulator's own credentials: a real ABS has others.
+export ABS_ACCESS_KEY=abs_ak ABS_SECRET_KEY=abs_sk
+
+work=$(mktemp -d)
+pids=()
+stop() {
+    local status=$?
+    trap - EXIT INT TERM
+    [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
+    wait
+    if [ $status -ne 0 ] && [ "$mode" = demo ]; then
+        printf '\ndemo: FAILED; the end of what Envoy wrote:\n' >&2
+        tail -n 20 "$work/envoy.log" >&2 || true
+    fi
+    rm -rf "$work"
+    exit $status
+}
+trap stop EXIT
+trap 'exit 130' INT TERM
+
+fail() {
+    printf 'demo: %s\n' "$*" >&2
+    exit 1
+}
+
+# eventually WHAT COMMAND...: runs the command until it succeeds.
+eventually() {
+    local what=$1 end=$((SECONDS + deadline))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $end ] || fail "not within $deadline seconds: $what"
+        sleep 0.1
+    done
+}
+
+# start NAME COMMAND...: in the background, its output to a file.
+start() {
+    local name=$1
+    shift
+    : >"$work/$name.log"
+    "$@" >>"$work/$name.log" 2>&1 &
+    pids+=($!)
+}
+
+is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# A port that something else holds does not stop the demo.
+ports=(8080 8000 10000 9901)
+for port in "${ports[@]}"; do
+    if ! is_free "$port"; then
+        echo "Port $port is taken: using free ports."
+        ports=(0 0 0 0)
+        break
+    fi
+done
+
+# address_of NAME: what the program said in its first line.
+address_of() { sed -n '1s#.* listening on http://##p' "$work/$1.log"; }
+has_address() { [ -n "$(address_of "$1")" ]; }
+
+start abs-simulator "$simulator" --listen "127.0.0.1:${ports[0]}"
+start sample-api "$api" --listen "127.0.0.1:${ports[1]}"
+eventually "abs-simulator listens" has_address abs-simulator
+eventually "sample-api listens" has_address sample-api
+abs=$(address_of abs-simulator)
+backend=$(address_of sample-api)
+
+# The shipped files with these ports, and the list fetched every 1.2 seconds instead of every 10 minutes.
+mkdir "$work/envoy"
+sed -e "s#target/portcullis.wasm#$module#" \
+    -e 's/"abs_attack_request_minutes": 10\b/"abs_attack_request_minutes": 0.02/' \
+    envoy/filter.json >"$work/envoy/filter.json"
+sed -e "s/port_value: 8080 }\$/port_value: ${abs##*:} }/" \
+    -e "s/port_value: 8000 }/port_value: ${backend##*:} }/" \
+    -e "s/port_value: 10000 }/port_value: ${ports[2]} }/" \
+    -e "s/port_value: 9901 }/port_value: ${ports[3]} }/" \
+    -e "s#path: envoy/filter.json#path: $work/envoy/filter.json#" \
+    -e "s#path: envoy }#path: $work/envoy }#" \
+    envoy/envoy.yaml >"$work/envoy/envoy.yaml"
+grep -q '"abs_attack_request_minutes": 0.02' "$work/envoy/filter.json" || fail "envoy/filter.json names no interval of 10 minutes"
+
+start envoy "$envoy" -c "$work/envoy/envoy.yaml" --admin-address-path "$work/admin" --concurrency 4 --disable-hot-restart
+envoy_pid=${pids[-1]}
+is_ready() {
+    kill -0 "$envoy_pid" 2>/dev/null || fail "Envoy ended"
+    [ -s "$work/admin" ] && [ "$(curl -s "http://$(cat "$work/admin")/ready")" = LIVE ]
+}
+eventually "Envoy is ready" is_ready
+admin=$(cat "$work/admin")
+proxy=127.0.0.1:$(curl -s "http://$admin/listeners" | sed -n 's/^ingress::.*://p')
+
+# stat NAME: a number of Envoy's, 0 where there is none.
+stat() { curl -s "http://$admin/stats" | sed -n "s/^$1: //p" | grep . || echo 0; }
+list_came() { [ "$(stat wasmcustom.portcullis.fetch.result=ok)" -gt 0 ]; }
+eventually "the filter has fetched its first list" list_came
+
+if [ "$mode" = run ]; then
+    cat <<END
+Running, until Ctrl-C:
+  the API, behind Envoy and the filter   http://$proxy
+  Envoy's admin interface                http://$admin
+  the ABS simulator                      http://$abs  (credentials $ABS_ACCESS_KEY, $ABS_SECRET_KEY)
+  the API itself                         http://$backend
+  the filter's configuration             $work/envoy/filter.json
+
+List a client, and a second or two later it is blocked:
+  curl -X POST http://$abs/admin/list -d '{"cookies": {"PHPSESSIONID": ["mallory"]}}'
+  curl -i -H 'cookie: PHPSESSIONID=mallory' http://$proxy/shop
+Switch the blocking off and on:
+  target/release/portcullis --config $work/envoy/filter.json disable_firewall
+END
+    wait "$envoy_pid" || fail "Envoy ended"
+    exit
+fi
+
+# get CLIENT: one request with that session; prints status and body.
+get() {
+    curl -s --max-time 10 -o "$work/body" -w '%{http_code}' -H "cookie: PHPSESSIONID=$1" "http://$proxy${2:-/shop}"
+}
+is_allowed() { [ "$(get "$1")" = 200 ]; }
+is_blocked() { [ "$(get "$1")" = 403 ] && [ "$(cat "$work/body")" = 'Error: Unauthorized' ]; }
+# Connections come to any of the four workers: a dozen requests in a row reach nearly surely all of them.
+repeatedly() {
+    for _ in {1..12}; do
+        "$@" || return 1
+    done
+}
+# step WHAT COMMAND...: says what is, and fails unless it becomes so.
+step() {
+    local what=$1
+    shift
+    eventually "$what" "$@"
+    printf '  %-60s %s\n' "$what" ok
+}
+# abs_api METHOD [BODY]: ABS's documented interface.
+abs_api() {
+    curl -s --max-time 10 -X "$1" -H "x-abs-ak: $ABS_ACCESS_KEY" -H "x-abs-sk: $ABS_SECRET_KEY" ${2:+-d "$2"} \
+        "http://$abs/v4/abs/attacklist?earlier_date=2000-01-01T00:00&later_date=2100-01-01T00:00&status=active"
+}
+abs_lists() { abs_api GET | grep -q "\"$1\""; }
+is_counted() { [ "$(stat wasmcustom.portcullis.denied.source=abs.kind=cookie)" -gt 0 ]; }
+not() { ! "$@"; }
+
+echo "Envoy on $proxy, four workers, ABS on $abs, the API on $backend."
+echo
+echo "Two clients, alice and mallory, use the API through Envoy."
+step "alice is allowed" repeatedly is_allowed alice
+step "mallory is allowed" repeatedly is_allowed mallory
+echo "Mallory tries passwords."
+for _ in {1..20}; do
+    [ "$(get mallory /status/401)" = 401 ] || fail "the API should have answered with 401"
+done
+step "twenty guesses reached the API, each answered with 401" true
+curl -s -X POST -d '{"cookies": {"PHPSESSIONID": ["mallory"]}}' "http://$abs/admin/list" >/dev/null
+step "ABS lists mallory's session" abs_lists mallory
+echo "Envoy fetches the list."
+step "mallory gets 403, Error: Unauthorized" repeatedly is_blocked mallory
+step "alice, at the same address, is still allowed" repeatedly is_allowed alice
+step "Envoy's metrics count what was blocked" is_counted
+echo "An operator takes mallory off the list, by ABS's own interface."
+abs_api PUT '{"cookies": {"PHPSESSIONID": ["mallory"]}}' >/dev/null
+step "ABS lists mallory no more" not abs_lists mallory
+step "mallory is allowed again" repeatedly is_allowed mallory
+echo
+echo "Every step held."
