@@ -85,6 +85,13 @@ impl<T> PerKind<T> {
     }
 }
 
+impl PerKind<bool> {
+    /// Whether it is true of any kind.
+    pub const fn any(&self) -> bool {
+        self.ip || self.cookie || self.oauth_token || self.api_key || self.username
+    }
+}
+
 /// A 64-bit keyed fingerprint of one identifier. It says nothing of the identifier to who lacks the key.
 ///
 /// The lowest three bits carry the kind, so that kinds never collide and a list can be counted by kind; the other 61

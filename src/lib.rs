@@ -18,6 +18,9 @@
 //! | [`blocklist`] | the list in force: builder, gate, buckets, ranges, snapshot bytes |
 //! | [`verdict`] | identifiers and lists to a verdict, in the order of the contract |
 //! | [`refresh`] | who fetches and when: lease, interval, backoff, staleness; the shared-data keys |
+//! | [`fetch`] | one fetch: the request sent, and what its answer amounts to |
+//! | [`source`] | the list in force in one VM, kept up to date through shared data |
+//! | [`denied_share`] | the share of denied requests, for the guard against a list that denies too many |
 //! | [`metrics`] | every metric's name |
 //! | [`host`] | the one port to the world outside |
 //! | [`filter`] | wiring of all that to a host; no policy of its own |
@@ -41,9 +44,13 @@
 pub mod attack_list;
 pub mod blocklist;
 pub mod config;
+pub mod denied_share;
+pub mod fetch;
+pub mod filter;
 pub mod host;
 pub mod identifier;
 pub mod metrics;
 pub mod refresh;
 pub mod request;
+pub mod source;
 pub mod verdict;

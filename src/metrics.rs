@@ -242,6 +242,10 @@ mod tests {
         ] {
             assert!(names.iter().any(|known| known == name), "{name}");
         }
-        assert!(!names.iter().any(|name| name.contains("manual.kind=no_list")));
+        assert!(
+            !names
+                .iter()
+                .any(|name| name.contains("manual.kind=no_list"))
+        );
     }
 }

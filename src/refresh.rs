@@ -29,6 +29,9 @@ pub const SPARE_TICK: Duration = Duration::from_secs(5);
 /// How long a lease lasts unless renewed. Longer than a parse of a million entries holds the holder up.
 pub const LEASE: Duration = Duration::from_secs(5);
 
+/// A lease with less than this left is renewed.
+const RENEW_BELOW: Duration = Duration::from_millis(2_500);
+
 /// The first wait after a failed fetch; each further failure doubles it, up to the interval.
 pub const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 
@@ -215,7 +218,9 @@ impl Lease {
         hasher.write_u64(self.owner.0);
         hasher.write_u64(self.last_attempt.map_or(0, millis));
         let share = u32::try_from(hasher.finish() % 1_000).unwrap_or(0);
-        (wait / 10_000).saturating_mul(share)
+        wait.checked_div(10_000)
+            .unwrap_or_default()
+            .saturating_mul(share)
     }
 }
 
@@ -473,7 +478,7 @@ impl Refresh {
             };
             return Plan::Fetch(opened, condition);
         }
-        if lease.expires.saturating_sub(now) < LEASE / 2 {
+        if lease.expires.saturating_sub(now) < RENEW_BELOW {
             return Plan::Write(renewed, condition);
         }
         Plan::Wait

@@ -83,6 +83,16 @@ pub enum Verdict {
     WouldDeny(Reason),
 }
 
+impl Verdict {
+    /// Whether ABS's list denies the request, or would.
+    pub fn is_of_abs(self) -> bool {
+        match self {
+            Verdict::Deny(reason) | Verdict::WouldDeny(reason) => reason.source == Source::Abs,
+            Verdict::Allow | Verdict::AllowListed => false,
+        }
+    }
+}
+
 /// On which lists a request's identifiers were found. Of several kinds on one list the first counts, in the order of
 /// [`IdentifierKind::ALL`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -212,10 +222,7 @@ mod tests {
         hits.note_attack_list(IdentifierKind::ApiKey);
         hits.note_deny_list(IdentifierKind::ApiKey);
         hits.note_deny_list(IdentifierKind::OauthToken);
-        assert_eq!(
-            hits.attack_list,
-            Some(Kind::Listed(IdentifierKind::Cookie))
-        );
+        assert_eq!(hits.attack_list, Some(Kind::Listed(IdentifierKind::Cookie)));
         assert_eq!(hits.deny_list, Some(IdentifierKind::OauthToken));
     }
 }

@@ -182,6 +182,12 @@ impl Blocklist {
         &self.counts
     }
 
+    /// All entries, ranges too.
+    pub fn n_entries(&self) -> u64 {
+        let by_kind = IdentifierKind::ALL.map(|kind| *self.counts.get(kind));
+        by_kind.into_iter().fold(0, u64::saturating_add)
+    }
+
     /// Equal for lists of equal entries under one key.
     pub fn digest(&self) -> u64 {
         self.digest
@@ -278,13 +284,21 @@ mod tests {
     #[test]
     fn a_list_over_its_limit_is_refused_and_one_at_its_limit_is_not() {
         assert!(names(0..100, 1_000).is_ok());
-        assert_eq!(names(0..101, 1_000).unwrap_err(), BuilderFull { limit: 1_000 });
-        assert_eq!(names(0..10_000, 1_000).unwrap_err(), BuilderFull { limit: 1_000 });
+        assert_eq!(
+            names(0..101, 1_000).unwrap_err(),
+            BuilderFull { limit: 1_000 }
+        );
+        assert_eq!(
+            names(0..10_000, 1_000).unwrap_err(),
+            BuilderFull { limit: 1_000 }
+        );
         let mut builder = Builder::new(KEY, 16);
         builder.insert_ip("10.0.0.0/8".parse().unwrap()).unwrap();
         builder.insert_ip("12.0.0.0/8".parse().unwrap()).unwrap();
         builder.insert_ip("10.0.0.0/9".parse().unwrap()).unwrap();
-        builder.insert_ip("14.0.0.0/8".parse().unwrap()).unwrap_err();
+        builder
+            .insert_ip("14.0.0.0/8".parse().unwrap())
+            .unwrap_err();
     }
 
     #[test]
@@ -293,11 +307,16 @@ mod tests {
         let mut backward = Builder::new(KEY, u64::MAX);
         for i in 0..1_000u32 {
             forward.insert(KEY.api_key(&i.to_le_bytes())).unwrap();
-            backward.insert(KEY.api_key(&(999 - i).to_le_bytes())).unwrap();
+            backward
+                .insert(KEY.api_key(&(999 - i).to_le_bytes()))
+                .unwrap();
         }
         let (forward, backward) = (forward.finish().unwrap(), backward.finish().unwrap());
         assert_eq!(forward.digest(), backward.digest());
-        assert_ne!(forward.digest(), names(0..1_000, u64::MAX).unwrap().digest());
+        assert_ne!(
+            forward.digest(),
+            names(0..1_000, u64::MAX).unwrap().digest()
+        );
     }
 
     #[test]
@@ -305,7 +324,9 @@ mod tests {
         let mut builder = Builder::new(KEY, u64::MAX);
         builder.insert_ip("192.0.2.1/32".parse().unwrap()).unwrap();
         builder.insert_ip("192.0.2.1/32".parse().unwrap()).unwrap();
-        builder.insert_ip("198.51.100.0/24".parse().unwrap()).unwrap();
+        builder
+            .insert_ip("198.51.100.0/24".parse().unwrap())
+            .unwrap();
         builder.insert(KEY.cookie(b"S", b"1")).unwrap();
         let list = builder.finish().unwrap();
         assert_eq!((list.counts().ip, list.counts().cookie), (2, 1));

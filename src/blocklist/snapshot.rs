@@ -255,6 +255,17 @@ impl Manifest {
         sound.then_some(manifest)
     }
 
+    /// All entries, of every kind.
+    pub fn n_entries(&self) -> u64 {
+        let by_kind = IdentifierKind::ALL.map(|kind| *self.counts.get(kind));
+        by_kind.into_iter().fold(0, u64::saturating_add)
+    }
+
+    /// Whether another manifest is of a list with the same entries.
+    pub fn is_same_list(&self, other: &Manifest) -> bool {
+        (self.key, self.digest, self.counts) == (other.key, other.digest, other.counts)
+    }
+
     /// Which bucket a fingerprint would stand in.
     pub fn bucket_index(&self, fingerprint: Fingerprint) -> u32 {
         u32::try_from(top_bits(fingerprint.0, self.bucket_bits)).unwrap_or(u32::MAX)

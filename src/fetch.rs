@@ -1,0 +1,669 @@
+//! One fetch of the attack list: the request that is sent, and the answer made into a list or into a reason why not.
+//!
+//! Owns what an answer means. When to fetch is `refresh`'s part, where a list goes is `source`'s.
+
+use core::cell::Cell;
+use core::fmt;
+use core::time::Duration;
+use std::io::{self, Read};
+
+use flate2::read::GzDecoder;
+use ipnet::IpNet;
+use time::OffsetDateTime;
+
+use crate::attack_list::{AttackListError, EntrySink, read_attack_list};
+use crate::blocklist::{Blocklist, Builder, BuilderFull, LocalList};
+use crate::config::{Abs, Config};
+use crate::host::{Host, HostError};
+use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind};
+use crate::metrics::FetchResult;
+
+/// Envoy takes no larger answer unless its runtime key `http.async_response_buffer_limit` says so.
+pub const ENVOY_ANSWER_LIMIT: u64 = 32 * 1024 * 1024;
+
+/// The body is read from the host in slices of this size: what the VM takes it never gives back.
+const SLICE: usize = 256 * 1024;
+
+/// No single entry is longer than this. The JSON parser keeps one string at a time, and must not keep one without end.
+const LONGEST_ENTRY: u64 = 1024 * 1024;
+
+/// An answer is read up to this many bytes of JSON for each byte that the list may take. Against answers that hold
+/// little and take long, compressed ones above all.
+const JSON_BYTES_PER_LIST_BYTE: u64 = 8;
+const LEAST_JSON_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A longer ETag is not remembered.
+const LONGEST_ETAG: usize = 256;
+
+/// With no more entries than this `guard.max_change_percent` says nothing.
+const CHANGE_GUARD_FROM: u64 = 1_000;
+
+/// What a request to ABS carries besides the list's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// The list itself.
+    Get,
+    /// Only how long the answer would be, after one that broke off.
+    Head,
+}
+
+/// The headers of a fetch. `etag`: of the list in force.
+pub fn request_headers<'a>(
+    abs: &'a Abs,
+    method: Method,
+    path: &'a str,
+    etag: &'a [u8],
+) -> Vec<(&'a str, &'a [u8])> {
+    let method: &[u8] = match method {
+        Method::Get => b"GET",
+        Method::Head => b"HEAD",
+    };
+    let mut headers: Vec<(&str, &[u8])> = vec![
+        (":method", method),
+        (":path", path.as_bytes()),
+        (":authority", abs.authority.as_bytes()),
+        ("accept", b"application/json"),
+        ("accept-encoding", b"gzip"),
+    ];
+    let keys = [("x-abs-ak", &abs.access_key), ("x-abs-sk", &abs.secret_key)];
+    for (name, key) in keys {
+        if let Some(key) = key {
+            headers.push((name, key.reveal().as_bytes()));
+        }
+    }
+    if !etag.is_empty() {
+        headers.push(("if-none-match", etag));
+    }
+    headers
+}
+
+/// The path of a fetch: the window ends with the minute that has begun, so that an entry of this minute is in it.
+pub fn request_path(now: Duration, window: Duration) -> String {
+    let earlier = minute(now.saturating_sub(window));
+    let later = minute(now.saturating_add(Duration::from_secs(59)));
+    format!("/v4/abs/attacklist?earlier_date={earlier}&later_date={later}&status=active")
+}
+
+fn minute(since_epoch: Duration) -> String {
+    let seconds = i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX);
+    let date = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        date.hour(),
+        date.minute()
+    )
+}
+
+/// What an answer amounts to.
+#[derive(Debug)]
+pub enum Answer {
+    /// A new list.
+    List {
+        /// The list.
+        list: Blocklist,
+        /// Its ETag, or nothing.
+        etag: Vec<u8>,
+        /// Entries that could not be used.
+        skipped: u64,
+    },
+    /// The list in force is the newest.
+    NotModified,
+    /// Neither; the list in force stays.
+    Failed(Failure),
+}
+
+/// Why a fetch brought nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The class, for the metric.
+    pub result: FetchResult,
+    /// The whole story, for the log. Holds nothing of the answer's content.
+    pub reason: Reason,
+    /// When ABS wants to be asked again.
+    pub retry_after: Option<Duration>,
+}
+
+/// The whole story of a failed fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The call could not be made.
+    NotSent(HostError),
+    /// No answer, and none will come.
+    NoAnswer,
+    /// The answer broke off, or there was no connection.
+    BrokeOff,
+    /// The answer is larger than Envoy takes; its size in bytes.
+    TooLarge(u64),
+    /// Another status than expected.
+    Status(u16),
+    /// Fewer or more bytes came than were announced.
+    Length {
+        /// What content-length says.
+        announced: u64,
+        /// What came.
+        came: u64,
+    },
+    /// The body is in an encoding that was not asked for.
+    Encoding,
+    /// Not an attack list.
+    AttackList(AttackListError),
+    /// One entry takes more than a whole MiB.
+    EntryTooLong,
+    /// The answer takes more JSON than any list that fits could.
+    TooMuchJson(u64),
+    /// The list would take more than `attack_list_memory`.
+    Memory(BuilderFull),
+    /// A range is wider than `guard` lets it be.
+    RangeTooWide(IpNet, u8),
+    /// The number of entries changed by more than `guard` lets it.
+    ChangedTooMuch {
+        /// In the list in force.
+        before: u64,
+        /// In the list that came.
+        after: u64,
+        /// `guard.max_change_percent`.
+        allowed_percent: u64,
+    },
+    /// The list could not be written to shared data.
+    NotPublished,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::NotSent(HostError::BadArgument) => f.write_str(
+                "Envoy knows no such cluster (yet); check that abs.cluster names a cluster of this Envoy",
+            ),
+            Reason::NotSent(HostError::InternalFailure) => f.write_str(
+                "the cluster has no healthy host or its circuit breaker is open; check the cluster's endpoints",
+            ),
+            Reason::NotSent(error) => write!(f, "the call could not be made: {error}"),
+            Reason::NoAnswer => f.write_str(
+                "no whole answer came within abs.timeout; check ABS, or allow more time",
+            ),
+            Reason::BrokeOff => f.write_str(
+                "no connection to ABS, or it broke off; check the cluster's endpoints and its TLS settings",
+            ),
+            Reason::TooLarge(bytes) => write!(
+                f,
+                "the answer has {bytes} bytes and Envoy takes {ENVOY_ANSWER_LIMIT} unless told otherwise; set the \
+                 runtime key http.async_response_buffer_limit to more than that (see envoy/envoy.yaml)"
+            ),
+            Reason::Status(status @ (401 | 403)) => write!(
+                f,
+                "ABS refused the keys (status {status}); check abs.access_key and abs.secret_key, or the environment \
+                 variables that hold them"
+            ),
+            Reason::Status(504) => f.write_str(
+                "no whole answer came within abs.timeout (status 504); check ABS, or allow more time",
+            ),
+            Reason::Status(status) => write!(f, "ABS answered with status {status}; 200 is expected"),
+            Reason::Length { announced, came } => write!(
+                f,
+                "the answer was cut: {came} bytes came of {announced}; check for a proxy that cuts it short"
+            ),
+            Reason::Encoding => f.write_str(
+                "the answer has a content-encoding that was not asked for; only gzip and identity are understood",
+            ),
+            Reason::AttackList(error) => error.fmt(f),
+            Reason::EntryTooLong => write!(
+                f,
+                "an entry of the attack list takes more than {LONGEST_ENTRY} bytes; check that ABS answered"
+            ),
+            Reason::TooMuchJson(limit) => write!(
+                f,
+                "the answer takes more than {limit} bytes of JSON, more than any list within attack_list_memory needs"
+            ),
+            Reason::Memory(full) => write!(
+                f,
+                "the list needs more than the {} bytes of attack_list_memory; allow more, or shorten the list in ABS",
+                full.limit
+            ),
+            Reason::RangeTooWide(range, widest) => write!(
+                f,
+                "the list holds the range {range}, wider than /{widest}; remove it in ABS, or change guard.widest_ipv4 \
+                 or guard.widest_ipv6"
+            ),
+            Reason::ChangedTooMuch {
+                before,
+                after,
+                allowed_percent,
+            } => write!(
+                f,
+                "the list went from {before} to {after} entries, more than the {allowed_percent} % that \
+                 guard.max_change_percent allows; look at it in ABS, and change the guard if it is right"
+            ),
+            Reason::NotPublished => {
+                f.write_str("the list could not be written to shared data; look for errors of the host above")
+            }
+        }
+    }
+}
+
+impl Failure {
+    /// A failure without word of when to come back.
+    pub fn new(reason: Reason) -> Self {
+        let result = match &reason {
+            Reason::NoAnswer | Reason::Status(504) => FetchResult::Timeout,
+            Reason::NotSent(_) | Reason::BrokeOff => FetchResult::Reset,
+            Reason::TooLarge(_) => FetchResult::TooLarge,
+            Reason::Status(401 | 403) => FetchResult::Unauthorized,
+            Reason::Status(_) => FetchResult::Status,
+            Reason::Length { .. }
+            | Reason::Encoding
+            | Reason::AttackList(_)
+            | Reason::EntryTooLong
+            | Reason::TooMuchJson(_) => FetchResult::Malformed,
+            Reason::Memory(_) => FetchResult::Memory,
+            Reason::RangeTooWide(..) | Reason::ChangedTooMuch { .. } | Reason::NotPublished => {
+                FetchResult::Refused
+            }
+        };
+        Self {
+            result,
+            reason,
+            retry_after: None,
+        }
+    }
+}
+
+/// The headers of an answer that matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnswerHeaders {
+    status: Option<u16>,
+    content_length: Option<u64>,
+    encoding: Vec<u8>,
+    etag: Vec<u8>,
+    retry_after: Option<Duration>,
+}
+
+impl AnswerHeaders {
+    /// Reads them from the answer now being delivered; `None` where there is none: the call failed.
+    pub fn read(host: &dyn Host) -> Option<Self> {
+        let mut headers = Self::default();
+        host.visit_call_headers(&mut |name, value| match name {
+            b":status" => headers.status = parse_number(value),
+            b"content-length" => headers.content_length = parse_number(value),
+            b"content-encoding" => headers.encoding = value.to_ascii_lowercase(),
+            b"etag" if value.len() <= LONGEST_ETAG => headers.etag = value.to_vec(),
+            b"retry-after" => headers.retry_after = parse_number(value).map(Duration::from_secs),
+            _ => {}
+        });
+        headers.status.is_some().then_some(headers)
+    }
+
+    /// What an answer that broke off would have taken, as a HEAD request told. `None` where that is not the reason.
+    pub fn too_large(&self) -> Option<u64> {
+        self.content_length
+            .filter(|length| self.status == Some(200) && *length > ENVOY_ANSWER_LIMIT)
+    }
+}
+
+fn parse_number<T: core::str::FromStr>(value: &[u8]) -> Option<T> {
+    core::str::from_utf8(value).ok()?.trim().parse().ok()
+}
+
+/// What a new list is made by.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// Bounds and guard.
+    pub config: &'a Config,
+    /// Entries that it names are left out.
+    pub allow_list: &'a LocalList,
+    /// For the fingerprints.
+    pub key: FingerprintKey,
+    /// How many entries the list in force has, if there is one.
+    pub n_entries_before: Option<u64>,
+}
+
+/// Reads the answer now being delivered, `body_size` bytes of it. `conditional`: an ETag was sent.
+pub fn read_answer(
+    host: &dyn Host,
+    body_size: usize,
+    conditional: bool,
+    rules: &Rules<'_>,
+) -> Answer {
+    let Some(headers) = AnswerHeaders::read(host) else {
+        return Answer::Failed(Failure::new(Reason::BrokeOff));
+    };
+    match headers.status {
+        Some(200) => {}
+        Some(304) if conditional => return Answer::NotModified,
+        status => {
+            let reason = Reason::Status(status.unwrap_or(0));
+            return Answer::Failed(Failure {
+                retry_after: headers.retry_after,
+                ..Failure::new(reason)
+            });
+        }
+    }
+    match read_list(host, body_size, &headers, rules) {
+        Ok((list, skipped)) => Answer::List {
+            list,
+            etag: headers.etag,
+            skipped,
+        },
+        Err(reason) => Answer::Failed(Failure::new(reason)),
+    }
+}
+
+fn read_list(
+    host: &dyn Host,
+    body_size: usize,
+    headers: &AnswerHeaders,
+    rules: &Rules<'_>,
+) -> Result<(Blocklist, u64), Reason> {
+    let came = u64::try_from(body_size).unwrap_or(u64::MAX);
+    if let Some(announced) = headers.content_length
+        && announced != came
+    {
+        return Err(Reason::Length { announced, came });
+    }
+    let body = CallBody {
+        host,
+        read: 0,
+        slice: Vec::new(),
+        at: 0,
+    };
+    let limit = rules
+        .config
+        .attack_list_memory
+        .saturating_mul(JSON_BYTES_PER_LIST_BYTE)
+        .max(LEAST_JSON_BYTES);
+    let meter = Meter::default();
+    let mut sink = ListSink {
+        builder: Builder::new(rules.key, rules.config.attack_list_memory),
+        rules,
+        meter: &meter,
+        skipped: 0,
+        stopped: None,
+    };
+    let outcome = match headers.encoding.as_slice() {
+        b"" | b"identity" => read_attack_list(meter.limit(body, limit), &mut sink),
+        b"gzip" | b"x-gzip" => {
+            read_attack_list(meter.limit(GzDecoder::new(body), limit), &mut sink)
+        }
+        _ => return Err(Reason::Encoding),
+    };
+    if let Err(error) = outcome {
+        return Err(match (meter.exceeded.get(), sink.stopped) {
+            (_, Some(stopped)) => stopped,
+            (Some(Exceeded::Entry), _) => Reason::EntryTooLong,
+            (Some(Exceeded::Total), _) => Reason::TooMuchJson(limit),
+            (None, None) => Reason::AttackList(error),
+        });
+    }
+    let (skipped, builder) = (sink.skipped, sink.builder);
+    let list = builder.finish().map_err(Reason::Memory)?;
+    check_change(&list, rules)?;
+    Ok((list, skipped))
+}
+
+fn check_change(list: &Blocklist, rules: &Rules<'_>) -> Result<(), Reason> {
+    let (Some(before), Some(percent)) = (
+        rules.n_entries_before,
+        rules.config.guard.max_change_percent,
+    ) else {
+        return Ok(());
+    };
+    let after = list.n_entries();
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "percentages of counts need no exactness"
+    )]
+    let (changed, allowed, shown) = (
+        after.abs_diff(before) as f64,
+        before as f64 * percent / 100.0,
+        percent as u64,
+    );
+    if before.max(after) > CHANGE_GUARD_FROM && changed > allowed {
+        return Err(Reason::ChangedTooMuch {
+            before,
+            after,
+            allowed_percent: shown,
+        });
+    }
+    Ok(())
+}
+
+/// The body of the answer now being delivered, slice by slice.
+struct CallBody<'a> {
+    host: &'a dyn Host,
+    read: usize,
+    slice: Vec<u8>,
+    at: usize,
+}
+
+impl Read for CallBody<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.at >= self.slice.len() {
+            self.slice = self.host.call_body(self.read, SLICE);
+            self.read = self.read.saturating_add(self.slice.len());
+            self.at = 0;
+        }
+        let left = self.slice.get(self.at..).unwrap_or_default();
+        let n = left.len().min(out.len());
+        if let (Some(to), Some(from)) = (out.get_mut(..n), left.get(..n)) {
+            to.copy_from_slice(from);
+        }
+        self.at = self.at.saturating_add(n);
+        Ok(n)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Exceeded {
+    Entry,
+    Total,
+}
+
+/// Counts what was read, in all and since the last entry.
+#[derive(Default)]
+struct Meter {
+    since_entry: Cell<u64>,
+    total: Cell<u64>,
+    exceeded: Cell<Option<Exceeded>>,
+}
+
+impl Meter {
+    fn limit<'a, R: Read + 'a>(&'a self, inner: R, limit: u64) -> Box<dyn Read + 'a> {
+        Box::new(Metered {
+            meter: self,
+            inner,
+            limit,
+        })
+    }
+}
+
+struct Metered<'a, R> {
+    meter: &'a Meter,
+    inner: R,
+    limit: u64,
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let exceeded = if self.meter.since_entry.get() > LONGEST_ENTRY {
+            Some(Exceeded::Entry)
+        } else if self.meter.total.get() > self.limit {
+            Some(Exceeded::Total)
+        } else {
+            None
+        };
+        if exceeded.is_some() {
+            self.meter.exceeded.set(exceeded);
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let n = self.inner.read(out)?;
+        let read = u64::try_from(n).unwrap_or(u64::MAX);
+        for count in [&self.meter.since_entry, &self.meter.total] {
+            count.set(count.get().saturating_add(read));
+        }
+        Ok(n)
+    }
+}
+
+/// Puts entries into the list, but for those that must never be blocked.
+struct ListSink<'a> {
+    builder: Builder,
+    rules: &'a Rules<'a>,
+    meter: &'a Meter,
+    skipped: u64,
+    stopped: Option<Reason>,
+}
+
+impl ListSink<'_> {
+    fn insert(
+        &mut self,
+        fingerprint: Fingerprint,
+        own: impl FnOnce(&FingerprintKey) -> Fingerprint,
+        kind: IdentifierKind,
+    ) -> bool {
+        self.meter.since_entry.set(0);
+        let allow_list = self.rules.allow_list;
+        if allow_list.holds(kind) && allow_list.contains(own(allow_list.key())) {
+            self.skipped = self.skipped.saturating_add(1);
+            return true;
+        }
+        let inserted = self.builder.insert(fingerprint);
+        self.note(inserted)
+    }
+
+    fn note(&mut self, inserted: Result<(), BuilderFull>) -> bool {
+        if let Err(full) = inserted {
+            self.stopped = Some(Reason::Memory(full));
+        }
+        self.stopped.is_none()
+    }
+
+    /// Whether ABS has no business listing it: the unspecified address, or one that is never to be blocked.
+    fn is_protected(&self, range: IpNet) -> bool {
+        let single = range.prefix_len() == range.max_prefix_len();
+        if single && range.addr().is_unspecified() {
+            return true;
+        }
+        let never_block = &self.rules.config.guard.never_block;
+        if never_block.iter().any(|net| net.contains(&range)) {
+            return true;
+        }
+        if single {
+            return self.rules.allow_list.contains_ip(range.addr());
+        }
+        let allowed = &self.rules.config.allow_list.ips;
+        allowed.iter().any(|net| net.contains(&range))
+    }
+}
+
+impl EntrySink for ListSink<'_> {
+    fn ip(&mut self, range: IpNet) -> bool {
+        self.meter.since_entry.set(0);
+        let guard = &self.rules.config.guard;
+        let widest = match range {
+            IpNet::V4(_) => guard.widest_ipv4,
+            IpNet::V6(_) => guard.widest_ipv6,
+        };
+        if range.prefix_len() < widest {
+            self.stopped = Some(Reason::RangeTooWide(range, widest));
+            return false;
+        }
+        if self.is_protected(range) {
+            self.skipped = self.skipped.saturating_add(1);
+            return true;
+        }
+        let inserted = self.builder.insert_ip(range);
+        self.note(inserted)
+    }
+
+    fn cookie(&mut self, name: &str, value: &str) -> bool {
+        let (name, value) = (name.as_bytes(), value.as_bytes());
+        self.insert(
+            self.rules.key.cookie(name, value),
+            |key| key.cookie(name, value),
+            IdentifierKind::Cookie,
+        )
+    }
+
+    fn oauth_token(&mut self, token: &str) -> bool {
+        let token = token.as_bytes();
+        self.insert(
+            self.rules.key.oauth_token(token),
+            |key| key.oauth_token(token),
+            IdentifierKind::OauthToken,
+        )
+    }
+
+    fn api_key(&mut self, value: &str) -> bool {
+        let value = value.as_bytes();
+        self.insert(
+            self.rules.key.api_key(value),
+            |key| key.api_key(value),
+            IdentifierKind::ApiKey,
+        )
+    }
+
+    fn username(&mut self, name: &str) -> bool {
+        let name = name.as_bytes();
+        self.insert(
+            self.rules.key.username(name),
+            |key| key.username(name),
+            IdentifierKind::Username,
+        )
+    }
+
+    fn skipped(&mut self) {
+        self.meter.since_entry.set(0);
+        self.skipped = self.skipped.saturating_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn the_window_is_written_in_minutes_of_utc() {
+        let now = Duration::from_secs(1_700_000_000);
+        assert_eq!(
+            request_path(now, Duration::from_secs(86_400)),
+            "/v4/abs/attacklist?earlier_date=2023-11-13T22:13&later_date=2023-11-14T22:14&status=active"
+        );
+        let whole = Duration::from_secs(1_700_000_040);
+        assert!(request_path(whole, Duration::ZERO).contains("later_date=2023-11-14T22:14"));
+        assert!(request_path(now, Duration::MAX).contains("earlier_date=1970-01-01T00:00"));
+        assert!(request_path(Duration::MAX, Duration::ZERO).contains("later_date="));
+    }
+
+    #[test]
+    fn every_failure_has_its_class() {
+        let table = [
+            (Reason::Status(401), FetchResult::Unauthorized),
+            (Reason::Status(403), FetchResult::Unauthorized),
+            (Reason::Status(500), FetchResult::Status),
+            (Reason::Status(504), FetchResult::Timeout),
+            (Reason::NoAnswer, FetchResult::Timeout),
+            (Reason::BrokeOff, FetchResult::Reset),
+            (Reason::TooLarge(1), FetchResult::TooLarge),
+            (Reason::Encoding, FetchResult::Malformed),
+            (
+                Reason::AttackList(AttackListError::Truncated),
+                FetchResult::Malformed,
+            ),
+            (
+                Reason::Memory(BuilderFull { limit: 1 }),
+                FetchResult::Memory,
+            ),
+            (Reason::NotPublished, FetchResult::Refused),
+        ];
+        for (reason, expected) in table {
+            assert_eq!(Failure::new(reason.clone()).result, expected, "{reason:?}");
+            assert!(!reason.to_string().is_empty());
+        }
+    }
+}

@@ -1,0 +1,434 @@
+//! `EnvoyHost`: the hostcalls of proxy-wasm ABI 0.2.1 behind the core's [`Host`] port. The only file with hostcalls, and
+//! the only one with `unsafe`.
+//!
+//! The bindings are declared here and not taken from the SDK, which panics on answers it does not expect, and turns
+//! header values into strings, which panics where a client sent other bytes. A panic in the VM is an outage.
+
+use core::cell::{Cell, UnsafeCell};
+use core::time::Duration;
+
+use portcullis::host::{
+    CallToken, Host, HostError, HttpCall, LocalReply, LogLevel, MetricHandle, MetricType, RootId,
+    SharedValue, WriteCondition,
+};
+use proxy_wasm::types::{MapType, Status};
+
+pub use proxy_wasm::types::BufferType;
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_log(level: u32, message: *const u8, size: usize) -> u32;
+    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        limit: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        path_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_set_property(
+        path: *const u8,
+        path_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        cas: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *const u8,
+        size: usize,
+        cas: u32,
+    ) -> u32;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout: u32,
+        token: *mut u32,
+    ) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, size: usize, metric: *mut u32) -> u32;
+    fn proxy_increment_metric(metric: u32, by: i64) -> u32;
+    fn proxy_record_metric(metric: u32, value: u64) -> u32;
+}
+
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> u32;
+}
+
+/// WASI's number for the monotonic clock.
+const MONOTONIC: u32 = 1;
+
+/// A compare-and-set number that no value has, so that a write succeeds only where the key is absent: the host ignores
+/// the number there, and refuses it anywhere else.
+const NEVER_MATCHES: u32 = u32::MAX;
+
+/// Room for what a request's hostcalls return, so that clean requests allocate nothing. Larger answers get room of
+/// their own.
+const SCRATCH: usize = 64 * 1024;
+
+struct Scratch(UnsafeCell<[u8; SCRATCH]>);
+
+// SAFETY: a proxy-wasm VM has one thread.
+unsafe impl Sync for Scratch {}
+
+static ROOM: Scratch = Scratch(UnsafeCell::new([0; SCRATCH]));
+
+thread_local! {
+    /// Whether the hostcall under way may have the scratch room.
+    static OFFERED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Room of `size` bytes for what a hostcall returns.
+pub fn allocate(size: usize) -> *mut u8 {
+    if size <= SCRATCH && OFFERED.replace(false) {
+        return ROOM.0.get().cast();
+    }
+    let mut room = vec![0u8; size].into_boxed_slice();
+    let start = room.as_mut_ptr();
+    core::mem::forget(room);
+    start
+}
+
+fn check(status: u32) -> Result<(), HostError> {
+    const OK: u32 = Status::Ok as u32;
+    const BAD_ARGUMENT: u32 = Status::BadArgument as u32;
+    const CAS_MISMATCH: u32 = Status::CasMismatch as u32;
+    const INTERNAL_FAILURE: u32 = Status::InternalFailure as u32;
+    match status {
+        OK => Ok(()),
+        BAD_ARGUMENT => Err(HostError::BadArgument),
+        CAS_MISMATCH => Err(HostError::CasMismatch),
+        INTERNAL_FAILURE => Err(HostError::InternalFailure),
+        other => Err(HostError::Status(other)),
+    }
+}
+
+/// Makes a hostcall that returns bytes in room of their own.
+fn owned_bytes(
+    call: impl FnOnce(*mut *mut u8, *mut usize) -> u32,
+) -> Result<Option<Vec<u8>>, HostError> {
+    let mut data: *mut u8 = core::ptr::null_mut();
+    let mut size = 0;
+    check(call(&mut data, &mut size))?;
+    if data.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the host got `data` from `allocate`, which made a boxed slice of just this size: the scratch room was
+    // not offered.
+    Ok(Some(unsafe { Vec::from_raw_parts(data, size, size) }))
+}
+
+/// Makes a hostcall that returns bytes in the scratch room where they fit, and shows them to `visit`.
+fn visit_bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32, visit: impl FnOnce(&[u8])) {
+    let mut data: *mut u8 = core::ptr::null_mut();
+    let mut size = 0;
+    OFFERED.set(true);
+    let status = call(&mut data, &mut size);
+    OFFERED.set(false);
+    if check(status).is_err() || data.is_null() {
+        return;
+    }
+    if core::ptr::eq(data, ROOM.0.get().cast()) && size <= SCRATCH {
+        // SAFETY: the host wrote `size` bytes to the scratch room, which is not offered again while `visit` runs
+        // unless `visit` makes such a call itself, and none does.
+        visit(unsafe { core::slice::from_raw_parts(data, size) });
+    } else {
+        // SAFETY: not the scratch room, so `allocate` made a boxed slice of just this size.
+        visit(&unsafe { Vec::from_raw_parts(data, size, size) });
+    }
+}
+
+/// Shows each pair of a header map as the ABI lays it out: their number, each pair's two sizes, then names and values,
+/// each followed by a zero byte. Stops where the bytes do not hold what they say.
+fn visit_pairs(bytes: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) {
+    fn word(bytes: &[u8]) -> Option<(usize, &[u8])> {
+        let (word, rest) = bytes.split_first_chunk::<4>()?;
+        Some((u32::from_le_bytes(*word) as usize, rest))
+    }
+    fn text(bytes: &[u8], size: usize) -> Option<(&[u8], &[u8])> {
+        let (text, rest) = bytes.split_at_checked(size)?;
+        Some((text, rest.get(1..)?))
+    }
+    let Some((n, mut sizes)) = word(bytes) else {
+        return;
+    };
+    let Some(mut texts) = n.checked_mul(8).and_then(|length| sizes.get(length..)) else {
+        return;
+    };
+    for _ in 0..n {
+        let Some((name_size, rest)) = word(sizes) else {
+            return;
+        };
+        let Some((value_size, rest)) = word(rest) else {
+            return;
+        };
+        sizes = rest;
+        let Some((name, rest)) = text(texts, name_size) else {
+            return;
+        };
+        let Some((value, rest)) = text(rest, value_size) else {
+            return;
+        };
+        texts = rest;
+        visit(name, value);
+    }
+}
+
+/// Lays pairs out as the ABI wants them.
+fn pairs_to_bytes<'a>(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone) -> Vec<u8> {
+    let word = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
+    let mut bytes = word(pairs.clone().count()).to_vec();
+    for (name, value) in pairs.clone() {
+        bytes.extend_from_slice(&word(name.len()));
+        bytes.extend_from_slice(&word(value.len()));
+    }
+    for (name, value) in pairs {
+        for text in [name, value] {
+            bytes.extend_from_slice(text);
+            bytes.push(0);
+        }
+    }
+    bytes
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// Envoy, or any host of the proxy-wasm ABI 0.2.1.
+#[derive(Clone, Copy, Debug)]
+pub struct EnvoyHost;
+
+impl EnvoyHost {
+    /// At most `limit` bytes of a buffer of the host, from `start`.
+    pub fn buffer(&self, buffer: BufferType, start: usize, limit: usize) -> Vec<u8> {
+        if limit == 0 {
+            return Vec::new();
+        }
+        // SAFETY: the host writes through the pointers during the call only.
+        let bytes = owned_bytes(|data, size| unsafe {
+            proxy_get_buffer_bytes(buffer as u32, start, limit, data, size)
+        });
+        bytes.ok().flatten().unwrap_or_default()
+    }
+}
+
+impl Host for EnvoyHost {
+    fn monotonic_now(&self) -> Duration {
+        let mut time = 0;
+        // SAFETY: the host writes the time during the call only.
+        unsafe { clock_time_get(MONOTONIC, 0, &mut time) };
+        Duration::from_nanos(time)
+    }
+
+    fn unix_now(&self) -> Duration {
+        let mut time = 0;
+        // SAFETY: the host writes the time during the call only.
+        unsafe { proxy_get_current_time_nanoseconds(&mut time) };
+        Duration::from_nanos(time)
+    }
+
+    fn random(&self) -> u64 {
+        // Envoy's random_get does not fail; were it to, the clock still tells VMs apart.
+        getrandom::u64().unwrap_or_else(|_| self.unix_now().as_nanos() as u64)
+    }
+
+    fn environment_variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn log(&self, level: LogLevel, message: &str) {
+        let level = match level {
+            LogLevel::Debug => 1,
+            LogLevel::Info => 2,
+            LogLevel::Warn => 3,
+            LogLevel::Error => 4,
+        };
+        // SAFETY: the host reads the message during the call only.
+        unsafe { proxy_log(level, message.as_ptr(), message.len()) };
+    }
+
+    fn set_tick_period(&self, root: RootId, period: Duration) {
+        // The period is set for the context that calls count for. Each callback begins with its own, so it need not be
+        // set back for the host; but later calls of this callback must count for the same as before.
+        // SAFETY: numbers only.
+        unsafe {
+            if check(proxy_set_effective_context(root.0)).is_ok() {
+                proxy_set_tick_period_milliseconds(millis(period));
+            }
+        }
+    }
+
+    fn shared_data(&self, key: &str) -> Result<Option<SharedValue>, HostError> {
+        const NOT_FOUND: HostError = HostError::Status(Status::NotFound as u32);
+        let mut cas = 0;
+        // SAFETY: the host reads the key and writes through the pointers during the call only.
+        let bytes = owned_bytes(|data, size| unsafe {
+            proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut cas)
+        });
+        match bytes {
+            Ok(bytes) => Ok(Some(SharedValue {
+                bytes: bytes.unwrap_or_default(),
+                cas,
+            })),
+            Err(NOT_FOUND) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn set_shared_data(
+        &self,
+        key: &str,
+        bytes: &[u8],
+        condition: WriteCondition,
+    ) -> Result<(), HostError> {
+        let cas = match condition {
+            WriteCondition::Always => 0,
+            WriteCondition::Absent => NEVER_MATCHES,
+            WriteCondition::Unchanged(cas) => cas,
+        };
+        // SAFETY: the host reads the key and the bytes during the call only.
+        check(unsafe {
+            proxy_set_shared_data(key.as_ptr(), key.len(), bytes.as_ptr(), bytes.len(), cas)
+        })
+    }
+
+    fn dispatch_http_call(&self, call: &HttpCall<'_>) -> Result<CallToken, HostError> {
+        let headers = call.headers.iter();
+        let headers = pairs_to_bytes(headers.map(|(name, value)| (name.as_bytes(), *value)));
+        let trailers = pairs_to_bytes(core::iter::empty());
+        let mut token = 0;
+        // SAFETY: the host reads the bytes and writes the token during the call only.
+        check(unsafe {
+            proxy_http_call(
+                call.cluster.as_ptr(),
+                call.cluster.len(),
+                headers.as_ptr(),
+                headers.len(),
+                call.body.as_ptr(),
+                call.body.len(),
+                trailers.as_ptr(),
+                trailers.len(),
+                millis(call.timeout),
+                &mut token,
+            )
+        })?;
+        Ok(CallToken(token))
+    }
+
+    fn visit_call_headers(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        // SAFETY: the host writes through the pointers during the call only.
+        visit_bytes(
+            |data, size| unsafe {
+                proxy_get_header_map_pairs(MapType::HttpCallResponseHeaders as u32, data, size)
+            },
+            |bytes| visit_pairs(bytes, visit),
+        );
+    }
+
+    fn call_body(&self, start: usize, limit: usize) -> Vec<u8> {
+        self.buffer(BufferType::HttpCallResponseBody, start, limit)
+    }
+
+    fn visit_source_address(&self, visit: &mut dyn FnMut(&[u8])) {
+        const PATH: &[u8] = b"source\0address";
+        // SAFETY: the host reads the path and writes through the pointers during the call only.
+        visit_bytes(
+            |data, size| unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), data, size) },
+            visit,
+        );
+    }
+
+    fn visit_request_headers(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        // SAFETY: the host writes through the pointers during the call only.
+        visit_bytes(
+            |data, size| unsafe {
+                proxy_get_header_map_pairs(MapType::HttpRequestHeaders as u32, data, size)
+            },
+            |bytes| visit_pairs(bytes, visit),
+        );
+    }
+
+    fn send_local_reply(&self, reply: &LocalReply<'_>) -> Result<(), HostError> {
+        let headers = reply.headers.iter();
+        let headers =
+            pairs_to_bytes(headers.map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+        let grpc_status = reply
+            .grpc_status
+            .and_then(|status| i32::try_from(status).ok());
+        // SAFETY: the host reads the bytes during the call only.
+        check(unsafe {
+            proxy_send_local_response(
+                reply.status,
+                reply.details.as_ptr(),
+                reply.details.len(),
+                reply.body.as_ptr(),
+                reply.body.len(),
+                headers.as_ptr(),
+                headers.len(),
+                grpc_status.unwrap_or(-1),
+            )
+        })
+    }
+
+    fn set_filter_state(&self, value: &str) -> Result<(), HostError> {
+        // One path element: the host would join several with zero bytes.
+        const PATH: &[u8] = b"portcullis.verdict";
+        // SAFETY: the host reads the bytes during the call only.
+        check(unsafe { proxy_set_property(PATH.as_ptr(), PATH.len(), value.as_ptr(), value.len()) })
+    }
+
+    fn define_metric(&self, kind: MetricType, name: &str) -> Result<MetricHandle, HostError> {
+        let kind = match kind {
+            MetricType::Counter => 0,
+            MetricType::Gauge => 1,
+        };
+        let mut metric = 0;
+        // SAFETY: the host reads the name and writes the number during the call only.
+        check(unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &mut metric) })?;
+        Ok(MetricHandle(metric))
+    }
+
+    fn increment_metric(&self, metric: MetricHandle, by: u64) -> Result<(), HostError> {
+        let by = i64::try_from(by).unwrap_or(i64::MAX);
+        // SAFETY: numbers only.
+        check(unsafe { proxy_increment_metric(metric.0, by) })
+    }
+
+    fn record_metric(&self, metric: MetricHandle, value: u64) -> Result<(), HostError> {
+        // SAFETY: numbers only.
+        check(unsafe { proxy_record_metric(metric.0, value) })
+    }
+}
