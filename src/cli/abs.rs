@@ -1,0 +1,295 @@
+//! ABS's REST API for its attack list: read it, and take false positives off it.
+//!
+//! What the list's JSON means is `portcullis::attack_list`'s business.
+
+use std::env;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ipnet::IpNet;
+use portcullis::attack_list::{AttackListError, EntrySink, read_attack_list};
+use portcullis::config::{Abs, Config, ConfigError};
+use portcullis::fetch::request_path;
+use serde_json::Value;
+use ureq::http::Method;
+
+use super::args::{AbsArgs, EntryKind, ListStatus};
+use super::entry::{Entry, to_abs_shape};
+use super::http::{Answer, HttpError, Server, Trust};
+
+const PATH: &str = "/v4/abs/attacklist";
+
+/// Why ABS did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AbsError {
+    /// Nobody said where ABS is.
+    #[error("where is ABS? give --abs URL, or set ABS_URL, such as https://abs.example.com:8080")]
+    NoAddress,
+    /// A key is missing.
+    #[error("the environment variable {variable} is not set; it must hold ABS's {what} key")]
+    NoKey {
+        /// The variable.
+        variable: String,
+        /// Which key.
+        what: &'static str,
+    },
+    /// A key that can't be sent.
+    #[error(
+        "the environment variable {variable} holds a key with {found}, which ABS allows in no key"
+    )]
+    BadKey {
+        /// The variable.
+        variable: String,
+        /// What is wrong with it.
+        found: &'static str,
+    },
+    /// A duration that is none.
+    #[error("{option}: {error}")]
+    Duration {
+        /// Which option.
+        option: &'static str,
+        /// What is wrong.
+        error: String,
+    },
+    /// No answer.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// Refused: the keys.
+    #[error(
+        "ABS at {url} refused the keys (status {status}); check {access_key_env} and {secret_key_env}"
+    )]
+    Unauthorized {
+        /// Where.
+        url: String,
+        /// 401 or 403.
+        status: u16,
+        /// Variable of the access key.
+        access_key_env: String,
+        /// Variable of the secret key.
+        secret_key_env: String,
+    },
+    /// Refused: anything else.
+    #[error("ABS at {url} answered with status {status}; is this ABS's management address?")]
+    Status {
+        /// Where.
+        url: String,
+        /// The status.
+        status: u16,
+    },
+    /// The answer is no attack list.
+    #[error("ABS at {url}: {error}")]
+    NotAList {
+        /// Where.
+        url: String,
+        /// Why not.
+        error: AttackListError,
+    },
+}
+
+impl AbsError {
+    /// Whether the command line is at fault.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            AbsError::NoAddress
+                | AbsError::NoKey { .. }
+                | AbsError::BadKey { .. }
+                | AbsError::Duration { .. }
+                | AbsError::Http(HttpError::Url { .. })
+        )
+    }
+}
+
+/// ABS's list, as its entries.
+#[derive(Debug, Default)]
+pub struct List {
+    /// In the order in which they came.
+    pub entries: Vec<Entry>,
+    /// How many could not be used.
+    pub skipped: u64,
+}
+
+/// ABS, and the keys for it.
+#[derive(Debug)]
+pub struct Client {
+    server: Server,
+    window: Duration,
+    access_key: String,
+    secret_key: String,
+    access_key_env: String,
+    secret_key_env: String,
+}
+
+impl Client {
+    /// From the options and the environment; connects to nothing yet.
+    pub fn new(args: &AbsArgs) -> Result<Self, AbsError> {
+        let url = args.abs_url.as_deref().ok_or(AbsError::NoAddress)?;
+        let trust = match (&args.ca, args.insecure) {
+            (_, true) => Trust::Nobody,
+            (Some(path), false) => Trust::File(path.clone()),
+            (None, false) => Trust::System,
+        };
+        let timeout = read_duration("--timeout", "timeout", &args.timeout, |abs| abs.timeout)?;
+        let window = read_duration("--window", "attack_window", &args.window, |abs| {
+            abs.attack_window
+        })?;
+        Ok(Self {
+            server: Server::new("ABS", "https://abs.example.com:8080", url, timeout, &trust)?,
+            window,
+            access_key: read_key(&args.access_key_env, "access")?,
+            secret_key: read_key(&args.secret_key_env, "secret")?,
+            access_key_env: args.access_key_env.clone(),
+            secret_key_env: args.secret_key_env.clone(),
+        })
+    }
+
+    /// Reads the list.
+    pub fn fetch(&self, status: ListStatus) -> Result<List, AbsError> {
+        let body = self.fetch_body(status)?;
+        read(body.as_slice()).map_err(|error| AbsError::NotAList {
+            url: self.server.url.clone(),
+            error,
+        })
+    }
+
+    /// Reads the list as ABS writes it.
+    pub fn fetch_body(&self, status: ListStatus) -> Result<Vec<u8>, AbsError> {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let path = request_path(now, self.window);
+        let window = path.strip_suffix("&status=active").unwrap_or(&path);
+        let path = match status {
+            ListStatus::Active => format!("{window}&status=active"),
+            ListStatus::Expired => format!("{window}&status=expired"),
+            ListStatus::All => window.to_owned(),
+        };
+        self.send(Method::GET, &path, Vec::new())
+    }
+
+    /// Takes entries off the active list; gives what ABS says it took off, and its message.
+    pub fn remove(&self, entries: &[Entry]) -> Result<(List, String), AbsError> {
+        let body = to_abs_shape(entries, true).to_string().into_bytes();
+        let answer = self.send(Method::PUT, PATH, body)?;
+        let removed = read(answer.as_slice()).map_err(|error| AbsError::NotAList {
+            url: self.server.url.clone(),
+            error,
+        })?;
+        let message = serde_json::from_slice::<Value>(&answer)
+            .ok()
+            .and_then(|answer| Some(answer.get("message")?.as_str()?.to_owned()))
+            .unwrap_or_default();
+        Ok((removed, message))
+    }
+
+    fn send(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Vec<u8>, AbsError> {
+        let mut headers = vec![
+            ("x-abs-ak", self.access_key.as_str()),
+            ("x-abs-sk", self.secret_key.as_str()),
+            ("accept", "application/json"),
+        ];
+        if !body.is_empty() {
+            headers.push(("content-type", "application/json"));
+        }
+        let Answer { status, body } = self.server.send(method, path, &headers, body)?;
+        let url = self.server.url.clone();
+        match status {
+            200..=299 => Ok(body),
+            401 | 403 => Err(AbsError::Unauthorized {
+                url,
+                status,
+                access_key_env: self.access_key_env.clone(),
+                secret_key_env: self.secret_key_env.clone(),
+            }),
+            _ => Err(AbsError::Status { url, status }),
+        }
+    }
+}
+
+/// Reads a list as ABS writes it.
+pub fn read(body: &[u8]) -> Result<List, AttackListError> {
+    let mut list = List::default();
+    read_attack_list(body, &mut list)?;
+    Ok(list)
+}
+
+impl List {
+    fn push(&mut self, kind: EntryKind, name: Option<&str>, value: &str) -> bool {
+        self.entries.push(Entry {
+            kind,
+            name: name.map(str::to_owned),
+            value: value.to_owned(),
+        });
+        true
+    }
+}
+
+impl EntrySink for List {
+    fn ip(&mut self, range: IpNet) -> bool {
+        self.entries.push(Entry::from_range(range));
+        true
+    }
+
+    fn cookie(&mut self, name: &str, value: &str) -> bool {
+        self.push(EntryKind::Cookie, Some(name), value)
+    }
+
+    fn oauth_token(&mut self, token: &str) -> bool {
+        self.push(EntryKind::Token, None, token)
+    }
+
+    fn api_key(&mut self, value: &str) -> bool {
+        self.push(EntryKind::ApiKey, None, value)
+    }
+
+    fn username(&mut self, name: &str) -> bool {
+        self.push(EntryKind::Username, None, name)
+    }
+
+    fn skipped(&mut self) {
+        self.skipped = self.skipped.saturating_add(1);
+    }
+}
+
+fn read_key(variable: &str, what: &'static str) -> Result<String, AbsError> {
+    let key = env::var(variable).unwrap_or_default();
+    let bad = |found| AbsError::BadKey {
+        variable: variable.to_owned(),
+        found,
+    };
+    if key.is_empty() {
+        return Err(AbsError::NoKey {
+            variable: variable.to_owned(),
+            what,
+        });
+    }
+    if key.contains(':') {
+        return Err(bad("a ':'"));
+    }
+    if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(bad("a character that is no visible ASCII"));
+    }
+    Ok(key)
+}
+
+/// Reads a duration with the spelling and the bounds that it has in the plugin configuration.
+fn read_duration(
+    option: &'static str,
+    key: &str,
+    text: &str,
+    pick: impl Fn(&Abs) -> Duration,
+) -> Result<Duration, AbsError> {
+    let wrong = |error: String| AbsError::Duration { option, error };
+    let configuration = serde_json::json!({"abs": {"cluster": "abs", key: text}}).to_string();
+    let told = |errors: Vec<ConfigError>| {
+        let problems: Vec<_> = errors
+            .iter()
+            .map(|error| error.problem.to_string())
+            .collect();
+        wrong(problems.join("; "))
+    };
+    let config = Config::parse(configuration.as_bytes(), &|_| None).map_err(told)?;
+    let abs = config
+        .abs
+        .ok_or_else(|| wrong("can't be read".to_owned()))?;
+    Ok(pick(&abs))
+}

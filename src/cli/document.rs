@@ -1,0 +1,195 @@
+//! A text that holds JSON or YAML: its values, and the least change of the text that gives other ones.
+//!
+//! Knows nothing of Envoy or of the filter. Every change is read back by another parser than the one that made it and
+//! compared with what was wanted: a change that can't be made in place is an error and never a broken file.
+
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use super::{json_edit, yaml_edit};
+
+/// One step from a value into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The value of a key.
+    Key(String),
+    /// The element with this number, from 0.
+    Index(usize),
+}
+
+/// Why a text can't be read or changed.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum DocumentError {
+    /// Starts as JSON does, but is not.
+    #[error("not valid JSON: {0}")]
+    NotJson(String),
+    /// Neither JSON nor YAML.
+    #[error("not valid YAML: {0}")]
+    NotYaml(String),
+    /// Written in a way that can't be changed in place.
+    #[error(
+        "its layout can't be changed in place (aliases, tags or keys that stand twice?); change it by hand"
+    )]
+    NotInPlace,
+}
+
+/// How a text is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Json,
+    Yaml,
+}
+
+/// A text and its values: one for JSON, one for each YAML document.
+#[derive(Debug)]
+pub struct Document<'a> {
+    text: &'a str,
+    format: Format,
+    values: Vec<Value>,
+}
+
+impl<'a> Document<'a> {
+    /// Reads a text. What starts with a brace or a bracket is taken for JSON unless it is YAML.
+    pub fn parse(text: &'a str) -> Result<Self, DocumentError> {
+        let (format, values) = match serde_json::from_str(text) {
+            Ok(value) => (Format::Json, vec![value]),
+            Err(error) => match (read_yaml(text), text.trim_start().starts_with(['{', '['])) {
+                (Ok(values), _) => (Format::Yaml, values),
+                (Err(_), true) => return Err(DocumentError::NotJson(error.to_string())),
+                (Err(error), false) => return Err(DocumentError::NotYaml(error)),
+            },
+        };
+        Ok(Self {
+            text,
+            format,
+            values,
+        })
+    }
+
+    /// The values, in the order of the text.
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// The part of a JSON text that holds the value at `path`, as it is written; keys that stand twice are still there.
+    pub fn raw(&self, path: &[Step]) -> Option<String> {
+        match self.format {
+            Format::Json => json_edit::raw(self.text, path),
+            Format::Yaml => None,
+        }
+    }
+
+    /// The text with another value in place of the value number `index`; all else stays as it is written.
+    pub fn replace(&self, index: usize, new: &Value) -> Result<String, DocumentError> {
+        let old = self.values.get(index).ok_or(DocumentError::NotInPlace)?;
+        let changed = match self.format {
+            Format::Json => json_edit::replace(self.text, old, new),
+            Format::Yaml => yaml_edit::replace(self.text, index, old, new),
+        };
+        let changed = changed.ok_or(DocumentError::NotInPlace)?;
+        let read_back = Document::parse(&changed).map_err(|_| DocumentError::NotInPlace)?;
+        let mut wanted = self.values.clone();
+        if let Some(value) = wanted.get_mut(index) {
+            *value = new.clone();
+        }
+        match read_back.values == wanted {
+            true => Ok(changed),
+            false => Err(DocumentError::NotInPlace),
+        }
+    }
+}
+
+fn read_yaml(text: &str) -> Result<Vec<Value>, String> {
+    yaml_serde::Deserializer::from_str(text)
+        .map(Value::deserialize)
+        .collect::<Result<_, _>>()
+        .map_err(|error| error.to_string())
+}
+
+/// The value at `path`.
+pub fn get<'v>(value: &'v Value, path: &[Step]) -> Option<&'v Value> {
+    path.iter().try_fold(value, |value, step| match step {
+        Step::Key(key) => value.get(key),
+        Step::Index(index) => value.get(index),
+    })
+}
+
+/// Puts a value at `path`; its last key may be new. `false` where there is no such place.
+pub fn set(value: &mut Value, path: &[Step], new: Value) -> bool {
+    let Some((last, parents)) = path.split_last() else {
+        *value = new;
+        return true;
+    };
+    let parent = parents.iter().try_fold(value, |value, step| match step {
+        Step::Key(key) => value.get_mut(key),
+        Step::Index(index) => value.get_mut(index),
+    });
+    match (parent, last) {
+        (Some(Value::Object(object)), Step::Key(key)) => {
+            object.insert(key.clone(), new);
+            true
+        }
+        (Some(Value::Array(array)), Step::Index(index)) => match array.get_mut(*index) {
+            Some(place) => {
+                *place = new;
+                true
+            }
+            None => false,
+        },
+        _ => false,
+    }
+}
+
+/// How one array becomes another.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ArrayChange<'v> {
+    /// Same length: the elements that differ are changed where they stand.
+    InPlace,
+    /// Some elements go, the rest stays in order, and these come behind it.
+    Edit {
+        /// Numbers of the elements that go, from the last to the first.
+        removed: Vec<usize>,
+        /// What comes.
+        appended: &'v [Value],
+    },
+}
+
+/// The least change, for lists that are added to and taken from.
+pub fn array_change<'v>(old: &[Value], new: &'v [Value]) -> ArrayChange<'v> {
+    let containers = |value: &Value| value.is_object() || value.is_array();
+    let same_place = old.len() == new.len()
+        && old
+            .iter()
+            .zip(new)
+            .all(|(old, new)| old == new || (containers(old) && containers(new)));
+    if same_place {
+        return ArrayChange::InPlace;
+    }
+    let mut rest = new;
+    let mut removed = Vec::new();
+    for (index, value) in old.iter().enumerate() {
+        match rest.split_first() {
+            Some((next, behind)) if next == value => rest = behind,
+            _ => removed.push(index),
+        }
+    }
+    removed.reverse();
+    ArrayChange::Edit {
+        removed,
+        appended: rest,
+    }
+}
+
+/// From this many changed elements on an array is better written anew: single edits of a long one take quadratic time.
+const MANY_ELEMENTS: usize = 64;
+
+/// Whether so much changes that the array is better written anew.
+pub fn is_large_change(old: &[Value], new: &[Value]) -> bool {
+    match array_change(old, new) {
+        ArrayChange::InPlace => false,
+        ArrayChange::Edit { removed, appended } => removed.len() + appended.len() > MANY_ELEMENTS,
+    }
+}
+
+#[cfg(test)]
+mod tests;

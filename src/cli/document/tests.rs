@@ -1,0 +1,169 @@
+use serde_json::json;
+
+use super::*;
+
+/// Changes the first value of `text` by `edit` and gives the lines that went (-) and came (+).
+fn lines_changed(text: &str, edit: impl Fn(&mut Value)) -> String {
+    let document = Document::parse(text).unwrap();
+    let mut value = document.values()[0].clone();
+    edit(&mut value);
+    let changed = document.replace(0, &value).unwrap();
+    let (old, new): (Vec<_>, Vec<_>) = (text.lines().collect(), changed.lines().collect());
+    let gone = old.iter().filter(|line| !new.contains(line));
+    let came = new.iter().filter(|line| !old.contains(line));
+    gone.map(|line| format!("-{line}\n"))
+        .chain(came.map(|line| format!("+{line}\n")))
+        .collect()
+}
+
+const JSON: &str = r#"{
+  "a" : 1.0,
+  "one_line": ["x", "y"],
+  "lines": [
+    "p",
+    "q"
+  ],
+  "empty": {},
+  "nested": [{"name":"n","deep":{"k":true}}]
+}
+"#;
+
+#[test]
+fn json_changes_touch_only_their_lines() {
+    let table: [(&dyn Fn(&mut Value), &str); 6] = [
+        (
+            &|v| v["nested"][0]["deep"]["k"] = json!(false),
+            "-  \"nested\": [{\"name\":\"n\",\"deep\":{\"k\":true}}]\n+  \"nested\": [{\"name\":\"n\",\"deep\":{\"k\":false}}]\n",
+        ),
+        (
+            &|v| v["one_line"] = json!(["y", "z"]),
+            "-  \"one_line\": [\"x\", \"y\"],\n+  \"one_line\": [\"y\", \"z\"],\n",
+        ),
+        (
+            &|v| v["lines"] = json!(["p", "q", "r"]),
+            "-    \"q\"\n+    \"q\",\n+    \"r\"\n",
+        ),
+        (&|v| v["lines"] = json!(["q"]), "-    \"p\",\n"),
+        (
+            &|v| v["empty"]["ips"] = json!(["192.0.2.1"]),
+            "-  \"empty\": {},\n+  \"empty\": {\n+    \"ips\": [\"192.0.2.1\"]\n+  },\n",
+        ),
+        (
+            &|v| {
+                v.as_object_mut().unwrap().remove("a");
+            },
+            "-  \"a\" : 1.0,\n",
+        ),
+    ];
+    for (edit, expected) in table {
+        assert_eq!(lines_changed(JSON, edit), expected);
+    }
+}
+
+const YAML: &str = r#"# top
+spec:
+  config: # why
+    flag: true   # keep on
+    deny:
+      ips:
+        - 192.0.2.1 # bad guy
+        - "192.0.2.2"
+      flow: [a, b]
+      empty: []
+      none: {}
+  after: 1
+---
+second: 1
+"#;
+
+#[test]
+fn yaml_changes_keep_comments() {
+    let table: [(&dyn Fn(&mut Value), &str); 7] = [
+        (
+            &|v| v["spec"]["config"]["flag"] = json!(false),
+            "-    flag: true   # keep on\n+    flag: false   # keep on\n",
+        ),
+        (
+            &|v| v["spec"]["config"]["new"] = json!(true),
+            "+    new: true\n",
+        ),
+        (
+            &|v| v["spec"]["config"]["deny"]["ips"] = json!(["192.0.2.1", "192.0.2.2", "::/1"]),
+            "+        - ::/1\n",
+        ),
+        (
+            &|v| v["spec"]["config"]["deny"]["ips"] = json!(["192.0.2.2"]),
+            "-        - 192.0.2.1 # bad guy\n",
+        ),
+        (
+            &|v| v["spec"]["config"]["deny"]["flow"] = json!(["b", "c: #"]),
+            "-      flow: [a, b]\n+      flow: [b, 'c: #']\n",
+        ),
+        (
+            &|v| v["spec"]["config"]["deny"]["empty"] = json!(["on"]),
+            "-      empty: []\n+      empty: ['on']\n",
+        ),
+        (
+            &|v| v["spec"]["config"]["deny"]["none"]["k"] = json!(["v"]),
+            "-      none: {}\n+      none: {k: [\"v\"]}\n",
+        ),
+    ];
+    for (edit, expected) in table {
+        assert_eq!(lines_changed(YAML, edit), expected);
+    }
+}
+
+#[test]
+fn the_second_yaml_document_can_be_changed() {
+    let document = Document::parse(YAML).unwrap();
+    let changed = document.replace(1, &json!({"second": 2})).unwrap();
+    assert_eq!(changed, YAML.replace("second: 1", "second: 2"));
+}
+
+#[test]
+fn a_long_list_is_written_anew() {
+    for text in ["{\"list\": [\"old\"]}", "list:\n  - old\n"] {
+        let document = Document::parse(text).unwrap();
+        let long: Vec<_> = (0..10_000).map(|number| number.to_string()).collect();
+        let new = json!({ "list": long });
+        let changed = document.replace(0, &new).unwrap();
+        assert_eq!(Document::parse(&changed).unwrap().values()[0], new);
+    }
+}
+
+#[test]
+fn what_can_not_be_changed_in_place_is_refused() {
+    let aliased = "a: &x {k: 1}\nb: *x\n";
+    let document = Document::parse(aliased).unwrap();
+    let mut value = document.values()[0].clone();
+    value["b"]["k"] = json!(2);
+    assert_eq!(
+        document.replace(0, &value).unwrap_err(),
+        DocumentError::NotInPlace
+    );
+    let twice = r#"{"a": 1, "a": 2}"#;
+    let document = Document::parse(twice).unwrap();
+    assert_eq!(
+        document.replace(0, &json!({"a": 3})).unwrap_err(),
+        DocumentError::NotInPlace
+    );
+}
+
+#[test]
+fn faults_are_told_with_their_place() {
+    let table = [
+        (
+            "{\"a\": }",
+            "not valid JSON: expected value at line 1 column 7",
+        ),
+        (
+            "{",
+            "not valid JSON: EOF while parsing an object at line 1 column 1",
+        ),
+        ("a: [", "not valid YAML: "),
+    ];
+    for (text, expected) in table {
+        let error = Document::parse(text).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{text:?}: {error}");
+    }
+}

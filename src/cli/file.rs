@@ -1,0 +1,259 @@
+//! Changes a file so that nobody ever sees half of it, and two changes at once both count.
+//!
+//! A lock file beside it is held from before reading until after writing. The successor is written beside the file,
+//! reaches the disk, and takes its name in one rename, which is what Envoy watches for. Whatever fails on the way, the
+//! file stays as it was.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::NamedTempFile;
+
+/// How long another command may hold the lock. Each holds it for milliseconds.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// How often the lock is tried.
+const LOCK_POLL: Duration = Duration::from_millis(5);
+
+/// Why a file could not be read or changed. Where a change was asked for, the file is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// Not to be read.
+    #[error("{file} can't be read: {error}")]
+    Read {
+        /// The file.
+        file: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Write-protected.
+    #[error(
+        "{file} was not changed: it is read-only; take write permission for it, or run as who has it"
+    )]
+    ReadOnly {
+        /// The file.
+        file: String,
+    },
+    /// In a volume that the kubelet fills.
+    #[error(
+        "{file} was not changed: it stands in a Kubernetes ConfigMap or Secret volume, which the kubelet fills and \
+         overwrites; change the ConfigMap's manifest instead (portcullis --config MANIFEST ...) and apply it"
+    )]
+    ClusterVolume {
+        /// The file.
+        file: String,
+    },
+    /// Another command takes too long.
+    #[error(
+        "{file} was not changed: another command has held the lock {lock} for {} seconds; try again",
+        LOCK_WAIT.as_secs()
+    )]
+    Locked {
+        /// The file.
+        file: String,
+        /// The lock file.
+        lock: String,
+    },
+    /// The disk is full.
+    #[error("{file} was not changed: no space left on its disk; make room and try again")]
+    Full {
+        /// The file.
+        file: String,
+    },
+    /// The file is a mount point of its own: Linux does not let it be replaced.
+    #[error(
+        "{file} was not changed: it is mounted as a single file and can't be replaced; mount its directory instead, \
+         or change the file where it comes from"
+    )]
+    Mounted {
+        /// The file.
+        file: String,
+    },
+    /// Nothing can be written beside it.
+    #[error(
+        "{file} was not changed: nothing can be written to its directory; a change needs write permission there, \
+         since a new file takes the old one's place"
+    )]
+    Directory {
+        /// The file.
+        file: String,
+    },
+    /// Changed, but perhaps not for good.
+    #[error(
+        "{file} was changed, but its directory could not be written to disk: {error}; check the disk"
+    )]
+    NotDurable {
+        /// The file.
+        file: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Any other fault of the system.
+    #[error("{file} was not changed: {doing}: {error}")]
+    Write {
+        /// The file.
+        file: String,
+        /// What failed.
+        doing: &'static str,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// Reads a file as text.
+pub fn read(path: &Path) -> Result<String, FileError> {
+    fs::read_to_string(path).map_err(|error| FileError::Read {
+        file: path.display().to_string(),
+        error,
+    })
+}
+
+/// Changes a file under its lock: `change` gets the text and gives the new one, if it is to change, and its own result.
+pub fn update<T, E: From<FileError>>(
+    path: &Path,
+    change: impl FnOnce(String) -> Result<(Option<String>, T), E>,
+) -> Result<T, E> {
+    let target = Target::of(path)?;
+    let _lock = target.lock()?;
+    let (new, result) = change(read(path)?)?;
+    if let Some(new) = new {
+        target.replace(&new)?;
+    }
+    Ok(result)
+}
+
+/// The file that a path leads to, through symbolic links.
+struct Target {
+    /// As it was named, for errors.
+    name: String,
+    path: PathBuf,
+    directory: PathBuf,
+}
+
+impl Target {
+    fn of(path: &Path) -> Result<Self, FileError> {
+        let name = path.display().to_string();
+        let read = |error| FileError::Read {
+            file: name.clone(),
+            error,
+        };
+        let target = fs::canonicalize(path).map_err(read)?;
+        // A volume of the kubelet: FILE -> ..data/FILE, ..data -> ..2026_11_23_18_00_00.1; no other real path has ..
+        // at the start of a component.
+        let in_cluster_volume = target
+            .components()
+            .any(|part| part.as_os_str().as_encoded_bytes().starts_with(b".."));
+        if in_cluster_volume {
+            return Err(FileError::ClusterVolume { file: name });
+        }
+        // The permissions decide, for root too, whom the system lets write anywhere.
+        let metadata = fs::metadata(&target).map_err(read)?;
+        let opened = OpenOptions::new().append(true).open(&target);
+        if metadata.permissions().readonly() || opened.is_err() {
+            return Err(FileError::ReadOnly { file: name });
+        }
+        let directory = target.parent().unwrap_or(Path::new("/")).to_owned();
+        Ok(Self {
+            name,
+            directory,
+            path: target,
+        })
+    }
+
+    /// Takes the lock, which is let go when the file is closed. The lock file stays: removing it would let two
+    /// commands hold two locks.
+    fn lock(&self) -> Result<File, FileError> {
+        let file_name = self.path.file_name().unwrap_or_default();
+        let path = self
+            .directory
+            .join(format!(".{}.lock", file_name.to_string_lossy()));
+        let doing = self.failing("the lock file beside it can't be opened");
+        let mode = fs::metadata(&self.path).map_err(&doing)?.mode();
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(mode)
+                .open(&path),
+            other => other,
+        };
+        let file = file.map_err(doing)?;
+        let deadline = Instant::now() + LOCK_WAIT;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    thread::sleep(LOCK_POLL);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(FileError::Locked {
+                        file: self.name.clone(),
+                        lock: path.display().to_string(),
+                    });
+                }
+                Err(TryLockError::Error(error)) => {
+                    return Err(self.failing("its lock can't be taken")(error));
+                }
+            }
+        }
+    }
+
+    fn replace(&self, text: &str) -> Result<(), FileError> {
+        let writing = || self.failing("its successor can't be written beside it");
+        let before = fs::metadata(&self.path).map_err(writing())?;
+        let mut successor = self.successor().map_err(writing())?;
+        successor.write_all(text.as_bytes()).map_err(writing())?;
+        let now = successor.as_file().metadata().map_err(writing())?;
+        if (now.uid(), now.gid()) != (before.uid(), before.gid()) {
+            chown(successor.path(), Some(before.uid()), Some(before.gid()))
+                .map_err(self.failing("its owner and group can't be kept"))?;
+        }
+        successor
+            .as_file()
+            .set_permissions(before.permissions())
+            .map_err(self.failing("its permissions can't be kept"))?;
+        successor.as_file().sync_all().map_err(writing())?;
+        successor
+            .persist(&self.path)
+            .map_err(|error| self.failing("its successor can't take its name")(error.error))?;
+        // The rename itself must reach the disk too.
+        File::open(&self.directory)
+            .and_then(|directory| directory.sync_all())
+            .or_else(|error| match error.kind() {
+                // Some file systems can't sync a directory.
+                ErrorKind::InvalidInput | ErrorKind::Unsupported => Ok(()),
+                _ => Err(error),
+            })
+            .map_err(|error| FileError::NotDurable {
+                file: self.name.clone(),
+                error,
+            })
+    }
+
+    fn successor(&self) -> io::Result<NamedTempFile> {
+        let file_name = self.path.file_name().unwrap_or_default();
+        tempfile::Builder::new()
+            .prefix(&format!(".{}.", file_name.to_string_lossy()))
+            .suffix(".new")
+            .tempfile_in(&self.directory)
+    }
+
+    fn failing(&self, doing: &'static str) -> impl Fn(io::Error) -> FileError {
+        let file = self.name.clone();
+        move |error| {
+            let file = file.clone();
+            match error.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FileError::Full { file },
+                ErrorKind::ReadOnlyFilesystem => FileError::ReadOnly { file },
+                ErrorKind::PermissionDenied => FileError::Directory { file },
+                ErrorKind::ResourceBusy => FileError::Mounted { file },
+                _ => FileError::Write { file, doing, error },
+            }
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! `status`: the block that ASE prints, from the file, and what the running Envoy reports.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use portcullis::config::Config;
+use portcullis::identifier::IdentifierKind;
+use portcullis::metrics::{FetchResult, Metric};
+use portcullis::verdict::{Kind, Reason, Source};
+use serde_json::{Map, Value, json};
+
+use super::access_log::Denied;
+use super::args::{Common, StatusArgs};
+use super::envoy_admin::{self, RunningEnvoy};
+use super::error::Failure;
+use super::file;
+use super::filter_file::FilterFile;
+use super::output::Report;
+
+const NOT_ASKED: &str = "not asked (--envoy URL asks the running Envoy)";
+
+/// Runs the command.
+pub fn run(common: &Common, args: &StatusArgs) -> Result<Report, Failure> {
+    let text = file::read(&common.config)?;
+    let filter_file = FilterFile::parse(&common.config, text, common.name.as_deref())?;
+    let config = filter_file.validate().map_err(|errors| Failure::Invalid {
+        file: filter_file.file().to_owned(),
+        unchanged: false,
+        errors,
+    })?;
+    let envoy = args.envoy.as_deref().map(envoy_admin::ask).transpose()?;
+    let mut page = Page::default();
+    block(&mut page, &config, envoy.as_ref());
+    if let Some(envoy) = &envoy {
+        running(&mut page, &filter_file, &config, envoy);
+    }
+    page.warnings.extend(shared_address(args, envoy.as_ref()));
+    Ok(page.into_report(filter_file.file()))
+}
+
+/// The block of ASE's `status`.
+fn block(page: &mut Page, config: &Config, envoy: Option<&RunningEnvoy>) {
+    let state = envoy.map(|envoy| match envoy.state.as_str() {
+        "LIVE" => "started".to_owned(),
+        other => format!("Envoy says {other}"),
+    });
+    page.line(
+        "status",
+        state.as_deref().unwrap_or(NOT_ASKED),
+        json!(state),
+    );
+    let ports = envoy.map(RunningEnvoy::ports);
+    let plain = ports.as_ref().map(|ports| &ports.plain);
+    let tls = ports.as_ref().map(|ports| &ports.tls);
+    page.line("http/ws", &ports_text(plain), json!(plain));
+    page.line("https/wss", &ports_text(tls), json!(tls));
+    page.line(
+        "firewall",
+        on(config.enable_firewall),
+        json!(config.enable_firewall),
+    );
+    let cluster = config.abs.as_ref().map(|abs| abs.cluster.as_str());
+    let has_tls =
+        cluster.map(|cluster| envoy.map(|envoy| (cluster, envoy.cluster_has_tls(cluster))));
+    let ssl = match has_tls {
+        None => "no cluster is named".to_owned(),
+        Some(None) => "as the cluster says".to_owned(),
+        Some(Some((_, Some(has_tls)))) => on(has_tls).to_owned(),
+        Some(Some((cluster, None))) => {
+            if config.enable_abs || config.enable_abs_attack {
+                page.warnings.push(format!(
+                    "the running Envoy has no cluster \"{cluster}\", which abs.cluster names: ABS can't be reached"
+                ));
+            }
+            "no such cluster".to_owned()
+        }
+    };
+    let text = format!("{}, ssl: {ssl}", on(config.enable_abs));
+    page.line(
+        "abs",
+        &text,
+        json!({"enabled": config.enable_abs, "ssl": ssl}),
+    );
+    page.line(
+        "abs attack",
+        on(config.enable_abs_attack),
+        json!(config.enable_abs_attack),
+    );
+    let audit = envoy.map(|envoy| envoy.access_logs().0);
+    page.line("audit", audit.map_or(NOT_ASKED, on), json!(audit));
+    // Portcullis enforces what ABS detects, and detects nothing itself.
+    page.line("ase detected attack", on(false), json!(false));
+    let configured = config.attack_list_memory;
+    let used = envoy.and_then(|envoy| envoy.metric(Metric::Bytes));
+    let text = match used {
+        Some(used) => format!(
+            "configured {}, used {}, free {}",
+            megabytes(configured),
+            megabytes(used),
+            megabytes(configured.saturating_sub(used))
+        ),
+        None => format!(
+            "configured {}, used and free {NOT_ASKED}",
+            megabytes(configured)
+        ),
+    };
+    let free = used.map(|used| configured.saturating_sub(used));
+    page.line(
+        "attack list memory",
+        &text,
+        json!({"configured_bytes": configured, "used_bytes": used, "free_bytes": free}),
+    );
+}
+
+/// What the running Envoy reports.
+fn running(page: &mut Page, filter_file: &FilterFile, config: &Config, envoy: &RunningEnvoy) {
+    page.line("envoy", &envoy.version, json!(envoy.version));
+    in_force(page, filter_file, envoy);
+    let entries = IdentifierKind::ALL.map(|kind| {
+        let count = envoy.metric(Metric::Entries(kind)).unwrap_or(0);
+        (kind.as_str(), count)
+    });
+    page.counts("attack list entries", &entries);
+    let generation = envoy.metric(Metric::Generation).unwrap_or(0);
+    page.line(
+        "attack list generation",
+        &generation.to_string(),
+        json!(generation),
+    );
+    freshness(page, config, envoy);
+    let fetches = FetchResult::ALL.map(|result| {
+        (
+            result.as_str(),
+            envoy.metric(Metric::Fetch(result)).unwrap_or(0),
+        )
+    });
+    page.counts("fetches", &fetches);
+    for (title, source) in [
+        ("blocked by abs", Source::Abs),
+        ("blocked by blacklist", Source::Manual),
+    ] {
+        let blocked = kinds_of(source).map(|kind| {
+            (
+                kind.as_str(),
+                envoy
+                    .metric(Metric::Denied(Reason { source, kind }))
+                    .unwrap_or(0),
+            )
+        });
+        page.counts(title, &blocked.collect::<Vec<_>>());
+    }
+    let shadow = [Source::Abs, Source::Manual].map(|source| {
+        let counts = kinds_of(source)
+            .filter_map(|kind| envoy.metric(Metric::WouldDeny(Reason { source, kind })));
+        (
+            if source == Source::Abs {
+                "abs"
+            } else {
+                "blacklist"
+            },
+            counts.sum(),
+        )
+    });
+    page.counts("only counted (shadow)", &shadow);
+    let passed = envoy.metric(Metric::AllowListed).unwrap_or(0);
+    page.line("passed by whitelist", &passed.to_string(), json!(passed));
+    let skipped = envoy.metric(Metric::EntriesSkipped).unwrap_or(0);
+    page.line("entries skipped", &skipped.to_string(), json!(skipped));
+    let [done, failed, put_off] = envoy.vm_reloads(filter_file.names());
+    page.counts(
+        "vm reloads",
+        &[("done", done), ("failed", failed), ("put off", put_off)],
+    );
+}
+
+/// Whether Envoy runs what the file says.
+fn in_force(page: &mut Page, filter_file: &FilterFile, envoy: &RunningEnvoy) {
+    let wanted = normal(&Value::Object(filter_file.configuration().clone()));
+    let configurations = envoy.configurations(filter_file.names());
+    let differing: BTreeSet<String> = configurations
+        .iter()
+        .flat_map(|found| keys_differing(&wanted, &normal(&Value::Object(found.clone()))))
+        .collect();
+    let (text, matches) = match (configurations.is_empty(), differing.is_empty()) {
+        (true, _) => ("no filter of this name".to_owned(), false),
+        (false, true) => ("that of the file".to_owned(), true),
+        (false, false) => {
+            let keys = differing.iter().cloned().collect::<Vec<_>>().join(", ");
+            (format!("differs from the file in {keys}"), false)
+        }
+    };
+    page.line(
+        "configuration in force",
+        &text,
+        json!({"matches_file": matches, "filters": configurations.len(), "differing": differing}),
+    );
+    if configurations.is_empty() {
+        page.warnings.push(format!(
+            "the running Envoy holds no filter of the name \"{}\": nothing is blocked by it",
+            filter_file
+                .names()
+                .first()
+                .map_or("portcullis", String::as_str)
+        ));
+    } else if !matches {
+        page.warnings.push(format!(
+            "the running Envoy does not match {}: it {text}; does it watch this very file?",
+            filter_file.file()
+        ));
+    }
+    if let Some(details) = envoy.refusal(filter_file.names()) {
+        page.warnings.push(format!(
+            "the running Envoy refused a newer configuration: {details}"
+        ));
+    }
+}
+
+/// Age and staleness of the list, and how the last fetch ended.
+fn freshness(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let last = envoy.metric(Metric::LastSuccess).filter(|last| *last > 0);
+    let age = last.map(|last| now.saturating_sub(last));
+    let text = match age {
+        Some(age) => format!("{age} s"),
+        None => "no list has come".to_owned(),
+    };
+    page.line("attack list age", &text, json!(age));
+    let failures: u64 = FetchResult::ALL
+        .into_iter()
+        .filter(|result| !matches!(result, FetchResult::Ok | FetchResult::NotModified))
+        .filter_map(|result| envoy.metric(Metric::Fetch(result)))
+        .sum();
+    // Counters do not tell the order of things. A success within the interval, its jitter and a fetch's own time is
+    // the last one; an older one has failures behind it.
+    let interval = config.refresh_interval.as_secs_f64() * 1.2;
+    let timeout = config
+        .abs
+        .as_ref()
+        .map_or(0.0, |abs| abs.timeout.as_secs_f64());
+    let result = match (config.enable_abs_attack, age) {
+        (false, _) => "none (abs attack is disabled)",
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "an age in seconds needs no exactness"
+        )]
+        (true, Some(age)) if age as f64 <= interval + timeout + 1.0 => "success",
+        (true, _) if failures > 0 => "failure",
+        (true, _) => "none yet",
+    };
+    page.line("last fetch", result, json!(result));
+    let stale = envoy.metric(Metric::Stale) == Some(1);
+    page.line(
+        "attack list stale",
+        if stale { "yes" } else { "no" },
+        json!(stale),
+    );
+    if stale {
+        page.warnings.push(format!(
+            "the attack list is stale (age {text}): ABS has given none within attack_list_max_age"
+        ));
+    } else if result == "failure" {
+        page.warnings.push(format!(
+            "the last fetch of the attack list failed (list's age: {text}); Envoy's log says why"
+        ));
+    }
+}
+
+/// The sign of a client address set wrong.
+fn shared_address(args: &StatusArgs, envoy: Option<&RunningEnvoy>) -> Vec<String> {
+    let files: Vec<PathBuf> = match (&args.access_log, envoy) {
+        (Some(path), _) => vec![path.clone()],
+        (None, Some(envoy)) => {
+            let mut files = envoy.access_logs().1;
+            // Standard output and the like are no files that can be read again.
+            files.retain(|path| path.is_file());
+            files.sort();
+            files.dedup();
+            files
+        }
+        (None, None) => Vec::new(),
+    };
+    let mut warnings = Vec::new();
+    let mut denied = Denied::default();
+    for path in files {
+        if let Err(error) = denied.read(&path) {
+            warnings.push(format!(
+                "the access log {} can't be read: {error}",
+                path.display()
+            ));
+        }
+    }
+    if let Some((address, count, total)) = denied.shared_private_address() {
+        warnings.push(format!(
+            "{count} of the last {total} denied requests come from the private address {address}: Envoy seems to take \
+             a proxy in front of it for the client; see use_remote_address and xff_num_trusted_hops"
+        ));
+    }
+    warnings
+}
+
+/// Lines for people and the same for programs.
+#[derive(Default)]
+struct Page {
+    lines: Vec<String>,
+    json: Map<String, Value>,
+    warnings: Vec<String>,
+}
+
+impl Page {
+    fn line(&mut self, title: &str, text: &str, value: Value) {
+        self.lines.push(format!("{title:<24}: {text}"));
+        self.json.insert(
+            title.replace([' ', '/'], "_").replace(['(', ')'], ""),
+            value,
+        );
+    }
+
+    fn counts(&mut self, title: &str, counts: &[(&str, u64)]) {
+        let text: Vec<_> = counts
+            .iter()
+            .map(|(name, count)| format!("{name} {count}"))
+            .collect();
+        let value: Map<_, _> = counts
+            .iter()
+            .map(|(name, count)| (name.replace(' ', "_"), json!(count)))
+            .collect();
+        self.line(title, &text.join(", "), Value::Object(value));
+    }
+
+    fn into_report(mut self, file: &str) -> Report {
+        let mut lines = vec!["API Security Enforcer".to_owned()];
+        lines.append(&mut self.lines);
+        lines.extend(
+            self.warnings
+                .iter()
+                .map(|warning| format!("warning: {warning}")),
+        );
+        let mut json = Map::new();
+        json.insert("file".to_owned(), json!(file));
+        json.append(&mut self.json);
+        json.insert("warnings".to_owned(), json!(self.warnings));
+        Report::new(lines.join("\n"), Value::Object(json))
+    }
+}
+
+fn kinds_of(source: Source) -> impl Iterator<Item = Kind> {
+    // The manual list is never missing.
+    Kind::ALL
+        .into_iter()
+        .filter(move |kind| (source, *kind) != (Source::Manual, Kind::NoList))
+}
+
+const fn on(enabled: bool) -> &'static str {
+    if enabled { "enabled" } else { "disabled" }
+}
+
+fn ports_text(ports: Option<&BTreeSet<u64>>) -> String {
+    match ports {
+        None => NOT_ASKED.to_owned(),
+        Some(ports) if ports.is_empty() => "none".to_owned(),
+        Some(ports) => {
+            let ports: Vec<_> = ports.iter().map(u64::to_string).collect();
+            format!("port {}", ports.join(", "))
+        }
+    }
+}
+
+fn megabytes(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+    let megabytes = bytes as f64 / (1024.0 * 1024.0);
+    format!("{megabytes:.2} MB")
+}
+
+/// A value as Envoy gives it back: every number is a floating-point one in a Struct.
+fn normal(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => json!(number.as_f64()),
+        Value::Array(values) => values.iter().map(normal).collect(),
+        Value::Object(object) => object
+            .iter()
+            .map(|(key, value)| (key.clone(), normal(value)))
+            .collect(),
+        other => other.clone(),
+    }
+}
+
+fn keys_differing(one: &Value, other: &Value) -> Vec<String> {
+    let (Value::Object(one), Value::Object(other)) = (one, other) else {
+        return Vec::new();
+    };
+    one.keys()
+        .chain(other.keys())
+        .filter(|key| one.get(*key) != other.get(*key))
+        .cloned()
+        .collect()
+}
