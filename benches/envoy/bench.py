@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+"""Portcullis in a real Envoy, side by side with what one would take in its place. `bench.py --help` says how.
+
+Writes benches/RESULTS.md and benches/results.svg. Exits 0 when everything could be measured, whether or not
+every bar was reached; the table says which was.
+"""
+
+import argparse
+import datetime
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import refresh
+import report
+from cpu import CpuBench, ratio
+from processes import REPOSITORY, BenchError, envoy_binary
+from report import Bar
+
+RESULTS = REPOSITORY / "benches/RESULTS.md"
+PICTURE = REPOSITORY / "benches/results.svg"
+MODULE = REPOSITORY / "target/portcullis.wasm"
+PARTS = ("cpu", "memory", "hold", "enforcement", "fetches", "size")
+# The refresh interval while refreshes are measured, seconds.
+REFRESH_SECONDS = 4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured."""
+    rounds: int
+    passes: int
+    seconds: int
+    sizes: tuple
+    lua_entries: int
+    rbac_entries: int
+    trie_entries: int
+    refreshes: int
+    hold_seconds: int
+    enforcements: int
+    intervals: int
+
+
+FULL = Plan(rounds=5, passes=5, seconds=1, sizes=(1_000, 100_000, 1_000_000), lua_entries=100_000,
+            rbac_entries=10_000, trie_entries=100_000, refreshes=20, hold_seconds=60, enforcements=5, intervals=10)
+# Everything runs, nothing is worth a conclusion.
+QUICK = Plan(rounds=1, passes=1, seconds=1, sizes=(1_000, 10_000), lua_entries=10_000, rbac_entries=1_000,
+             trie_entries=10_000, refreshes=2, hold_seconds=8, enforcements=1, intervals=3)
+
+
+def main():
+    arguments = parse_arguments()
+    plan = QUICK if arguments.quick else FULL
+    if arguments.rounds:
+        plan = Plan(**{**plan.__dict__, "rounds": arguments.rounds})
+    module = None if arguments.without_portcullis else need_module()
+    parts = [part for part in PARTS if part in arguments.parts.split(",")]
+    sections, bars = [], []
+    with tempfile.TemporaryDirectory(prefix="portcullis-bench-") as directory:
+        directory = Path(directory)
+        if "cpu" in parts:
+            bench = CpuBench(directory, plan, module, empty_filter(), re.compile(arguments.contenders)).run()
+            sections.append(cpu_section(bench, plan))
+            bars += cpu_bars(bench, plan)
+            if arguments.write:
+                report.chart(bench, PICTURE)
+        if module:
+            for part in parts:
+                if part != "cpu":
+                    print(f"measuring: {part}", flush=True)
+                    text, more = REFRESH_PARTS[part](directory, module, plan)
+                    sections.append(text)
+                    bars += more
+    text = whole(sections, bars, plan)
+    print("\n" + text)
+    if arguments.write:
+        RESULTS.write_text(text)
+        print(f"written: {RESULTS}", flush=True)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a smoke run of every part with small lists; writes nothing")
+    parser.add_argument("--rounds", type=int, help="rounds of the CPU part, each with a fresh Envoy")
+    parser.add_argument("--parts", default=",".join(PARTS), help="which parts, by commas (default: %(default)s)")
+    parser.add_argument("--contenders", default="", metavar="REGEX", help="only these contenders, and no filter")
+    parser.add_argument("--without-portcullis", action="store_true", help="only the other contenders")
+    arguments = parser.parse_args()
+    unknown = set(arguments.parts.split(",")) - set(PARTS)
+    if unknown:
+        parser.error(f"--parts: unknown {', '.join(sorted(unknown))}; known are {', '.join(PARTS)}")
+    # Half a measurement never replaces a whole one.
+    arguments.write = not (arguments.quick or arguments.contenders or arguments.without_portcullis
+                           or arguments.parts != ",".join(PARTS))
+    return arguments
+
+
+def need_module():
+    if not MODULE.is_file():
+        raise BenchError(f"the module is not at {MODULE}: run `make build`")
+    return MODULE
+
+
+def empty_filter():
+    """Builds the yardstick and says where it is."""
+    subprocess.run(["cargo", "build", "--quiet", "--release", "--target", "wasm32-wasip1", "-p", "empty-filter"],
+                   cwd=REPOSITORY, check=True)
+    target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
+    return target / "wasm32-wasip1/release/empty_filter.wasm"
+
+
+def cpu_section(bench, plan):
+    text = ["## CPU a request", "", report.table(report.CPU_HEAD, report.cpu_rows(bench)), ""]
+    authz = bench.samples.get("ext_authz")
+    if authz:
+        text.append(f"ext_authz costs {statistics.median(authz.service):.1f} µs a request more in the service it asks.")
+    text.append(
+        f"{plan.rounds} rounds, each with a fresh Envoy; {plan.passes} passes a round over all contenders in random "
+        f"order, {plan.seconds} s each. {bench.repeated} slices were measured again because other programs took more "
+        f"than 3 % of Envoy's core; {bench.noisy} stayed so.")
+    return "\n".join(text)
+
+
+def cpu_bars(bench, plan):
+    bars, samples = [], bench.samples
+    large, small = plan.sizes[-1], plan.sizes[0]
+    hundred_thousand = plan.lua_entries
+
+    def add(what, over, under, limit, how="ratio of the CPU added to no filter"):
+        if over in samples and under in samples:
+            value, low, high = ratio(samples[over], samples[under])
+            bars.append(Bar(what, value, limit, note=f"{how}; 95 % interval {low:.3g} to {high:.3g}"))
+
+    size = f"{large:,}"
+    add(f"{size} addresses, clean, to the empty filter", f"ours-ips-{large}", "empty", 1.2)
+    add(f"{size} of all kinds, clean, to the empty filter", f"ours-mixed-{large}", "empty", 1.8)
+    add(f"{size} addresses to {small:,}", f"ours-ips-{large}", f"ours-ips-{small}", 1.1)
+    add(f"{size} of all kinds to {small:,}", f"ours-mixed-{large}", f"ours-mixed-{small}", 1.1)
+    add(f"{hundred_thousand:,} addresses to Lua with as many", f"ours-ips-{hundred_thousand}", "lua-ips", 0.6)
+    add(f"{hundred_thousand:,} of all kinds to Lua with as many", f"ours-mixed-{hundred_thousand}", "lua-mixed", 0.6)
+    add(f"{size} addresses to RBAC with {plan.rbac_entries:,} principals", f"ours-ips-{large}", "rbac-list", 0.04)
+    for kinds, words in (("ips", "addresses"), ("mixed", "of all kinds")):
+        add(f"{size} {words}, all blocked, to ext_authz that allows", f"ours-{kinds}-{large}-blocked", "ext_authz", 0.2)
+    return bars
+
+
+def memory_part(directory, module, plan):
+    large, mib = plan.sizes[-1], refresh.MIB
+    empty = refresh.memory(directory, module, refresh.WORKERS, 0)
+    full = refresh.memory(directory, module, refresh.WORKERS, large, plan.refreshes, REFRESH_SECONDS)
+    empty_many = refresh.memory(directory, module, refresh.MANY_WORKERS, 0)
+    full_many = refresh.memory(directory, module, refresh.MANY_WORKERS, large)
+    further = refresh.MANY_WORKERS - refresh.WORKERS
+    growth = (full_many.first - full.first) / further / mib
+    growth_empty = (empty_many.first - empty.first) / further / mib
+    over = [(value - empty.first) / mib for value in full.after]
+    half = len(over) // 2
+    rows = [
+        ["empty list", refresh.WORKERS, f"{empty.first / mib:.1f} MB"],
+        [f"{large:,} of all kinds, first load", refresh.WORKERS, f"{full.first / mib:.1f} MB"],
+        *[[f"{large:,} of all kinds, after {n} refreshes, each another list", refresh.WORKERS,
+           f"{full.after[n - 1] / mib:.1f} MB"] for n in sorted({1, half, len(over)}) if n],
+        ["empty list", refresh.MANY_WORKERS, f"{empty_many.first / mib:.1f} MB"],
+        [f"{large:,} of all kinds, first load", refresh.MANY_WORKERS, f"{full_many.first / mib:.1f} MB"],
+    ]
+    text = ["## Resident memory of Envoy", "", report.table(["list", "workers", "resident"], rows), "",
+            "Over the empty list after each refresh, MB: " + ", ".join(f"{value:.1f}" for value in over) + "."]
+    bars = [
+        Bar("resident over an empty list, first load", (full.first - empty.first) / mib, 64, "MB",
+            f"{large:,} of all kinds, {refresh.WORKERS} workers"),
+        Bar(f"the same after {len(over)} refreshes", over[-1], 96, "MB", "a wholly different list each time"),
+        Bar("highest of the second half of the refreshes over highest of the first",
+            max(over[half:]) - max(over[:half]), 2, "MB", "flat: no growth from refresh to refresh"),
+        Bar("growth a further worker", growth - growth_empty, 3, "MB",
+            f"{refresh.WORKERS} to {refresh.MANY_WORKERS} workers, over what a worker with an empty list takes, "
+            f"{growth_empty:.2f} MB"),
+    ]
+    return "\n".join(text), bars
+
+
+def hold_part(directory, module, plan):
+    large = plan.sizes[-1]
+    calm = refresh.hold(directory, module, large, plan.hold_seconds, 86_400)
+    busy = refresh.hold(directory, module, large, plan.hold_seconds, REFRESH_SECONDS)
+    rows = [[name, one.refreshes, one.requests, one.p50_us, one.p99_us, one.p999_us, one.max_us,
+             f"≤ {one.longest_turn_us:,}"] for name, one in (("without refreshes", calm), ("with refreshes", busy))]
+    head = ["steady traffic", "refreshes", "requests", "p50, µs", "p99, µs", "p99.9, µs", "max, µs",
+            "longest turn of a worker's loop, µs"]
+    text = ["## Latency while the list is refreshed", "", report.table(head, rows), "",
+            f"{large:,} entries of all kinds, two workers, eight connections that each pause 1 ms. The longest turn is "
+            "Envoy's own `loop_duration_us` of the workers, by the upper bound of its bucket."]
+    return "\n".join(text), [
+        Bar("longest turn of a worker's loop during refreshes", busy.longest_turn_us / 1000, 5, "ms",
+            f"{busy.refreshes} refreshes of {large:,}; without refreshes ≤ {calm.longest_turn_us / 1000:g} ms")]
+
+
+def enforcement_part(directory, module, plan):
+    large = plan.sizes[-1]
+    rows, bars = [], []
+    for kinds, words in (("ips", "addresses"), ("mixed", "of all kinds")):
+        times = refresh.time_to_enforcement(directory, module, large, kinds, plan.enforcements, REFRESH_SECONDS)
+        rows.append([f"{large:,} {words}", ", ".join(f"{value:.2f}" for value in times)])
+        bars.append(Bar(f"fetch to enforced on all workers, {large:,} {words}", max(times), 2, "s",
+                        f"slowest of {len(times)}, {refresh.WORKERS} workers"))
+    text = ["## From the fetch to enforcement", "", report.table(["list", "seconds"], rows), "",
+            "From the moment the fetch reaches ABS (so with ABS's own time to answer) until every connection of "
+            "every worker refuses an entry that only the new list has."]
+    return "\n".join(text), bars
+
+
+def fetches_part(directory, module, plan):
+    rows, bars = [], []
+    for concurrency in (1, 4, 16):
+        moments = refresh.fetches_an_interval(directory, module, concurrency, plan.intervals, 2)
+        gaps = [later - earlier for earlier, later in zip(moments, moments[1:], strict=False)]
+        rows.append([concurrency, plan.intervals, len(moments), f"{min(gaps, default=0):.2f} s"])
+        bars.append(Bar(f"fetches an interval, {concurrency} workers", round(len(moments) / plan.intervals), 1,
+                        exact=True, note=f"{len(moments)} fetches in {plan.intervals} intervals of 2 s"))
+    return "\n".join(["## Fetches", "", report.table(
+        ["workers", "intervals of 2 s", "fetches", "shortest gap"], rows)]), bars
+
+
+def size_part(_directory, module, _plan):
+    size = module.stat().st_size
+    return f"## The module\n\n`target/portcullis.wasm` has {size:,} bytes.", [
+        Bar("module", size / 1024, 220, "KB", f"{size:,} bytes")]
+
+
+REFRESH_PARTS = {"memory": memory_part, "hold": hold_part, "enforcement": enforcement_part,
+                 "fetches": fetches_part, "size": size_part}
+
+
+def whole(sections, bars, plan):
+    version = subprocess.run([str(envoy_binary()), "--version"], capture_output=True, text=True, check=True).stdout
+    version = re.search(r"/(\d+\.\d+\.\d+)/", version)
+    lines = ["# Results of `make bench`", "",
+             f"{datetime.date.today()}; {report.machine()}; Envoy {version[1] if version else 'of unknown version'}.",
+             "Written by `benches/envoy/bench.py`; how it measures: [benches/envoy/README.md](envoy/README.md).", ""]
+    if plan is QUICK:
+        lines += ["A smoke run with small lists: no number here is worth a conclusion.", ""]
+    if bars:
+        lines += ["## Bars", "", report.table(report.BAR_HEAD, [bar.cells() for bar in bars]), ""]
+    if any(section.startswith("## CPU") for section in sections) and plan is not QUICK:
+        lines += ["![CPU that each filter adds to a request](results.svg)", ""]
+    for section in sections:
+        lines += [section, ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except BenchError as error:
+        sys.exit(f"bench: {error}")
+    except KeyboardInterrupt:
+        sys.exit("bench: interrupted")

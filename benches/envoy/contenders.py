@@ -1,0 +1,200 @@
+"""What is compared: the Envoy configuration of each contender, one listener each."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import traffic
+from processes import HERE, address_of
+
+_TYPE = "type.googleapis.com/envoy."
+_FILTER = _TYPE + "extensions.filters.http."
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One row: a filter and the traffic it is given."""
+    key: str
+    title: str
+    # The listener; rows with the same one differ in traffic only.
+    listener: str
+    kind: str = traffic.CLEAN
+    entries: int = 0
+    kinds: str = "ips"
+    bearer: str = "opaque"
+    group: str = "ours"
+    # Of the filter; `None` for no filter.
+    http_filter: dict | None = field(default=None, compare=False)
+
+
+def listener(name, port, http_filter, balance=False):
+    """A listener whose only route answers by itself, so that the proxy's own work is all that is seen."""
+    filters = [http_filter] if http_filter else []
+    filters.append({"name": "envoy.filters.http.router",
+                    "typed_config": {"@type": _FILTER + "router.v3.Router"}})
+    manager = {
+        "@type": _TYPE + "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": name,
+        # The client's address is the last of X-Forwarded-For, for every contender alike: wrk has but one address.
+        "use_remote_address": False,
+        "http_filters": filters,
+        "route_config": {"virtual_hosts": [{
+            "name": "all", "domains": ["*"],
+            "routes": [{"match": {"prefix": "/"},
+                        "direct_response": {"status": 200, "body": {"inline_string": "ok"}}}]}]},
+    }
+    config = {
+        "name": name,
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        "filter_chains": [{"filters": [{
+            "name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}],
+    }
+    if balance:
+        # Every worker gets as many connections as every other.
+        config["connection_balance_config"] = {"exact_balance": {}}
+    return config
+
+
+def cluster(name, url):
+    return {"name": name, "type": "STATIC", "connect_timeout": "2s", "load_assignment": {
+        "cluster_name": name,
+        "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address_of(url)}}]}]}}
+
+
+def bootstrap(listeners, clusters):
+    """As in envoy/envoy.yaml: ABS's answers are larger than Envoy takes by default."""
+    return {
+        "node": {"id": "bench", "cluster": "bench"},
+        "static_resources": {"listeners": listeners, "clusters": clusters},
+        "layered_runtime": {"layers": [{"name": "bench", "static_layer": {
+            "http.async_response_buffer_limit": 268_435_456}}]},
+        "enable_dispatcher_stats": True,
+        "stats_config": {"histogram_bucket_settings": [{
+            "match": {"suffix": "loop_duration_us"},
+            "buckets": [100, 250, 500, 1_000, 2_000, 3_000, 4_000, 5_000, 6_000, 8_000, 10_000, 15_000, 20_000,
+                        30_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 3_600_000_000]}]},
+    }
+
+
+def wasm_filter(module, name, configuration=None):
+    config = {
+        "name": name, "root_id": name, "failure_policy": "FAIL_RELOAD",
+        "vm_config": {"vm_id": name, "runtime": "envoy.wasm.runtime.v8",
+                      "code": {"local": {"filename": str(module)}}},
+    }
+    if configuration is not None:
+        config["configuration"] = {
+            "@type": "type.googleapis.com/google.protobuf.StringValue", "value": json.dumps(configuration)}
+    return {"name": name, "typed_config": {"@type": _FILTER + "wasm.v3.Wasm", "config": config}}
+
+
+def portcullis_filter(module, name, abs_cluster, refresh_seconds):
+    return wasm_filter(module, name, {
+        "enable_abs_attack": True,
+        "abs_attack_request_minutes": refresh_seconds / 60,
+        # The simulator's keys; a benchmark has nothing to hide.
+        "abs": {"cluster": abs_cluster, "access_key": "abs_ak", "secret_key": "abs_sk"},
+    })
+
+
+def _address(number):
+    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
+def rbac_principals(entries):
+    """Native RBAC: one principal an address."""
+    ids = [{"remote_ip": {"address_prefix": _address(n), "prefix_len": 32}} for n in range(entries)]
+    return _rbac({"rules": {"action": "DENY", "policies": {"listed": {
+        "permissions": [{"any": True}], "principals": [{"or_ids": {"ids": ids}}]}}}})
+
+
+def rbac_matcher(entries):
+    """Native RBAC with the matching API's IP matcher, a trie."""
+    action = "type.googleapis.com/envoy.config.rbac.v3.Action"
+    ranges = [{"address_prefix": _address(n), "prefix_len": 32} for n in range(entries)]
+
+    def act(name, what):
+        return {"action": {"name": name, "typed_config": {"@type": action, "name": name, "action": what}}}
+
+    return _rbac({"matcher": {
+        "matcher_list": {"matchers": [{
+            "predicate": {"single_predicate": {
+                "input": {"name": "source", "typed_config": {
+                    "@type": _TYPE + "extensions.matching.common_inputs.network.v3.SourceIPInput"}},
+                "custom_match": {"name": "ip", "typed_config": {
+                    "@type": _TYPE + "extensions.matching.input_matchers.ip.v3.Ip",
+                    "stat_prefix": "listed", "cidr_ranges": ranges}}}},
+            "on_match": act("listed", "DENY")}]},
+        "on_no_match": act("other", "ALLOW")}})
+
+
+def _rbac(config):
+    return {"name": "envoy.filters.http.rbac", "typed_config": {"@type": _FILTER + "rbac.v3.RBAC", **config}}
+
+
+def lua_filter(list_path, kinds):
+    source = f"local LIST, KINDS = {str(list_path)!r}, {kinds!r}\n" + (HERE / "lookup.lua").read_text()
+    return {"name": "envoy.filters.http.lua", "typed_config": {
+        "@type": _FILTER + "lua.v3.Lua", "default_source_code": {"inline_string": source}}}
+
+
+def ext_authz_filter(cluster_name):
+    """HTTP ext_authz that hands on the four headers which a look-up would need."""
+    names = ["x-forwarded-for", "authorization", "cookie", "x-api-key"]
+    return {"name": "envoy.filters.http.ext_authz", "typed_config": {
+        "@type": _FILTER + "ext_authz.v3.ExtAuthz", "transport_api_version": "V3",
+        "allowed_headers": {"patterns": [{"exact": name} for name in names]},
+        "http_service": {"server_uri": {
+            "uri": "http://authz.local", "cluster": cluster_name, "timeout": "2s"}}}}
+
+
+def listed_by_size(entries):
+    """`1000000` as `1,000,000`."""
+    return f"{entries:,}"
+
+
+def build(directory, empty_module, module, simulators, sizes, lua_entries, rbac_entries, trie_entries):
+    """All contenders, in the order of the table. `simulators` maps (entries, kinds) to their cluster names."""
+    directory = Path(directory)
+    rows = [
+        Contender("none", "no filter", "none", group="baseline"),
+        Contender("empty", "empty proxy-wasm filter, the SDK's defaults", "empty", group="baseline",
+                  http_filter=wasm_filter(empty_module, "empty")),
+    ]
+    if module:
+        def ours(entries, kinds):
+            name = f"ours-{kinds}-{entries}"
+            return name, portcullis_filter(module, name, simulators[entries, kinds], refresh_seconds=86_400)
+
+        name, http_filter = ours(0, "ips")
+        rows.append(Contender("ours-0", "Portcullis, empty list", name, http_filter=http_filter))
+        for kinds, words in (("ips", "addresses"), ("mixed", "entries of all five kinds")):
+            for entries in sizes:
+                name, http_filter = ours(entries, kinds)
+                title = f"Portcullis, {listed_by_size(entries)} {words}"
+                rows.append(Contender(name, title, name, entries=entries, kinds=kinds, http_filter=http_filter))
+        for kinds in ("ips", "mixed"):
+            for entries in (sizes[0], sizes[-1]):
+                name = f"ours-{kinds}-{entries}"
+                words = "addresses" if kinds == "ips" else "of all five kinds"
+                rows.append(Contender(
+                    f"{name}-blocked", f"Portcullis, {listed_by_size(entries)} {words}, all blocked", name,
+                    traffic.BLOCKED, entries, kinds))
+        largest = sizes[-1]
+        rows.append(Contender(
+            "ours-jwt", f"Portcullis, {listed_by_size(largest)} of all five kinds, the bearer token a JWT",
+            f"ours-mixed-{largest}", entries=largest, kinds="mixed", bearer="jwt"))
+    rows.append(Contender(
+        "rbac-list", f"native RBAC, {listed_by_size(rbac_entries)} addresses as principals", "rbac-list",
+        group="others", http_filter=rbac_principals(rbac_entries)))
+    rows.append(Contender(
+        "rbac-trie", f"native RBAC, IP matcher, {listed_by_size(trie_entries)} addresses", "rbac-trie",
+        group="others", http_filter=rbac_matcher(trie_entries)))
+    for kinds, words in (("ips", "addresses"), ("mixed", "of all five kinds")):
+        path = traffic.lua_list(directory / f"lua-{kinds}.txt", lua_entries, kinds)
+        rows.append(Contender(
+            f"lua-{kinds}", f"Lua, {listed_by_size(lua_entries)} {words}", f"lua-{kinds}", kinds=kinds,
+            group="others", http_filter=lua_filter(path, kinds)))
+    rows.append(Contender("ext_authz", "ext_authz (HTTP) to a service that answers at once, allowed", "ext_authz",
+                          group="others", http_filter=ext_authz_filter("authz")))
+    return rows

@@ -1,0 +1,152 @@
+"""CPU per request of every contender, side by side in one Envoy."""
+
+import contextlib
+import os
+import random
+import statistics
+from dataclasses import dataclass, field
+
+import contenders
+import traffic
+from processes import BenchError, CoreWatch, Envoy, Simulator, fetch, free_ports, need_wrk, wait_for, wrk
+from probe import Prober
+
+# A slice during which others took more of Envoy's core than this is measured again.
+FOREIGN_SHARE = 0.03
+RETRIES = 6
+BASELINE_SLICES = 3
+
+
+@dataclass
+class Samples:
+    """What was measured of one contender."""
+    # CPU of the proxy, microseconds a request, one value a slice.
+    total: list = field(default_factory=list)
+    # The same over no filter, in the same pass.
+    added: list = field(default_factory=list)
+    # CPU of the external service, microseconds a request; ext_authz only.
+    service: list = field(default_factory=list)
+
+
+class CpuBench:
+    """Runs rounds: a fresh Envoy each, in it passes over all contenders in random order."""
+
+    def __init__(self, directory, plan, module, empty_module, pattern):
+        self.directory, self.plan, self.module, self.empty_module = directory, plan, module, empty_module
+        self.pattern = pattern
+        cores = sorted(os.sched_getaffinity(0))
+        if len(cores) < 2:
+            raise BenchError("a benchmark needs two cores at least: one for Envoy, one for its clients")
+        self.envoy_core, self.client_core = cores[-1], cores[-2]
+        self.service_core = cores[-3] if len(cores) > 2 else self.client_core
+        self.watch = CoreWatch(self.envoy_core)
+        self.samples = {}
+        self.rows = []
+        self.noisy = 0
+        self.repeated = 0
+        self.random = random.Random(1)
+
+    def run(self):
+        need_wrk()
+        with contextlib.ExitStack() as stack:
+            simulators = self._simulators(stack) if self.module else {}
+            names = {key: f"abs-{key[1]}-{key[0]}" for key in simulators}
+            rows = contenders.build(
+                self.directory, self.empty_module, self.module, names, self.plan.sizes,
+                self.plan.lua_entries, self.plan.rbac_entries, self.plan.trie_entries)
+            keep = [row for row in rows if row.key == "none" or self.pattern.search(row.key)]
+            listeners = {row.listener for row in keep}
+            filters = {row.listener: row.http_filter for row in rows if row.http_filter and row.listener in listeners}
+            filters["none"] = None
+            self.rows = keep
+            self.samples = {row.key: Samples() for row in keep}
+            requests = {row.key: self._requests(row) for row in keep}
+            for number in range(1, self.plan.rounds + 1):
+                self._round(number, filters, requests, simulators, names)
+        return self
+
+    def _simulators(self, stack):
+        wanted = [(0, "ips")] + [(size, kinds) for kinds in ("ips", "mixed") for size in self.plan.sizes]
+        print(f"starting {len(wanted)} ABS simulators", flush=True)
+        return {key: stack.enter_context(Simulator(self.directory, f"abs-{key[1]}-{key[0]}", *key))
+                for key in wanted}
+
+    def _requests(self, row):
+        path = self.directory / f"requests-{row.key}.txt"
+        return traffic.write(path, row.kind, row.entries, row.kinds, bearer=row.bearer)
+
+    def _round(self, number, filters, requests, simulators, names):
+        ports = dict(zip(filters, free_ports(len(filters)), strict=True))
+        service_port = free_ports(1)[0]
+        clusters = [contenders.cluster(names[key], simulator.url) for key, simulator in simulators.items()]
+        clusters.append(contenders.cluster("authz", f"http://127.0.0.1:{service_port}"))
+        listeners = [contenders.listener(name, ports[name], http_filter) for name, http_filter in filters.items()]
+        service = contenders.bootstrap([contenders.listener("authz", service_port, None)], [])
+        with (Envoy(service, self.directory, cores=[self.service_core], name="authz") as authz,
+              Envoy(contenders.bootstrap(listeners, clusters), self.directory, cores=[self.envoy_core]) as envoy):
+            self._wait_for_lists(envoy, ports)
+            for row in self.rows:
+                self._slice(envoy, row, ports, requests, 1)
+            for pass_number in range(1, self.plan.passes + 1):
+                self._pass(envoy, authz, ports, requests)
+                print(f"round {number} of {self.plan.rounds}, pass {pass_number} of {self.plan.passes}: " + ", ".join(
+                    f"{row.key} {self.samples[row.key].total[-1]:.2f}" for row in self.rows[:4]) + " us ...", flush=True)
+
+    def _wait_for_lists(self, envoy, ports):
+        """Until every list is enforced, seen from outside: an entry of it is refused."""
+        for row in self.rows:
+            if row.entries:
+                last = traffic.request_bytes(traffic.listed(row.entries - 1, row.kinds))
+                with Prober(ports[row.listener], 1) as prober:
+                    wait_for(f"{row.title} to be enforced", lambda: (envoy.check(), prober.refused(last))[1] == 1)
+
+    def _pass(self, envoy, authz, ports, requests):
+        baseline_row, *others = self.rows
+        order = [*others, *[baseline_row] * BASELINE_SLICES]
+        self.random.shuffle(order)
+        costs, service = {row.key: [] for row in self.rows}, {}
+        for row in order:
+            before = authz.cpu_seconds()
+            cost, answered = self._slice(envoy, row, ports, requests, self.plan.seconds)
+            costs[row.key].append(cost)
+            service[row.key] = (authz.cpu_seconds() - before) / answered * 1e6
+        baseline = statistics.mean(costs["none"])
+        for row in self.rows:
+            samples, cost = self.samples[row.key], statistics.mean(costs[row.key])
+            samples.total.append(cost)
+            samples.added.append(cost - baseline)
+            samples.service.append(service[row.key] if row.key == "ext_authz" else 0.0)
+
+    def _slice(self, envoy, row, ports, requests, seconds):
+        """Microseconds of Envoy's CPU a request, and how many requests."""
+        for attempt in range(RETRIES):
+            busy, cpu = self.watch.busy_seconds(), envoy.cpu_seconds()
+            result = wrk(ports[row.listener], requests[row.key], seconds, cores=[self.client_core])
+            used = envoy.cpu_seconds() - cpu
+            foreign = self.watch.busy_seconds() - busy - used
+            expected = result["requests"] if row.kind == traffic.BLOCKED else 0
+            if result["refused"] != expected:
+                raise BenchError(f"{row.title}: {result['refused']} of {result['requests']} requests were refused, "
+                                 f"expected {expected}")
+            if foreign <= FOREIGN_SHARE * seconds:
+                break
+            if attempt < RETRIES - 1:
+                self.repeated += 1
+        else:
+            self.noisy += 1
+        return used / result["requests"] * 1e6, result["requests"]
+
+
+def ratio(over, under, resamples=2000):
+    """Ratio of two rows' medians of added CPU, and its 95 % interval by resampling the passes."""
+    value = statistics.median(over.added) / statistics.median(under.added)
+    chance = random.Random(2)
+    passes = range(len(over.added))
+    seen = []
+    for _ in range(resamples):
+        picked = chance.choices(passes, k=len(over.added))
+        below = statistics.median(under.added[one] for one in picked)
+        if below > 0:
+            seen.append(statistics.median(over.added[one] for one in picked) / below)
+    seen.sort()
+    return value, seen[int(len(seen) * 0.025)], seen[int(len(seen) * 0.975) - 1]

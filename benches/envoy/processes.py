@@ -1,0 +1,235 @@
+"""The processes of a benchmark: Envoy, the ABS simulator and wrk, what they cost, and how they end.
+
+Nothing here knows what is compared.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parent.parent
+START_DEADLINE_SECONDS = 120
+
+
+class BenchError(Exception):
+    """Something that stops the benchmark, in words for who runs it."""
+
+
+def envoy_binary():
+    path = Path(os.environ.get("ENVOY_BIN", REPOSITORY / ".tools/envoy-1.40.0/envoy"))
+    if not path.is_file():
+        raise BenchError(f"Envoy is not at {path}: run `make setup`, or set ENVOY_BIN")
+    return path
+
+
+def need_wrk():
+    """Installs wrk from Debian's packages where it is missing and this is root."""
+    if shutil.which("wrk"):
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise BenchError("wrk, the load generator, is missing: install it (Debian: apt-get install wrk)")
+    print("installing wrk with apt-get", flush=True)
+    subprocess.run(["apt-get", "update", "-q"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["apt-get", "install", "-qy", "wrk"], check=True, stdout=subprocess.DEVNULL)
+
+
+def free_ports(count):
+    """Ports of loopback that nobody listens on now."""
+    with contextlib.ExitStack() as open_sockets:
+        sockets = [open_sockets.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def wait_for(what, condition, seconds=START_DEADLINE_SECONDS, pause=0.02):
+    """Polls until `condition()` holds; its value. Fails loudly at the deadline."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(pause)
+    raise BenchError(f"waited {seconds} s in vain for {what}")
+
+
+def fetch(url, data=None, method=None, timeout=120):
+    """The body of an HTTP answer; `None` where nobody answers or the status is an error."""
+    body = None if data is None else json.dumps(data).encode()
+    request = urllib.request.Request(url, data=body, method=method)
+    if body is not None:
+        request.add_header("content-type", "application/json")
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            return answer.read()
+    except (urllib.error.URLError, OSError):
+        return None
+
+
+def _first_in_line():
+    # Other programs on the machine must not take the measured core: root may ask to go first, others may not.
+    # A nice value would not do: it counts only among the processes of one session (man 7 sched, autogroup).
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+
+
+class Process:
+    """A child that is pinned to cores, whose output is kept, and that is ended with the `with` block."""
+
+    def __init__(self, command, log, cores=None, environment=None):
+        self.command = [str(part) for part in command]
+        self.log_path = Path(log)
+        if cores:
+            self.command = ["taskset", "-c", ",".join(map(str, cores)), *self.command]
+        self.cores = cores
+        with open(self.log_path, "wb") as output:
+            self.child = subprocess.Popen(
+                self.command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                preexec_fn=_first_in_line if cores else None, env={**os.environ, **(environment or {})})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        if self.child.poll() is None:
+            self.child.terminate()
+            try:
+                self.child.wait(20)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+                self.child.wait()
+
+    def check(self):
+        if self.child.poll() is not None:
+            raise BenchError(f"{self.command} ended with {self.child.returncode}:\n{self.log()[-4000:]}")
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def cpu_seconds(self):
+        """User and system time of all threads so far: the account behind utime + stime of /proc/<pid>/stat, read
+        through the process's CPU clock, which counts nanoseconds where /proc counts ticks of 10 ms."""
+        # The clock's number as the kernel makes it (include/linux/posix-timers.h): ~pid << 3 | CPUCLOCK_SCHED.
+        return time.clock_gettime((~self.child.pid << 3) | 2)
+
+    def resident_bytes(self):
+        status = Path(f"/proc/{self.child.pid}/status").read_text()
+        return int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.M)[1]) * 1024
+
+
+class Envoy(Process):
+    """An Envoy whose admin interface answers."""
+
+    def __init__(self, config, directory, concurrency=1, cores=None, name="envoy"):
+        self.admin = f"http://127.0.0.1:{free_ports(1)[0]}"
+        config = {**config, "admin": {"address": address_of(self.admin)}}
+        path = Path(directory) / f"{name}.json"
+        path.write_text(json.dumps(config))
+        super().__init__(
+            [envoy_binary(), "-c", path, "--concurrency", concurrency, "--disable-hot-restart", "-l", "warn"],
+            Path(directory) / f"{name}.log", cores)
+        try:
+            wait_for("Envoy to be ready", self._ready)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _ready(self):
+        self.check()
+        return fetch(self.admin + "/ready")
+
+    def stats(self, pattern):
+        """Counters and gauges whose name matches `pattern`."""
+        query = urllib.parse.urlencode({"filter": pattern})
+        text = (fetch(f"{self.admin}/stats?{query}") or b"").decode()
+        pairs = (line.rsplit(": ", 1) for line in text.splitlines())
+        return {name: int(value) for name, value in pairs if value.isdigit()}
+
+    def histogram(self, pattern):
+        """Of the histograms whose name matches `pattern`: samples up to each upper bound, since the start."""
+        query = urllib.parse.urlencode({"histogram_buckets": "cumulative", "format": "json", "filter": pattern})
+        upto = {}
+        for entry in json.loads(fetch(f"{self.admin}/stats?{query}") or b"{}").get("stats", []):
+            for histogram in entry["histograms"]:
+                for bucket in histogram["buckets"]:
+                    bound = bucket["upper_bound"]
+                    upto[bound] = upto.get(bound, 0) + bucket["cumulative"]
+        return upto
+
+
+class Simulator(Process):
+    """examples/abs-simulator with a generated list."""
+
+    def __init__(self, directory, name, entries=0, kinds="ips"):
+        binary = Path(os.environ.get("ABS_SIMULATOR_BIN", REPOSITORY / "target/release/abs-simulator"))
+        if not binary.is_file():
+            raise BenchError(f"the ABS simulator is not at {binary}: run `make build`")
+        self.entries, self.kinds = entries, kinds
+        super().__init__([binary, "--listen", "127.0.0.1:0"], Path(directory) / f"{name}.log")
+        line = re.compile(r"abs-simulator listening on (http://\S+)")
+        try:
+            self.url = wait_for("the ABS simulator", lambda: (self.check(), line.search(self.log()))[1])[1]
+            if entries:
+                self.generate(1)
+        except BaseException:
+            self.stop()
+            raise
+
+    def generate(self, seed):
+        """Replaces the list; neighbouring seeds share no entry as long as a list has at most 2^20."""
+        body = {"entries": self.entries, "kinds": self.kinds, "seed": seed}
+        if fetch(self.url + "/admin/generate", body, "POST") is None:
+            raise BenchError(f"the ABS simulator refused to generate {body}")
+
+    def counters(self):
+        return json.loads(fetch(self.url + "/admin/counters") or b"{}")
+
+
+def address_of(url):
+    host, port = re.match(r"https?://([^:/]+):(\d+)", url).groups()
+    return {"socket_address": {"address": host, "port_value": int(port)}}
+
+
+def wrk(port, requests, seconds, connections=16, cores=None, delay_ms=None):
+    """Runs wrk on one thread; the object that load.lua prints."""
+    command = ["taskset", "-c", ",".join(map(str, cores))] if cores else []
+    command += ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(HERE / "load.lua"),
+                f"http://127.0.0.1:{port}/", "--", str(requests)]
+    if delay_ms is not None:
+        command.append(str(delay_ms))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60,
+                          preexec_fn=_first_in_line if cores else None)
+    if done.returncode != 0:
+        raise BenchError(f"wrk failed: {done.stdout}{done.stderr}")
+    result = json.loads(done.stdout.splitlines()[-1])
+    if result["broken"] or not result["requests"]:
+        raise BenchError(f"wrk met broken connections: {result}")
+    return result
+
+
+class CoreWatch:
+    """How much of one core others took: a slice measured beside other work is measured again."""
+
+    def __init__(self, core):
+        self.core = core
+
+    def busy_seconds(self):
+        for line in Path("/proc/stat").read_text().splitlines():
+            fields = line.split()
+            if fields[0] == f"cpu{self.core}":
+                user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[1:9])
+                return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+        raise BenchError(f"/proc/stat knows no core {self.core}")

@@ -1,0 +1,141 @@
+"""What a refresh of the list costs: memory, time to enforcement, the longest hold of a worker, fetches an interval."""
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass
+
+import contenders
+import traffic
+from probe import Prober
+from processes import Envoy, Simulator, free_ports, wait_for, wrk
+
+MIB = 1 << 20
+WORKERS = 4
+MANY_WORKERS = 16
+PROBES_A_WORKER = 2
+SETTLE_SECONDS = 3
+
+
+class Setup:
+    """One Envoy with the filter and one simulator; no core is pinned, as in production."""
+
+    def __init__(self, directory, module, concurrency, entries, kinds, refresh_seconds):
+        self.directory, self.module, self.concurrency = directory, module, concurrency
+        self.entries, self.kinds, self.refresh_seconds = entries, kinds, refresh_seconds
+        self.stack = contextlib.ExitStack()
+
+    def __enter__(self):
+        try:
+            self.simulator = self.stack.enter_context(
+                Simulator(self.directory, "abs-refresh", self.entries, self.kinds))
+            self.port = free_ports(1)[0]
+            http_filter = contenders.portcullis_filter(self.module, "portcullis", "abs", self.refresh_seconds)
+            config = contenders.bootstrap(
+                [contenders.listener("clients", self.port, http_filter, balance=True)],
+                [contenders.cluster("abs", self.simulator.url)])
+            self.envoy = self.stack.enter_context(
+                Envoy(config, self.directory, self.concurrency, name="envoy-refresh"))
+            self.prober = self.stack.enter_context(Prober(self.port, PROBES_A_WORKER * self.concurrency))
+            self.wait_enforced(1)
+        except BaseException:
+            self.stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stack.close()
+
+    def fetches(self):
+        return self.simulator.counters().get("attacklist_get", 0)
+
+    def wait_enforced(self, seed):
+        """Until every connection, so every worker, refuses an entry that only this list has."""
+        if not self.entries:
+            wait_for("the first fetch", lambda: self.fetches() >= 1)
+            return
+        request = traffic.request_bytes(traffic.listed(self.entries - 1, self.kinds, seed))
+        connections = PROBES_A_WORKER * self.concurrency
+        wait_for(f"list {seed} on all workers",
+                 lambda: (self.envoy.check(), self.prober.refused(request))[1] == connections, pause=0.005)
+
+
+@dataclass
+class Memory:
+    """Resident memory of Envoy, bytes."""
+    first: int
+    after: list
+
+
+def memory(directory, module, concurrency, entries, refreshes=0, refresh_seconds=86_400):
+    """Memory once the first list is enforced, then after each of the refreshes, the list another each time."""
+    with Setup(directory, module, concurrency, entries, "mixed", refresh_seconds) as setup:
+        time.sleep(SETTLE_SECONDS)
+        first, after = setup.envoy.resident_bytes(), []
+        for seed in range(2, 2 + refreshes):
+            setup.simulator.generate(seed)
+            setup.wait_enforced(seed)
+            after.append(setup.envoy.resident_bytes())
+            print(f"refresh {seed - 1} of {refreshes}: {after[-1] / MIB:.1f} MB resident", flush=True)
+        return Memory(first, after)
+
+
+@dataclass
+class Hold:
+    """Steady traffic beside refreshes, or without them."""
+    refreshes: int
+    requests: int
+    p50_us: int
+    p99_us: int
+    p999_us: int
+    max_us: int
+    # No turn of a worker's event loop took longer; the upper bound of Envoy's bucket, microseconds.
+    longest_turn_us: int
+
+
+def hold(directory, module, entries, seconds, refresh_seconds):
+    """Steady traffic on two workers: about 1 request a millisecond and connection, far from saturation."""
+    requests = traffic.write(directory / "requests-hold.txt", traffic.CLEAN)
+    pattern = r"worker_\d+\.dispatcher\.loop_duration_us"
+    with Setup(directory, module, 2, entries, "mixed", refresh_seconds) as setup:
+        time.sleep(SETTLE_SECONDS)
+        before, fetched = setup.envoy.histogram(pattern), setup.fetches()
+        result = wrk(setup.port, requests, seconds, connections=8, delay_ms=1)
+        # Envoy merges the workers' histograms every five seconds.
+        time.sleep(6)
+        after, fetched = setup.envoy.histogram(pattern), setup.fetches() - fetched
+        turns = {bound: count - before.get(bound, 0) for bound, count in sorted(after.items())}
+        longest = next(bound for bound, count in turns.items() if count == max(turns.values()))
+        del result["refused"], result["broken"]
+        return Hold(refreshes=fetched, longest_turn_us=int(longest), **result)
+
+
+def time_to_enforcement(directory, module, entries, kinds, repeats, refresh_seconds):
+    """Seconds from the fetch's arrival at ABS until all workers refuse an entry of the new list."""
+    times = []
+    with Setup(directory, module, WORKERS, entries, kinds, refresh_seconds) as setup:
+        for seed in range(2, 2 + repeats):
+            setup.simulator.generate(seed)
+            before = setup.fetches()
+            wait_for("the next fetch", lambda: setup.fetches() > before, pause=0.002)
+            start = time.monotonic()
+            setup.wait_enforced(seed)
+            times.append(time.monotonic() - start)
+    return times
+
+
+def fetches_an_interval(directory, module, concurrency, intervals, refresh_seconds):
+    """Moments of the fetches over some intervals, in seconds, after the first list."""
+    moments = []
+    with Setup(directory, module, concurrency, 1_000, "mixed", refresh_seconds) as setup:
+        seen, end = setup.fetches(), time.monotonic() + intervals * refresh_seconds
+        while (now := time.monotonic()) < end:
+            count = setup.fetches()
+            moments += [now] * (count - seen)
+            seen = count
+            time.sleep(0.01)
+    return moments
+
+
+def cores():
+    return len(os.sched_getaffinity(0))
