@@ -22,15 +22,15 @@ pub enum Step {
 pub enum DocumentError {
     /// Starts as JSON does, but is not.
     #[error("not valid JSON: {0}")]
-    NotJson(String),
+    Json(String),
     /// Neither JSON nor YAML.
     #[error("not valid YAML: {0}")]
-    NotYaml(String),
+    Yaml(String),
     /// Written in a way that can't be changed in place.
     #[error(
         "its layout can't be changed in place (aliases, tags or keys that stand twice?); change it by hand"
     )]
-    NotInPlace,
+    Layout,
 }
 
 /// How a text is written.
@@ -49,15 +49,15 @@ pub struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// Reads a text. What starts with a brace or a bracket is taken for JSON unless it is YAML.
+    /// Reads a text. What starts with a brace or a bracket is to be JSON: Envoy would take it for nothing else.
     pub fn parse(text: &'a str) -> Result<Self, DocumentError> {
-        let (format, values) = match serde_json::from_str(text) {
-            Ok(value) => (Format::Json, vec![value]),
-            Err(error) => match (read_yaml(text), text.trim_start().starts_with(['{', '['])) {
-                (Ok(values), _) => (Format::Yaml, values),
-                (Err(_), true) => return Err(DocumentError::NotJson(error.to_string())),
-                (Err(error), false) => return Err(DocumentError::NotYaml(error)),
-            },
+        let (format, values) = match text.trim_start().starts_with(['{', '[']) {
+            true => {
+                let value = serde_json::from_str(text)
+                    .map_err(|error| DocumentError::Json(error.to_string()))?;
+                (Format::Json, vec![value])
+            }
+            false => (Format::Yaml, read_yaml(text)?),
         };
         Ok(Self {
             text,
@@ -81,29 +81,29 @@ impl<'a> Document<'a> {
 
     /// The text with another value in place of the value number `index`; all else stays as it is written.
     pub fn replace(&self, index: usize, new: &Value) -> Result<String, DocumentError> {
-        let old = self.values.get(index).ok_or(DocumentError::NotInPlace)?;
+        let old = self.values.get(index).ok_or(DocumentError::Layout)?;
         let changed = match self.format {
             Format::Json => json_edit::replace(self.text, old, new),
             Format::Yaml => yaml_edit::replace(self.text, index, old, new),
         };
-        let changed = changed.ok_or(DocumentError::NotInPlace)?;
-        let read_back = Document::parse(&changed).map_err(|_| DocumentError::NotInPlace)?;
+        let changed = changed.ok_or(DocumentError::Layout)?;
+        let read_back = Document::parse(&changed).map_err(|_| DocumentError::Layout)?;
         let mut wanted = self.values.clone();
         if let Some(value) = wanted.get_mut(index) {
             *value = new.clone();
         }
         match read_back.values == wanted {
             true => Ok(changed),
-            false => Err(DocumentError::NotInPlace),
+            false => Err(DocumentError::Layout),
         }
     }
 }
 
-fn read_yaml(text: &str) -> Result<Vec<Value>, String> {
+fn read_yaml(text: &str) -> Result<Vec<Value>, DocumentError> {
     yaml_serde::Deserializer::from_str(text)
         .map(Value::deserialize)
         .collect::<Result<_, _>>()
-        .map_err(|error| error.to_string())
+        .map_err(|error| DocumentError::Yaml(error.to_string()))
 }
 
 /// The value at `path`.

@@ -63,7 +63,7 @@ impl Failure {
             Failure::Entry(error) if error.is_usage() => 2,
             Failure::Abs(error) if error.is_usage() => 2,
             Failure::Envoy(error) if error.is_usage() => 2,
-            Failure::Explain(_) => 2,
+            Failure::Explain(error) if error.is_usage() => 2,
             _ => 1,
         }
     }

@@ -142,6 +142,11 @@ impl FilterFile {
         &self.configuration
     }
 
+    /// The filter's configuration as the filter gets it.
+    pub fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
     /// What the filter makes of the configuration.
     pub fn validate(&self) -> Result<Config, Vec<ConfigError>> {
         // The variables that it names are those of the VM and not of this process: they may well be set there.
@@ -259,7 +264,7 @@ fn write(text: &str, hops: &[Spot], target: &Spot, new: Value) -> Result<String,
                 .get(hop.document)
                 .and_then(|value| get(value, &hop.path))
                 .and_then(Value::as_str)
-                .ok_or(DocumentError::NotInPlace)?;
+                .ok_or(DocumentError::Layout)?;
             (hop, Value::String(write(inner, rest, target, new)?))
         }
         None => (target, new),
@@ -268,9 +273,9 @@ fn write(text: &str, hops: &[Spot], target: &Spot, new: Value) -> Result<String,
         .values()
         .get(spot.document)
         .cloned()
-        .ok_or(DocumentError::NotInPlace)?;
+        .ok_or(DocumentError::Layout)?;
     if !set(&mut value, &spot.path, new) {
-        return Err(DocumentError::NotInPlace);
+        return Err(DocumentError::Layout);
     }
     document.replace(spot.document, &value)
 }

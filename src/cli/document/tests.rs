@@ -37,7 +37,7 @@ fn json_changes_touch_only_their_lines() {
         ),
         (
             &|v| v["one_line"] = json!(["y", "z"]),
-            "-  \"one_line\": [\"x\", \"y\"],\n+  \"one_line\": [\"y\", \"z\"],\n",
+            "-  \"one_line\": [\"x\", \"y\"],\n+  \"one_line\": [ \"y\", \"z\"],\n",
         ),
         (
             &|v| v["lines"] = json!(["p", "q", "r"]),
@@ -89,7 +89,7 @@ fn yaml_changes_keep_comments() {
         ),
         (
             &|v| v["spec"]["config"]["deny"]["ips"] = json!(["192.0.2.1", "192.0.2.2", "::/1"]),
-            "+        - ::/1\n",
+            "+        - '::/1'\n",
         ),
         (
             &|v| v["spec"]["config"]["deny"]["ips"] = json!(["192.0.2.2"]),
@@ -139,13 +139,13 @@ fn what_can_not_be_changed_in_place_is_refused() {
     value["b"]["k"] = json!(2);
     assert_eq!(
         document.replace(0, &value).unwrap_err(),
-        DocumentError::NotInPlace
+        DocumentError::Layout
     );
     let twice = r#"{"a": 1, "a": 2}"#;
     let document = Document::parse(twice).unwrap();
     assert_eq!(
         document.replace(0, &json!({"a": 3})).unwrap_err(),
-        DocumentError::NotInPlace
+        DocumentError::Layout
     );
 }
 
