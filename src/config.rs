@@ -18,6 +18,7 @@ mod callout;
 mod error;
 mod field;
 mod list;
+mod protobuf;
 mod raw;
 mod sections;
 #[cfg(test)]
@@ -65,7 +66,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads a plugin configuration. No bytes at all equal `{}`: every default.
+    /// Reads a plugin configuration: JSON, or the bytes of a `google.protobuf.Struct`, which is what Envoy hands over
+    /// where the configuration is one. No bytes at all equal `{}`: every default.
     ///
     /// `environment` answers with the value of an environment variable given to the VM.
     ///

@@ -22,6 +22,9 @@ impl RawConfig {
         if json.is_empty() {
             return Some(Self(Value::Object(Map::new())));
         }
+        if let Some(value) = super::protobuf::read_struct(json) {
+            return Some(Self(value));
+        }
         let mut deserializer = serde_json::Deserializer::from_slice(json);
         let tree = Tree {
             path: &Path::Root,

@@ -115,10 +115,7 @@ pub fn allocate(size: usize) -> *mut u8 {
     if size <= SCRATCH && OFFERED.replace(false) {
         return ROOM.0.get().cast();
     }
-    let mut room = vec![0u8; size].into_boxed_slice();
-    let start = room.as_mut_ptr();
-    core::mem::forget(room);
-    start
+    vec![0u8; size].leak().as_mut_ptr()
 }
 
 fn check(status: u32) -> Result<(), HostError> {
