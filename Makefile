@@ -19,11 +19,16 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 
 MODULE := target/portcullis.wasm
 # 220 KB: a module of this size compiles in every worker within a moment, and fits any place that carries it.
-MODULE_SIZE_LIMIT := 425280
+MODULE_SIZE_LIMIT := 225280
+# `make check` and CI fail over that bound; other builds say so and go on, so that a module can be tried while it shrinks.
+OVERSIZE := $(if $(CI),,--allow-oversize)
+check: OVERSIZE :=
 # In CI a Cargo.lock that is behind a Cargo.toml is an error; at a desk Cargo brings it up to date.
 LOCKED := $(if $(CI),--locked)
 # LINK_FLAGS=--keep-names leaves the functions' names in the module, for profilers.
 LINK_FLAGS ?=
+# BENCH_FLAGS=--quick runs every benchmark once; benches/envoy/bench.py --help lists the rest.
+BENCH_FLAGS ?=
 
 # Crates that make sense in wasm alone.
 WASM_CRATES := portcullis-wasm empty-filter
@@ -36,6 +41,16 @@ CORE_TESTS := $(filter-out lifecycle cli e2e,$(ROOT_TESTS))
 help: ## lists these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
+.PHONY: demo
+demo: module simulator ## the whole story with a real Envoy: allowed, attack, listed, blocked, unblocked
+	@tools/install envoy
+	examples/demo/demo.sh
+
+.PHONY: run
+run: build simulator ## like demo, but leaves all of it running and prints the addresses
+	@tools/install envoy
+	examples/demo/demo.sh run
+
 .PHONY: build
 build: module cli ## the shippable module at target/portcullis.wasm, the CLI at target/release/portcullis
 
@@ -47,7 +62,7 @@ module: ## the shippable module alone
 	target/debug/portcullis-link \
 		--input target/wasm32-wasip1/release/portcullis_wasm.wasm --output $(MODULE) \
 		--exports wasm-target/exports.txt --imports wasm-target/imports.txt \
-		--wasm-opt .tools/node_modules/.bin/wasm-opt --size-limit $(MODULE_SIZE_LIMIT) $(LINK_FLAGS)
+		--wasm-opt .tools/node_modules/.bin/wasm-opt --size-limit $(MODULE_SIZE_LIMIT) $(OVERSIZE) $(LINK_FLAGS)
 
 .PHONY: cli
 cli: ## the command line tool alone
@@ -85,6 +100,12 @@ test-cli: simulator ## layer 4: the command line tool
 test-envoy: build simulator ## layer 5: the module in a real Envoy, against the simulator
 	@tools/install envoy
 	cargo test $(LOCKED) --test e2e
+
+.PHONY: bench
+bench: module simulator ## the benchmarks: a table with ratios taken side by side in one run
+	@tools/install envoy wrk
+	cargo build $(LOCKED) --release --target wasm32-wasip1 -p empty-filter
+	benches/envoy/bench.py $(BENCH_FLAGS)
 
 .PHONY: check
 check: module ## format, clippy, docs, Envoy files, licences, sources and advisories of dependencies

@@ -15,7 +15,7 @@ use std::process::{Command, ExitCode};
 use error::LinkError;
 
 const USAGE: &str = "usage: portcullis-link --input FILE --output FILE --exports LIST --imports LIST \
---wasm-opt PROGRAM --size-limit BYTES [--keep-names]";
+--wasm-opt PROGRAM --size-limit BYTES [--allow-oversize] [--keep-names]";
 
 /// What wasm-opt may use: what V8 in every Envoy since 1.33 runs. [`module::check_features`] holds the result to it.
 const WASM_OPT_FLAGS: [&str; 6] = [
@@ -49,6 +49,8 @@ struct Options {
     imports: PathBuf,
     wasm_opt: PathBuf,
     size_limit: usize,
+    /// Says so, but puts the module in place all the same: for work on a module that is to shrink.
+    allow_oversize: bool,
     keep_names: bool,
 }
 
@@ -62,10 +64,15 @@ impl Options {
             ("--wasm-opt", None),
             ("--size-limit", None),
         ];
+        let mut allow_oversize = false;
         let mut keep_names = false;
         while let Some(argument) = arguments.next() {
             if argument == "--keep-names" {
                 keep_names = true;
+                continue;
+            }
+            if argument == "--allow-oversize" {
+                allow_oversize = true;
                 continue;
             }
             let Some((name, value)) = values.iter_mut().find(|(name, _)| argument == *name) else {
@@ -104,6 +111,7 @@ impl Options {
                 .to_str()
                 .and_then(|text| text.parse().ok())
                 .ok_or_else(|| usage(format!("--size-limit {size_limit:?} is no number")))?,
+            allow_oversize,
             keep_names,
         })
     }
@@ -128,10 +136,16 @@ fn link(options: &Options) -> Result<String, LinkError> {
     module::check_exports(&linked, &exports)?;
     let n_imports = module::check_imports(&linked, &imports, &options.imports)?;
     if linked.len() > options.size_limit {
-        return Err(LinkError::TooLarge {
+        let error = LinkError::TooLarge {
             size: linked.len(),
             limit: options.size_limit,
-        });
+        };
+        if !options.allow_oversize {
+            return Err(error);
+        }
+        eprintln!(
+            "portcullis-link: {error}; put in place all the same, since --allow-oversize asks for it"
+        );
     }
     // A running Envoy may watch the old module: it must never see half of the new one.
     fs::rename(&scratch.linked, &options.output)
@@ -223,6 +237,10 @@ mod tests {
         assert_eq!(options.wasm_opt, Path::new("e"));
         assert_eq!(options.size_limit, 7);
         assert!(options.keep_names);
+        assert!(
+            !options.allow_oversize,
+            "the bound holds unless asked otherwise"
+        );
         for (words, problem) in [
             (
                 "--input a --exports b --imports c",
