@@ -56,10 +56,10 @@ build: module cli ## the shippable module at target/portcullis.wasm, the CLI at 
 .PHONY: module
 module: ## the shippable module alone
 	@tools/install rust-targets wasm-opt
-	cargo build $(LOCKED) --release --target wasm32-wasip1 -p portcullis-wasm
+	cargo build $(LOCKED) --profile wasm --target wasm32-wasip1 -p portcullis-wasm
 	cargo build $(LOCKED) -p portcullis-link
 	target/debug/portcullis-link \
-		--input target/wasm32-wasip1/release/portcullis_wasm.wasm --output $(MODULE) \
+		--input target/wasm32-wasip1/wasm/portcullis_wasm.wasm --output $(MODULE) \
 		--exports wasm-target/exports.txt --imports wasm-target/imports.txt \
 		--wasm-opt .tools/node_modules/.bin/wasm-opt --size-limit $(MODULE_SIZE_LIMIT) $(OVERSIZE) $(LINK_FLAGS)
 

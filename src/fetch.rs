@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use time::OffsetDateTime;
 
 use crate::attack_list::{AttackListError, EntrySink, read_attack_list};
-use crate::blocklist::{Blocklist, Builder, BuilderFull, LocalList};
+use crate::blocklist::{AddressRanges, Blocklist, Builder, BuilderFull, LocalList};
 use crate::config::{Abs, Config};
 use crate::host::{Host, HostError};
 use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind};
@@ -374,9 +374,15 @@ fn read_list(
         .saturating_mul(JSON_BYTES_PER_LIST_BYTE)
         .max(LEAST_JSON_BYTES);
     let meter = Meter::default();
+    let mut never_block = AddressRanges::default();
+    for range in &rules.config.guard.never_block {
+        never_block.push(*range);
+    }
+    never_block.seal();
     let mut sink = ListSink {
         builder: Builder::new(rules.key, rules.config.attack_list_memory),
         rules,
+        never_block,
         meter: &meter,
         skipped: 0,
         stopped: None,
@@ -512,6 +518,8 @@ impl<R: Read> Read for Metered<'_, R> {
 struct ListSink<'a> {
     builder: Builder,
     rules: &'a Rules<'a>,
+    /// `guard.never_block`.
+    never_block: AddressRanges,
     meter: &'a Meter,
     skipped: u64,
     stopped: Option<Reason>,
@@ -547,15 +555,7 @@ impl ListSink<'_> {
         if single && range.addr().is_unspecified() {
             return true;
         }
-        let never_block = &self.rules.config.guard.never_block;
-        if never_block.iter().any(|net| net.contains(&range)) {
-            return true;
-        }
-        if single {
-            return self.rules.allow_list.contains_ip(range.addr());
-        }
-        let allowed = &self.rules.config.allow_list.ips;
-        allowed.iter().any(|net| net.contains(&range))
+        self.never_block.covers(range) || self.rules.allow_list.covers(range)
     }
 }
 

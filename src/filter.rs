@@ -3,7 +3,7 @@
 //! One [`Vm`] lives as long as the VM does, and outlives changes of configuration: each brings a new root context into
 //! the same VM, beside the old one, and both share the VM's sources and their lists.
 
-use core::hash::Hasher;
+use core::hash::{Hash, Hasher};
 use core::time::Duration;
 use std::rc::Rc;
 
@@ -48,7 +48,19 @@ pub struct Vm {
     /// In the order in which they were configured.
     roots: Vec<Root>,
     sources: Vec<Source>,
+    deliveries: Vec<Delivery>,
+    /// Requests whose response is not there yet, and what those take in bytes.
+    drafts: HashMap<StreamId, PendingDraft>,
+    draft_memory: usize,
+    n_records: u64,
     headers: RequestHeaders,
+}
+
+#[derive(Debug)]
+struct PendingDraft {
+    draft: Draft,
+    root: RootId,
+    verdict: Option<String>,
 }
 
 /// A root context: one configuration.
@@ -62,6 +74,7 @@ struct Root {
     /// What a request is judged by that no entry of `apis` names.
     default_api: Api,
     source: Option<SourceId>,
+    destination: Option<Destination>,
     rules: u64,
     tick_period: Duration,
     last_tick: Duration,
@@ -83,6 +96,10 @@ impl Vm {
             metrics: Metrics::default(),
             roots: Vec::new(),
             sources: Vec::new(),
+            deliveries: Vec::new(),
+            drafts: HashMap::new(),
+            draft_memory: 0,
+            n_records: 0,
             headers: RequestHeaders::default(),
         }
     }
@@ -281,6 +298,8 @@ impl Root {
             let window = abs.attack_window.as_secs().to_string();
             SourceId::new(&[&abs.cluster, &abs.authority, &window])
         });
+        let destination = config.abs.as_ref().filter(|_| config.enable_abs);
+        let destination = destination.map(|abs| Destination::new(abs, &config.traffic));
         let mut never_block = AddressRanges::default();
         for range in &config.guard.never_block {
             never_block.push(*range);
@@ -293,6 +312,7 @@ impl Root {
             never_block,
             default_api: Api::default(),
             source,
+            destination,
             rules: entry_rules(&config),
             config: Rc::new(config),
             tick_period: SHORT_TICK,
@@ -528,20 +548,15 @@ impl Lookup<'_> {
 /// A hash of all that decides which entries of ABS's list are taken.
 fn entry_rules(config: &Config) -> u64 {
     let mut hasher = SipHasher13::new();
-    hasher.write_u64(config.attack_list_memory);
-    hasher.write(format!("{:?}", config.guard).as_bytes());
-    let allowed = &config.allow_list;
-    for range in &allowed.ips {
-        hasher.write(range.to_string().as_bytes());
-    }
-    let cookies = allowed
-        .cookies
-        .iter()
-        .flat_map(|(name, value)| [name, value]);
-    let others = [&allowed.oauth_tokens, &allowed.api_keys, &allowed.usernames];
-    for value in cookies.chain(others.into_iter().flatten()) {
-        hasher.write_usize(value.len());
-        hasher.write(value.as_bytes());
-    }
+    let guard = &config.guard;
+    let bounds = (
+        config.attack_list_memory,
+        guard.widest_ipv4,
+        guard.widest_ipv6,
+        guard.max_change_percent.map(f64::to_bits),
+    );
+    bounds.hash(&mut hasher);
+    guard.never_block.hash(&mut hasher);
+    config.allow_list.hash(&mut hasher);
     hasher.finish()
 }

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::ranges::AddressRanges;
 use crate::config::ManualEntries;
 use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind, PerKind, fold_mapped};
@@ -10,7 +12,8 @@ use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind, PerKind, fo
 #[derive(Clone, Debug)]
 pub struct LocalList {
     key: FingerprintKey,
-    fingerprints: Vec<Fingerprint>,
+    /// Sorted.
+    fingerprints: Vec<u64>,
     ranges: AddressRanges,
     holds: PerKind<bool>,
 }
@@ -39,10 +42,11 @@ impl LocalList {
             .usernames
             .iter()
             .map(|name| key.username(name.as_bytes()));
-        let mut fingerprints: Vec<_> = cookies
+        let mut fingerprints: Vec<u64> = cookies
             .chain(tokens)
             .chain(api_keys)
             .chain(usernames)
+            .map(|fingerprint| fingerprint.0)
             .collect();
         fingerprints.sort_unstable();
         fingerprints.dedup();
@@ -75,9 +79,14 @@ impl LocalList {
         self.ranges.contains(fold_mapped(address))
     }
 
+    /// Whether the list names every address of the range, in one range or in several.
+    pub fn covers(&self, range: IpNet) -> bool {
+        self.ranges.covers(range)
+    }
+
     /// Whether the list names the identifier, which is no address.
     pub fn contains(&self, fingerprint: Fingerprint) -> bool {
-        self.fingerprints.binary_search(&fingerprint).is_ok()
+        self.fingerprints.binary_search(&fingerprint.0).is_ok()
     }
 }
 
