@@ -17,7 +17,7 @@ use tempfile::TempDir;
 /// The prefix that Envoy gives to metrics of wasm filters.
 const METRIC_PREFIX: &str = "wasmcustom.portcullis.";
 /// The statistics of the file that the filter comes from.
-const DISCOVERY_PREFIX: &str = "extension_config_discovery.http_filter.";
+const DISCOVERY_PREFIX: &str = "extension_config_discovery.http_filter.portcullis.";
 
 /// What became of a change of configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,20 +219,15 @@ impl Envoy {
         self.process.transcript()
     }
 
-    /// How many changes of configuration were accepted and how many refused.
+    /// How many configurations were accepted and how many refused. (`config_reload` counts refused ones, too.)
     async fn changes(&self) -> (u64, u64) {
         let stats = self.stats(DISCOVERY_PREFIX).await;
-        let sum = |end: &str| {
-            stats
-                .iter()
-                .filter(|(name, _)| name.ends_with(end))
-                .map(|(_, count)| count)
-                .sum()
+        let count = |name: &str| {
+            *stats
+                .get(&format!("{DISCOVERY_PREFIX}{name}"))
+                .unwrap_or_else(|| panic!("Envoy has no {DISCOVERY_PREFIX}{name}: {stats:?}"))
         };
-        (
-            sum(".config_reload"),
-            sum(".config_fail") + sum(".update_rejected"),
-        )
+        (count("update_success"), count("update_rejected"))
     }
 }
 
@@ -327,11 +322,13 @@ fn take_tls_variant(text: &str) -> String {
     format!("{before}{variant}{after}")
 }
 
-/// The shipped filter with `patch` merged into its plugin configuration.
-fn filter(patch: &Value) -> Value {
+/// The shipped filter with the patches merged into its plugin configuration, one after the other.
+fn filter(patches: &[Value]) -> Value {
     let text = std::fs::read_to_string(repository().join("envoy/filter.json")).unwrap();
     let mut filter: Value = serde_json::from_str(&text).unwrap();
-    merge(plugin(&mut filter), patch);
+    for patch in patches {
+        merge(plugin(&mut filter), patch);
+    }
     let code = filter
         .pointer_mut("/resources/0/typed_config/config/vm_config/code/local/filename")
         .unwrap();
@@ -354,7 +351,7 @@ fn put_in_place(directory: &Path, filter: &Value) {
 }
 
 /// JSON merge patch (RFC 7396).
-pub fn merge(target: &mut Value, patch: &Value) {
+fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
         return;

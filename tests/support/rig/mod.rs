@@ -38,7 +38,7 @@ static RIGS: LazyLock<Semaphore> = LazyLock::new(|| {
 
 /// How a rig starts.
 pub struct Setup {
-    plugin: Value,
+    plugin: Vec<Value>,
     concurrency: u32,
     trusted_hops: u32,
     abs_arguments: Vec<String>,
@@ -50,7 +50,7 @@ impl Setup {
     /// The shipped configuration, with the list fetched every 1.2 seconds, and four workers.
     pub fn new() -> Self {
         Self {
-            plugin: json!({"abs_attack_request_minutes": 0.02}),
+            plugin: vec![json!({"abs_attack_request_minutes": 0.02})],
             concurrency: 4,
             trusted_hops: 0,
             abs_arguments: Vec::new(),
@@ -61,7 +61,7 @@ impl Setup {
 
     /// Merges `patch` (RFC 7396) into the plugin configuration.
     pub fn plugin(mut self, patch: Value) -> Self {
-        envoy::merge(&mut self.plugin, &patch);
+        self.plugin.push(patch);
         self
     }
 
