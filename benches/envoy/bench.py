@@ -165,6 +165,7 @@ def memory_part(directory, module, plan):
         [f"{large:,} of all kinds, first load", refresh.WORKERS, f"{full.first / mib:.1f} MB"],
         *[[f"{large:,} of all kinds, after {n} refreshes, each another list", refresh.WORKERS,
            f"{full.after[n - 1] / mib:.1f} MB"] for n in sorted({1, half, len(over)}) if n],
+        ["the same at its highest, while an answer came in", refresh.WORKERS, f"{full.peak / mib:.1f} MB"],
         ["empty list", refresh.MANY_WORKERS, f"{empty_many.first / mib:.1f} MB"],
         [f"{large:,} of all kinds, first load", refresh.MANY_WORKERS, f"{full_many.first / mib:.1f} MB"],
     ]
@@ -220,7 +221,8 @@ def fetches_part(directory, module, plan):
         gaps = [later - earlier for earlier, later in zip(moments, moments[1:], strict=False)]
         rows.append([concurrency, plan.intervals, len(moments), f"{min(gaps, default=0):.2f} s"])
         bars.append(Bar(f"fetches an interval, {concurrency} workers", round(len(moments) / plan.intervals), 1,
-                        exact=True, note=f"{len(moments)} fetches in {plan.intervals} intervals of 2 s"))
+                        exact=True, note=f"{len(moments)} fetches in {plan.intervals} intervals of 2 s, no two nearer "
+                                         f"than {min(gaps, default=0):.2f} s"))
     return "\n".join(["## Fetches", "", report.table(
         ["workers", "intervals of 2 s", "fetches", "shortest gap"], rows)]), bars
 

@@ -126,8 +126,14 @@ class Process:
         return time.clock_gettime((~self.child.pid << 3) | 2)
 
     def resident_bytes(self):
+        return self._status_bytes("VmRSS")
+
+    def peak_resident_bytes(self):
+        return self._status_bytes("VmHWM")
+
+    def _status_bytes(self, name):
         status = Path(f"/proc/{self.child.pid}/status").read_text()
-        return int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.M)[1]) * 1024
+        return int(re.search(rf"^{name}:\s+(\d+) kB", status, re.M)[1]) * 1024
 
 
 class Envoy(Process):

@@ -65,6 +65,7 @@ class Memory:
     """Resident memory of Envoy, bytes."""
     first: int
     after: list
+    peak: int
 
 
 def memory(directory, module, concurrency, entries, refreshes=0, refresh_seconds=86_400):
@@ -77,7 +78,7 @@ def memory(directory, module, concurrency, entries, refreshes=0, refresh_seconds
             setup.wait_enforced(seed)
             after.append(setup.envoy.resident_bytes())
             print(f"refresh {seed - 1} of {refreshes}: {after[-1] / MIB:.1f} MB resident", flush=True)
-        return Memory(first, after)
+        return Memory(first, after, setup.envoy.peak_resident_bytes())
 
 
 @dataclass
