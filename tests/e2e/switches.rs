@@ -138,6 +138,11 @@ fn the_list_is_neither_fetched_nor_enforced_unless_it_is_enabled() {
                 assert_eq!(rig.abs.fetches().await, 0);
             })
             .await;
+
+            rig.envoy
+                .reconfigure(json!({"enable_abs_attack": true}))
+                .await;
+            rig.becomes_denied(&listed).await;
         },
     );
 }
