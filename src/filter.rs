@@ -5,14 +5,16 @@
 
 use core::hash::{Hash, Hasher};
 use core::time::Duration;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use siphasher::sip::SipHasher13;
 
 use crate::blocklist::{AddressRanges, LocalList};
-use crate::config::{Api, BeforeFirstList, Config, ConfigError};
+use crate::config::{Abs, Api, BeforeFirstList, Config, ConfigError, Traffic};
+use crate::delivery::{Delivery, Destination};
 use crate::denied_share::DeniedShare;
-use crate::host::{CallToken, Host, LocalReply, LogLevel, RootId};
+use crate::host::{CallToken, Host, LocalReply, LogLevel, RootId, StreamId};
 use crate::identifier::{
     Fingerprint, FingerprintKey, IdentifierKind, PerKind, parse_source_address,
 };
@@ -20,6 +22,7 @@ use crate::metrics::{Metric, Metrics};
 use crate::refresh::{OwnerId, SHORT_TICK, SPARE_TICK, SourceId, TICK};
 use crate::request::{RequestHeaders, select_api, visit_identifiers};
 use crate::source::{Confirmed, ListInForce, Orders, Source, VmIdentity};
+use crate::traffic::{Draft, Seen};
 use crate::verdict::{ApiPolicy, Hits, Kind, Reason, Verdict, judge};
 
 /// gRPC's PERMISSION_DENIED.
@@ -135,7 +138,21 @@ impl Vm {
         {
             self.sources.push(Source::new(id, self.identity.owner));
         }
+        if let Some(destination) = &root.destination
+            && !self
+                .deliveries
+                .iter()
+                .any(|delivery| delivery.destination() == destination)
+        {
+            self.deliveries.push(Delivery::new(destination.clone()));
+        }
         self.roots.retain(|known| known.id != id);
+        // Root contexts that had nothing to do tick again, so that those that are gone are noticed.
+        for position in 0..self.roots.len() {
+            if self.roots.get(position).is_some_and(Root::is_stopped) {
+                self.set_period(host, position, TICK);
+            }
+        }
         self.roots.push(root);
         host.set_tick_period(id, SHORT_TICK);
         Ok(())
@@ -146,39 +163,24 @@ impl Vm {
         let now = host.monotonic_now();
         self.metrics.define(host);
         self.drop_roots_gone(now, id);
-        self.drop_sources_unused(host);
+        self.drop_unused(host);
         let Some(position) = self.roots.iter().position(|root| root.id == id) else {
             return;
         };
-        let Some(root) = self.roots.get_mut(position) else {
-            return;
-        };
-        root.note_share(host, now);
-        let Some(source_id) = root.source else {
-            // Only to see to what older root contexts leave behind.
-            let alone = self.roots.len() == 1 && self.sources.is_empty();
-            let period = if alone { Duration::ZERO } else { TICK };
-            self.set_period(host, position, period);
-            return;
-        };
-        let Some(orders_from) = self.newest_root_of(source_id) else {
-            return;
-        };
-        let Some(source) = self
-            .sources
-            .iter_mut()
-            .find(|source| source.id() == source_id)
-        else {
-            return;
-        };
-        if let Some(orders) = self.roots.get(orders_from).and_then(Root::orders) {
-            source.tick(host, &self.metrics, id, self.identity, &orders);
+        if let Some(root) = self.roots.get_mut(position) {
+            root.note_share(host, now);
         }
-        let does_the_work = orders_from == position || source.calling_root() == Some(id);
-        let period = if does_the_work {
-            source.tick_period()
-        } else {
-            SPARE_TICK
+        let for_source = self.tick_source(host, position);
+        let for_delivery = self.tick_delivery(host, position);
+        let period = match (for_source, for_delivery) {
+            (Some(one), Some(other)) => one.min(other),
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => {
+                // Only to see to what older root contexts leave behind.
+                let nothing_left = self.sources.is_empty() && self.deliveries.is_empty();
+                let alone = self.roots.len() == 1 && nothing_left;
+                if alone { Duration::ZERO } else { TICK }
+            }
         };
         self.set_period(host, position, period);
     }
@@ -191,37 +193,76 @@ impl Vm {
         token: CallToken,
         body_size: usize,
     ) {
-        let caller = self.roots.iter().find(|known| known.id == root);
-        let Some(source_id) = caller.and_then(|root| root.source) else {
+        let Some(position) = self.roots.iter().position(|known| known.id == root) else {
             return;
         };
-        let Some(orders) = self
-            .newest_root_of(source_id)
-            .and_then(|index| self.roots.get(index))
-            .and_then(Root::orders)
-        else {
-            return;
-        };
-        if let Some(source) = self
-            .sources
-            .iter_mut()
-            .find(|source| source.id() == source_id)
+        let (roots, metrics) = (&self.roots, &self.metrics);
+        if let Some((delivery, abs, traffic)) = delivery_of(roots, &mut self.deliveries, position)
+            && delivery.on_answer(host, metrics, token, root, abs, traffic)
         {
-            source.on_answer(host, &self.metrics, token, root, body_size, &orders);
+            return;
+        }
+        if let Some((source, orders)) = source_of(roots, &mut self.sources, position) {
+            source.on_answer(host, metrics, token, root, body_size, &orders);
         }
     }
 
     /// Judges the request whose headers the host now has, and carries the verdict out.
-    pub fn request(&mut self, host: &dyn Host, id: RootId) -> Disposition {
+    pub fn request(&mut self, host: &dyn Host, id: RootId, stream: StreamId) -> Disposition {
         self.identity.served = true;
         // The newest configuration stands in for one that is gone.
         let position = self.roots.iter().position(|root| root.id == id);
         let position = position.unwrap_or(self.roots.len().saturating_sub(1));
+        let verdict = self.judge(host, position);
+        if self
+            .roots
+            .get(position)
+            .is_some_and(|root| root.destination.is_some())
+        {
+            self.draft(host, position, stream, verdict);
+        }
+        match self.roots.get(position) {
+            Some(root) => root.carry_out(host, &self.metrics, verdict),
+            None => Disposition::Continue,
+        }
+    }
+
+    /// A stream is over: its response is known, if there was one.
+    pub fn stream_ended(&mut self, host: &dyn Host, stream: StreamId) {
+        // Nothing is drafted where no traffic information is sent.
+        if self.drafts.is_empty() {
+            return;
+        }
+        let Some(pending) = self.drafts.remove(&stream) else {
+            return;
+        };
+        self.draft_memory = self.draft_memory.saturating_sub(pending.draft.memory());
+        let Some(position) = self.roots.iter().position(|root| root.id == pending.root) else {
+            // Its configuration is gone: the record is dropped with it.
+            self.metrics.add(host, Metric::TrafficDropped, 1);
+            return;
+        };
+        let mut response = core::mem::take(&mut self.headers);
+        response.clear();
+        host.visit_response_headers(&mut |name, value| response.add(name, value));
+        if let Some((delivery, abs, traffic)) =
+            delivery_of(&self.roots, &mut self.deliveries, position)
+        {
+            let verdict = pending.verdict.as_deref();
+            let record = pending
+                .draft
+                .finish(traffic, &response, verdict, host.unix_now());
+            delivery.push(host, &self.metrics, pending.root, abs, traffic, record);
+        }
+        self.headers = response;
+    }
+
+    fn judge(&mut self, host: &dyn Host, position: usize) -> Verdict {
         let Some(root) = self.roots.get_mut(position) else {
-            return Disposition::Continue;
+            return Verdict::Allow;
         };
         if !root.config.enable_firewall {
-            return Disposition::Continue;
+            return Verdict::Allow;
         }
         let mut source = match root.source {
             Some(id) => self.sources.iter_mut().find(|source| source.id() == id),
@@ -239,7 +280,81 @@ impl Vm {
         if root.config.guard.max_denied_percent.is_some() {
             root.denied_share.count(verdict.is_of_abs());
         }
-        root.carry_out(host, &self.metrics, verdict)
+        verdict
+    }
+
+    /// Keeps the request's part of a record until its response is there.
+    fn draft(&mut self, host: &dyn Host, position: usize, stream: StreamId, verdict: Verdict) {
+        let Some(root) = self.roots.get(position) else {
+            return;
+        };
+        let traffic = &root.config.traffic;
+        if !is_sampled(traffic.sample, self.n_records) {
+            self.n_records = self.n_records.wrapping_add(1);
+            return;
+        }
+        self.n_records = self.n_records.wrapping_add(1);
+        let headers = &mut self.headers;
+        headers.clear();
+        host.visit_request_headers(&mut |name, value| headers.add(name, value));
+        let api = root.api_for(headers);
+        let (mut address, mut protocol) = (Vec::new(), Vec::new());
+        host.visit_source_address(&mut |text| address = text.to_vec());
+        host.visit_request_protocol(&mut |text| protocol = text.to_vec());
+        let correlation_id = format!("{:016x}-{:x}", self.identity.owner.0, self.n_records);
+        let draft = Draft::new(
+            traffic,
+            api,
+            headers,
+            Seen {
+                source_address: &address,
+                protocol: &protocol,
+                correlation_id: &correlation_id,
+                now: host.unix_now(),
+            },
+        );
+        let memory = self.draft_memory.saturating_add(draft.memory());
+        if u64::try_from(memory).is_ok_and(|memory| memory > traffic.queue_memory) {
+            self.metrics.add(host, Metric::TrafficDropped, 1);
+            return;
+        }
+        self.draft_memory = memory;
+        let verdict = match verdict {
+            Verdict::Allow | Verdict::AllowListed => None,
+            Verdict::Deny(reason) => Some(format!("denied {reason}")),
+            Verdict::WouldDeny(reason) => Some(format!("would_deny {reason}")),
+        };
+        self.drafts.insert(
+            stream,
+            PendingDraft {
+                draft,
+                root: root.id,
+                verdict,
+            },
+        );
+    }
+
+    fn tick_source(&mut self, host: &dyn Host, position: usize) -> Option<Duration> {
+        let id = self.roots.get(position)?.id;
+        let newest = self.newest_root_of(self.roots.get(position)?.source?)?;
+        let identity = self.identity;
+        let metrics = &self.metrics;
+        let (source, orders) = source_of(&self.roots, &mut self.sources, position)?;
+        source.tick(host, metrics, id, identity, &orders);
+        let does_the_work = newest == position || source.calling_root() == Some(id);
+        Some(if does_the_work {
+            source.tick_period()
+        } else {
+            SPARE_TICK
+        })
+    }
+
+    fn tick_delivery(&mut self, host: &dyn Host, position: usize) -> Option<Duration> {
+        let id = self.roots.get(position)?.id;
+        let metrics = &self.metrics;
+        let (delivery, abs, traffic) = delivery_of(&self.roots, &mut self.deliveries, position)?;
+        delivery.tick(host, metrics, id, abs, traffic);
+        Some(TICK)
     }
 
     fn newest_root_of(&self, source: SourceId) -> Option<usize> {
@@ -271,13 +386,21 @@ impl Vm {
         self.roots.retain(|root| {
             let patience = root.tick_period.saturating_mul(MISSED_TICKS);
             let overdue = now.saturating_sub(root.last_tick) > patience;
-            let stopped = root.tick_period == Duration::ZERO;
-            stopped || !overdue || root.missed_ticks <= MISSED_TICKS
+            root.is_stopped() || !overdue || root.missed_ticks <= MISSED_TICKS
         });
     }
 
-    fn drop_sources_unused(&mut self, host: &dyn Host) {
+    fn drop_unused(&mut self, host: &dyn Host) {
         let (roots, metrics) = (&self.roots, &self.metrics);
+        self.deliveries.retain_mut(|delivery| {
+            let used = roots
+                .iter()
+                .any(|root| root.destination.as_ref() == Some(delivery.destination()));
+            if !used {
+                delivery.stop(host, metrics);
+            }
+            used
+        });
         self.sources.retain_mut(|source| {
             let used = roots.iter().any(|root| root.source == Some(source.id()));
             if !used {
@@ -286,6 +409,42 @@ impl Vm {
             used
         });
     }
+}
+
+/// The source of a root context, and what it is to work by: the newest configuration that names it.
+fn source_of<'a>(
+    roots: &'a [Root],
+    sources: &'a mut [Source],
+    position: usize,
+) -> Option<(&'a mut Source, Orders<'a>)> {
+    let id = roots.get(position)?.source?;
+    let newest = roots.iter().rfind(|root| root.source == Some(id))?;
+    let source = sources.iter_mut().find(|source| source.id() == id)?;
+    Some((source, newest.orders()?))
+}
+
+/// The delivery of a root context's traffic records, and its configuration.
+fn delivery_of<'a>(
+    roots: &'a [Root],
+    deliveries: &'a mut [Delivery],
+    position: usize,
+) -> Option<(&'a mut Delivery, &'a Abs, &'a Traffic)> {
+    let root = roots.get(position)?;
+    let destination = root.destination.as_ref()?;
+    let delivery = deliveries
+        .iter_mut()
+        .find(|delivery| delivery.destination() == destination)?;
+    Some((delivery, root.config.abs.as_ref()?, &root.config.traffic))
+}
+
+/// Whether request number `n` is among the share that is sent: evenly, so that any run of requests holds that share.
+fn is_sampled(share: f64, n: u64) -> bool {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a run of 2^53 requests needs no exactness"
+    )]
+    let (before, after) = (n as f64 * share, n.wrapping_add(1) as f64 * share);
+    before.floor() < after.floor()
 }
 
 /// The list was replaced while a request was judged.
@@ -320,6 +479,18 @@ impl Root {
             missed_ticks: 0,
             denied_share: DeniedShare::default(),
         }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.tick_period == Duration::ZERO
+    }
+
+    /// The API that a request belongs to.
+    fn api_for(&self, headers: &RequestHeaders) -> &Api {
+        self.only_api().unwrap_or_else(|| {
+            select_api(&self.config.apis, headers.authority(), headers.path())
+                .unwrap_or(&self.default_api)
+        })
     }
 
     fn orders(&self) -> Option<Orders<'_>> {
@@ -380,10 +551,7 @@ impl Root {
         if wanted.any() || api.is_none() && !lookup.found_nothing() {
             headers.clear();
             host.visit_request_headers(&mut |name, value| headers.add(name, value));
-            let chosen = api.unwrap_or_else(|| {
-                select_api(&self.config.apis, headers.authority(), headers.path())
-                    .unwrap_or(&self.default_api)
-            });
+            let chosen = self.api_for(headers);
             api = Some(chosen);
             visit_identifiers(chosen, headers, wanted, &mut |identifier| {
                 let kind = identifier.kind();

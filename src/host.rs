@@ -73,6 +73,10 @@ pub struct CallToken(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RootId(pub u32);
 
+/// The host's number for a stream: one request and its response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamId(pub u32);
+
 /// A metric of the host, once defined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MetricHandle(pub u32);
@@ -152,6 +156,10 @@ pub trait Host {
     fn visit_source_address(&self, visit: &mut dyn FnMut(&[u8]));
     /// Calls `visit` with each header of the current request, in order, repeated ones too.
     fn visit_request_headers(&self, visit: &mut dyn FnMut(&[u8], &[u8]));
+    /// Calls `visit` with Envoy's `request.protocol` of the current request, such as `HTTP/1.1`.
+    fn visit_request_protocol(&self, visit: &mut dyn FnMut(&[u8]));
+    /// Calls `visit` with each header of the current request's response, once there is one.
+    fn visit_response_headers(&self, visit: &mut dyn FnMut(&[u8], &[u8]));
     /// Ends the current request with a reply of our own.
     fn send_local_reply(&self, reply: &LocalReply<'_>) -> Result<(), HostError>;
     /// Sets `wasm.portcullis.verdict` in the current request's filter state.

@@ -20,6 +20,8 @@
 //! | [`refresh`] | who fetches and when: lease, interval, backoff, staleness; the shared-data keys |
 //! | [`fetch`] | one fetch: the request sent, and what its answer amounts to |
 //! | [`source`] | the list in force in one VM, kept up to date through shared data |
+//! | [`traffic`] | traffic information: records, their queue, what to send next |
+//! | [`delivery`] | the calls that carry it to ABS |
 //! | [`denied_share`] | the share of denied requests, for the guard against a list that denies too many |
 //! | [`metrics`] | every metric's name |
 //! | [`host`] | the one port to the world outside |
@@ -44,6 +46,7 @@
 pub mod attack_list;
 pub mod blocklist;
 pub mod config;
+pub mod delivery;
 pub mod denied_share;
 pub mod fetch;
 pub mod filter;
@@ -53,4 +56,5 @@ pub mod metrics;
 pub mod refresh;
 pub mod request;
 pub mod source;
+pub mod traffic;
 pub mod verdict;

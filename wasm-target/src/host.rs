@@ -167,6 +167,23 @@ fn visit_bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32, visit: impl F
     }
 }
 
+/// Shows a property; its path's elements are parted by zero bytes.
+fn visit_property(path: &[u8], visit: &mut dyn FnMut(&[u8])) {
+    // SAFETY: the host reads the path and writes through the pointers during the call only.
+    visit_bytes(
+        |data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) },
+        visit,
+    );
+}
+
+fn visit_map(map: MapType, visit: &mut dyn FnMut(&[u8], &[u8])) {
+    // SAFETY: the host writes through the pointers during the call only.
+    visit_bytes(
+        |data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) },
+        |bytes| visit_pairs(bytes, visit),
+    );
+}
+
 /// Shows each pair of a header map as the ABI lays it out: their number, each pair's two sizes, then names and values,
 /// each followed by a zero byte. Stops where the bytes do not hold what they say.
 fn visit_pairs(bytes: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) {
@@ -346,13 +363,7 @@ impl Host for EnvoyHost {
     }
 
     fn visit_call_headers(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
-        // SAFETY: the host writes through the pointers during the call only.
-        visit_bytes(
-            |data, size| unsafe {
-                proxy_get_header_map_pairs(MapType::HttpCallResponseHeaders as u32, data, size)
-            },
-            |bytes| visit_pairs(bytes, visit),
-        );
+        visit_map(MapType::HttpCallResponseHeaders, visit);
     }
 
     fn call_body(&self, start: usize, limit: usize) -> Vec<u8> {
@@ -360,22 +371,19 @@ impl Host for EnvoyHost {
     }
 
     fn visit_source_address(&self, visit: &mut dyn FnMut(&[u8])) {
-        const PATH: &[u8] = b"source\0address";
-        // SAFETY: the host reads the path and writes through the pointers during the call only.
-        visit_bytes(
-            |data, size| unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), data, size) },
-            visit,
-        );
+        visit_property(b"source\0address", visit);
+    }
+
+    fn visit_request_protocol(&self, visit: &mut dyn FnMut(&[u8])) {
+        visit_property(b"request\0protocol", visit);
     }
 
     fn visit_request_headers(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
-        // SAFETY: the host writes through the pointers during the call only.
-        visit_bytes(
-            |data, size| unsafe {
-                proxy_get_header_map_pairs(MapType::HttpRequestHeaders as u32, data, size)
-            },
-            |bytes| visit_pairs(bytes, visit),
-        );
+        visit_map(MapType::HttpRequestHeaders, visit);
+    }
+
+    fn visit_response_headers(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        visit_map(MapType::HttpResponseHeaders, visit);
     }
 
     fn send_local_reply(&self, reply: &LocalReply<'_>) -> Result<(), HostError> {

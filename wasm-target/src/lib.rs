@@ -12,7 +12,7 @@ mod host;
 use core::cell::{Cell, RefCell};
 
 use portcullis::filter::{Disposition, Vm};
-use portcullis::host::{CallToken, Host, LogLevel, RootId};
+use portcullis::host::{CallToken, Host, LogLevel, RootId, StreamId};
 use proxy_wasm::types::Action;
 
 use host::{BufferType, EnvoyHost};
@@ -92,10 +92,16 @@ pub extern "C" fn portcullis_on_request_headers(
     // otherwise, the newest configuration would judge the request.
     let (last, parent) = LAST_CREATED.get();
     let root = if last == context { parent } else { 0 };
-    match with_vm(|vm, host| vm.request(host, RootId(root))) {
+    match with_vm(|vm, host| vm.request(host, RootId(root), StreamId(context))) {
         Some(Disposition::Stop) => Action::Pause,
         Some(Disposition::Continue) | None => Action::Continue,
     }
+}
+
+/// A stream is over.
+#[unsafe(no_mangle)]
+pub extern "C" fn portcullis_on_log(context: u32) {
+    with_vm(|vm, host| vm.stream_ended(host, StreamId(context)));
 }
 
 /// The host asks for room for what a hostcall returns.

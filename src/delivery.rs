@@ -1,0 +1,266 @@
+//! Delivery of traffic records from one VM to one destination: the calls that a [`Sender`] asks for, and what they
+//! amount to in metrics and log lines.
+//!
+//! At most one call is in flight a VM. The queue outlives a change of configuration, so nothing is lost by one; a call
+//! that is cut off by it is made again.
+
+use core::time::Duration;
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::config::{Abs, Traffic, TrafficFormat};
+use crate::host::{CallToken, Host, HostError, HttpCall, LogLevel, RootId};
+use crate::metrics::{Metric, Metrics};
+use crate::traffic::{Account, Answer, Record, Sender, Shipment};
+
+/// How long past its timeout an answer is waited for.
+const ANSWER_GRACE: Duration = Duration::from_secs(2);
+
+/// How many ticks the caller of a call in flight may miss before the call counts as lost.
+const MISSED_TICKS: u32 = 8;
+
+/// Where records go: two filters of one VM with the same destination share its queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    cluster: String,
+    authority: String,
+    format: TrafficFormat,
+    path: String,
+}
+
+impl Destination {
+    /// From the configuration.
+    pub fn new(abs: &Abs, traffic: &Traffic) -> Self {
+        Self {
+            cluster: abs.cluster.clone(),
+            authority: abs.authority.clone(),
+            format: traffic.format,
+            path: traffic.path.clone(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    token: CallToken,
+    root: RootId,
+    deadline: Duration,
+    ticks_without_caller: u32,
+}
+
+/// One destination's records in one VM.
+#[derive(Debug)]
+pub struct Delivery {
+    destination: Destination,
+    sender: Sender,
+    call: Option<Call>,
+}
+
+impl Delivery {
+    /// Nothing to deliver yet.
+    pub fn new(destination: Destination) -> Self {
+        Self {
+            destination,
+            sender: Sender::default(),
+            call: None,
+        }
+    }
+
+    /// Where the records go.
+    pub fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    /// The root context that waits for an answer.
+    pub fn calling_root(&self) -> Option<RootId> {
+        self.call.map(|call| call.root)
+    }
+
+    /// Takes a record, and sends if a batch is full.
+    pub fn push(
+        &mut self,
+        host: &dyn Host,
+        metrics: &Metrics,
+        root: RootId,
+        abs: &Abs,
+        traffic: &Traffic,
+        record: Record,
+    ) {
+        let now = host.monotonic_now();
+        let account = self.sender.push(record, traffic, now);
+        book(host, metrics, account);
+        self.send(host, metrics, root, abs, traffic, now);
+    }
+
+    /// Sends what is due, and gives up a call that will not be answered.
+    pub fn tick(
+        &mut self,
+        host: &dyn Host,
+        metrics: &Metrics,
+        root: RootId,
+        abs: &Abs,
+        traffic: &Traffic,
+    ) {
+        let now = host.monotonic_now();
+        if let Some(call) = &mut self.call {
+            call.ticks_without_caller = if call.root == root {
+                0
+            } else {
+                call.ticks_without_caller.saturating_add(1)
+            };
+            if now > call.deadline || call.ticks_without_caller > MISSED_TICKS {
+                self.call = None;
+                let account = self.sender.answered(Answer::None, traffic, now);
+                book(host, metrics, account);
+            }
+        }
+        self.send(host, metrics, root, abs, traffic, now);
+    }
+
+    /// An answer came to a call of this VM. `false`: not to one of ours.
+    pub fn on_answer(
+        &mut self,
+        host: &dyn Host,
+        metrics: &Metrics,
+        token: CallToken,
+        root: RootId,
+        abs: &Abs,
+        traffic: &Traffic,
+    ) -> bool {
+        if self.call.is_none_or(|call| call.token != token) {
+            return false;
+        }
+        self.call = None;
+        let (mut status, mut retry_after) = (None, None);
+        host.visit_call_headers(&mut |name, value| {
+            let number = || core::str::from_utf8(value).ok()?.trim().parse::<u64>().ok();
+            match name {
+                b":status" => status = number().and_then(|number| u16::try_from(number).ok()),
+                b"retry-after" => retry_after = number().map(Duration::from_secs),
+                _ => {}
+            }
+        });
+        let answer = status.map_or(Answer::None, |status| Answer::Status(status, retry_after));
+        let now = host.monotonic_now();
+        let account = self.sender.answered(answer, traffic, now);
+        book(host, metrics, account);
+        self.send(host, metrics, root, abs, traffic, now);
+        true
+    }
+
+    /// No configuration sends here any more: ABS receives nothing more, and what waits is dropped.
+    pub fn stop(&mut self, host: &dyn Host, metrics: &Metrics) {
+        self.call = None;
+        let account = self.sender.clear();
+        book(host, metrics, account);
+    }
+
+    fn send(
+        &mut self,
+        host: &dyn Host,
+        metrics: &Metrics,
+        root: RootId,
+        abs: &Abs,
+        traffic: &Traffic,
+        now: Duration,
+    ) {
+        if self.call.is_some() {
+            return;
+        }
+        let Some(shipment) = self.sender.next(traffic, now) else {
+            return;
+        };
+        match dispatch(host, abs, traffic, shipment) {
+            Ok(token) => {
+                self.call = Some(Call {
+                    token,
+                    root,
+                    deadline: now.saturating_add(abs.timeout).saturating_add(ANSWER_GRACE),
+                    ticks_without_caller: 0,
+                });
+            }
+            Err(_) => {
+                let account = self.sender.answered(Answer::None, traffic, now);
+                book(host, metrics, account);
+            }
+        }
+    }
+}
+
+fn dispatch(
+    host: &dyn Host,
+    abs: &Abs,
+    traffic: &Traffic,
+    shipment: Shipment,
+) -> Result<CallToken, HostError> {
+    let path = match &shipment.sideband {
+        None => traffic.path.as_str(),
+        Some((_, false)) => "/ase/request",
+        Some((_, true)) => "/ase/response",
+    };
+    let mut headers: Vec<(&str, &[u8])> = vec![
+        (":method", b"POST"),
+        (":path", path.as_bytes()),
+        (":authority", abs.authority.as_bytes()),
+    ];
+    let mut body = shipment.body;
+    if let Some((correlation_id, _)) = &shipment.sideband {
+        headers.push(("content-type", b"application/json"));
+        headers.push(("x-correlationid", correlation_id.as_bytes()));
+        if let Some(token) = &traffic.ase_token {
+            headers.push(("ase-token", token.reveal().as_bytes()));
+        }
+    } else {
+        headers.push(("content-type", b"application/x-ndjson"));
+        for (name, key) in [("x-abs-ak", &abs.access_key), ("x-abs-sk", &abs.secret_key)] {
+            if let Some(key) = key {
+                headers.push((name, key.reveal().as_bytes()));
+            }
+        }
+        if traffic.gzip {
+            headers.push(("content-encoding", b"gzip"));
+            body = compressed(&body);
+        }
+    }
+    host.dispatch_http_call(&HttpCall {
+        cluster: &abs.cluster,
+        headers: &headers,
+        body: &body,
+        timeout: abs.timeout,
+    })
+}
+
+fn compressed(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    // Writing to a Vec does not fail.
+    let written = encoder.write_all(body);
+    written.and_then(|()| encoder.finish()).unwrap_or_default()
+}
+
+/// Puts what became of records into the metrics, and changes of state into the log.
+fn book(host: &dyn Host, metrics: &Metrics, account: Account) {
+    metrics.add(host, Metric::TrafficSent, account.sent);
+    metrics.add(host, Metric::TrafficFailed, account.failed);
+    metrics.add(host, Metric::TrafficDropped, account.dropped);
+    if let Some(answer) = account.began_to_fail {
+        let reason = match answer {
+            Answer::None => "no answer came; check abs.cluster and that ABS takes calls".to_owned(),
+            Answer::Status(status @ (401 | 403), _) => format!(
+                "ABS refused the credentials (status {status}); check abs.access_key and abs.secret_key, or \
+                 traffic.ase_token"
+            ),
+            Answer::Status(status, _) => {
+                format!("ABS answered with status {status}; check traffic.path and traffic.format")
+            }
+        };
+        host.log(
+            LogLevel::Warn,
+            &format!("sending traffic information failed: {reason}; records wait as far as traffic.queue_memory goes"),
+        );
+    }
+    if account.recovered {
+        host.log(LogLevel::Info, "sending traffic information works again");
+    }
+}
