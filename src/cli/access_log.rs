@@ -70,7 +70,10 @@ pub fn is_private(address: IpAddr) -> bool {
 mod tests {
     use super::*;
 
-    fn denied(lines: &[(&str, &str, u32)]) -> Denied {
+    /// Client, verdict, how often.
+    type Lines<'a> = &'a [(&'a str, &'a str, u32)];
+
+    fn denied(lines: Lines<'_>) -> Denied {
         let mut denied = Denied::default();
         for (client, verdict, times) in lines {
             let line = serde_json::json!({"client": client, "verdict": verdict}).to_string();
@@ -85,7 +88,7 @@ mod tests {
     fn a_private_address_with_most_denied_requests_is_told() {
         let (private, public) = ("10.0.0.5", "198.51.100.1");
         let told = Some((private.parse().unwrap(), 15, 20));
-        let table: [(&[(&str, &str, u32)], _); 5] = [
+        let table: [(Lines<'_>, _); 5] = [
             (
                 &[
                     (private, "denied abs ip", 15),

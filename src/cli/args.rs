@@ -118,8 +118,9 @@ pub struct EntryWords {
     /// Which kind of identifier
     #[arg(value_enum)]
     pub kind: EntryKind,
-    /// ip: ADDRESS or RANGE; cookie: NAME VALUE; token: VALUE; api_key: [NAME] VALUE; username: VALUE
-    #[arg(required = true, value_name = "VALUE", allow_hyphen_values = true)]
+    /// ip: ADDRESS or RANGE; cookie: NAME VALUE; token: VALUE; api_key: [NAME] VALUE; username: VALUE. Write -- before a
+    /// value that starts with a dash
+    #[arg(required = true, value_name = "VALUE")]
     pub words: Vec<String>,
 }
 
@@ -232,7 +233,7 @@ pub struct AttackListArgs {
     #[arg(value_enum, requires = "remove")]
     pub kind: Option<EntryKind>,
     /// With --remove: as for add_blacklist
-    #[arg(value_name = "VALUE", requires = "kind", allow_hyphen_values = true)]
+    #[arg(value_name = "VALUE", requires = "kind")]
     pub words: Vec<String>,
 }
 

@@ -137,8 +137,13 @@ impl Entry {
             EntryKind::Cookie => {
                 self.name == other.name && unquoted(&self.value) == unquoted(&other.value)
             }
-            // The name that a key travels under does not count, as in the filter.
-            _ => self.value == other.value,
+            // The name that a key travels under does not count in the filter, and is not always known.
+            EntryKind::ApiKey => {
+                let names_differ =
+                    self.name.is_some() && other.name.is_some() && self.name != other.name;
+                self.value == other.value && !names_differ
+            }
+            EntryKind::Token | EntryKind::Username => self.value == other.value,
         }
     }
 

@@ -130,28 +130,6 @@ impl RunningEnvoy {
             .collect()
     }
 
-    /// Why Envoy refused the newest configuration of one of these filters, if it did.
-    pub fn refusal(&self, names: &[String]) -> Option<String> {
-        let mut found = None;
-        visit(&self.dump, &mut |value| {
-            let details = value
-                .pointer("/error_state/details")
-                .and_then(Value::as_str);
-            let text = value.to_string();
-            let is_ours = names
-                .iter()
-                .map(String::as_str)
-                .chain([DEFAULT_NAME])
-                .any(|name| text.contains(&format!("\"{name}\"")));
-            if let Some(details) = details
-                && is_ours
-            {
-                found = Some(details.to_owned());
-            }
-        });
-        found
-    }
-
     /// The ports that Envoy's listeners are bound to.
     pub fn ports(&self) -> Ports {
         let mut ports = Ports::default();

@@ -163,7 +163,8 @@ struct Found {
     entry: Entry,
     allow_list: bool,
     deny_list: bool,
-    attack_list: bool,
+    /// `None` where there is no list to ask.
+    attack_list: Option<bool>,
 }
 
 impl Explanation<'_> {
@@ -182,7 +183,12 @@ impl Explanation<'_> {
             (Some(_), name) => name,
         };
         let (verdict, reason) = self.verdict(api, &found);
+        let firewall = match self.config.enable_firewall {
+            true => "enabled",
+            false => "disabled",
+        };
         let mut lines = vec![
+            line("firewall", firewall),
             line("api", &format!("{api_name} ({})", describe_api(api))),
             line("attack list", &self.list_state()),
             "identifiers:".to_owned(),
@@ -207,6 +213,7 @@ impl Explanation<'_> {
         let reply = self.outcome.reply.as_ref();
         let reply = reply.map(|(status, details)| json!({"status": status, "details": details}));
         let json = json!({
+            "firewall": self.config.enable_firewall,
             "api": chosen.map(|api| &api.api_id),
             "enable_blocking": api.enable_blocking,
             "mode": mode_name(api.mode),
@@ -234,7 +241,7 @@ impl Explanation<'_> {
                 entry: Entry::from_range(address.into()),
                 allow_list: allow_list.contains_ip(address),
                 deny_list: deny_list.contains_ip(address),
-                attack_list: attack_list.contains_ip(address),
+                attack_list: self.list.map(|_| attack_list.contains_ip(address)),
             });
         }
         let every_kind = PerKind {
@@ -252,7 +259,7 @@ impl Explanation<'_> {
                     entry,
                     allow_list: allow_list.contains(fingerprint),
                     deny_list: deny_list.contains(fingerprint),
-                    attack_list: attack_list.contains(fingerprint),
+                    attack_list: self.list.map(|_| attack_list.contains(fingerprint)),
                 });
             }
         });
@@ -297,10 +304,13 @@ impl Explanation<'_> {
                 }
             };
         };
-        let count = abs::read(list).map_or(0, |list| list.entries.len());
+        let entries = match abs::read(list).map_or(0, |list| list.entries.len()) {
+            1 => "1 entry".to_owned(),
+            count => format!("{count} entries"),
+        };
         match self.outcome.has_list {
-            true => format!("in force, with {count} entries"),
-            false => format!("refused by the filter ({count} entries)"),
+            true => format!("in force, with {entries}"),
+            false => format!("refused by the filter ({entries})"),
         }
     }
 
@@ -322,7 +332,7 @@ impl Explanation<'_> {
             return ("allowed".to_owned(), reason);
         }
         let Some(verdict) = &self.outcome.verdict else {
-            let abs_names = named(|found| found.attack_list);
+            let abs_names = named(|found| found.attack_list == Some(true));
             let reason = match (
                 self.config.enable_firewall,
                 abs_names.is_empty(),
@@ -348,7 +358,7 @@ impl Explanation<'_> {
             }
             _ => format!(
                 "ABS's attack list names {}",
-                named(|found| found.attack_list)
+                named(|found| found.attack_list == Some(true))
             ),
         };
         if self.outcome.reply.is_none() {
@@ -368,7 +378,7 @@ impl Found {
             self.entry.words(show_secrets),
             mark(self.allow_list),
             mark(self.deny_list),
-            mark(self.attack_list)
+            self.attack_list.map_or("not asked", mark)
         )
     }
 

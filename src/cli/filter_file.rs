@@ -21,6 +21,14 @@ pub enum FilterFileError {
         /// What is wrong with it.
         error: DocumentError,
     },
+    /// Nothing in it.
+    #[error(
+        "{file} is empty; give with --config the file in which the filter's \"configuration\" stands"
+    )]
+    Empty {
+        /// The file.
+        file: String,
+    },
     /// No Wasm filter.
     #[error(
         "{file} holds no Wasm filter; give with --config the file in which the filter's \"configuration\" stands \
@@ -103,6 +111,9 @@ impl FilterFile {
             file: file.clone(),
             error,
         };
+        if text.trim().is_empty() {
+            return Err(FilterFileError::Empty { file });
+        }
         let document = Document::parse(&text).map_err(in_document)?;
         let place = choose(&file, document.values(), name)?;
         let (configuration, raw) = read(&text, &place.hops, &place.target).map_err(in_document)?;
@@ -149,8 +160,7 @@ impl FilterFile {
 
     /// What the filter makes of the configuration.
     pub fn validate(&self) -> Result<Config, Vec<ConfigError>> {
-        // The variables that it names are those of the VM and not of this process: they may well be set there.
-        Config::parse(&self.raw, &|_| None)
+        validate(&self.raw)
     }
 
     /// The file's text with another configuration; all else stays as it is written.
@@ -163,6 +173,12 @@ impl FilterFile {
             }
         })
     }
+}
+
+/// What the filter makes of a configuration. The variables that it names are those of the VM and not of this process:
+/// they may well be set there.
+pub fn validate(configuration: &[u8]) -> Result<Config, Vec<ConfigError>> {
+    Config::parse(configuration, &|_| None)
 }
 
 fn choose(file: &str, values: &[Value], name: Option<&str>) -> Result<Place, FilterFileError> {

@@ -15,7 +15,7 @@ use super::args::{Common, StatusArgs};
 use super::envoy_admin::{self, RunningEnvoy};
 use super::error::Failure;
 use super::file;
-use super::filter_file::FilterFile;
+use super::filter_file::{FilterFile, validate};
 use super::output::Report;
 
 const NOT_ASKED: &str = "not asked (--envoy URL asks the running Envoy)";
@@ -209,10 +209,16 @@ fn in_force(page: &mut Page, filter_file: &FilterFile, envoy: &RunningEnvoy) {
             filter_file.file()
         ));
     }
-    if let Some(details) = envoy.refusal(filter_file.names()) {
-        page.warnings.push(format!(
-            "the running Envoy refused a newer configuration: {details}"
-        ));
+    // Envoy shows the newest configuration even where the filter refused it and an older one goes on.
+    let refused = configurations
+        .into_iter()
+        .any(|found| validate(Value::Object(found).to_string().as_bytes()).is_err());
+    if refused {
+        page.warnings.push(
+            "the running Envoy was given a configuration that the filter refuses: an older one is in force, or none; \
+             see check_config and Envoy's log"
+                .to_owned(),
+        );
     }
 }
 

@@ -16,6 +16,9 @@ fn lines_changed(text: &str, edit: impl Fn(&mut Value)) -> String {
         .collect()
 }
 
+/// A change, and the lines that it makes differ.
+type Case<'a> = (&'a dyn Fn(&mut Value), &'a str);
+
 const JSON: &str = r#"{
   "a" : 1.0,
   "one_line": ["x", "y"],
@@ -30,7 +33,7 @@ const JSON: &str = r#"{
 
 #[test]
 fn json_changes_touch_only_their_lines() {
-    let table: [(&dyn Fn(&mut Value), &str); 6] = [
+    let table: [Case<'_>; 6] = [
         (
             &|v| v["nested"][0]["deep"]["k"] = json!(false),
             "-  \"nested\": [{\"name\":\"n\",\"deep\":{\"k\":true}}]\n+  \"nested\": [{\"name\":\"n\",\"deep\":{\"k\":false}}]\n",
@@ -78,7 +81,7 @@ second: 1
 
 #[test]
 fn yaml_changes_keep_comments() {
-    let table: [(&dyn Fn(&mut Value), &str); 7] = [
+    let table: [Case<'_>; 7] = [
         (
             &|v| v["spec"]["config"]["flag"] = json!(false),
             "-    flag: true   # keep on\n+    flag: false   # keep on\n",

@@ -10,7 +10,7 @@ use portcullis::config::ConfigError;
 use portcullis::filter::Vm;
 use portcullis::host::{
     CallToken, Host, HostError, HttpCall, LocalReply, LogLevel, MetricHandle, MetricType, RootId,
-    SharedValue, WriteCondition,
+    SharedValue, StreamId, WriteCondition,
 };
 use portcullis::metrics::{FetchResult, Metric};
 use portcullis::refresh::SHORT_TICK;
@@ -68,7 +68,7 @@ pub fn rehearse(
             }
         }
     }
-    vm.request(&host, ROOT);
+    vm.request(&host, ROOT, StreamId(1));
     Ok(Outcome {
         verdict: host.filter_state.take(),
         reply: host.reply.take(),
@@ -194,7 +194,11 @@ impl Host for StageHost<'_> {
         Ok(())
     }
 
-    fn dispatch_http_call(&self, _call: &HttpCall<'_>) -> Result<CallToken, HostError> {
+    fn dispatch_http_call(&self, call: &HttpCall<'_>) -> Result<CallToken, HostError> {
+        // ABS is asked for its list and told of no traffic.
+        if !call.headers.contains(&(":method", b"GET")) {
+            return Err(HostError::InternalFailure);
+        }
         let token = CallToken(1);
         self.call.set(Some(token));
         Ok(token)
@@ -219,6 +223,12 @@ impl Host for StageHost<'_> {
             visit(name.as_bytes(), value.as_bytes());
         }
     }
+
+    fn visit_request_protocol(&self, visit: &mut dyn FnMut(&[u8])) {
+        visit(b"HTTP/1.1");
+    }
+
+    fn visit_response_headers(&self, _visit: &mut dyn FnMut(&[u8], &[u8])) {}
 
     fn send_local_reply(&self, reply: &LocalReply<'_>) -> Result<(), HostError> {
         *self.reply.borrow_mut() = Some((reply.status, reply.details.to_owned()));

@@ -1,0 +1,174 @@
+use std::fs;
+
+use crate::support::{Abs, Workspace, assert_session};
+
+const LIST: &str = r#"{"ips": ["192.0.2.1", "10.0.0.7"], "cookies": {"SESSION": ["session-of-mallory"]},
+    "oauth_tokens": ["token-of-mallory"], "api_keys": ["key-of-mallory"], "usernames": ["mallory"]}"#;
+
+#[test]
+fn the_attack_list_is_shown_imported_and_corrected() {
+    let abs = Abs::start(&[]);
+    abs.admin("POST", "/admin/load", LIST);
+    let workspace = abs.workspace();
+    workspace.write(
+        "false-positives.json",
+        r#"{"usernames": ["mallory", "nobody"]}"#,
+    );
+    assert_session(&workspace, "attack_list");
+    let left: serde_json::Value =
+        serde_json::from_str(&abs.admin("GET", "/admin/list", "")).unwrap();
+    assert_eq!(
+        left["active"],
+        serde_json::json!({
+            "ips": ["10.0.0.7"], "cookies": {}, "oauth_tokens": ["token-of-mallory"],
+            "api_keys": ["key-of-mallory"], "usernames": [],
+        })
+    );
+}
+
+#[test]
+fn a_faulty_abs_is_told_and_changes_nothing() {
+    let abs = Abs::start(&[]);
+    abs.admin("POST", "/admin/load", LIST);
+    let workspace = abs.workspace();
+    let before = workspace.read("envoy/filter.json");
+    let table = [
+        (
+            r#"{"status": 500}"#,
+            "error: ABS at http://abs answered with status 500; is this ABS's management address?\n",
+        ),
+        (
+            r#"{"body": "<html>"}"#,
+            "error: ABS at http://abs: the attack list is not JSON: expected value at line 1 column 1; \
+            check that abs.cluster and abs.authority lead to ABS itself\n",
+        ),
+        (
+            r#"{"body": "{}"}"#,
+            "error: ABS at http://abs: the attack list holds none of the keys ips, cookies, oauth_tokens, \
+            api_keys and usernames, at the top level or under attacklist; check that ABS answered with its attack list\n",
+        ),
+        (
+            r#"{"hang_after_headers": true}"#,
+            "error: ABS at http://abs gave no answer: timeout: global\n",
+        ),
+    ];
+    for (fault, words) in table {
+        abs.admin("POST", "/admin/fault", fault);
+        workspace.assert_refused(
+            &["attack_list", "--import-deny", "--timeout", "1s"],
+            1,
+            words,
+        );
+        abs.admin("DELETE", "/admin/fault", "");
+    }
+    for fault in [r#"{"reset": true}"#, r#"{"truncate_at": 20}"#] {
+        abs.admin("POST", "/admin/fault", fault);
+        let output = workspace.run(&["attack_list", "--import-deny"]);
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            words.starts_with("error: ABS at http://127.0.0.1:"),
+            "{words}"
+        );
+        assert_eq!(output.status.code(), Some(1));
+        abs.admin("DELETE", "/admin/fault", "");
+    }
+    assert_eq!(workspace.read("envoy/filter.json"), before);
+}
+
+#[test]
+fn wrong_keys_are_told() {
+    let abs = Abs::start(&["--access-key", "another", "--secret-key", "pair"]);
+    abs.workspace().assert_refused(
+        &["attack_list"],
+        1,
+        "error: ABS at http://abs refused the keys (status 401); check ABS_ACCESS_KEY and ABS_SECRET_KEY\n",
+    );
+}
+
+#[test]
+fn an_abs_that_is_not_there_is_told() {
+    // Nobody listens on a port that was just given back.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let mut workspace = Workspace::new();
+    let url = format!("http://127.0.0.1:{port}");
+    workspace.set("ABS_ACCESS_KEY", "a");
+    workspace.set("ABS_SECRET_KEY", "b");
+    workspace.show_as(&url, "http://abs");
+    workspace.assert_refused(
+        &["attack_list", "--abs", &url],
+        1,
+        "error: ABS at http://abs gave no answer: io: Connection refused (os error 111)\n",
+    );
+}
+
+#[test]
+fn a_list_of_many_entries_is_imported_whole() {
+    let abs = Abs::start(&[]);
+    abs.admin(
+        "POST",
+        "/admin/generate",
+        r#"{"entries": 20000, "kinds": "mixed", "seed": 1}"#,
+    );
+    let workspace = abs.workspace();
+    let output = workspace.run(&["attack_list", "--import-deny"]);
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "20000 entries of ABS's active attack list added to blacklist, 0 were in it already\n"
+    );
+    let valid = workspace.run(&["check_config"]);
+    assert!(valid.status.success());
+}
+
+#[test]
+fn the_certificate_of_abs_is_checked() {
+    let workspace = Workspace::new();
+    let authority_key = rcgen::KeyPair::generate().unwrap();
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority_certificate = authority.self_signed(&authority_key).unwrap();
+    let issuer = rcgen::Issuer::new(authority, authority_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()])
+        .unwrap()
+        .signed_by(&key, &issuer)
+        .unwrap();
+    workspace.write("ca.pem", &authority_certificate.pem());
+    workspace.write("abs.pem", &certificate.pem());
+    workspace.write("abs.key", &key.serialize_pem());
+    workspace.write("empty.pem", "");
+    let path = |name: &str| workspace.path(name).display().to_string();
+    let abs = Abs::start(&[
+        "--tls-cert",
+        &path("abs.pem"),
+        "--tls-key",
+        &path("abs.key"),
+    ]);
+    assert!(abs.url.starts_with("https://"), "{}", abs.url);
+    let trusting = abs.workspace();
+    fs::copy(path("ca.pem"), trusting.path("ca.pem")).unwrap();
+    fs::copy(path("empty.pem"), trusting.path("empty.pem")).unwrap();
+    for arguments in [&["--ca", "ca.pem"][..], &["--insecure"]] {
+        let output = trusting.run(&[&["attack_list"], arguments].concat());
+        assert_eq!(
+            String::from_utf8(output.stdout).unwrap(),
+            "ABS's active attack list is empty\n"
+        );
+        assert!(output.status.success());
+    }
+    let unknown = trusting.run(&["attack_list"]);
+    let words = String::from_utf8(unknown.stderr).unwrap();
+    assert!(
+        words.contains("certificate") && words.contains("UnknownIssuer"),
+        "{words}"
+    );
+    assert_eq!(unknown.status.code(), Some(1));
+    trusting.assert_refused(
+        &["attack_list", "--ca", "empty.pem"],
+        1,
+        "error: empty.pem can't be read as certificates in PEM form: it holds no certificate\n",
+    );
+}

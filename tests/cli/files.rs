@@ -1,0 +1,329 @@
+//! The file is never half written, never loses a change, and is as it was where a change can't be made.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::support::Workspace;
+
+/// What `envoy/` holds, and the file's text.
+fn state(workspace: &Workspace) -> (Vec<String>, String) {
+    let mut names: Vec<_> = fs::read_dir(workspace.path("envoy"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != ".filter.json.lock")
+        .collect();
+    names.sort();
+    (names, workspace.read("envoy/filter.json"))
+}
+
+#[test]
+fn ten_commands_at_once_all_count() {
+    let workspace = Workspace::new();
+    let addresses: Vec<_> = (1..=10).map(|number| format!("192.0.2.{number}")).collect();
+    let commands: Vec<_> = addresses
+        .iter()
+        .map(|address| {
+            let mut command = workspace.command(&["add_blacklist", "ip", address]);
+            command.stdout(std::process::Stdio::null());
+            command.spawn().unwrap()
+        })
+        .collect();
+    for mut command in commands {
+        assert!(command.wait().unwrap().success());
+    }
+    let printed = workspace.run(&["view_blacklist", "manual"]).stdout;
+    let printed = String::from_utf8(printed).unwrap();
+    for address in &addresses {
+        assert!(
+            printed
+                .lines()
+                .any(|line| line.ends_with(&format!(": {address}"))),
+            "{printed}"
+        );
+    }
+    assert_eq!(state(&workspace).0, ["filter.json"]);
+}
+
+#[test]
+fn a_reader_never_sees_half_a_file() {
+    let workspace = Workspace::new();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut reads = 0_u32;
+            while !done.load(Ordering::Relaxed) {
+                let text = workspace.read("envoy/filter.json");
+                let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+                assert!(
+                    value
+                        .pointer(
+                            "/resources/0/typed_config/config/configuration/value/enable_firewall"
+                        )
+                        .is_some()
+                );
+                reads += 1;
+            }
+            reads
+        });
+        for _ in 0..20 {
+            assert!(workspace.run(&["disable_firewall"]).status.success());
+            assert!(workspace.run(&["enable_firewall"]).status.success());
+        }
+        done.store(true, Ordering::Relaxed);
+        assert!(reader.join().unwrap() > 20);
+    });
+}
+
+#[test]
+fn mode_and_owner_stay() {
+    let workspace = Workspace::new();
+    let path = workspace.path("envoy/filter.json");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    if is_root {
+        chown(&path, Some(1234), Some(2345)).unwrap();
+    }
+    let before = fs::metadata(&path).unwrap();
+    assert!(workspace.run(&["disable_firewall"]).status.success());
+    let after = fs::metadata(&path).unwrap();
+    assert_ne!(before.ino(), after.ino(), "it was replaced by a rename");
+    assert_eq!(
+        (before.mode(), before.uid(), before.gid()),
+        (after.mode(), after.uid(), after.gid())
+    );
+}
+
+#[test]
+fn a_command_that_changes_nothing_writes_nothing() {
+    let workspace = Workspace::new();
+    let before = fs::metadata(workspace.path("envoy/filter.json")).unwrap();
+    assert!(workspace.run(&["enable_firewall"]).status.success());
+    assert!(
+        workspace
+            .run(&["disable_firewall", "--dry-run"])
+            .status
+            .success()
+    );
+    let after = fs::metadata(workspace.path("envoy/filter.json")).unwrap();
+    assert_eq!(before.ino(), after.ino());
+    assert_eq!(before.modified().unwrap(), after.modified().unwrap());
+}
+
+#[test]
+fn a_read_only_file_is_refused_to_root_too() {
+    let workspace = Workspace::new();
+    let path = workspace.path("envoy/filter.json");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+    let before = state(&workspace);
+    workspace.assert_refused(
+        &["disable_firewall"],
+        1,
+        "error: envoy/filter.json was not changed: it is read-only; take write permission for it, or run as who has it\n",
+    );
+    assert_eq!(state(&workspace), before);
+}
+
+#[test]
+fn an_invalid_file_is_refused_and_stays() {
+    let table = [
+        (
+            "{\"resources\": [}",
+            "error: envoy/filter.json: not valid JSON: expected value at line 1 column 16\n",
+        ),
+        (
+            "{\"enable_firewall\": \"yes\"}",
+            "error: envoy/filter.json was not changed: the filter would refuse the configuration\n  \
+             enable_firewall: found a string; allowed: true or false, without quotes\n",
+        ),
+        (
+            "",
+            "error: envoy/filter.json is empty; give with --config the file in which the filter's \"configuration\" \
+             stands\n",
+        ),
+        (
+            "a: [1\n",
+            "error: envoy/filter.json: not valid YAML: did not find expected ',' or ']' at line 2 column 1, while \
+             parsing a flow sequence at line 1 column 4\n",
+        ),
+    ];
+    for (text, words) in table {
+        let workspace = Workspace::new();
+        workspace.write("envoy/filter.json", text);
+        let before = state(&workspace);
+        workspace.assert_refused(&["add_blacklist", "ip", "192.0.2.1"], 1, words);
+        assert_eq!(state(&workspace), before);
+    }
+}
+
+#[test]
+fn a_file_that_is_no_text_is_refused() {
+    let workspace = Workspace::new();
+    fs::write(workspace.path("envoy/filter.json"), b"{\"\xff\": 1}").unwrap();
+    workspace.assert_refused(
+        &["status"],
+        1,
+        "error: envoy/filter.json can't be read: stream did not contain valid UTF-8\n",
+    );
+}
+
+/// A file system of 64 KiB, mounted for one test. Only root can mount: where that is not allowed the test fails, since
+/// a full disk was then not tried.
+struct SmallDisk<'a> {
+    path: &'a Path,
+}
+
+impl<'a> SmallDisk<'a> {
+    fn mount(path: &'a Path) -> Self {
+        let status = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"])
+            .arg(path)
+            .status()
+            .unwrap();
+        assert!(
+            status.success(),
+            "a tmpfs can't be mounted: this test needs root"
+        );
+        Self { path }
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        let status = Command::new("umount").arg(self.path).status();
+        assert!(status.is_ok_and(|status| status.success()) || std::thread::panicking());
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_and_the_file_stays() {
+    let workspace = Workspace::new();
+    let shipped = workspace.read("envoy/filter.json");
+    let folder = workspace.path("envoy");
+    let _disk = SmallDisk::mount(&folder);
+    workspace.write("envoy/filter.json", &shipped);
+    // The lock file must not be what fails.
+    workspace.write("envoy/.filter.json.lock", "");
+    let filling = fs::write(workspace.path("envoy/filling"), vec![0; 128 * 1024]);
+    assert_eq!(filling.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    let before = state(&workspace);
+    workspace.assert_refused(
+        &["disable_firewall"],
+        1,
+        "error: envoy/filter.json was not changed: no space left on its disk; make room and try again\n",
+    );
+    assert_eq!(state(&workspace), before);
+    fs::remove_file(workspace.path("envoy/filling")).unwrap();
+    assert!(workspace.run(&["disable_firewall"]).status.success());
+}
+
+#[test]
+fn a_file_in_a_config_map_volume_is_left_to_the_kubelet() {
+    let workspace = Workspace::new();
+    let shipped = workspace.read("envoy/filter.json");
+    // As the kubelet lays a volume out.
+    fs::remove_file(workspace.path("envoy/filter.json")).unwrap();
+    fs::create_dir(workspace.path("envoy/..2026_11_23_18_00_00.1")).unwrap();
+    workspace.write("envoy/..2026_11_23_18_00_00.1/filter.json", &shipped);
+    symlink("..2026_11_23_18_00_00.1", workspace.path("envoy/..data")).unwrap();
+    symlink("..data/filter.json", workspace.path("envoy/filter.json")).unwrap();
+    let before = state(&workspace);
+    workspace.assert_refused(
+        &["disable_firewall"],
+        1,
+        "error: envoy/filter.json was not changed: it stands in a Kubernetes ConfigMap or Secret volume, which the \
+         kubelet fills and overwrites; change the ConfigMap's manifest instead (portcullis --config MANIFEST ...) and \
+         apply it\n",
+    );
+    assert_eq!(state(&workspace), before);
+    // Reading is another matter.
+    assert!(workspace.run(&["status"]).status.success());
+    assert!(
+        workspace
+            .run(&["disable_firewall", "--dry-run"])
+            .status
+            .success()
+    );
+}
+
+#[test]
+fn a_plain_symbolic_link_stays_one() {
+    let workspace = Workspace::new();
+    fs::rename(
+        workspace.path("envoy/filter.json"),
+        workspace.path("real.json"),
+    )
+    .unwrap();
+    symlink("../real.json", workspace.path("envoy/filter.json")).unwrap();
+    assert!(workspace.run(&["disable_firewall"]).status.success());
+    let link = fs::symlink_metadata(workspace.path("envoy/filter.json")).unwrap();
+    assert!(link.is_symlink());
+    assert!(
+        workspace
+            .read("real.json")
+            .contains("\"enable_firewall\": false")
+    );
+}
+
+#[test]
+fn a_file_mounted_by_itself_is_refused() {
+    let workspace = Workspace::new();
+    let path = workspace.path("envoy/filter.json");
+    let source = workspace.path("source.json");
+    fs::copy(&path, &source).unwrap();
+    let status = Command::new("mount")
+        .arg("--bind")
+        .args([&source, &path])
+        .status()
+        .unwrap();
+    assert!(
+        status.success(),
+        "a file can't be mounted: this test needs root"
+    );
+    let before = state(&workspace);
+    let output = workspace.run(&["disable_firewall"]);
+    let after = state(&workspace);
+    let unmounted = Command::new("umount").arg(&path).status().unwrap();
+    assert!(unmounted.success());
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "error: envoy/filter.json was not changed: it is mounted as a single file and can't be replaced; mount its \
+         directory instead, or change the file where it comes from\n"
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(after, before);
+}
+
+#[test]
+fn a_command_waits_for_the_lock_of_another() {
+    let workspace = Workspace::new();
+    let lock = fs::File::create(workspace.path("envoy/.filter.json.lock")).unwrap();
+    lock.lock().unwrap();
+    let before = state(&workspace);
+    let mut command = workspace.command(&["disable_firewall"]);
+    let mut command = command
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It has the lock file open once it waits for it.
+    let waits = |process: u32| {
+        let open = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+        open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+            .any(|path| path.ends_with(".filter.json.lock"))
+    };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !waits(command.id()) {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the lock file was never opened"
+        );
+        std::thread::yield_now();
+    }
+    assert_eq!(state(&workspace), before);
+    assert!(command.try_wait().unwrap().is_none());
+    drop(lock);
+    assert!(command.wait().unwrap().success());
+    assert_ne!(state(&workspace), before);
+}

@@ -1,0 +1,196 @@
+use crate::support::{Workspace, assert_session};
+
+#[test]
+fn flags_are_switched_in_the_words_of_ase() {
+    assert_session(&Workspace::new(), "flags");
+}
+
+#[test]
+fn manual_lists_are_kept_in_the_words_of_ase() {
+    assert_session(&Workspace::new(), "lists");
+}
+
+#[test]
+fn configurations_are_checked_with_every_error_and_its_place() {
+    let workspace = Workspace::new();
+    workspace.write(
+        "typos.json",
+        r#"{"enabel_firewall": true, "abs_attack_request_minutes": 0, "enable_abs_attack": true,
+            "deny_list": {"ips": ["10.0.0.1/8", 7], "oauth_tokens": ["very-secret-token", ""]}, "enable_abs": "yes",
+            "enable_abs": false}"#,
+    );
+    workspace.write("cut.json", r#"{"enable_firewall": tr"#);
+    workspace.write("list.json", "[]");
+    workspace.write("no-filter.json", r#"{"resources": []}"#);
+    workspace.write(
+        "wasm-plugin.yaml",
+        "# A fleet's plugin.\nkind: WasmPlugin\nmetadata:\n  name: portcullis\nspec:\n  pluginConfig:\n    \
+         enable_firewal: true # a typo\n",
+    );
+    workspace.write("several.yaml", SEVERAL);
+    workspace.write(
+        "text.json",
+        r#"{"config": {"name": "p", "root_id": "p", "vm_config": {}, "configuration": {
+            "@type": "type.googleapis.com/google.protobuf.StringValue",
+            "value": "{\"enable_firewall\": 1}"}}}"#,
+    );
+    workspace.write(
+        "bytes.json",
+        r#"{"config": {"name": "p", "root_id": "p", "vm_config": {}, "configuration": {
+            "@type": "type.googleapis.com/google.protobuf.BytesValue", "value": "e30="}}}"#,
+    );
+    workspace.write(
+        "absent.json",
+        r#"{"config": {"name": "p", "vm_config": {}}}"#,
+    );
+    assert_session(&workspace, "check_config");
+}
+
+#[test]
+fn manifests_are_changed_where_they_stand() {
+    let workspace = Workspace::new();
+    workspace.write("wasm-plugin.yaml", WASM_PLUGIN);
+    workspace.write("several.yaml", SEVERAL);
+    workspace.write("configmap.yaml", CONFIG_MAP);
+    workspace.write("aliased.yaml", ALIASED);
+    assert_session(&workspace, "manifests");
+}
+
+#[test]
+fn requests_are_explained() {
+    let workspace = Workspace::new();
+    workspace.write("config.json", EXPLAINED);
+    workspace.write(
+        "list.json",
+        r#"{"ips": ["192.0.2.1", "198.51.100.0/24"], "cookies": {"SESSION": ["session-of-mallory"]},
+            "oauth_tokens": ["token-of-mallory"], "api_keys": ["key/of mallory"], "usernames": ["mallory"]}"#,
+    );
+    workspace.write("too-wide.json", r#"{"ips": ["0.0.0.0/0"]}"#);
+    workspace.write("no-list.json", "<html>");
+    assert_session(&workspace, "explain");
+}
+
+#[test]
+fn help_completions_and_man_page_name_every_command() {
+    let workspace = Workspace::new();
+    assert_session(&workspace, "usage");
+    let help = String::from_utf8(workspace.run(&["--help"]).stdout).unwrap();
+    let man = String::from_utf8(workspace.run(&["man"]).stdout).unwrap();
+    let commands: Vec<_> = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|command| !command.is_empty() && *command != "help")
+        .collect();
+    assert_eq!(commands.len(), 20, "{commands:?}");
+    for command in &commands {
+        let title = format!("COMMAND {command}\"");
+        assert!(man.contains(&title), "the man page lacks {command}");
+    }
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = workspace.run(&["completions", shell]);
+        assert!(output.status.success());
+        let script = String::from_utf8(output.stdout).unwrap();
+        for command in &commands {
+            assert!(script.contains(command), "{shell} lacks {command}");
+        }
+    }
+}
+
+#[test]
+fn the_completion_script_of_bash_is_one() {
+    let workspace = Workspace::new();
+    let replayed = workspace.replay("$ portcullis completions bash > complete && bash -n complete");
+    assert_eq!(
+        replayed,
+        "$ portcullis completions bash > complete && bash -n complete\n"
+    );
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let replayed = Workspace::new().replay("$ portcullis man | head -n 1 > first");
+    assert_eq!(replayed, "$ portcullis man | head -n 1 > first\n");
+}
+
+const WASM_PLUGIN: &str = "\
+# Blocks what ABS lists, at every gateway.
+apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata:
+  name: portcullis
+spec:
+  phase: AUTHN # before anything else
+  pluginConfig:
+    enable_firewall: true   # the main switch
+    abs:
+      cluster: outbound|443||abs.example.com
+    deny_list:
+      ips:
+      - 192.0.2.1 # seen on Monday
+      - 192.0.2.2
+";
+
+const SEVERAL: &str = "\
+kind: WasmPlugin
+metadata: {name: one}
+spec:
+  pluginConfig: {enable_firewall: true}
+---
+kind: WasmPlugin
+metadata: {name: two}
+spec:
+  url: oci://example.com/two
+";
+
+const CONFIG_MAP: &str = r#"kind: ConfigMap
+metadata:
+  name: portcullis
+data:
+  note: not JSON
+  # What Envoy watches.
+  filter.json: |
+    {
+      "resources": [
+        {
+          "name": "portcullis",
+          "typed_config": {
+            "config": {
+              "root_id": "portcullis",
+              "vm_config": {},
+              "configuration": {
+                "@type": "type.googleapis.com/google.protobuf.Struct",
+                "value": {
+                  "enable_firewall": true
+                }
+              }
+            }
+          }
+        }
+      ]
+    }
+"#;
+
+const ALIASED: &str = "\
+kind: WasmPlugin
+metadata: {name: one}
+anchor: &config
+  enable_firewall: true
+spec:
+  pluginConfig: *config
+";
+
+const EXPLAINED: &str = r#"{
+  "enable_abs_attack": true,
+  "abs": {"cluster": "abs"},
+  "apis": [
+    {"api_id": "shop", "url": "/shop", "cookie": "SESSION", "username": [{"header": "x-user"}]},
+    {"api_id": "docs", "url": "/docs", "enable_blocking": false},
+    {"api_id": "beta", "hostname": "beta.example.com", "url": "/", "mode": "shadow"}
+  ],
+  "allow_list": {"usernames": ["our monitoring"]},
+  "deny_list": {"ips": ["203.0.113.0/24"], "api_keys": ["key-of-an-old-partner"]}
+}
+"#;

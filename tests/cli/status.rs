@@ -1,0 +1,383 @@
+//! The answers are those of an Envoy 1.40.0 with the filter, cut to the parts that are read, and changed by each test.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::support::{Workspace, repository};
+
+const CONFIGURATION: &str =
+    "/configs/1/ecds_filters/0/ecds_filter/typed_config/config/configuration/value";
+const FILE_CONFIGURATION: &str = "/resources/0/typed_config/config/configuration/value";
+
+/// What a running Envoy answers.
+struct Admin {
+    info: Value,
+    stats: Value,
+    dump: Value,
+}
+
+impl Admin {
+    /// An Envoy that runs what the workspace's file says and has just fetched a list.
+    fn of(workspace: &Workspace) -> Self {
+        let fixture = |name: &str| -> Value {
+            let path = repository().join(format!("tests/cli/fixtures/{name}.json"));
+            serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+        };
+        let file: Value = serde_json::from_str(&workspace.read("envoy/filter.json")).unwrap();
+        let mut dump = fixture("config_dump");
+        *dump.pointer_mut(CONFIGURATION).unwrap() =
+            file.pointer(FILE_CONFIGURATION).unwrap().clone();
+        let mut admin = Self {
+            info: fixture("server_info"),
+            stats: fixture("stats"),
+            dump,
+        };
+        admin.set("attack_list.last_success_unix_seconds", now());
+        admin
+    }
+
+    /// Sets a metric of the filter.
+    fn set(&mut self, name: &str, value: u64) {
+        self.set_stat(&format!("wasmcustom.portcullis.{name}"), value);
+    }
+
+    fn set_stat(&mut self, name: &str, value: u64) {
+        let stats = self.stats["stats"].as_array_mut().unwrap();
+        let stat = stats.iter_mut().find(|stat| stat["name"] == name);
+        stat.unwrap_or_else(|| panic!("the fixture lacks {name}"))["value"] = json!(value);
+    }
+
+    fn configuration(&mut self) -> &mut Value {
+        self.dump.pointer_mut(CONFIGURATION).unwrap()
+    }
+
+    /// Serves three answers, and gives the address.
+    fn serve(self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let answers = HashMap::from([
+            ("/server_info", self.info.to_string()),
+            ("/stats?format=json&filter=%5Ewasm", self.stats.to_string()),
+            ("/config_dump", self.dump.to_string()),
+        ]);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().take(answers.len()) {
+                let mut stream = stream.unwrap();
+                let mut request = String::new();
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                reader.read_line(&mut request).unwrap();
+                let path = request.split(' ').nth(1).unwrap();
+                let body = answers.get(path).cloned();
+                let status = if body.is_some() {
+                    "200 OK"
+                } else {
+                    "404 Not Found"
+                };
+                let body = body.unwrap_or_default();
+                let mut header = String::new();
+                while reader.read_line(&mut header).unwrap() > 2 {
+                    header.clear();
+                }
+                write!(
+                    stream,
+                    "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                )
+                .unwrap();
+            }
+        });
+        url
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}
+
+/// What is printed, the age of the list left out: it may be a second more.
+fn status(workspace: &Workspace, admin: Admin, further: &[&str]) -> String {
+    let url = admin.serve();
+    let output = workspace.run(&[&["status", "--envoy", &url], further].concat());
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(output.stderr.is_empty());
+    let text = String::from_utf8(output.stdout).unwrap();
+    ["0 s", "1 s", "2 s", "3 s"].iter().fold(text, |text, age| {
+        text.replace(&format!(": {age}\n"), ": AGE\n")
+    })
+}
+
+/// The warnings among what is printed.
+fn warnings(printed: &str) -> Vec<&str> {
+    printed
+        .lines()
+        .filter_map(|line| line.strip_prefix("warning: "))
+        .collect()
+}
+
+#[test]
+fn a_running_envoy_is_shown() {
+    let workspace = Workspace::new();
+    let mut admin = Admin::of(&workspace);
+    admin.set("attack_list.bytes", 25 * 1024 * 1024 + 629_146);
+    admin.set("attack_list.generation", 7);
+    for (kind, count) in [
+        ("ip", 900_000),
+        ("cookie", 12),
+        ("oauth_token", 3),
+        ("api_key", 4),
+        ("username", 5),
+    ] {
+        admin.set(&format!("attack_list.entries.kind={kind}"), count);
+        admin.set(&format!("denied.source=abs.kind={kind}"), count + 1);
+        admin.set(&format!("denied.source=manual.kind={kind}"), count + 2);
+        admin.set(&format!("would_deny.source=abs.kind={kind}"), 10);
+    }
+    admin.set("fetch.result=ok", 9);
+    admin.set("fetch.result=timeout", 2);
+    admin.set("allow_listed", 41);
+    admin.set("entries_skipped", 6);
+    admin.set_stat("wasm.portcullis.vm_reload_success", 1);
+    let expected = "\
+API Security Enforcer
+status                  : started
+http/ws                 : port 10000
+https/wss               : none
+firewall                : enabled
+abs                     : disabled, ssl: disabled
+abs attack              : enabled
+audit                   : enabled
+ase detected attack     : disabled
+attack list memory      : configured 128.00 MB, used 25.60 MB, free 102.40 MB
+envoy                   : 1.40.0
+configuration in force  : that of the file
+attack list entries     : ip 900000, cookie 12, oauth_token 3, api_key 4, username 5
+attack list generation  : 7
+attack list age         : AGE
+last fetch              : success
+attack list stale       : no
+fetches                 : ok 9, not_modified 1, status 0, timeout 2, reset 0, too_large 0, unauthorized 0, malformed 0, memory 0, refused 0
+blocked by abs          : ip 900001, cookie 13, oauth_token 4, api_key 5, username 6, no_list 0
+blocked by blacklist    : ip 900002, cookie 14, oauth_token 5, api_key 6, username 7
+only counted (shadow)   : abs 50, blacklist 0
+passed by whitelist     : 41
+entries skipped         : 6
+vm reloads              : done 1, failed 0, put off 0
+";
+    let mut admin_before = admin.stats.clone();
+    let not_modified = admin_before["stats"]
+        .as_array_mut()
+        .unwrap()
+        .iter()
+        .find(|stat| stat["name"] == "wasmcustom.portcullis.fetch.result=not_modified")
+        .map(|stat| stat["value"].as_u64().unwrap());
+    assert_eq!(
+        status(&workspace, admin, &[]),
+        expected.replace(
+            "not_modified 1",
+            &format!("not_modified {}", not_modified.unwrap())
+        )
+    );
+}
+
+#[test]
+fn the_same_goes_to_programs() {
+    let workspace = Workspace::new();
+    let mut admin = Admin::of(&workspace);
+    admin.set("attack_list.last_success_unix_seconds", 0);
+    let json: Value =
+        serde_json::from_str(&status(&workspace, admin, &["--output", "json"])).unwrap();
+    assert_eq!(json["status"], "started");
+    assert_eq!(json["http_ws"], json!([10000]));
+    assert_eq!(json["attack_list_age"], Value::Null);
+    assert_eq!(json["configuration_in_force"]["matches_file"], true);
+    assert_eq!(json["attack_list_memory"]["configured_bytes"], 128 << 20);
+    assert_eq!(json["warnings"], json!([]));
+}
+
+#[test]
+fn tls_is_seen_at_listeners_and_at_the_cluster_of_abs() {
+    let workspace = Workspace::new();
+    let mut admin = Admin::of(&workspace);
+    let tls = |side: &str| {
+        json!({"name": "tls", "typed_config": {
+            "@type": format!("type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.{side}TlsContext")}})
+    };
+    admin.dump["configs"][0]["static_clusters"][0]["cluster"]["transport_socket"] = tls("Upstream");
+    let mut listener = admin.dump["configs"][2]["static_listeners"][0].clone();
+    listener["listener"]["address"]["socket_address"]["port_value"] = json!(10443);
+    listener["listener"]["filter_chains"][0]["transport_socket"] = tls("Downstream");
+    admin.dump["configs"][2]["static_listeners"]
+        .as_array_mut()
+        .unwrap()
+        .push(listener);
+    let printed = status(&workspace, admin, &[]);
+    for line in [
+        "http/ws                 : port 10000",
+        "https/wss               : port 10443",
+        "abs                     : disabled, ssl: enabled",
+    ] {
+        assert!(printed.lines().any(|printed| printed == line), "{printed}");
+    }
+}
+
+#[test]
+fn what_an_operator_should_look_at_is_told() {
+    let workspace = Workspace::new();
+    type Change<'a> = &'a dyn Fn(&mut Admin);
+    let table: [(Change<'_>, &[&str]); 9] = [
+        (&|_| {}, &[]),
+        (
+            &|admin| admin.configuration()["enable_firewall"] = json!(false),
+            &[
+                "the running Envoy does not match envoy/filter.json: it differs from the file in enable_firewall; does it \
+               watch this very file?",
+            ],
+        ),
+        (
+            // Every number of a Struct is a floating-point one.
+            &|admin| admin.configuration()["abs_attack_request_minutes"] = json!(10.0),
+            &[],
+        ),
+        (
+            &|admin| admin.configuration()["enable_firewall"] = json!("no"),
+            &[
+                "the running Envoy does not match envoy/filter.json: it differs from the file in enable_firewall; does \
+                 it watch this very file?",
+                "the running Envoy was given a configuration that the filter refuses: an older one is in force, or \
+                 none; see check_config and Envoy's log",
+            ],
+        ),
+        (
+            &|admin| admin.dump["configs"][1]["ecds_filters"] = json!([]),
+            &[
+                "the running Envoy holds no filter of the name \"portcullis\": nothing is blocked by it",
+            ],
+        ),
+        (
+            &|admin| admin.set("attack_list.stale", 1),
+            &["the attack list is stale (age AGE): ABS has given none within attack_list_max_age"],
+        ),
+        (
+            &|admin| {
+                admin.set("attack_list.last_success_unix_seconds", now() - 7200);
+                admin.set("fetch.result=unauthorized", 3);
+            },
+            &[
+                "the last fetch of the attack list failed (list's age: 7200 s); Envoy's log says why",
+            ],
+        ),
+        (
+            &|admin| {
+                admin.set("attack_list.last_success_unix_seconds", 0);
+                admin.set("fetch.result=reset", 3);
+            },
+            &[
+                "the last fetch of the attack list failed (list's age: no list has come); Envoy's log says why",
+            ],
+        ),
+        (
+            &|admin| {
+                admin.dump["configs"][0]["static_clusters"]
+                    .as_array_mut()
+                    .unwrap()
+                    .remove(0);
+            },
+            &[
+                "the running Envoy has no cluster \"abs\", which abs.cluster names: ABS can't be reached",
+            ],
+        ),
+    ];
+    for (change, expected) in table {
+        let mut admin = Admin::of(&workspace);
+        change(&mut admin);
+        let printed = status(&workspace, admin, &[]);
+        let printed = printed
+            .replace("7201 s", "7200 s")
+            .replace("(age 0 s)", "(age AGE)")
+            .replace("(age 1 s)", "(age AGE)");
+        assert_eq!(warnings(&printed), expected, "{printed}");
+    }
+}
+
+#[test]
+fn one_private_address_behind_most_denied_requests_is_told() {
+    let workspace = Workspace::new();
+    let line =
+        |client: &str| format!("{{\"client\":\"{client}\",\"verdict\":\"denied abs ip\"}}\n");
+    let log = line("10.1.2.3").repeat(30) + &line("198.51.100.7").repeat(3) + "not JSON\n";
+    workspace.write("access.log", &log);
+    let expected = [
+        "30 of the last 33 denied requests come from the private address 10.1.2.3: Envoy seems to take a proxy in front \
+         of it for the client; see use_remote_address and xff_num_trusted_hops",
+    ];
+    let printed = status(
+        &workspace,
+        Admin::of(&workspace),
+        &["--access-log", "access.log"],
+    );
+    assert_eq!(warnings(&printed), expected);
+    // The file that Envoy says it writes is read without being named.
+    let mut admin = Admin::of(&workspace);
+    admin.dump["configs"][2]["static_listeners"][0]["listener"]["access_log"] =
+        json!([{"typed_config": {"path": workspace.path("access.log")}}]);
+    let printed = status(&workspace, admin, &[]);
+    assert_eq!(warnings(&printed), expected);
+    let printed = status(
+        &workspace,
+        Admin::of(&workspace),
+        &["--access-log", "nowhere.log"],
+    );
+    assert_eq!(
+        warnings(&printed),
+        ["the access log nowhere.log can't be read: No such file or directory (os error 2)"]
+    );
+}
+
+#[test]
+fn a_server_that_is_no_envoy_is_told() {
+    let mut workspace = Workspace::new();
+    let mut admin = Admin::of(&workspace);
+    admin.info = json!("not what Envoy says");
+    let url = admin.serve();
+    workspace.show_as(&url, "http://envoy");
+    let output = workspace.run(&["status", "--envoy", &url]);
+    // A body that is JSON passes for Envoy's, its version then being unknown.
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .contains("envoy                   : unknown")
+    );
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    workspace.show_as(&url, "http://envoy");
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = BufReader::new(stream.try_clone().unwrap());
+        let mut line = String::new();
+        while request.read_line(&mut line).unwrap() > 2 {
+            line.clear();
+        }
+        stream
+            .write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+            .unwrap();
+    });
+    workspace.assert_refused(
+        &["status", "--envoy", &url],
+        1,
+        "error: http://envoy/server_info answered with status 404 and no JSON of Envoy's; is this Envoy's admin \
+         interface?\n",
+    );
+}
