@@ -32,3 +32,5 @@ mod secrets;
 mod switches;
 // The TLS variant of ABS's cluster.
 mod tls;
+// What ABS is told of requests and responses.
+mod traffic_information;

@@ -79,6 +79,12 @@ impl Request {
         self
     }
 
+    /// For another path.
+    pub fn at_path(mut self, path: &str) -> Self {
+        self.path = path.to_owned();
+        self
+    }
+
     /// Adds a header, beside others of that name. Any bytes that HTTP allows.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.headers.push((

@@ -1,0 +1,290 @@
+//! `enable_abs`: what ABS is told of requests and responses, and what becomes of that when ABS fails.
+
+use crate::rig::{Rig, Setup, eventually, scenario, throughout};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const CONNECTIONS: usize = 16;
+
+fn sending(traffic: Value) -> Setup {
+    Setup::new().plugin(json!({"enable_abs": true, "traffic": traffic}))
+}
+
+/// Sends one request for each number, over several connections, each with a path of its own.
+async fn send_numbered(rig: &Rig, numbers: std::ops::Range<usize>) {
+    let mut tasks = Vec::new();
+    for offset in 0..CONNECTIONS {
+        let first = rig.get("/n");
+        let numbers = numbers.clone();
+        tasks.push(tokio::spawn(async move {
+            let mut connection = first.connect().await.unwrap();
+            for number in numbers.skip(offset).step_by(CONNECTIONS) {
+                let request = first.clone().at_path(&format!("/n/{number}"));
+                let reply = connection.send(&request).await.unwrap();
+                assert_eq!(reply.status, 200);
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+/// What the filter counts of its records: sent, dropped, failed.
+async fn books(rig: &Rig) -> [u64; 3] {
+    [
+        rig.envoy.count("traffic.sent").await,
+        rig.envoy.count("traffic.dropped").await,
+        rig.envoy.count("traffic.failed").await,
+    ]
+}
+
+#[test]
+fn each_of_ten_thousand_requests_arrives_exactly_once() {
+    scenario(sending(json!({"flush_interval": "500ms"})), async |rig| {
+        send_numbered(rig, 0..10_000).await;
+        eventually("ABS has all records", async || {
+            (rig.abs.counter("traffic_records").await >= 10_000).then_some(())
+        })
+        .await;
+        rig.metric_becomes("traffic.sent", 10_000).await;
+        let records = rig.abs.records().await;
+        let urls: BTreeSet<_> = records
+            .iter()
+            .map(|record| record["url"].as_str().unwrap().to_owned())
+            .collect();
+        let ids: BTreeSet<_> = records
+            .iter()
+            .map(|record| record["correlation_id"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(
+            (records.len(), urls.len(), ids.len()),
+            (10_000, 10_000, 10_000)
+        );
+        assert_eq!(books(rig).await, [10_000, 0, 0]);
+        assert_eq!(rig.abs.counter("traffic_records").await, 10_000);
+    });
+}
+
+#[test]
+fn a_record_tells_of_request_response_and_verdict() {
+    scenario(
+        sending(json!({"flush_interval": "100ms", "gzip": true})),
+        async |rig| {
+            rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+            rig.becomes_denied(&rig.get("/x").from("127.0.0.7")).await;
+            let token = rig.secrets.plant("token");
+            rig.get("/told?api_key=k1")
+                .bearer(&token)
+                .header("user-agent", "probe/1")
+                .header("x-internal", "stays home")
+                .header("accept", b"caf\xe9".as_slice())
+                .header("referer", vec![b'r'; 20_000])
+                .send()
+                .await;
+            rig.get("/blocked").from("127.0.0.7").send().await;
+            let find = async |url: &str| {
+                eventually(&format!("a record of {url}"), async || {
+                    let records = rig.abs.records().await;
+                    records.into_iter().find(|record| record["url"] == url)
+                })
+                .await
+            };
+            let told = find("/told?api_key=k1").await;
+            assert_eq!(told["source_ip"], "127.0.0.1", "{told}");
+            assert_eq!(told["method"], "GET");
+            assert_eq!(told["http_version"], "1.1");
+            assert_eq!(told["response_code"], "200");
+            assert_eq!(told["verdict"], "allowed");
+            assert_eq!(told["blocked"], false);
+            let text = told.to_string();
+            assert!(text.contains(&format!("Bearer {token}")), "{text}");
+            assert!(
+                text.contains("probe/1") && text.contains("caf\u{fffd}"),
+                "{text}"
+            );
+            assert!(
+                !text.contains("stays home") && !text.contains("rrrr"),
+                "{text}"
+            );
+            let blocked = find("/blocked").await;
+            assert_eq!(blocked["verdict"], "denied abs ip");
+            assert_eq!(blocked["blocked"], true);
+            assert_eq!(blocked["response_code"], "403");
+        },
+    );
+}
+
+#[test]
+fn the_sideband_interface_gets_each_request_and_its_response() {
+    scenario(sending(json!({"format": "sideband"})), async |rig| {
+        send_numbered(rig, 0..64).await;
+        rig.metric_becomes("traffic.sent", 64).await;
+        assert_eq!(rig.abs.counter("ase_request").await, 64);
+        assert_eq!(rig.abs.counter("ase_response").await, 64);
+        assert_eq!(books(rig).await, [64, 0, 0]);
+    });
+}
+
+#[test]
+fn abs_lists_an_attacker_from_what_it_was_told_and_the_attacker_is_blocked() {
+    scenario(
+        sending(json!({"flush_interval": "100ms"}))
+            .abs_arguments(&["--detect-unauthorized-per-minute", "5"]),
+        async |rig| {
+            let token = rig.secrets.plant("attacker");
+            let attack = rig.get("/status/401").bearer(&token);
+            eventually("the attacker is blocked", async || {
+                (attack.send().await.status == 403).then_some(())
+            })
+            .await;
+            rig.assert_denied(&rig.get("/").bearer(&token)).await;
+            rig.assert_allowed(&rig.get("/")).await;
+        },
+    );
+}
+
+#[test]
+fn after_disable_abs_nothing_more_arrives() {
+    scenario(sending(json!({"flush_interval": "100ms"})), async |rig| {
+        let traffic = rig.traffic(&rig.get("/"), 4);
+        eventually("records arrive", async || {
+            (rig.abs.counter("traffic_records").await > 50).then_some(())
+        })
+        .await;
+        rig.envoy.reconfigure(json!({"enable_abs": false})).await;
+        // What was on its way when the switch was turned may still arrive; then it is still, while requests go on.
+        let settled = rig.abs.counter("traffic_records").await;
+        let sent = traffic.sent();
+        eventually("requests go on", async || {
+            (traffic.sent() > sent + 500).then_some(())
+        })
+        .await;
+        let after = rig.abs.counter("traffic_records").await;
+        assert!(after <= settled + 100, "{settled} became {after}");
+        throughout(Duration::from_secs(1), async || {
+            assert_eq!(rig.abs.counter("traffic_records").await, after);
+        })
+        .await;
+        traffic.stop().await.assert_clean();
+    });
+}
+
+#[test]
+fn with_abs_down_traffic_is_unharmed_memory_bounded_and_the_books_balance() {
+    scenario(
+        sending(json!({"queue_memory": "64KB", "batch_bytes": "16KB", "flush_interval": "100ms"})),
+        async |rig| {
+            send_numbered(rig, 0..100).await;
+            rig.metric_becomes("traffic.sent", 100).await;
+            rig.abs.stop();
+            send_numbered(rig, 100..4_100).await;
+            rig.metric_reaches("traffic.dropped", 1_000).await;
+            let log = rig.envoy.log();
+            let lines = log.matches("sending traffic information failed").count();
+            assert!((1..=4).contains(&lines), "one line a worker, not {lines}");
+            rig.abs.restart().await;
+            eventually("every record is accounted for", async || {
+                (books(rig).await.iter().sum::<u64>() == 4_100).then_some(())
+            })
+            .await;
+            // A batch that was on its way when ABS went down may have arrived and be sent again.
+            let [sent, ..] = books(rig).await;
+            let arrived = rig.abs.counter("traffic_records").await;
+            assert!(arrived >= sent - 100, "{arrived} of {sent}");
+            eventually(
+                "each worker that failed says that it works again",
+                async || {
+                    let again = rig
+                        .envoy
+                        .log()
+                        .matches("sending traffic information works again")
+                        .count();
+                    (again == lines).then_some(())
+                },
+            )
+            .await;
+        },
+    );
+}
+
+#[test]
+fn whatever_abs_answers_requests_pass_and_records_are_kept_or_counted() {
+    scenario(sending(json!({"flush_interval": "100ms"})), async |rig| {
+        let traffic = rig.traffic(&rig.get("/steady"), 4);
+        for (fault, kept) in [
+            (json!({"status": 401}), true),
+            (json!({"status": 413}), false),
+            (json!({"status": 429, "retry_after": 1}), true),
+            (json!({"status": 500}), true),
+            (json!({"status": 400}), false),
+            (json!({"reset": true}), true),
+            (json!({"delay_ms": 300}), true),
+        ] {
+            let mut order = fault.clone();
+            order["endpoint"] = json!("traffic");
+            let [_, _, failed] = books(rig).await;
+            rig.abs.fault(order).await;
+            if !kept {
+                rig.metric_reaches("traffic.failed", failed + 1).await;
+            } else if fault["delay_ms"].is_null() {
+                let strikes = rig.abs.counter("faults").await;
+                eventually("the fault strikes", async || {
+                    (rig.abs.counter("faults").await > strikes).then_some(())
+                })
+                .await;
+            }
+            rig.abs.clear_faults().await;
+            let [sent, ..] = books(rig).await;
+            rig.metric_reaches("traffic.sent", sent + 1).await;
+            if kept {
+                let [.., now] = books(rig).await;
+                assert!(fault["status"] != 401 || now == failed, "{fault}");
+            }
+        }
+        let report = traffic.stop().await;
+        report.assert_clean();
+        eventually("every record is accounted for", async || {
+            (books(rig).await.iter().sum::<u64>() == report.good).then_some(())
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_changed_configuration_loses_no_record() {
+    scenario(sending(json!({"flush_interval": "200ms"})), async |rig| {
+        let traffic = rig.traffic(&rig.get("/"), 4);
+        for round in 0..10 {
+            let sent = traffic.sent();
+            rig.envoy
+                .reconfigure(json!({"deny_list": {"ips": [format!("192.0.2.{round}")]}}))
+                .await;
+            eventually("requests go on", async || {
+                (traffic.sent() > sent + 50).then_some(())
+            })
+            .await;
+        }
+        let report = traffic.stop().await;
+        report.assert_clean();
+        rig.metric_becomes("traffic.sent", report.good).await;
+        assert_eq!(books(rig).await, [report.good, 0, 0]);
+    });
+}
+
+#[test]
+fn a_share_of_the_requests_is_sent_where_that_is_asked_for() {
+    scenario(
+        sending(json!({"flush_interval": "100ms", "sample": 0.25})),
+        async |rig| {
+            send_numbered(rig, 0..400).await;
+            eventually("the sample has arrived", async || {
+                // Each worker samples evenly, so each may be one off.
+                let records = rig.abs.counter("traffic_records").await;
+                (96..=104).contains(&records).then_some(())
+            })
+            .await;
+        },
+    );
+}
