@@ -1,0 +1,229 @@
+//! The core's operations that cost something: on a request's path, and when a list comes. Fixtures and calls; who
+//! measures what is `core.rs` and `instructions.rs`.
+
+use std::fmt::Write;
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+use portcullis::attack_list::{EntrySink, read_attack_list};
+use portcullis::blocklist::snapshot::{Assembly, Manifest, Needed};
+use portcullis::blocklist::{AddressRanges, Blocklist, Builder, Gate};
+use portcullis::config::Api;
+use portcullis::identifier::{Fingerprint, FingerprintKey, PerKind};
+use portcullis::request::{RequestHeaders, select_api, visit_identifiers};
+
+const KEY: FingerprintKey =
+    FingerprintKey::from_words([0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]);
+const LISTED_ADDRESSES: u32 = 1_000_000;
+/// As many clients in turn: look-ups then meet cold cache lines, as in production.
+const CLIENTS: u32 = 4_096;
+/// Between one client and the next; prime.
+const STRIDE: u32 = 7_919;
+
+/// What every VM keeps of a list of 1,000,000 addresses, and what shared data holds of it.
+pub struct LookUp {
+    manifest: Manifest,
+    gate: Gate,
+    ranges: AddressRanges,
+    buckets: Vec<Vec<u8>>,
+    next: u32,
+}
+
+impl LookUp {
+    pub fn new() -> Self {
+        let mut builder = Builder::new(KEY, u64::MAX);
+        for number in 0..LISTED_ADDRESSES {
+            builder.insert_ip(IpNet::from(listed(number))).unwrap();
+        }
+        let list = builder.finish().unwrap();
+        let manifest = Manifest::new(&list, KEY, None);
+        let mut room = Vec::new();
+        let buckets = (0..manifest.extent.buckets)
+            .map(|index| manifest.bucket_to_bytes(&list, index, &mut room))
+            .collect();
+        let (manifest, gate, ranges) = assemble(manifest.clone(), &shards(&list, &manifest));
+        Self {
+            manifest,
+            gate,
+            ranges,
+            buckets,
+            next: 0,
+        }
+    }
+
+    /// A clean address: its fingerprint, the ranges, the gate.
+    pub fn allowed(&mut self) -> bool {
+        let number = self.turn();
+        self.contains(IpAddr::V4(Ipv4Addr::from(0xc612_0000 + number)))
+    }
+
+    /// A listed address: the same, and its bucket.
+    pub fn blocked(&mut self) -> bool {
+        let number = self.turn() * STRIDE % LISTED_ADDRESSES;
+        self.contains(listed(number))
+    }
+
+    fn turn(&mut self) -> u32 {
+        self.next = (self.next + 1) % CLIENTS;
+        self.next
+    }
+
+    fn contains(&self, address: IpAddr) -> bool {
+        let fingerprint = KEY.ip(black_box(address));
+        self.ranges.contains(address)
+            || self.gate.may_contain(fingerprint) && self.in_bucket(fingerprint)
+    }
+
+    fn in_bucket(&self, fingerprint: Fingerprint) -> bool {
+        let bucket = &self.buckets[self.manifest.bucket_index(fingerprint) as usize];
+        self.manifest.bucket_contains(bucket, fingerprint) == Some(true)
+    }
+}
+
+/// A request with a bearer token, two cookies and an API key, and the rules that hold by default.
+pub struct Extraction {
+    apis: [Api; 1],
+    headers: RequestHeaders,
+}
+
+const HEADERS: [(&str, &str); 10] = [
+    (":authority", "api.example.com"),
+    (":path", "/shop/cart?item=17&count=2"),
+    (":method", "GET"),
+    (":scheme", "http"),
+    (
+        "user-agent",
+        "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    ),
+    ("accept", "*/*"),
+    ("x-request-id", "6a1dd5d6-7c58-4f0a-9e6b-1f0a4dfc6a36"),
+    (
+        "authorization",
+        "Bearer tok-cccccccc-000000000000000000000000000017",
+    ),
+    (
+        "cookie",
+        "theme=dark; SESSION=cccccccc000000000000000000000017",
+    ),
+    ("x-api-key", "key-cccccccc-00000000000000000000017"),
+];
+
+impl Extraction {
+    pub fn new() -> Self {
+        Self {
+            apis: [Api::default()],
+            headers: RequestHeaders::default(),
+        }
+    }
+
+    /// Header bytes to the fingerprints of all kinds.
+    pub fn run(&mut self) -> u64 {
+        self.headers.clear();
+        for (name, value) in black_box(HEADERS) {
+            self.headers.add(name.as_bytes(), value.as_bytes());
+        }
+        let wanted = PerKind {
+            ip: true,
+            cookie: true,
+            oauth_token: true,
+            api_key: true,
+            username: true,
+        };
+        let mut sum = 0;
+        if let Some(api) = select_api(&self.apis, self.headers.authority(), self.headers.path()) {
+            visit_identifiers(api, &self.headers, wanted, &mut |identifier| {
+                sum ^= identifier.fingerprint(&KEY).0;
+            });
+        }
+        sum
+    }
+}
+
+/// Entries of all five kinds in the JSON of ABS.
+pub fn attack_list_json(entries: u32) -> String {
+    let each = entries / 5;
+    let list = |make: &dyn Fn(u32) -> String| {
+        let mut text = String::new();
+        for number in 0..each {
+            let comma = if number == 0 { "" } else { "," };
+            write!(text, "{comma}\"{}\"", make(number)).unwrap();
+        }
+        text
+    };
+    format!(
+        r#"{{"ips":[{}],"cookies":{{"SESSION":[{}]}},"oauth_tokens":[{}],"api_keys":[{}],"usernames":[{}]}}"#,
+        list(&|n| listed(n).to_string()),
+        list(&|n| format!("00000001{n:024x}")),
+        list(&|n| format!("tok-00000001-{n:030x}")),
+        list(&|n| format!("key-00000001-{n:023x}")),
+        list(&|n| format!("user{n}.1@example.com")),
+    )
+}
+
+/// ABS's JSON to a finished list: parse, fingerprint, sort.
+pub fn parse(json: &str) -> Blocklist {
+    let mut sink = Sink(Builder::new(KEY, u64::MAX));
+    read_attack_list(json.as_bytes(), &mut sink).unwrap();
+    sink.0.finish().unwrap()
+}
+
+/// The gate's shards as shared data holds them: the dearest part of publishing a list.
+pub fn build_gate(list: &Blocklist) -> Vec<Vec<u8>> {
+    shards(list, &Manifest::new(list, KEY, None))
+}
+
+/// What a worker does with a new list: it checks the shards and keeps them.
+pub fn load_gate(list: &Blocklist, shards: &[Vec<u8>]) -> usize {
+    assemble(Manifest::new(list, KEY, None), shards)
+        .1
+        .memory_bytes()
+}
+
+fn listed(number: u32) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + number))
+}
+
+fn shards(list: &Blocklist, manifest: &Manifest) -> Vec<Vec<u8>> {
+    (0..manifest.extent.shards)
+        .map(|index| manifest.shard_to_bytes(list, index).unwrap())
+        .collect()
+}
+
+fn assemble(manifest: Manifest, shards: &[Vec<u8>]) -> (Manifest, Gate, AddressRanges) {
+    let mut assembly = Assembly::new(manifest);
+    while let Needed::Shard(index) = assembly.needs() {
+        assembly.add(&shards[index as usize]).unwrap();
+    }
+    assembly.finish().unwrap()
+}
+
+struct Sink(Builder);
+
+impl EntrySink for Sink {
+    fn ip(&mut self, range: IpNet) -> bool {
+        self.0.insert_ip(range).is_ok()
+    }
+
+    fn cookie(&mut self, name: &str, value: &str) -> bool {
+        let fingerprint = self.0.key().cookie(name.as_bytes(), value.as_bytes());
+        self.0.insert(fingerprint).is_ok()
+    }
+
+    fn oauth_token(&mut self, token: &str) -> bool {
+        let fingerprint = self.0.key().oauth_token(token.as_bytes());
+        self.0.insert(fingerprint).is_ok()
+    }
+
+    fn api_key(&mut self, value: &str) -> bool {
+        let fingerprint = self.0.key().api_key(value.as_bytes());
+        self.0.insert(fingerprint).is_ok()
+    }
+
+    fn username(&mut self, name: &str) -> bool {
+        let fingerprint = self.0.key().username(name.as_bytes());
+        self.0.insert(fingerprint).is_ok()
+    }
+
+    fn skipped(&mut self) {}
+}
