@@ -150,7 +150,7 @@ pub fn visit_identifiers(
         }
     }
     if wanted.oauth_token && api.oauth2_access_token {
-        for token in headers.values("authorization").filter_map(bearer_token) {
+        for token in authorizations(headers).filter_map(bearer_token) {
             visit(IdentifierRef::OauthToken(token));
         }
     }
@@ -177,6 +177,15 @@ pub fn visit_identifiers(
     }
 }
 
+/// Every Authorization value: as it stands, and where it holds a comma each part of it too. Envoy joins repeated headers
+/// of this name by commas, and no credentials hold one (RFC 9110, 11.2), so a clean value can't hide a listed one.
+fn authorizations(headers: &RequestHeaders) -> impl Iterator<Item = &[u8]> {
+    headers.values("authorization").flat_map(|value| {
+        let parts = value.split(|&byte| byte == b',');
+        core::iter::once(value).chain(parts.filter(|part| part.len() < value.len()))
+    })
+}
+
 fn visit_usernames(
     source: &UsernameSource,
     headers: &RequestHeaders,
@@ -184,7 +193,7 @@ fn visit_usernames(
 ) {
     match source {
         UsernameSource::BasicAuth => {
-            for name in headers.values("authorization").filter_map(basic_username) {
+            for name in authorizations(headers).filter_map(basic_username) {
                 visit(IdentifierRef::Username(&name));
             }
         }
@@ -196,7 +205,7 @@ fn visit_usernames(
             }
         }
         UsernameSource::JwtClaim(claim) => {
-            for token in headers.values("authorization").filter_map(bearer_token) {
+            for token in authorizations(headers).filter_map(bearer_token) {
                 if let Some(name) = jwt_claim(token, claim) {
                     visit(IdentifierRef::Username(&name));
                 }
@@ -585,6 +594,25 @@ mod tests {
 
     fn jwt(payload: &[u8]) -> Vec<u8> {
         format!("e30.{}.c2ln", encode_base64(payload, URL_SAFE)).into_bytes()
+    }
+
+    #[test]
+    fn credentials_that_envoy_joined_are_told_apart() {
+        let api = Api::default();
+        let headers = headers(&[("authorization", b"Bearer t1,Basic Ym9iOng=, bearer t2")]);
+        let (mut tokens, mut names) = (Vec::new(), Vec::new());
+        let wanted = PerKind {
+            oauth_token: true,
+            username: true,
+            ..PerKind::default()
+        };
+        visit_identifiers(&api, &headers, wanted, &mut |identifier| match identifier {
+            IdentifierRef::OauthToken(token) => tokens.push(token.to_vec()),
+            IdentifierRef::Username(name) => names.push(name.to_vec()),
+            _ => {}
+        });
+        assert!(tokens.contains(&b"t1".to_vec()) && tokens.contains(&b"t2".to_vec()));
+        assert_eq!(names, [b"bob".to_vec()]);
     }
 
     #[test]
