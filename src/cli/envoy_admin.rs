@@ -52,6 +52,7 @@ pub struct RunningEnvoy {
     /// `LIVE` where it serves.
     pub state: String,
     metrics: BTreeMap<String, u64>,
+    listeners: Value,
     dump: Value,
 }
 
@@ -94,6 +95,7 @@ pub fn ask(url: &str) -> Result<RunningEnvoy, EnvoyError> {
             .to_owned(),
         state: text("state").to_owned(),
         metrics: read_metrics(&get("/stats?format=json&filter=%5Ewasm")?),
+        listeners: get("/listeners?format=json")?,
         dump: get("/config_dump")?,
     })
 }
@@ -132,18 +134,28 @@ impl RunningEnvoy {
 
     /// The ports that Envoy's listeners are bound to.
     pub fn ports(&self) -> Ports {
-        let mut ports = Ports::default();
+        let mut with_tls = BTreeSet::new();
         visit(&self.dump, &mut |value| {
-            let port = value.pointer("/address/socket_address/port_value");
-            let chains = value.get("filter_chains");
-            if let (Some(port), Some(chains)) = (port.and_then(Value::as_u64), chains) {
-                let tls = chains.to_string().contains("DownstreamTlsContext");
-                match tls {
+            let chains = value.get("filter_chains").map(Value::to_string);
+            if chains.is_some_and(|chains| chains.contains("DownstreamTlsContext")) {
+                with_tls.extend(value.get("name").and_then(Value::as_str));
+            }
+        });
+        let mut ports = Ports::default();
+        let listeners = self.listeners.get("listener_statuses");
+        for listener in listeners.and_then(Value::as_array).into_iter().flatten() {
+            let name = listener
+                .get("name")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            let port = listener.pointer("/local_address/socket_address/port_value");
+            if let Some(port) = port.and_then(Value::as_u64) {
+                match with_tls.contains(name) {
                     true => ports.tls.insert(port),
                     false => ports.plain.insert(port),
                 };
             }
-        });
+        }
         ports
     }
 
@@ -183,7 +195,7 @@ impl RunningEnvoy {
 }
 
 /// Calls `look` with every object in a value.
-fn visit(value: &Value, look: &mut dyn FnMut(&Value)) {
+fn visit<'v>(value: &'v Value, look: &mut dyn FnMut(&'v Value)) {
     match value {
         Value::Object(object) => {
             look(value);

@@ -18,6 +18,7 @@ const FILE_CONFIGURATION: &str = "/resources/0/typed_config/config/configuration
 struct Admin {
     info: Value,
     stats: Value,
+    listeners: Value,
     dump: Value,
 }
 
@@ -35,6 +36,7 @@ impl Admin {
         let mut admin = Self {
             info: fixture("server_info"),
             stats: fixture("stats"),
+            listeners: fixture("listeners"),
             dump,
         };
         admin.set("attack_list.last_success_unix_seconds", now());
@@ -56,13 +58,14 @@ impl Admin {
         self.dump.pointer_mut(CONFIGURATION).unwrap()
     }
 
-    /// Serves three answers, and gives the address.
+    /// Serves one answer of each kind, and gives the address.
     fn serve(self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let answers = HashMap::from([
             ("/server_info", self.info.to_string()),
             ("/stats?format=json&filter=%5Ewasm", self.stats.to_string()),
+            ("/listeners?format=json", self.listeners.to_string()),
             ("/config_dump", self.dump.to_string()),
         ]);
         std::thread::spawn(move || {
@@ -216,12 +219,19 @@ fn tls_is_seen_at_listeners_and_at_the_cluster_of_abs() {
     };
     admin.dump["configs"][0]["static_clusters"][0]["cluster"]["transport_socket"] = tls("Upstream");
     let mut listener = admin.dump["configs"][2]["static_listeners"][0].clone();
-    listener["listener"]["address"]["socket_address"]["port_value"] = json!(10443);
+    listener["listener"]["name"] = json!("ingress-tls");
     listener["listener"]["filter_chains"][0]["transport_socket"] = tls("Downstream");
     admin.dump["configs"][2]["static_listeners"]
         .as_array_mut()
         .unwrap()
         .push(listener);
+    let mut bound = admin.listeners["listener_statuses"][0].clone();
+    bound["name"] = json!("ingress-tls");
+    bound["local_address"]["socket_address"]["port_value"] = json!(10443);
+    admin.listeners["listener_statuses"]
+        .as_array_mut()
+        .unwrap()
+        .push(bound);
     let printed = status(&workspace, admin, &[]);
     for line in [
         "http/ws                 : port 10000",

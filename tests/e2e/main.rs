@@ -12,6 +12,8 @@ mod rig;
 mod blocking;
 // Whose address counts.
 mod client_address;
+// The command line tool beside a running Envoy.
+mod commands;
 // Manual lists, and their place in the order of judgement.
 mod manual_lists;
 // Names, numbers and labels of the metrics.

@@ -1,0 +1,291 @@
+//! The command line tool beside a running Envoy: each command takes effect within two seconds, and no request fails.
+
+use crate::rig::client::{Connection, Reply, Request};
+use crate::rig::process::{artefact, repository};
+use crate::rig::{Rig, Setup, eventually_or, scenario, throughout};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// How long a command may take to show in what Envoy does.
+const EFFECT: Duration = Duration::from_secs(2);
+
+#[test]
+fn the_documented_order_of_commands_switches_a_running_envoy() {
+    let setup = Setup::new().plugin(json!({
+        "deny_list": {"ips": ["127.0.0.9"]},
+        "traffic": {"flush_interval": "200ms"},
+    }));
+    scenario(setup, async |rig| {
+        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        let mut tool = Tool::of(rig).await;
+        tool.listed.becomes("denied", Reply::is_denied).await;
+        tool.manual.becomes("denied", Reply::is_denied).await;
+        let traffic = rig.traffic(&rig.get("/steady").from("127.0.0.8"), 4);
+
+        let mut run = Vec::new();
+        for (line, expected) in documented_commands() {
+            let printed = tool.run(&line);
+            assert_eq!(printed, expected, "{line}");
+            let command = line.strip_prefix("portcullis ").unwrap().to_owned();
+            match command.as_str() {
+                "disable_firewall" => {
+                    tool.manual.becomes("allowed", Reply::is_allowed).await;
+                    tool.listed.becomes("allowed", Reply::is_allowed).await;
+                }
+                "enable_firewall" => tool.manual.becomes("denied", Reply::is_denied).await,
+                "enable_abs" => rig.records_become_more().await,
+                "disable_abs" => rig.records_stay().await,
+                "enable_abs_attack" => tool.listed.becomes("denied", Reply::is_denied).await,
+                "disable_abs_attack" => {
+                    tool.listed.becomes("allowed", Reply::is_allowed).await;
+                    rig.fetches_stay().await;
+                }
+                "status" => {}
+                other => panic!("nobody knows what {other} should do"),
+            }
+            run.push(command);
+        }
+        for command in [
+            "enable_firewall",
+            "enable_abs",
+            "enable_abs_attack",
+            "disable_abs_attack",
+            "disable_abs",
+            "disable_firewall",
+        ] {
+            assert!(
+                run.iter().any(|run| run == command),
+                "docs/cli.md never runs {command}"
+            );
+        }
+        traffic.stop().await.assert_clean();
+    });
+}
+
+#[test]
+fn manual_lists_change_while_envoy_serves() {
+    scenario(Setup::new(), async |rig| {
+        let mut tool = Tool::of(rig).await;
+        let traffic = rig.traffic(&rig.get("/steady").from("127.0.0.8"), 4);
+
+        tool.run("portcullis add_blacklist ip 127.0.0.9");
+        tool.manual.becomes("denied", Reply::is_denied).await;
+        tool.run("portcullis add_whitelist ip 127.0.0.0/28");
+        tool.manual.becomes("allowed", Reply::is_allowed).await;
+        tool.run("portcullis clear_whitelist");
+        tool.manual.becomes("denied", Reply::is_denied).await;
+        tool.run("portcullis delete_blacklist ip 127.0.0.9");
+        tool.manual.becomes("allowed", Reply::is_allowed).await;
+
+        traffic.stop().await.assert_clean();
+    });
+}
+
+#[test]
+fn status_shows_what_the_running_envoy_enforces() {
+    scenario(Setup::new(), async |rig| {
+        rig.abs
+            .list(json!({"ips": ["127.0.0.7"], "usernames": ["mallory"]}))
+            .await;
+        let mut tool = Tool::of(rig).await;
+        tool.listed.becomes("denied", Reply::is_denied).await;
+
+        let status = tool.status().await;
+        assert_eq!(status["status"], "started", "{status:#}");
+        assert_eq!(status["http_ws"], json!([rig.bound_port()]), "{status:#}");
+        assert_eq!(
+            status["configuration_in_force"]["matches_file"], true,
+            "{status:#}"
+        );
+        assert_eq!(status["attack_list_entries"]["ip"], 1, "{status:#}");
+        assert_eq!(status["attack_list_entries"]["username"], 1, "{status:#}");
+        assert_eq!(status["last_fetch"], "success", "{status:#}");
+        assert_eq!(status["abs"]["ssl"], "disabled", "{status:#}");
+        assert!(
+            status["blocked_by_abs"]["ip"].as_u64().unwrap() > 0,
+            "{status:#}"
+        );
+        assert!(
+            status["attack_list_memory"]["used_bytes"].as_u64().unwrap() > 0,
+            "{status:#}"
+        );
+        assert_eq!(status["vm_reloads"]["done"], 0, "{status:#}");
+        assert_eq!(status["warnings"], json!([]), "{status:#}");
+
+        // The file of another fleet.
+        std::fs::write(
+            tool.folder.join("other.json"),
+            r#"{"enable_firewall": false}"#,
+        )
+        .unwrap();
+        let other = tool
+            .run("portcullis --config other.json status --envoy $ENVOY | grep -c 'does not match'");
+        assert_eq!(other, "1\n");
+    });
+}
+
+/// The commands of the walk-through in docs/cli.md, and what they print.
+fn documented_commands() -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(repository().join("docs/cli.md")).unwrap();
+    let (_, section) = text.split_once("## Switching on and off").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let mut commands: Vec<(String, String)> = Vec::new();
+    let mut in_block = false;
+    for line in section.lines() {
+        match (line, line.strip_prefix("$ ")) {
+            ("```console", _) => in_block = true,
+            ("```", _) => in_block = false,
+            (_, Some(command)) if in_block => commands.push((command.to_owned(), String::new())),
+            (printed, None) if in_block => {
+                let (_, expected) = commands.last_mut().unwrap();
+                expected.push_str(printed);
+                expected.push('\n');
+            }
+            _ => {}
+        }
+    }
+    commands
+}
+
+/// The tool beside an Envoy, and two clients with a connection to each worker.
+struct Tool {
+    folder: PathBuf,
+    program: PathBuf,
+    admin: String,
+    /// On ABS's list.
+    listed: Client,
+    /// On the manual deny list.
+    manual: Client,
+}
+
+impl Tool {
+    async fn of(rig: &Rig) -> Self {
+        let dump: Value = serde_json::from_str(&rig.envoy.admin("/config_dump").await).unwrap();
+        let file = find(&dump, "path_config_source").unwrap()["path"].clone();
+        let folder = Path::new(file.as_str().unwrap())
+            .parent()
+            .unwrap()
+            .to_owned();
+        Self {
+            program: artefact("PORTCULLIS_BIN", "target/release/portcullis", "make build"),
+            admin: std::fs::read_to_string(folder.join("admin")).unwrap(),
+            folder,
+            listed: Client::new(rig, "127.0.0.7").await,
+            manual: Client::new(rig, "127.0.0.9").await,
+        }
+    }
+
+    /// Runs a line in a shell, and gives what it prints. The file is named by the environment, so that the line is the
+    /// documented one.
+    fn run(&self, line: &str) -> String {
+        let path = std::env::var("PATH").unwrap();
+        let tools = self.program.parent().unwrap().display();
+        let output = Command::new("sh")
+            .args(["-c", line])
+            .current_dir(&self.folder)
+            .env("PATH", format!("{tools}:{path}"))
+            .env("PORTCULLIS_CONFIG", "filter.json")
+            .env("ENVOY", format!("http://{}", self.admin))
+            .output()
+            .unwrap();
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}: {words}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    async fn status(&self) -> Value {
+        serde_json::from_str(&self.run("portcullis status --envoy $ENVOY --output json")).unwrap()
+    }
+}
+
+/// A client with a connection to each of Envoy's workers.
+struct Client {
+    request: Request,
+    connections: Vec<Connection>,
+}
+
+impl Client {
+    async fn new(rig: &Rig, address: &str) -> Self {
+        let request = rig.get("/shop").from(address);
+        let connections = rig.connections_to_all_workers(&request).await;
+        Self {
+            request,
+            connections,
+        }
+    }
+
+    /// Fails the test unless `holds` is true of every worker's reply in time.
+    async fn becomes(&mut self, what: &str, holds: impl Fn(&Reply) -> bool) {
+        let Self {
+            request,
+            connections,
+        } = self;
+        let what = format!("{request:?} is {what}");
+        let every_worker = async || {
+            for connection in connections.iter_mut() {
+                if !holds(&connection.send(request).await.unwrap()) {
+                    return None;
+                }
+            }
+            Some(())
+        };
+        eventually_or(&what, EFFECT, every_worker, String::new).await;
+    }
+}
+
+impl Rig {
+    fn bound_port(&self) -> u64 {
+        u64::from(self.envoy.listener.port())
+    }
+
+    async fn records_become_more(&self) {
+        let before = self.abs.counter("traffic_records").await;
+        let more = async || (self.abs.counter("traffic_records").await > before).then_some(());
+        eventually_or("ABS gets traffic information", EFFECT, more, String::new).await;
+    }
+
+    /// What was under way may still come; after that nothing does, though traffic goes on.
+    async fn records_stay(&self) {
+        let mut last = self.abs.counter("traffic_records").await;
+        let quiet = async || {
+            let now = self.abs.counter("traffic_records").await;
+            let before = std::mem::replace(&mut last, now);
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            (self.abs.counter("traffic_records").await == now && before == now).then_some(())
+        };
+        eventually_or(
+            "ABS gets no more traffic information",
+            EFFECT,
+            quiet,
+            String::new,
+        )
+        .await;
+        let still = self.abs.counter("traffic_records").await;
+        throughout(Duration::from_secs(1), async || {
+            assert_eq!(self.abs.counter("traffic_records").await, still);
+        })
+        .await;
+    }
+
+    /// A fetch that was under way may still end; the interval is 1.2 seconds.
+    async fn fetches_stay(&self) {
+        let first = self.abs.fetches().await;
+        throughout(Duration::from_secs(3), async || {
+            assert!(self.abs.fetches().await <= first + 1);
+        })
+        .await;
+    }
+}
+
+/// The first value of this key, at any depth.
+fn find<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
+    match value {
+        Value::Object(object) => object
+            .get(key)
+            .or_else(|| object.values().find_map(|inner| find(inner, key))),
+        Value::Array(values) => values.iter().find_map(|inner| find(inner, key)),
+        _ => None,
+    }
+}
