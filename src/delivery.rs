@@ -5,12 +5,9 @@
 //! that is cut off by it is made again.
 
 use core::time::Duration;
-use std::io::Write;
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
 
 use crate::config::{Abs, Traffic, TrafficFormat};
+use crate::gzip;
 use crate::host::{CallToken, Host, HostError, HttpCall, LogLevel, RootId};
 use crate::metrics::{Metric, Metrics};
 use crate::traffic::{Account, Answer, Record, Sender, Shipment};
@@ -221,7 +218,7 @@ fn dispatch(
         }
         if traffic.gzip {
             headers.push(("content-encoding", b"gzip"));
-            body = compressed(&body);
+            body = gzip::compress(&body);
         }
     }
     host.dispatch_http_call(&HttpCall {
@@ -230,13 +227,6 @@ fn dispatch(
         body: &body,
         timeout: abs.timeout,
     })
-}
-
-fn compressed(body: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    // Writing to a Vec does not fail.
-    let written = encoder.write_all(body);
-    written.and_then(|()| encoder.finish()).unwrap_or_default()
 }
 
 /// Puts what became of records into the metrics, and changes of state into the log.

@@ -7,13 +7,13 @@ use core::fmt;
 use core::time::Duration;
 use std::io::{self, Read};
 
-use flate2::read::GzDecoder;
 use ipnet::IpNet;
 use time::OffsetDateTime;
 
 use crate::attack_list::{AttackListError, EntrySink, read_attack_list};
 use crate::blocklist::{AddressRanges, Blocklist, Builder, BuilderFull, LocalList};
 use crate::config::{Abs, Config};
+use crate::gzip::GzipReader;
 use crate::host::{Host, HostError};
 use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind};
 use crate::metrics::FetchResult;
@@ -362,7 +362,7 @@ fn read_list(
     {
         return Err(Reason::Length { announced, came });
     }
-    let body = CallBody {
+    let mut body = CallBody {
         host,
         read: 0,
         slice: Vec::new(),
@@ -387,13 +387,16 @@ fn read_list(
         skipped: 0,
         stopped: None,
     };
-    let outcome = match headers.encoding.as_slice() {
-        b"" | b"identity" => read_attack_list(meter.limit(body, limit), &mut sink),
+    let mut unzipped;
+    let text: &mut dyn Read = match headers.encoding.as_slice() {
+        b"" | b"identity" => &mut body,
         b"gzip" | b"x-gzip" => {
-            read_attack_list(meter.limit(GzDecoder::new(body), limit), &mut sink)
+            unzipped = GzipReader::new(&mut body);
+            &mut unzipped
         }
         _ => return Err(Reason::Encoding),
     };
+    let outcome = read_attack_list(meter.limit(text, limit), &mut sink);
     if let Err(error) = outcome {
         return Err(match (meter.exceeded.get(), sink.stopped) {
             (_, Some(stopped)) => stopped,
@@ -477,22 +480,22 @@ struct Meter {
 }
 
 impl Meter {
-    fn limit<'a, R: Read + 'a>(&'a self, inner: R, limit: u64) -> Box<dyn Read + 'a> {
-        Box::new(Metered {
+    fn limit<'a>(&'a self, inner: &'a mut dyn Read, limit: u64) -> Metered<'a> {
+        Metered {
             meter: self,
             inner,
             limit,
-        })
+        }
     }
 }
 
-struct Metered<'a, R> {
+struct Metered<'a> {
     meter: &'a Meter,
-    inner: R,
+    inner: &'a mut dyn Read,
     limit: u64,
 }
 
-impl<R: Read> Read for Metered<'_, R> {
+impl Read for Metered<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let exceeded = if self.meter.since_entry.get() > LONGEST_ENTRY {
             Some(Exceeded::Entry)
@@ -638,6 +641,20 @@ mod tests {
         assert!(request_path(whole, Duration::ZERO).contains("later_date=2023-11-14T22:14"));
         assert!(request_path(now, Duration::MAX).contains("earlier_date=1970-01-01T00:00"));
         assert!(request_path(Duration::MAX, Duration::ZERO).contains("later_date="));
+    }
+
+    #[test]
+    fn a_small_body_that_unpacks_to_much_is_read_no_further_than_its_limit() {
+        let text = vec![b' '; 4 << 20];
+        let mut bomb = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+        bomb.extend(miniz_oxide::deflate::compress_to_vec(&text, 9));
+        assert!(bomb.len() < 8 << 10);
+        let (meter, limit, mut body) = (Meter::default(), 1 << 19, bomb.as_slice());
+        let mut unzipped = GzipReader::new(&mut body);
+        let outcome = io::copy(&mut meter.limit(&mut unzipped, limit), &mut io::sink());
+        assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert!(matches!(meter.exceeded.get(), Some(Exceeded::Total)));
+        assert!(meter.total.get() < limit + (64 << 10));
     }
 
     #[test]

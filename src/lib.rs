@@ -19,6 +19,7 @@
 //! | [`verdict`] | identifiers and lists to a verdict, in the order of the contract |
 //! | [`refresh`] | who fetches and when: lease, interval, backoff, staleness; the shared-data keys |
 //! | [`fetch`] | one fetch: the request sent, and what its answer amounts to |
+//! | [`gzip`] | a compressed body, read as a stream |
 //! | [`source`] | the list in force in one VM, kept up to date through shared data |
 //! | [`traffic`] | traffic information: records, their queue, what to send next |
 //! | [`delivery`] | the calls that carry it to ABS |
@@ -50,6 +51,7 @@ pub mod delivery;
 pub mod denied_share;
 pub mod fetch;
 pub mod filter;
+pub mod gzip;
 pub mod host;
 pub mod identifier;
 pub mod metrics;
