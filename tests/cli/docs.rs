@@ -24,25 +24,27 @@ fn console_blocks(markdown: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_guide_to_the_commands_prints_what_it_shows() {
-    let text = fs::read_to_string(repository().join("docs/cli.md")).unwrap();
-    let blocks = console_blocks(&text);
-    assert!(
-        blocks.len() >= 3,
-        "docs/cli.md has {} console blocks",
-        blocks.len()
-    );
-    // One after the other on one file, as a reader would.
-    let workspace = Workspace::new();
-    for block in blocks {
-        let replayed = workspace.replay(&block);
-        assert_same_session("docs/cli.md", &block, &replayed);
+fn the_documents_show_what_the_commands_print() {
+    for document in ["README.md", "docs/cli.md"] {
+        let text = fs::read_to_string(repository().join(document)).unwrap();
+        let blocks = console_blocks(&text);
+        assert!(
+            blocks.len() >= 3,
+            "{document} has {} console blocks",
+            blocks.len()
+        );
+        // One after the other on one file, as a reader would.
+        let workspace = Workspace::new();
+        for block in blocks {
+            let replayed = workspace.replay(&block);
+            assert_same_session(document, &block, &replayed);
+        }
     }
 }
 
 #[test]
 fn every_command_of_ase_has_its_row() {
-    let text = fs::read_to_string(repository().join("docs/cli.md")).unwrap();
+    let text = fs::read_to_string(repository().join("README.md")).unwrap();
     let commands = [
         "enable_firewall",
         "disable_firewall",
