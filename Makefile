@@ -32,9 +32,9 @@ BENCH_FLAGS ?=
 # Crates that make sense in wasm alone.
 WASM_CRATES := portcullis-wasm empty-filter
 NOT_WASM_CRATES := $(addprefix --exclude ,$(WASM_CRATES))
-# The root package's integration tests; three of them are layers of their own.
+# The root package's integration tests; some of them belong to layers of their own.
 ROOT_TESTS := $(basename $(notdir $(wildcard tests/*.rs))) $(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs))
-CORE_TESTS := $(filter-out lifecycle cli e2e,$(ROOT_TESTS))
+CORE_TESTS := $(filter-out lifecycle cli e2e readme faults deploy,$(ROOT_TESTS))
 
 .PHONY: help
 help: ## lists these commands
@@ -98,7 +98,7 @@ test-cli: simulator ## layer 4: the command line tool
 .PHONY: test-envoy
 test-envoy: build simulator ## layer 5: the module in a real Envoy, against the simulator
 	@tools/install envoy
-	cargo test $(LOCKED) --test e2e
+	cargo test $(LOCKED) --test e2e --test readme
 
 .PHONY: bench
 bench: module simulator ## the benchmarks: a table with ratios taken side by side in one run
