@@ -89,26 +89,25 @@ fn no_repetition_or_quoting_hides_a_listed_cookie() {
 }
 
 #[test]
-fn no_repetition_hides_a_listed_token_or_api_key() {
+fn no_repetition_hides_a_listed_api_key() {
     scenario(Setup::new(), async |rig| {
-        let token = rig.secrets.plant("token");
         let key = rig.secrets.plant("api-key");
-        rig.abs
-            .list(json!({"oauth_tokens": [token], "api_keys": [key]}))
-            .await;
+        rig.abs.list(json!({"api_keys": [key]})).await;
 
-        rig.becomes_denied(&rig.get("/").bearer("other").bearer(&token))
-            .await;
-        rig.assert_denied(&rig.get("/").bearer(&token).bearer("other"))
-            .await;
-        rig.assert_denied(
-            &rig.get("/")
-                .header("x-api-key", "other")
-                .header("x-api-key", &key),
-        )
-        .await;
-        rig.assert_denied(&rig.get(&format!("/?api_key=other&api_key={key}")))
-            .await;
+        let second = rig
+            .get("/")
+            .header("x-api-key", "other")
+            .header("x-api-key", &key);
+        rig.becomes_denied(&second).await;
+        for hidden in [
+            rig.get("/")
+                .header("x-api-key", &key)
+                .header("x-api-key", "other"),
+            rig.get(&format!("/?api_key=other&api_key={key}")),
+            rig.get(&format!("/?api_key={key}&api_key=other")),
+        ] {
+            rig.assert_denied(&hidden).await;
+        }
     });
 }
 
