@@ -4,6 +4,13 @@
 //! `make build simulator` builds them. `ENVOY_BIN` picks another Envoy, `PORTCULLIS_WASM` another module.
 
 #![cfg(not(target_family = "wasm"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail loudly"
+)]
 
 #[path = "../support/rig/mod.rs"]
 mod rig;
