@@ -11,7 +11,7 @@ use std::rc::Rc;
 use siphasher::sip::SipHasher13;
 
 use crate::blocklist::{AddressRanges, LocalList};
-use crate::config::{Abs, Api, BeforeFirstList, Config, ConfigError, Traffic};
+use crate::config::{Abs, Api, BeforeFirstList, Config, ConfigError, Traffic, UsernameSource};
 use crate::delivery::{Delivery, Destination};
 use crate::denied_share::DeniedShare;
 use crate::host::{CallToken, Host, LocalReply, LogLevel, RootId, StreamId};
@@ -76,6 +76,8 @@ struct Root {
     never_block: AddressRanges,
     /// What a request is judged by that no entry of `apis` names.
     default_api: Api,
+    /// Headers that an API reads identifiers from, besides those that HTTP has for them.
+    header_names: Vec<String>,
     source: Option<SourceId>,
     destination: Option<Destination>,
     rules: u64,
@@ -464,12 +466,14 @@ impl Root {
             never_block.push(*range);
         }
         never_block.seal();
+        let default_api = Api::default();
         Self {
             id,
             allow_list: Rc::new(LocalList::new(local_key, &config.allow_list)),
             deny_list: LocalList::new(local_key, &config.deny_list),
             never_block,
-            default_api: Api::default(),
+            header_names: header_names(config.apis.iter().chain([&default_api])),
+            default_api,
             source,
             destination,
             rules: entry_rules(&config),
@@ -483,6 +487,17 @@ impl Root {
 
     fn is_stopped(&self) -> bool {
         self.tick_period == Duration::ZERO
+    }
+
+    /// Whether a header may tell an API or an identifier. Names come in lower case.
+    fn reads(&self, name: &[u8]) -> bool {
+        match name {
+            b":path" | b":authority" | b"cookie" | b"authorization" => true,
+            _ => self
+                .header_names
+                .iter()
+                .any(|known| known.as_bytes() == name),
+        }
     }
 
     /// The API that a request belongs to.
@@ -550,7 +565,11 @@ impl Root {
         let mut api = self.only_api();
         if wanted.any() || api.is_none() && !lookup.found_nothing() {
             headers.clear();
-            host.visit_request_headers(&mut |name, value| headers.add(name, value));
+            host.visit_request_headers(&mut |name, value| {
+                if self.reads(name) {
+                    headers.add(name, value);
+                }
+            });
             let chosen = self.api_for(headers);
             api = Some(chosen);
             visit_identifiers(chosen, headers, wanted, &mut |identifier| {
@@ -711,6 +730,22 @@ impl Lookup<'_> {
             }
         }
     }
+}
+
+/// The headers of their own that APIs name for API keys and user names.
+fn header_names<'a>(apis: impl Iterator<Item = &'a Api>) -> Vec<String> {
+    let mut names: Vec<String> = apis
+        .flat_map(|api| {
+            let usernames = api.username.iter().filter_map(|source| match source {
+                UsernameSource::Header(name) => Some(name),
+                UsernameSource::BasicAuth | UsernameSource::JwtClaim(_) => None,
+            });
+            api.apikey_header.iter().chain(usernames).cloned()
+        })
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// A hash of all that decides which entries of ABS's list are taken.
