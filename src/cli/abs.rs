@@ -13,8 +13,9 @@ use serde_json::Value;
 use ureq::http::Method;
 
 use super::args::{AbsArgs, EntryKind, ListStatus};
-use super::entry::{Entry, to_abs_shape};
+use super::entry::Entry;
 use super::http::{Answer, HttpError, Server, Trust};
+use super::list_shape::to_abs_shape;
 
 const PATH: &str = "/v4/abs/attacklist";
 

@@ -5,9 +5,10 @@ use serde_json::json;
 use super::abs::{self, Client, List};
 use super::access_log::is_private;
 use super::args::{AttackListArgs, Common, EntryKind, EntryWords, ListStatus};
-use super::entry::{Entry, EntryError, kind_name, parse_range, to_abs_shape};
+use super::entry::{Entry, EntryError, kind_name, parse_range};
 use super::error::Failure;
 use super::file;
+use super::list_shape::to_abs_shape;
 use super::lists;
 use super::output::Report;
 

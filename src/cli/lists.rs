@@ -5,10 +5,11 @@ use serde_json::{Map, Value, json};
 use super::abs;
 use super::args::{BlacklistPart, Common, EntryWords, ListStatus, ViewBlacklistArgs};
 use super::change::change;
-use super::entry::{self, Entry, EntryError, kind_name};
+use super::entry::{Entry, EntryError, kind_name};
 use super::error::Failure;
 use super::file;
 use super::filter_file::FilterFile;
+use super::list_shape;
 use super::output::Report;
 
 /// One of the two manual lists.
@@ -41,7 +42,7 @@ impl List {
 pub fn add(common: &Common, list: List, words: &EntryWords) -> Result<Report, Failure> {
     let entry = Entry::from_words(words)?;
     change(common, |configuration| {
-        let added = entry::add(list_of(configuration, list)?, std::slice::from_ref(&entry))?;
+        let added = list_shape::add(list_of(configuration, list)?, std::slice::from_ref(&entry))?;
         let shown = entry.words(common.show_secrets);
         let name = list.ase_name();
         Ok(match added.is_empty() {
@@ -56,7 +57,7 @@ pub fn delete(common: &Common, list: List, words: &EntryWords) -> Result<Report,
     let entry = Entry::from_words(words)?;
     change(common, |configuration| {
         let shown = entry.words(common.show_secrets);
-        match entry::remove(list_of(configuration, list)?, &entry) {
+        match list_shape::remove(list_of(configuration, list)?, &entry) {
             true => Ok(format!("{shown} deleted from {}", list.ase_name())),
             false => Err(Failure::NotListed {
                 entry: shown,
@@ -69,7 +70,7 @@ pub fn delete(common: &Common, list: List, words: &EntryWords) -> Result<Report,
 /// Takes every entry off.
 pub fn clear(common: &Common, list: List) -> Result<Report, Failure> {
     change(common, |configuration| {
-        let before = entry::read_list(configuration.get(list.key())).len();
+        let before = list_shape::read_list(configuration.get(list.key())).len();
         if before > 0 {
             configuration.insert(list.key().to_owned(), json!({}));
         }
@@ -90,11 +91,11 @@ pub fn import_deny(
     source: &str,
 ) -> Result<Report, Failure> {
     change(common, |configuration| {
-        let before = entry::read_list(configuration.get(List::Deny.key()));
+        let before = list_shape::read_list(configuration.get(List::Deny.key()));
         if replace {
             configuration.insert(List::Deny.key().to_owned(), json!({}));
         }
-        let added = entry::add(list_of(configuration, List::Deny)?, entries)?;
+        let added = list_shape::add(list_of(configuration, List::Deny)?, entries)?;
         Ok(match replace {
             true => format!(
                 "blacklist now holds the {} entries of {source}, in place of {} before",
@@ -154,7 +155,7 @@ pub fn view_deny_list(common: &Common, args: &ViewBlacklistArgs) -> Result<Repor
 fn read(common: &Common, list: List) -> Result<Vec<Entry>, Failure> {
     let text = file::read(&common.config)?;
     let filter_file = FilterFile::parse(&common.config, text, common.name.as_deref())?;
-    Ok(entry::read_list(
+    Ok(list_shape::read_list(
         filter_file.configuration().get(list.key()),
     ))
 }

@@ -4,13 +4,13 @@
 //! |---|---|
 //! | `args.rs` | every command and flag, with its help |
 //! | `flags.rs` | enable_... and disable_... |
-//! | `lists.rs`, `entry.rs` | the manual lists; one entry of a list |
+//! | `lists.rs`, `list_shape.rs`, `entry.rs` | the manual lists; how a list is written; one entry |
 //! | `status.rs`, `envoy_admin.rs`, `access_log.rs` | what the file says, and what a running Envoy reports |
 //! | `attack_list.rs`, `abs.rs`, `http.rs` | ABS's list; ABS's API |
 //! | `explain.rs` | what becomes of a request, and why |
 //! | `check_config.rs` | whether a configuration is valid |
 //! | `shell.rs` | completions and the man page |
-//! | `change.rs` | one change of the configuration: read, edit, validate, write or show |
+//! | `change.rs`, `difference.rs` | one change of the configuration: read, edit, validate, write or show; what differs |
 //! | `filter_file.rs`, `place.rs` | where in a file the filter's configuration stands |
 //! | `document.rs`, `json_edit.rs`, `yaml_edit.rs` | a text, and the least change of it |
 //! | `file.rs` | lock, temporary file, fsync, rename |
@@ -24,6 +24,7 @@ mod args;
 mod attack_list;
 mod change;
 mod check_config;
+mod difference;
 mod document;
 mod entry;
 mod envoy_admin;
@@ -34,6 +35,7 @@ mod filter_file;
 mod flags;
 mod http;
 mod json_edit;
+mod list_shape;
 mod lists;
 mod output;
 mod place;

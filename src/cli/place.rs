@@ -163,9 +163,13 @@ impl Walk<'_> {
             Some("EnvoyExtensionPolicy") => {
                 let plugins = value.pointer("/spec/wasm").and_then(Value::as_array);
                 for (index, plugin) in plugins.into_iter().flatten().enumerate() {
-                    let mut names = names();
-                    names.extend(text(plugin, &["name"]).map(str::to_owned));
-                    names.extend(text(plugin, &["rootID"]).map(str::to_owned));
+                    // The policy's own name is that of all its plugins.
+                    let mut names: Vec<_> = [text(plugin, &["name"]), text(plugin, &["rootID"])]
+                        .into_iter()
+                        .flatten()
+                        .map(str::to_owned)
+                        .collect();
+                    names.dedup();
                     let path = ["spec", "wasm"].map(|key| Step::Key(key.to_owned()));
                     let mut path = path.to_vec();
                     path.push(Step::Index(index));

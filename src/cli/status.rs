@@ -1,5 +1,7 @@
 //! `status`: the block that ASE prints, from the file, and what the running Envoy reports.
 
+mod page;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,8 +10,9 @@ use portcullis::config::Config;
 use portcullis::identifier::IdentifierKind;
 use portcullis::metrics::{FetchResult, Metric};
 use portcullis::verdict::{Kind, Reason, Source};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use self::page::Page;
 use super::access_log::Denied;
 use super::args::{Common, StatusArgs};
 use super::envoy_admin::{self, RunningEnvoy};
@@ -306,51 +309,6 @@ fn shared_address(args: &StatusArgs, envoy: Option<&RunningEnvoy>) -> Vec<String
         ));
     }
     warnings
-}
-
-/// Lines for people and the same for programs.
-#[derive(Default)]
-struct Page {
-    lines: Vec<String>,
-    json: Map<String, Value>,
-    warnings: Vec<String>,
-}
-
-impl Page {
-    fn line(&mut self, title: &str, text: &str, value: Value) {
-        self.lines.push(format!("{title:<24}: {text}"));
-        self.json.insert(
-            title.replace([' ', '/'], "_").replace(['(', ')'], ""),
-            value,
-        );
-    }
-
-    fn counts(&mut self, title: &str, counts: &[(&str, u64)]) {
-        let text: Vec<_> = counts
-            .iter()
-            .map(|(name, count)| format!("{name} {count}"))
-            .collect();
-        let value: Map<_, _> = counts
-            .iter()
-            .map(|(name, count)| (name.replace(' ', "_"), json!(count)))
-            .collect();
-        self.line(title, &text.join(", "), Value::Object(value));
-    }
-
-    fn into_report(mut self, file: &str) -> Report {
-        let mut lines = vec!["API Security Enforcer".to_owned()];
-        lines.append(&mut self.lines);
-        lines.extend(
-            self.warnings
-                .iter()
-                .map(|warning| format!("warning: {warning}")),
-        );
-        let mut json = Map::new();
-        json.insert("file".to_owned(), json!(file));
-        json.append(&mut self.json);
-        json.insert("warnings".to_owned(), json!(self.warnings));
-        Report::new(lines.join("\n"), Value::Object(json))
-    }
 }
 
 fn kinds_of(source: Source) -> impl Iterator<Item = Kind> {

@@ -53,6 +53,9 @@ fn manifests_are_changed_where_they_stand() {
     workspace.write("several.yaml", SEVERAL);
     workspace.write("configmap.yaml", CONFIG_MAP);
     workspace.write("aliased.yaml", ALIASED);
+    workspace.write("bootstrap.yaml", BOOTSTRAP);
+    workspace.write("policy.yaml", POLICY);
+    workspace.write("text.json", TEXT);
     assert_session(&workspace, "manifests");
 }
 
@@ -181,6 +184,48 @@ anchor: &config
 spec:
   pluginConfig: *config
 ";
+
+const BOOTSTRAP: &str = r#"static_resources:
+  listeners:
+  - name: ingress
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          http_filters:
+          - name: portcullis
+            typed_config:
+              config:
+                root_id: portcullis
+                vm_config: { runtime: envoy.wasm.runtime.v8 }
+                configuration:
+                  "@type": type.googleapis.com/google.protobuf.StringValue
+                  # JSON, as older control planes want it.
+                  value: |
+                    {
+                      "enable_firewall": true,
+                      "deny_list": {"ips": ["192.0.2.1"]}
+                    }
+          - name: envoy.filters.http.router # last
+"#;
+
+const POLICY: &str = "\
+kind: EnvoyExtensionPolicy
+metadata: {name: portcullis}
+spec:
+  wasm:
+  - name: other
+    rootID: other
+    config: {a: 1}
+  - name: portcullis
+    rootID: portcullis
+    config:
+      enable_firewall: true
+";
+
+const TEXT: &str = r#"{"config": {"root_id": "portcullis", "vm_config": {}, "configuration": {
+  "@type": "type.googleapis.com/google.protobuf.StringValue", "value": "{\"enable_firewall\":true}"}}}
+"#;
 
 const EXPLAINED: &str = r#"{
   "enable_abs_attack": true,

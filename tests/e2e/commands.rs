@@ -57,7 +57,7 @@ fn the_documented_order_of_commands_switches_a_running_envoy() {
         ] {
             assert!(
                 run.iter().any(|run| run == command),
-                "docs/cli.md never runs {command}"
+                "the README never runs {command}"
             );
         }
         traffic.stop().await.assert_clean();
@@ -126,11 +126,11 @@ fn status_shows_what_the_running_envoy_enforces() {
     });
 }
 
-/// The commands of the walk-through in docs/cli.md, and what they print.
+/// The commands of the walk-through in the README, and what they print.
 fn documented_commands() -> Vec<(String, String)> {
-    let text = std::fs::read_to_string(repository().join("docs/cli.md")).unwrap();
-    let (_, section) = text.split_once("## Switching on and off").unwrap();
-    let (section, _) = section.split_once("\n## ").unwrap();
+    let text = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    let (_, section) = text.split_once("The switches, in ASE's order\n").unwrap();
+    let (section, _) = section.split_once("\n#").unwrap();
     let mut commands: Vec<(String, String)> = Vec::new();
     let mut in_block = false;
     for line in section.lines() {

@@ -66,7 +66,7 @@ fn configurations_are_found_in_every_wrapping() {
         (wasm_plugin, vec![("p", on.clone())]),
         (bare_wasm_plugin, vec![("p", json!({}))]),
         (named_wasm_plugin, vec![("p m", on.clone())]),
-        (gateway, vec![("m p root", on.clone())]),
+        (gateway, vec![("p root", on.clone())]),
         (config_map, vec![("p root", on.clone())]),
         (
             plugin(
