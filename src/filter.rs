@@ -32,6 +32,9 @@ const GRPC_PERMISSION_DENIED: u32 = 7;
 /// callback, which would cost each request.
 const MISSED_TICKS: u32 = 8;
 
+/// Whether this module can send traffic information. In the block-only module the code for it is left out.
+const SENDS_TRAFFIC: bool = cfg!(feature = "traffic");
+
 /// What the host is to do with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
@@ -199,7 +202,9 @@ impl Vm {
             return;
         };
         let (roots, metrics) = (&self.roots, &self.metrics);
-        if let Some((delivery, abs, traffic)) = delivery_of(roots, &mut self.deliveries, position)
+        if SENDS_TRAFFIC
+            && let Some((delivery, abs, traffic)) =
+                delivery_of(roots, &mut self.deliveries, position)
             && delivery.on_answer(host, metrics, token, root, abs, traffic)
         {
             return;
@@ -216,11 +221,8 @@ impl Vm {
         let position = self.roots.iter().position(|root| root.id == id);
         let position = position.unwrap_or(self.roots.len().saturating_sub(1));
         let verdict = self.judge(host, position);
-        if self
-            .roots
-            .get(position)
-            .is_some_and(|root| root.destination.is_some())
-        {
+        let sends = |root: &Root| root.destination.is_some();
+        if SENDS_TRAFFIC && self.roots.get(position).is_some_and(sends) {
             self.draft(host, position, stream, verdict);
         }
         match self.roots.get(position) {
@@ -232,7 +234,7 @@ impl Vm {
     /// A stream is over: its response is known, if there was one.
     pub fn stream_ended(&mut self, host: &dyn Host, stream: StreamId) {
         // Nothing is drafted where no traffic information is sent.
-        if self.drafts.is_empty() {
+        if !SENDS_TRAFFIC || self.drafts.is_empty() {
             return;
         }
         let Some(pending) = self.drafts.remove(&stream) else {
@@ -352,6 +354,9 @@ impl Vm {
     }
 
     fn tick_delivery(&mut self, host: &dyn Host, position: usize) -> Option<Duration> {
+        if !SENDS_TRAFFIC {
+            return None;
+        }
         let id = self.roots.get(position)?.id;
         let metrics = &self.metrics;
         let (delivery, abs, traffic) = delivery_of(&self.roots, &mut self.deliveries, position)?;
