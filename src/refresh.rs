@@ -1,6 +1,6 @@
 //! Who fetches the attack list, and when: the lease, the interval, backoff, staleness, and the shared-data keys.
 //!
-//! A pure state machine: [`Refresh::on_tick`] and [`Refresh::on_call_ended`] take what was read and the time, and say
+//! A pure state machine: [`Refresh::on_tick`] and [`Refresh::on_attempt_ended`] take what was read and the time, and say
 //! what to write and whether to fetch. Only this file names shared-data keys. It makes no hostcall.
 //!
 //! Every root context of a process ticks: one on each worker, and one on Envoy's main thread, which serves no request.

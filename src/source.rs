@@ -20,8 +20,11 @@ use crate::refresh::{
     Schedule, SourceId, Standing, TICK,
 };
 
-/// How many values of a new list a tick takes up: about 300 KiB, well under a millisecond.
+/// How many values of a new list a tick takes up at least: about 300 KiB, well under a millisecond.
 const VALUES_PER_TICK: usize = 4;
+
+/// In how many ticks at most a list is taken up, however large, so that it is in force within a second.
+const TICKS_TO_TAKE_UP: usize = 8;
 
 /// The list this VM enforces: its gate and ranges; the buckets stay in shared data.
 #[derive(Debug)]
@@ -165,12 +168,9 @@ impl Source {
     ) {
         let now = host.monotonic_now();
         self.take_up(host, VALUES_PER_TICK);
-        let max_age = orders.config.attack_list_max_age;
-        if max_age.is_some() {
-            self.note_age(host, now, max_age);
-        }
-        let had_call = self.refresh.call().is_some();
         let view = self.read_lease(host);
+        self.note_age(host, now, self.refresh.holds(&view), orders.config);
+        let had_call = self.refresh.call().is_some();
         let standing = Standing {
             served: vm.served,
             eldest: self.is_eldest(host, now, &view, vm),
@@ -454,7 +454,7 @@ impl Source {
         }
     }
 
-    /// Takes up what is needed of a new list, at most `most` values.
+    /// Takes up what is needed of a new list, `most` values or an eighth of it, whichever is more.
     fn take_up(&mut self, host: &dyn Host, most: usize) {
         self.synced = true;
         let Some(manifest) = self.read_manifest(host) else {
@@ -474,7 +474,11 @@ impl Source {
             Some(assembly) if *assembly.manifest() == manifest => assembly,
             _ => Assembly::new(manifest),
         };
-        for _ in 0..most {
+        let extent = assembly.manifest().extent;
+        let n_values = extent.shards.saturating_add(extent.range_chunks);
+        let share = usize::try_from(n_values).unwrap_or(usize::MAX);
+        let share = share.div_ceil(TICKS_TO_TAKE_UP);
+        for _ in 0..most.max(share) {
             let slot = assembly.manifest().slot;
             let key = match assembly.needs() {
                 Needed::Shard(index) => self.keys.shard(slot, index),
@@ -498,12 +502,17 @@ impl Source {
         }
     }
 
-    fn note_age(&mut self, host: &dyn Host, now: Duration, max_age: Option<Duration>) {
+    /// Notes whether the list is too old. Of all VMs the one that fetches says so.
+    fn note_age(&mut self, host: &dyn Host, now: Duration, says_so: bool, config: &Config) {
+        let max_age = config.attack_list_max_age;
+        if max_age.is_none() && !self.stale {
+            return;
+        }
         let freshness =
             read(host, &self.keys.freshness()).and_then(|bytes| Freshness::from_bytes(&bytes));
         let stale = freshness.is_some_and(|freshness| freshness.is_stale(now, max_age));
-        if stale != self.stale {
-            self.stale = stale;
+        let changed = core::mem::replace(&mut self.stale, stale) != stale;
+        if changed && says_so {
             let (level, text) = if stale {
                 (
                     LogLevel::Warn,
