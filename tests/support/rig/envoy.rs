@@ -32,7 +32,8 @@ pub enum Change {
 pub struct Envoy {
     /// Where clients go.
     pub listener: SocketAddr,
-    admin: SocketAddr,
+    /// Where its admin interface is.
+    pub admin: SocketAddr,
     concurrency: u32,
     process: Process,
     /// Holds filter.json; removed with its owner.
@@ -42,10 +43,10 @@ pub struct Envoy {
 
 impl Envoy {
     /// Starts Envoy in front of the API and ABS at these addresses, and waits until it serves.
-    pub async fn start(setup: &Setup, api: SocketAddr, abs: SocketAddr, keys: [&str; 2]) -> Self {
+    pub async fn start(setup: &Setup, api: SocketAddr, abs: SocketAddr, keys: &[String; 2]) -> Self {
         let directory = TempDir::new().unwrap();
         let bootstrap = directory.path().join("envoy.yaml");
-        let filter = filter(&setup.plugin);
+        let filter = filter(setup);
         std::fs::write(
             &bootstrap,
             render_bootstrap(setup, directory.path(), api, abs),
@@ -67,8 +68,8 @@ impl Envoy {
                 // All that the filter logs, so that the search for secrets sees it.
                 .args(["--component-log-level", "wasm:debug,main:warning"])
                 .args(["--file-flush-interval-msec", "100"])
-                .env("ABS_ACCESS_KEY", keys[0])
-                .env("ABS_SECRET_KEY", keys[1]),
+                .env("ABS_ACCESS_KEY", &keys[0])
+                .env("ABS_SECRET_KEY", &keys[1]),
         );
 
         let admin = eventually("Envoy names its admin address", async || {
@@ -92,14 +93,26 @@ impl Envoy {
             ready.is_ok_and(|reply| reply.status == 200).then_some(())
         })
         .await;
-        let listeners: Value =
-            serde_json::from_str(&envoy.admin("/listeners?format=json").await).unwrap();
-        let port =
-            listeners["listener_statuses"][0]["local_address"]["socket_address"]["port_value"]
-                .as_u64()
-                .unwrap();
-        envoy.listener = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap()));
+        envoy.listener = envoy.listeners().await[0];
         envoy
+    }
+
+    /// Where clients may go, in the order of the bootstrap.
+    pub async fn listeners(&self) -> Vec<SocketAddr> {
+        let statuses: Value =
+            serde_json::from_str(&self.admin("/listeners?format=json").await).unwrap();
+        let statuses = statuses["listener_statuses"].as_array().unwrap();
+        let port = |status: &Value| {
+            let port = &status["local_address"]["socket_address"]["port_value"];
+            u16::try_from(port.as_u64().unwrap()).unwrap()
+        };
+        let address = |status| SocketAddr::from(([127, 0, 0, 1], port(status)));
+        statuses.iter().map(address).collect()
+    }
+
+    /// Kills it.
+    pub fn stop(&mut self) {
+        self.process.stop();
     }
 
     /// The body of a GET to the admin interface.
@@ -282,7 +295,10 @@ fn render_bootstrap(setup: &Setup, directory: &Path, api: SocketAddr, abs: Socke
     match &setup.abs_over_tls {
         None => replacements.push((
             "address: 127.0.0.1, port_value: 8080".to_owned(),
-            format!("address: 127.0.0.1, port_value: {}", abs.port()),
+            format!(
+                "address: 127.0.0.1, port_value: {}",
+                setup.abs_at.unwrap_or(abs).port()
+            ),
         )),
         Some(authority) => replacements.extend([
             (
@@ -303,7 +319,10 @@ fn render_bootstrap(setup: &Setup, directory: &Path, api: SocketAddr, abs: Socke
         );
         text = text.replace(&shipped, &ours);
     }
-    text
+    setup
+        .bootstrap
+        .iter()
+        .fold(text, |text, change| change(text))
 }
 
 /// Does what the comment in the shipped file tells: the commented TLS cluster takes the place of the plain one.
@@ -323,16 +342,19 @@ fn take_tls_variant(text: &str) -> String {
 }
 
 /// The shipped filter with the patches merged into its plugin configuration, one after the other.
-fn filter(patches: &[Value]) -> Value {
+fn filter(setup: &Setup) -> Value {
     let text = std::fs::read_to_string(repository().join("envoy/filter.json")).unwrap();
     let mut filter: Value = serde_json::from_str(&text).unwrap();
-    for patch in patches {
+    for patch in &setup.plugin {
         merge(plugin(&mut filter), patch);
     }
     let code = filter
         .pointer_mut("/resources/0/typed_config/config/vm_config/code/local/filename")
         .unwrap();
-    let module = artefact("PORTCULLIS_WASM", code.as_str().unwrap(), "make build");
+    let module = match &setup.module {
+        Some(module) => module.clone(),
+        None => artefact("PORTCULLIS_WASM", code.as_str().unwrap(), "make build"),
+    };
     *code = module.to_str().unwrap().into();
     filter
 }
