@@ -330,6 +330,8 @@ impl Source {
         }
         metrics.set(host, Metric::Bytes, 0);
         metrics.set(host, Metric::Stale, 0);
+        // Alerts on its age would otherwise fire for a list that nobody wants any more.
+        metrics.set(host, Metric::LastSuccess, 0);
         host.log(
             LogLevel::Info,
             "the attack list is dropped: no configuration asks for it any more",
