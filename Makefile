@@ -59,6 +59,7 @@ run: build simulator ## like demo, but leaves all of it running and prints the a
 build: module cli ## the shippable module at target/portcullis.wasm, the CLI at target/release/portcullis
 
 .PHONY: module
+module: export CARGO_TARGET_WASM32_WASIP1_LINKER := $(CURDIR)/wasm-target/linker
 module: ## the shippable module alone, and its variant without enable_abs
 	@tools/install rust-targets wasm-opt
 	cargo build $(LOCKED) -p portcullis-link
