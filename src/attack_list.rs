@@ -6,15 +6,15 @@
 //! to its last byte, so that a part of a list is never taken for the whole.
 
 use core::fmt;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use serde::Deserializer;
-use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use self::repair::Repaired;
+use crate::byte_source::ByteSource;
 use crate::identifier::{IdentifierKind, parse_address};
+use crate::json::{self, BUFFER_BYTES, Events, Fault, JsonError, Scalar};
 
 mod repair;
 
@@ -102,24 +102,19 @@ impl fmt::Display for AttackListError {
 
 impl std::error::Error for AttackListError {}
 
-impl AttackListError {
-    fn from_json(error: &serde_json::Error) -> Self {
-        if let Some(kind) = error.io_error_kind() {
-            return AttackListError::Read(kind);
-        }
-        if error.is_eof() {
-            return AttackListError::Truncated;
-        }
-        // Texts of syntax errors are fixed. Others could quote the body, and must not get out.
-        let text = match error.is_syntax() {
-            true => error.to_string(),
-            false => String::from("unexpected value"),
-        };
-        let reason = text.split(" at line ").next().unwrap_or_default();
-        AttackListError::NotJson {
-            line: error.line(),
-            column: error.column(),
-            reason: reason.into(),
+impl From<JsonError> for AttackListError {
+    fn from(error: JsonError) -> Self {
+        let (line, column) = (error.line, error.column);
+        match error.fault {
+            Fault::Read(kind) => AttackListError::Read(kind),
+            Fault::Truncated => AttackListError::Truncated,
+            Fault::Trailing => AttackListError::TrailingData { line, column },
+            Fault::Stopped => AttackListError::SinkFull,
+            Fault::Syntax => AttackListError::NotJson {
+                line,
+                column,
+                reason: error.reason.into(),
+            },
         }
     }
 }
@@ -181,83 +176,19 @@ fn parse_prefix(text: &str) -> Option<u8> {
     }
 }
 
-/// serde_json asks for one byte at a time: this many are taken from the body at once.
-const BUFFER_BYTES: usize = 16 * 1024;
-
-fn read(body: &mut dyn Read, sink: &mut dyn EntrySink) -> Result<(), AttackListError> {
+fn read(body: &mut dyn ByteSource, sink: &mut dyn EntrySink) -> Result<(), AttackListError> {
     let mut reading = Reading {
         sink,
+        place: Place::Top,
+        open: Vec::new(),
         name: String::new(),
         known_key: false,
-        full: false,
     };
-    let buffered = BufReader::with_capacity(BUFFER_BYTES, Repaired::new(body));
-    let mut json = serde_json::Deserializer::from_reader(buffered);
-    let outcome = Node {
-        reading: &mut reading,
-        place: Place::Top,
-    }
-    .deserialize(&mut json);
-    if reading.full {
-        return Err(AttackListError::SinkFull);
-    }
-    outcome.map_err(|error| AttackListError::from_json(&error))?;
-    json.end().map_err(|error| match error.is_syntax() {
-        true => AttackListError::TrailingData {
-            line: error.line(),
-            column: error.column(),
-        },
-        false => AttackListError::from_json(&error),
-    })?;
+    json::read(&mut Repaired::new(body), BUFFER_BYTES, &mut reading)?;
     match reading.known_key {
         true => Ok(()),
         false => Err(AttackListError::NoKnownKey),
     }
-}
-
-struct Reading<'s> {
-    sink: &'s mut dyn EntrySink,
-    /// The name over the values now being read, of a map from names to lists.
-    name: String,
-    /// One of the five keys was seen.
-    known_key: bool,
-    /// The sink would take no more.
-    full: bool,
-}
-
-impl Reading<'_> {
-    fn take<E: Error>(&mut self, kind: IdentifierKind, value: &str) -> Result<(), E> {
-        let taken = match kind {
-            IdentifierKind::Ip => parse_range(value).map(|range| self.sink.ip(range)),
-            IdentifierKind::Cookie => {
-                let value = unquote(value);
-                (!value.is_empty() && !self.name.is_empty())
-                    .then(|| self.sink.cookie(&self.name, value))
-            }
-            _ if value.is_empty() => None,
-            IdentifierKind::OauthToken => Some(self.sink.oauth_token(value)),
-            IdentifierKind::ApiKey => Some(self.sink.api_key(value)),
-            IdentifierKind::Username => Some(self.sink.username(value)),
-        };
-        match taken {
-            Some(true) => Ok(()),
-            Some(false) => {
-                self.full = true;
-                Err(E::custom("the sink is full"))
-            }
-            None => {
-                self.sink.skipped();
-                Ok(())
-            }
-        }
-    }
-}
-
-fn unquote(value: &str) -> &str {
-    value
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-        .unwrap_or(value)
 }
 
 /// Where in the list a JSON value stands.
@@ -275,179 +206,160 @@ enum Place {
     Entry(IdentifierKind),
     /// Under the singular name, in an entry that is an object.
     Value(IdentifierKind),
+    /// In a list of cookies: they stand under their names, and a list has none.
+    Nameless,
 }
 
-/// A JSON value and what is to be done with it. One type for every place: serde makes a copy of the parser's code
-/// for each type.
-struct Node<'r, 's> {
-    reading: &'r mut Reading<'s>,
+/// A list or an object that has not ended.
+struct Open {
     place: Place,
+    is_object: bool,
+    /// Something in it was of use, or of a list of cookies, there was something in it.
+    found: bool,
 }
 
-impl Node<'_, '_> {
-    fn at<'r, 's>(reading: &'r mut Reading<'s>, place: Place) -> Node<'r, 's> {
-        Node { reading, place }
+struct Reading<'s> {
+    sink: &'s mut dyn EntrySink,
+    /// Where the next value stands.
+    place: Place,
+    open: Vec<Open>,
+    /// The name over the values now being read, of a map from names to lists.
+    name: String,
+    /// One of the five keys was seen.
+    known_key: bool,
+}
+
+impl Reading<'_> {
+    /// `false`: the sink would take no more.
+    fn take(&mut self, kind: IdentifierKind, value: &str) -> bool {
+        let taken = match kind {
+            IdentifierKind::Ip => parse_range(value).map(|range| self.sink.ip(range)),
+            IdentifierKind::Cookie => {
+                let value = unquote(value);
+                (!value.is_empty() && !self.name.is_empty())
+                    .then(|| self.sink.cookie(&self.name, value))
+            }
+            _ if value.is_empty() => None,
+            IdentifierKind::OauthToken => Some(self.sink.oauth_token(value)),
+            IdentifierKind::ApiKey => Some(self.sink.api_key(value)),
+            IdentifierKind::Username => Some(self.sink.username(value)),
+        };
+        taken.unwrap_or_else(|| {
+            self.sink.skipped();
+            true
+        })
     }
 
     /// A value that has the wrong type for its place.
-    fn wrong_type(self) {
-        match self.place {
+    fn wrong_type(&mut self, place: Place) {
+        match place {
             Place::Top | Place::Nested => (),
             Place::Key(_) | Place::Name(_) | Place::Entry(_) | Place::Value(_) => {
-                self.reading.sink.skipped();
+                self.sink.skipped();
             }
-        }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Node<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Node<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        match self.place {
-            Place::Key(_) | Place::Name(_) => (),
-            _ => self.wrong_type(),
-        }
-        Ok(())
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
-        self.wrong_type();
-        Ok(())
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
-        self.wrong_type();
-        Ok(())
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
-        self.wrong_type();
-        Ok(())
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
-        self.wrong_type();
-        Ok(())
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        match self.place {
-            Place::Entry(kind) | Place::Value(kind) => self.reading.take(kind, text),
-            _ => {
-                self.wrong_type();
-                Ok(())
-            }
+            Place::Nameless => self.note_found(),
         }
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        match self.place {
-            // Cookies stand under their names; a list has none. An empty one may be how ABS writes no cookies.
-            Place::Key(IdentifierKind::Cookie) => {
-                if seq.next_element::<IgnoredAny>()?.is_some() {
-                    drain_seq(seq)?;
-                    self.wrong_type();
-                }
-            }
-            Place::Key(kind) | Place::Name(kind) => {
-                while seq
-                    .next_element_seed(Node::at(self.reading, Place::Entry(kind)))?
-                    .is_some()
-                {}
-            }
-            Place::Top | Place::Nested | Place::Entry(_) | Place::Value(_) => {
-                drain_seq(seq)?;
-                self.wrong_type();
-            }
+    fn note_found(&mut self) {
+        if let Some(open) = self.open.last_mut() {
+            open.found = true;
         }
-        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut found = false;
-        while let Some(place) = map.next_key_seed(Key {
-            reading: self.reading,
-            parent: self.place,
-        })? {
-            match place {
-                Some(place) => {
-                    found = true;
-                    map.next_value_seed(Node::at(self.reading, place))?;
-                }
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
+    fn begin(&mut self, is_object: bool) {
+        self.open.push(Open {
+            place: self.place,
+            is_object,
+            found: false,
+        });
+    }
+}
+
+impl Events for Reading<'_> {
+    fn scalar(&mut self, value: Scalar<'_>) -> bool {
+        match (self.place, value) {
+            (Place::Entry(kind) | Place::Value(kind), Scalar::Text(text)) => {
+                return self.take(kind, text);
             }
+            (Place::Key(_) | Place::Name(_), Scalar::Null) => (),
+            (place, _) => self.wrong_type(place),
         }
-        let may_be_empty = matches!(
-            self.place,
-            Place::Key(IdentifierKind::Cookie | IdentifierKind::ApiKey)
-        );
-        if !found && !may_be_empty {
-            self.wrong_type();
+        true
+    }
+
+    fn begin_list(&mut self) -> bool {
+        let inside = match self.place {
+            // An empty one may be how ABS writes no cookies.
+            Place::Key(IdentifierKind::Cookie) => Place::Nameless,
+            Place::Key(kind) | Place::Name(kind) => Place::Entry(kind),
+            place => {
+                self.wrong_type(place);
+                return false;
+            }
+        };
+        self.begin(false);
+        self.place = inside;
+        true
+    }
+
+    fn begin_object(&mut self) -> bool {
+        if let Place::Nameless = self.place {
+            self.note_found();
+            return false;
         }
-        Ok(())
-    }
-}
-
-fn drain_seq<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<(), A::Error> {
-    while seq.next_element::<IgnoredAny>()?.is_some() {}
-    Ok(())
-}
-
-/// A key of an object, read to the place that its value stands in; to `None` where the value is to be ignored.
-struct Key<'r, 's> {
-    reading: &'r mut Reading<'s>,
-    parent: Place,
-}
-
-impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
-    type Value = Option<Place>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Place>, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Key<'_, '_> {
-    type Value = Option<Place>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
+        self.begin(true);
+        true
     }
 
-    fn visit_str<E: Error>(self, key: &str) -> Result<Option<Place>, E> {
-        Ok(match self.parent {
-            Place::Top if key == "attacklist" => Some(Place::Nested),
+    fn key(&mut self, name: &str) -> bool {
+        let Some(open) = self.open.last_mut() else {
+            return false;
+        };
+        let place = match open.place {
+            Place::Top if name == "attacklist" => Some(Place::Nested),
             Place::Top | Place::Nested => {
-                let kind = kind_of_key(key);
-                self.reading.known_key |= kind.is_some();
+                let kind = kind_of_key(name);
+                self.known_key |= kind.is_some();
                 kind.map(Place::Key)
             }
             Place::Key(kind @ (IdentifierKind::Cookie | IdentifierKind::ApiKey)) => {
-                self.reading.name.clear();
-                self.reading.name.push_str(key);
+                self.name.clear();
+                self.name.push_str(name);
                 Some(Place::Name(kind))
             }
             Place::Entry(kind) => singular_names(kind)
-                .contains(&key)
+                .contains(&name)
                 .then_some(Place::Value(kind)),
-            Place::Key(_) | Place::Name(_) | Place::Value(_) => None,
-        })
+            Place::Key(_) | Place::Name(_) | Place::Value(_) | Place::Nameless => None,
+        };
+        open.found |= place.is_some();
+        self.place = place.unwrap_or(self.place);
+        place.is_some()
     }
+
+    fn end(&mut self) {
+        let Some(open) = self.open.pop() else {
+            return;
+        };
+        self.place = open.place;
+        let is_of_no_use = match open.place {
+            // May be empty.
+            Place::Key(IdentifierKind::Cookie) if !open.is_object => open.found,
+            Place::Key(IdentifierKind::Cookie | IdentifierKind::ApiKey) => false,
+            _ => open.is_object && !open.found,
+        };
+        if is_of_no_use {
+            self.wrong_type(open.place);
+        }
+    }
+}
+
+fn unquote(value: &str) -> &str {
+    value
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(value)
 }
 
 /// The five keys of the list.

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use crate::attack_list::{AttackListError, EntrySink, read_attack_list};
 use crate::blocklist::{AddressRanges, Blocklist, Builder, BuilderFull, LocalList};
+use crate::byte_source::ByteSource;
 use crate::config::{Abs, Config};
 use crate::gzip::GzipReader;
 use crate::host::{Host, HostError};
@@ -388,7 +389,7 @@ fn read_list(
         stopped: None,
     };
     let mut unzipped;
-    let text: &mut dyn Read = match headers.encoding.as_slice() {
+    let text: &mut dyn ByteSource = match headers.encoding.as_slice() {
         b"" | b"identity" => &mut body,
         b"gzip" | b"x-gzip" => {
             unzipped = GzipReader::new(&mut body);
@@ -480,7 +481,7 @@ struct Meter {
 }
 
 impl Meter {
-    fn limit<'a>(&'a self, inner: &'a mut dyn Read, limit: u64) -> Metered<'a> {
+    fn limit<'a>(&'a self, inner: &'a mut dyn ByteSource, limit: u64) -> Metered<'a> {
         Metered {
             meter: self,
             inner,
@@ -491,7 +492,7 @@ impl Meter {
 
 struct Metered<'a> {
     meter: &'a Meter,
-    inner: &'a mut dyn Read,
+    inner: &'a mut dyn ByteSource,
     limit: u64,
 }
 
@@ -508,7 +509,7 @@ impl Read for Metered<'_> {
             self.meter.exceeded.set(exceeded);
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        let n = self.inner.read(out)?;
+        let n = self.inner.read_some(out)?;
         let read = u64::try_from(n).unwrap_or(u64::MAX);
         for count in [&self.meter.since_entry, &self.meter.total] {
             count.set(count.get().saturating_add(read));

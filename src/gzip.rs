@@ -12,6 +12,8 @@ use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_HAS_MORE_INPUT;
 use miniz_oxide::inflate::core::{DecompressorOxide, TINFL_LZ_DICT_SIZE, decompress};
 
+use crate::byte_source::ByteSource;
+
 /// One table of 1 KiB: faster ones take 16 KiB of the module.
 static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
@@ -45,7 +47,7 @@ pub fn compress(text: &[u8]) -> Vec<u8> {
 /// Reading fails with [`io::ErrorKind::UnexpectedEof`] where the body ends inside a member, an empty body among them,
 /// and with [`io::ErrorKind::InvalidData`] where it is no gzip, or not what was compressed, or something follows it.
 pub struct GzipReader<'b> {
-    body: &'b mut dyn Read,
+    body: &'b mut dyn ByteSource,
     input: Vec<u8>,
     /// What of `input` was not used yet.
     unread: Range<usize>,
@@ -73,7 +75,7 @@ enum Place {
 
 impl<'b> GzipReader<'b> {
     /// Reads from `body`.
-    pub fn new(body: &'b mut dyn Read) -> Self {
+    pub fn new(body: &'b mut dyn ByteSource) -> Self {
         Self {
             body,
             input: vec![0; INPUT_BYTES],
@@ -90,7 +92,7 @@ impl<'b> GzipReader<'b> {
     /// The input not used yet, more of the body where that is all used; empty at the body's end.
     fn fill(&mut self) -> io::Result<&[u8]> {
         if self.unread.is_empty() {
-            self.unread = 0..self.body.read(&mut self.input)?;
+            self.unread = 0..self.body.read_some(&mut self.input)?;
         }
         Ok(self.input.get(self.unread.clone()).unwrap_or_default())
     }

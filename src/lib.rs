@@ -19,7 +19,9 @@
 //! | [`verdict`] | identifiers and lists to a verdict, in the order of the contract |
 //! | [`refresh`] | who fetches and when: lease, interval, backoff, staleness; the shared-data keys |
 //! | [`fetch`] | one fetch: the request sent, and what its answer amounts to |
-//! | [`gzip`] | a compressed body, read as a stream |
+//! | [`json`] | JSON as a stream of events; the one place where it is parsed |
+//! | [`byte_source`] | where bytes come from, piece by piece |
+//! | [`gzip`] | gzip: a body read as a stream, or made at once |
 //! | [`source`] | the list in force in one VM, kept up to date through shared data |
 //! | [`traffic`] | traffic information: records, their queue, what to send next |
 //! | [`delivery`] | the calls that carry it to ABS |
@@ -46,6 +48,7 @@
 
 pub mod attack_list;
 pub mod blocklist;
+pub mod byte_source;
 pub mod config;
 pub mod delivery;
 pub mod denied_share;
@@ -54,6 +57,7 @@ pub mod filter;
 pub mod gzip;
 pub mod host;
 pub mod identifier;
+pub mod json;
 pub mod metrics;
 pub mod refresh;
 pub mod request;

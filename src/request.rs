@@ -7,11 +7,9 @@
 use core::fmt;
 use std::borrow::Cow;
 
-use serde::Deserializer;
-use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-
 use crate::config::{Api, UsernameSource};
 use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind, PerKind};
+use crate::json::{self, Events, Scalar};
 
 /// One identifier that a request carries. The address is not among them: Envoy tells it (`source.address`).
 ///
@@ -283,10 +281,14 @@ pub fn jwt_claim(token: &[u8], claim: &str) -> Option<Vec<u8>> {
     }
     let (_header, rest) = split_once(token, b'.')?;
     let payload = decode_base64(before(rest, b'.'));
-    let mut json = serde_json::Deserializer::from_slice(&payload);
-    let value = Claims(claim).deserialize(&mut json).ok()?;
-    json.end().ok()?;
-    value.filter(|value| !value.is_empty())
+    let mut found = Claim {
+        name: claim,
+        in_object: false,
+        value: None,
+    };
+    let length = payload.len();
+    json::read(&mut payload.as_slice(), length, &mut found).ok()?;
+    found.value.filter(|value| !value.is_empty())
 }
 
 /// A longer token is not decoded: Envoy takes request headers of 60 KiB by default.
@@ -387,110 +389,43 @@ fn decode_form(text: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Finds one claim in a JSON object.
-struct Claims<'c>(&'c str);
-
-impl<'de> DeserializeSeed<'de> for Claims<'_> {
-    type Value = Option<Vec<u8>>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
+struct Claim<'c> {
+    name: &'c str,
+    /// In the object itself; what is in its values does not count.
+    in_object: bool,
+    value: Option<Vec<u8>>,
 }
 
-impl<'de> Visitor<'de> for Claims<'_> {
-    type Value = Option<Vec<u8>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(matches) = map.next_key_seed(NameIs(self.0))? {
-            if matches {
-                found = map.next_value_seed(ClaimValue)?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
+impl Events for Claim<'_> {
+    fn scalar(&mut self, value: Scalar<'_>) -> bool {
+        if self.in_object {
+            self.value = match value {
+                Scalar::Text(text) => Some(text.as_bytes().to_vec()),
+                Scalar::Unsigned(number) => Some(number.to_string().into_bytes()),
+                Scalar::Negative(number) => Some(number.to_string().into_bytes()),
+                Scalar::Null | Scalar::Bool(_) | Scalar::Float(_) => None,
+            };
         }
-        Ok(found)
-    }
-}
-
-/// Whether a key is the one that is looked for; keys are compared where they stand.
-struct NameIs<'c>(&'c str);
-
-impl<'de> DeserializeSeed<'de> for NameIs<'_> {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for NameIs<'_> {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
+        true
     }
 
-    fn visit_str<E: Error>(self, key: &str) -> Result<bool, E> {
-        Ok(key == self.0)
-    }
-}
-
-/// A claim's value as the bytes of a user name; `None` where it is neither a string nor an integer.
-struct ClaimValue;
-
-impl<'de> DeserializeSeed<'de> for ClaimValue {
-    type Value = Option<Vec<u8>>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ClaimValue {
-    type Value = Option<Vec<u8>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON")
+    fn begin_list(&mut self) -> bool {
+        false
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Some(text.as_bytes().to_vec()))
+    fn begin_object(&mut self) -> bool {
+        !core::mem::replace(&mut self.in_object, true)
     }
 
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Some(number.to_string().into_bytes()))
+    fn key(&mut self, name: &str) -> bool {
+        let is_wanted = name == self.name;
+        if is_wanted {
+            self.value = None;
+        }
+        is_wanted
     }
 
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Some(number.to_string().into_bytes()))
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
+    fn end(&mut self) {}
 }
 
 fn trim_ows(mut text: &[u8]) -> &[u8] {

@@ -7,6 +7,8 @@
 
 use std::io::{self, Read};
 
+use crate::byte_source::ByteSource;
+
 /// Stands for a byte that is no UTF-8: JSON allows it in a string, and no header value can hold it (RFC 9110, 5.5),
 /// so that the entry matches nobody else.
 const NO_TEXT: u8 = 0x7f;
@@ -16,13 +18,13 @@ const NO_CHARACTER: &[u8; 6] = br"\ufffd";
 
 /// Reads `body` with its text made good. Wants to be read with room for 32 bytes at least, so put a buffer before it.
 pub(super) struct Repaired<'b> {
-    body: &'b mut dyn Read,
+    body: &'b mut dyn ByteSource,
     /// The end of what was read, where what follows decides.
     undecided: Vec<u8>,
 }
 
 impl<'b> Repaired<'b> {
-    pub(super) fn new(body: &'b mut dyn Read) -> Self {
+    pub(super) fn new(body: &'b mut dyn ByteSource) -> Self {
         Self {
             body,
             undecided: Vec::new(),
@@ -39,7 +41,7 @@ impl Read for Repaired<'_> {
                 .filter(|(_, room)| !room.is_empty())
                 .ok_or(io::ErrorKind::InvalidInput)?;
             front.copy_from_slice(&self.undecided);
-            let read = self.body.read(room)?;
+            let read = self.body.read_some(room)?;
             if read == 0 {
                 // A body that ends here is cut short, whatever these bytes are.
                 self.undecided.clear();

@@ -1,10 +1,8 @@
 //! The section `apis`: what may be asked of each API, and in which order they are matched.
 
-use serde_json::Value;
-
 use super::error::{Errors, Path, Problem};
 use super::field::{is_second, read_names, read_text};
-use super::raw::{Section, wrong_type};
+use super::raw::{Section, Value, wrong_type};
 use super::value;
 use super::{Api, Mode, UsernameSource};
 
@@ -170,7 +168,7 @@ fn read_username(section: &Section<'_>, errors: &mut Errors) -> Vec<UsernameSour
         if source.is_broken() {
             continue;
         }
-        match source.entries().count() {
+        match source.entries().len() {
             0 => errors.add(path, Problem::refused("an empty object", ONE)),
             1 => {}
             _ => errors.add(path, Problem::refused("an object with several keys", ONE)),

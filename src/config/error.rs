@@ -184,10 +184,11 @@ impl Errors {
     pub(super) fn add(&mut self, path: Path<'_>, problem: Problem) {
         let mut text = String::new();
         path.write_to(&mut text);
-        self.0.push(ConfigError {
-            path: text,
-            problem,
-        });
+        self.add_at(text, problem);
+    }
+
+    pub(super) fn add_at(&mut self, path: String, problem: Problem) {
+        self.0.push(ConfigError { path, problem });
     }
 
     pub(super) fn len(&self) -> usize {
@@ -213,31 +214,41 @@ impl Path<'_> {
             Path::Root => {}
             Path::Key(parent, key) => {
                 parent.write_to(text);
-                let plain = !key.is_empty()
-                    && key.len() <= MAX_SHOWN
-                    && key
-                        .bytes()
-                        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-                if plain {
-                    if !text.is_empty() {
-                        text.push('.');
-                    }
-                    text.push_str(key);
-                } else {
-                    // A key with a dot, a bracket or worse in it must not look like two keys.
-                    text.push('[');
-                    text.push_str(&quoted(key));
-                    text.push(']');
-                }
+                push_key(text, key);
             }
             Path::Index(parent, index) => {
                 parent.write_to(text);
-                text.push('[');
-                text.push_str(&index.to_string());
-                text.push(']');
+                push_index(text, *index);
             }
         }
     }
+}
+
+/// Adds a key to a path.
+pub(super) fn push_key(text: &mut String, key: &str) {
+    let plain = !key.is_empty()
+        && key.len() <= MAX_SHOWN
+        && key
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    if plain {
+        if !text.is_empty() {
+            text.push('.');
+        }
+        text.push_str(key);
+    } else {
+        // A key with a dot, a bracket or worse in it must not look like two keys.
+        text.push('[');
+        text.push_str(&quoted(key));
+        text.push(']');
+    }
+}
+
+/// Adds a number of a list to a path.
+pub(super) fn push_index(text: &mut String, index: usize) {
+    text.push('[');
+    text.push_str(&index.to_string());
+    text.push(']');
 }
 
 /// How many characters of a value are shown.

@@ -2,12 +2,10 @@
 //!
 //! All values but addresses are secrets: no error shows one.
 
-use serde_json::Value;
-
 use super::ManualEntries;
 use super::error::Errors;
 use super::field::{read_names, read_ranges};
-use super::raw::{Section, texts};
+use super::raw::{Section, Value, texts};
 use super::value;
 
 pub(super) const LIST_KEYS: &[&str] = &["ips", "cookies", "oauth_tokens", "api_keys", "usernames"];

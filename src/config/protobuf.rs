@@ -4,9 +4,9 @@
 //! over the message's own bytes, so both are taken. Only the wire format of
 //! <https://protobuf.dev/programming-guides/encoding/> that the five message types of `struct.proto` need is read here.
 
-use serde_json::{Map, Number, Value};
+use super::raw::{Object, Value, insert};
 
-/// Deeper nesting is refused, as serde_json does.
+/// Deeper nesting is refused, as in JSON.
 const DEEPEST: usize = 128;
 
 const VARINT: u64 = 0;
@@ -23,13 +23,13 @@ pub(super) fn read_struct(bytes: &[u8]) -> Option<Value> {
 }
 
 fn fields_of_struct(mut bytes: &[u8], depth: usize) -> Option<Value> {
-    let mut object = Map::new();
+    let mut object = Object::new();
     while !bytes.is_empty() {
         let (1, Field::Bytes(entry)) = next_field(&mut bytes)? else {
             return None;
         };
         let (key, value) = map_entry(entry, depth)?;
-        object.insert(key, value);
+        insert(&mut object, key, value);
     }
     Some(Value::Object(object))
 }
@@ -52,7 +52,9 @@ fn read_value(mut bytes: &[u8], depth: usize) -> Option<Value> {
     while !bytes.is_empty() {
         value = match next_field(&mut bytes)? {
             (1, Field::Varint(_)) => Value::Null,
-            (2, Field::Fixed64(bits)) => Value::Number(Number::from_f64(f64::from_bits(bits))?),
+            (2, Field::Fixed64(bits)) => {
+                Value::Number(Some(f64::from_bits(bits)).filter(|number| number.is_finite())?)
+            }
             (3, Field::Bytes(text)) => Value::String(String::from_utf8(text.to_vec()).ok()?),
             (4, Field::Varint(number)) => Value::Bool(number != 0),
             (5, Field::Bytes(message)) => fields_of_struct(message, depth)?,
@@ -116,7 +118,8 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::config::error::Errors;
+    use crate::config::raw::RawConfig;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -128,7 +131,8 @@ mod tests {
 
     #[test]
     fn a_struct_is_read_with_every_kind_of_value() {
-        let expected = json!({"on": true, "n": 1.5, "s": "x", "l": [null, {"d": false}]});
+        let json = br#"{"on": true, "n": 1.5, "s": "x", "l": [null, {"d": false}]}"#;
+        let expected = RawConfig::read(json, &mut Errors::default()).unwrap().0;
         assert_eq!(read_struct(SAMPLE), Some(expected));
     }
 

@@ -6,44 +6,57 @@
 //! What many places call is kept from being inlined there: it runs once a configuration, and the size of the module
 //! counts more.
 
-use core::fmt;
+use super::error::{Errors, Path, Problem, push_index, push_key};
+use crate::json::{self, BUFFER_BYTES, Events, Scalar};
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+/// A JSON value.
+#[derive(Debug, PartialEq)]
+pub(super) enum Value {
+    Null,
+    Bool(bool),
+    /// google.protobuf.Struct makes every number a float, and no key needs more digits.
+    Number(f64),
+    String(String),
+    Array(Vec<Value>),
+    /// Keys and values as they were typed.
+    Object(Object),
+}
 
-use super::error::{Errors, Path, Problem};
+/// Keys and values, each key once.
+pub(super) type Object = Vec<(String, Value)>;
+
+/// Sets a key; of one that is there, the value is replaced.
+pub(super) fn insert(object: &mut Object, key: String, value: Value) {
+    match object.iter_mut().find(|(known, _)| *known == key) {
+        Some((_, known)) => *known = value,
+        None => object.push((key, value)),
+    }
+}
 
 /// The configuration as it was typed.
-pub(super) struct RawConfig(Value);
+pub(super) struct RawConfig(pub(super) Value);
 
 impl RawConfig {
     /// Reads the bytes; none at all are an empty configuration. `None`, with the error added, where they are not JSON.
-    pub(super) fn read(json: &[u8], errors: &mut Errors) -> Option<Self> {
+    pub(super) fn read(mut json: &[u8], errors: &mut Errors) -> Option<Self> {
         if json.is_empty() {
-            return Some(Self(Value::Object(Map::new())));
+            return Some(Self(Value::Object(Object::new())));
         }
         if let Some(value) = super::protobuf::read_struct(json) {
             return Some(Self(value));
         }
-        let mut deserializer = serde_json::Deserializer::from_slice(json);
-        let tree = Tree {
-            path: &Path::Root,
+        let mut tree = Tree {
+            open: Vec::new(),
+            whole: Value::Null,
             errors: &mut *errors,
         };
-        let read = tree
-            .deserialize(&mut deserializer)
-            .and_then(|value| deserializer.end().map(|()| value));
-        match read {
-            Ok(value) => Some(Self(value)),
+        match json::read(&mut json, BUFFER_BYTES, &mut tree) {
+            Ok(()) => Some(Self(tree.whole)),
             Err(error) => {
-                let (line, column) = (error.line(), error.column());
-                let text = error.to_string();
-                // The parser tells the place behind the reason; here it is told apart.
-                let place = format!(" at line {line} column {column}");
                 let problem = Problem::Syntax {
-                    line,
-                    column,
-                    reason: text.strip_suffix(&place).unwrap_or(&text).to_owned(),
+                    line: error.line,
+                    column: error.column,
+                    reason: error.reason,
                 };
                 errors.add(Path::Root, problem);
                 None
@@ -57,84 +70,80 @@ impl RawConfig {
     }
 }
 
-/// Builds a [`Value`] and reports keys that stand twice, of which a plain `Value` silently keeps the last.
-struct Tree<'a, 'e> {
-    path: &'a Path<'a>,
+/// Builds a [`Value`] and reports keys that stand twice.
+struct Tree<'e> {
+    /// The lists and objects that have not ended, outermost first.
+    open: Vec<Open>,
+    whole: Value,
     errors: &'e mut Errors,
 }
 
-impl<'de> DeserializeSeed<'de> for Tree<'_, '_> {
-    type Value = Value;
+enum Open {
+    Array(Vec<Value>),
+    /// With the key whose value comes next.
+    Object(Object, String),
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
+impl Tree<'_> {
+    fn add(&mut self, value: Value) {
+        match self.open.last_mut() {
+            None => self.whole = value,
+            Some(Open::Array(list)) => list.push(value),
+            Some(Open::Object(object, key)) => insert(object, core::mem::take(key), value),
+        }
+    }
+
+    fn report_duplicate(&mut self) {
+        let mut path = String::new();
+        for open in &self.open {
+            match open {
+                Open::Array(list) => push_index(&mut path, list.len()),
+                Open::Object(_, key) => push_key(&mut path, key),
+            }
+        }
+        self.errors.add_at(path, Problem::DuplicateKey);
     }
 }
 
-impl<'de> Visitor<'de> for Tree<'_, '_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
+impl Events for Tree<'_> {
+    fn scalar(&mut self, value: Scalar<'_>) -> bool {
+        self.add(match value {
+            Scalar::Null => Value::Null,
+            Scalar::Bool(value) => Value::Bool(value),
+            Scalar::Unsigned(number) => Value::Number(number as f64),
+            Scalar::Negative(number) => Value::Number(number as f64),
+            Scalar::Float(number) => Value::Number(number),
+            Scalar::Text(text) => Value::String(text.to_owned()),
+        });
+        true
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn begin_list(&mut self) -> bool {
+        self.open.push(Open::Array(Vec::new()));
+        true
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn begin_object(&mut self) -> bool {
+        self.open.push(Open::Object(Object::new(), String::new()));
+        true
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        loop {
-            let path = Path::Index(self.path, list.len());
-            let element = Tree {
-                path: &path,
-                errors: &mut *self.errors,
-            };
-            match access.next_element_seed(element)? {
-                Some(value) => list.push(value),
-                None => return Ok(Value::Array(list)),
+    fn key(&mut self, name: &str) -> bool {
+        if let Some(Open::Object(object, key)) = self.open.last_mut() {
+            name.clone_into(key);
+            if object.iter().any(|(known, _)| known == name) {
+                self.report_duplicate();
             }
         }
+        true
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some(key) = access.next_key::<String>()? {
-            let path = Path::Key(self.path, &key);
-            let value = access.next_value_seed(Tree {
-                path: &path,
-                errors: &mut *self.errors,
-            })?;
-            if object.contains_key(&key) {
-                self.errors.add(path, Problem::DuplicateKey);
-            }
-            object.insert(key, value);
+    fn end(&mut self) {
+        match self.open.pop() {
+            Some(Open::Array(list)) => self.add(Value::Array(list)),
+            Some(Open::Object(object, _)) => self.add(Value::Object(object)),
+            None => {}
         }
-        Ok(Value::Object(object))
     }
 }
 
@@ -142,7 +151,7 @@ impl<'de> Visitor<'de> for Tree<'_, '_> {
 #[derive(Clone, Copy)]
 pub(super) struct Section<'a> {
     path: Path<'a>,
-    object: Option<&'a Map<String, Value>>,
+    object: Option<&'a Object>,
     /// Something else than an object stands there; the one error about that says enough.
     broken: bool,
 }
@@ -171,7 +180,10 @@ impl<'a> Section<'a> {
         allowed: &'static str,
         errors: &mut Errors,
     ) -> Self {
-        let object = value.and_then(Value::as_object);
+        let object = match value {
+            Some(Value::Object(object)) => Some(object),
+            _ => None,
+        };
         let broken = value.is_some() && object.is_none();
         if let (true, Some(value)) = (broken, value) {
             errors.add(path, wrong_type(value, allowed));
@@ -225,13 +237,14 @@ impl<'a> Section<'a> {
 
     /// What stands under `key`.
     pub(super) fn value(&self, key: &str) -> Option<&'a Value> {
-        self.object.and_then(|object| object.get(key))
+        let mut entries = self.object?.iter();
+        let (_, value) = entries.find(|(known, _)| known == key)?;
+        Some(value)
     }
 
-    /// The keys and what stands under them, in the order in which `serde_json` keeps them.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
-        let mut entries = self.object.map(Map::iter);
-        core::iter::from_fn(move || entries.as_mut()?.next())
+    /// The keys and what stands under them, as they were typed.
+    pub(super) fn entries(&self) -> &'a [(String, Value)] {
+        self.object.map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Reports a problem with `key`.
@@ -255,19 +268,20 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A number. google.protobuf.Struct makes every number a float, so 403 and 403.0 are the same.
+    /// A number.
     pub(super) fn number(
         &self,
         key: &str,
         allowed: &'static str,
         errors: &mut Errors,
     ) -> Option<f64> {
-        let value = self.value(key)?;
-        let number = value.as_f64();
-        if number.is_none() {
-            self.report(key, wrong_type(value, allowed), errors);
+        match self.value(key)? {
+            Value::Number(number) => Some(*number),
+            other => {
+                self.report(key, wrong_type(other, allowed), errors);
+                None
+            }
         }
-        number
     }
 
     /// A number, or null for none.
@@ -290,12 +304,13 @@ impl<'a> Section<'a> {
         allowed: &'static str,
         errors: &mut Errors,
     ) -> Option<&'a str> {
-        let value = self.value(key)?;
-        let text = value.as_str();
-        if text.is_none() {
-            self.report(key, wrong_type(value, allowed), errors);
+        match self.value(key)? {
+            Value::String(text) => Some(text),
+            other => {
+                self.report(key, wrong_type(other, allowed), errors);
+                None
+            }
         }
-        text
     }
 
     /// The value of `key`, or a report of why there is none.

@@ -5,8 +5,6 @@
 
 use core::time::Duration;
 
-use serde_json::Value;
-
 use super::api::read_apis;
 use super::callout::{Environment, read_abs, read_traffic};
 use super::error::{Errors, Problem};
@@ -14,7 +12,7 @@ use super::field::{
     is_second, read_duration, read_ranges, read_size, read_text, read_whole, refused_number,
 };
 use super::list::read_list;
-use super::raw::Section;
+use super::raw::{Section, Value};
 use super::value::{self, DurationRange};
 use super::{BeforeFirstList, Config, DenyResponse, Guard, WhenStale};
 

@@ -4,6 +4,9 @@ mod refused;
 
 use core::time::Duration;
 
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 use self::refused::REFUSED;
 use super::*;
 

@@ -23,7 +23,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
     (
         "a number too large for a float",
         r#"{"abs_attack_request_minutes": 1e400}"#,
-        &["configuration: not valid JSON at line 1, column 36: number out of range; mend it there"],
+        &["configuration: not valid JSON at line 1, column 37: number out of range; mend it there"],
     ),
     (
         "a number that JSON does not have",
