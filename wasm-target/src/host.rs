@@ -328,6 +328,8 @@ impl Host for EnvoyHost {
         bytes: &[u8],
         condition: WriteCondition,
     ) -> Result<(), HostError> {
+        #[cfg(feature = "trap")]
+        crate::trap::on_write(key, bytes);
         let cas = match condition {
             WriteCondition::Always => 0,
             WriteCondition::Absent => NEVER_MATCHES,

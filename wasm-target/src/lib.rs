@@ -8,6 +8,8 @@
 //! `proxy_on_…`, in place of the SDK's.
 
 mod host;
+#[cfg(feature = "trap")]
+mod trap;
 
 use core::cell::{Cell, RefCell};
 
@@ -66,6 +68,8 @@ pub extern "C" fn portcullis_on_configure(root: u32, size: usize) -> u32 {
 /// A root context ticks.
 #[unsafe(no_mangle)]
 pub extern "C" fn portcullis_on_tick(root: u32) {
+    #[cfg(feature = "trap")]
+    trap::on_tick();
     with_vm(|vm, host| vm.tick(host, RootId(root)));
 }
 
@@ -88,6 +92,8 @@ pub extern "C" fn portcullis_on_request_headers(
     _n_headers: usize,
     _end_of_stream: u32,
 ) -> Action {
+    #[cfg(feature = "trap")]
+    trap::on_request();
     // Envoy creates a stream's context right before it hands over the headers, on the same thread. Were that ever
     // otherwise, the newest configuration would judge the request.
     let (last, parent) = LAST_CREATED.get();

@@ -43,7 +43,12 @@ pub struct Envoy {
 
 impl Envoy {
     /// Starts Envoy in front of the API and ABS at these addresses, and waits until it serves.
-    pub async fn start(setup: &Setup, api: SocketAddr, abs: SocketAddr, keys: &[String; 2]) -> Self {
+    pub async fn start(
+        setup: &Setup,
+        api: SocketAddr,
+        abs: SocketAddr,
+        keys: &[String; 2],
+    ) -> Self {
         let directory = TempDir::new().unwrap();
         let bootstrap = directory.path().join("envoy.yaml");
         let filter = filter(setup);

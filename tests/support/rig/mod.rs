@@ -21,6 +21,7 @@ use client::{Connection, Reply, Request};
 use envoy::{DEADLINE, Envoy};
 use serde_json::{Value, json};
 use services::{Abs, Api};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -44,6 +45,9 @@ pub struct Setup {
     abs_arguments: Vec<String>,
     abs_down: bool,
     abs_over_tls: Option<PathBuf>,
+    abs_at: Option<SocketAddr>,
+    module: Option<PathBuf>,
+    bootstrap: Vec<Box<dyn Fn(String) -> String>>,
 }
 
 impl Setup {
@@ -56,6 +60,9 @@ impl Setup {
             abs_arguments: Vec::new(),
             abs_down: false,
             abs_over_tls: None,
+            abs_at: None,
+            module: None,
+            bootstrap: Vec::new(),
         }
     }
 
@@ -95,6 +102,24 @@ impl Setup {
         self.abs_over_tls = Some(authority);
         self
     }
+
+    /// Envoy finds ABS at this address; the simulator runs beside it, unused.
+    pub fn abs_at(mut self, address: SocketAddr) -> Self {
+        self.abs_at = Some(address);
+        self
+    }
+
+    /// Another module than the shipped one.
+    pub fn module(mut self, path: PathBuf) -> Self {
+        self.module = Some(path);
+        self
+    }
+
+    /// A last change to the text of Envoy's bootstrap.
+    pub fn bootstrap(mut self, change: impl Fn(String) -> String + 'static) -> Self {
+        self.bootstrap.push(Box::new(change));
+        self
+    }
 }
 
 /// A running rig.
@@ -108,6 +133,8 @@ pub struct Rig {
     /// What must appear nowhere.
     pub secrets: Secrets,
     replies: Replies,
+    setup: Setup,
+    keys: [String; 2],
 }
 
 /// Runs `body` against a rig of its own.
@@ -119,14 +146,14 @@ pub fn scenario(setup: Setup, body: impl AsyncFnOnce(&mut Rig)) {
         .unwrap();
     runtime.block_on(async {
         let _turn = RIGS.acquire().await.unwrap();
-        let mut rig = Rig::start(&setup).await;
+        let mut rig = Rig::start(setup).await;
         body(&mut rig).await;
         rig.assert_no_secret_leaked().await;
     });
 }
 
 impl Rig {
-    async fn start(setup: &Setup) -> Self {
+    async fn start(setup: Setup) -> Self {
         let secrets = Secrets::default();
         let keys = [secrets.plant("access-key"), secrets.plant("secret-key")];
         let api = Api::start().await;
@@ -134,14 +161,25 @@ impl Rig {
         if setup.abs_down {
             abs.stop();
         }
-        let envoy = Envoy::start(setup, api.address, abs.address, [&keys[0], &keys[1]]).await;
+        let envoy = Envoy::start(&setup, api.address, abs.address, &keys).await;
         Self {
             envoy,
             abs,
             api,
             secrets,
             replies: Replies::default(),
+            setup,
+            keys,
         }
+    }
+
+    /// Kills Envoy and starts it as it was started first, on other ports.
+    pub async fn restart_envoy(&mut self) {
+        // What this Envoy wrote ends with it.
+        self.assert_no_secret_leaked().await;
+        self.envoy.stop();
+        self.envoy =
+            Envoy::start(&self.setup, self.api.address, self.abs.address, &self.keys).await;
     }
 
     /// A GET to Envoy.
@@ -275,7 +313,7 @@ impl Rig {
         ];
         let config_dump = self.envoy.admin("/config_dump").await;
         assert!(
-            config_dump.contains("host_env_keys"),
+            config_dump.contains("root_id"),
             "/config_dump should show the filter: {config_dump}"
         );
         self.envoy.process().assert_running();
