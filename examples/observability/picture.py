@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Draws dashboard.json from a Prometheus, without a Grafana: each panel from its own queries.
+
+usage: picture.py --prometheus http://127.0.0.1:9090 --seconds 240 --rate-interval 5s --output dashboard.svg
+
+Needs matplotlib. Fails if a query does; a query without data leaves its place in the picture empty.
+"""
+
+import argparse
+import json
+import pathlib
+import re
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import matplotlib
+
+matplotlib.use("svg")
+# Text stays text, and one run's picture is the same each time it is drawn.
+matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "portcullis", "font.size": 8})
+from matplotlib import pyplot, ticker  # noqa: E402  (the backend comes first)
+
+DASHBOARD = pathlib.Path(__file__).with_name("dashboard.json")
+PER_SECOND = "requests a second"
+UNITS = {"reqps": PER_SECOND, "s": "seconds", "bytes": "bytes"}
+
+
+def query_range(arguments, expression):
+    """The series of an expression over the last seconds: a list of (labels, times, values)."""
+    for variable, value in (("$job", ".*"), ("$instance", ".*"), ("$__rate_interval", arguments.rate_interval)):
+        expression = expression.replace(variable, value)
+    end = time.time() if arguments.end is None else arguments.end
+    step = max(1, arguments.seconds // 240)
+    parameters = {"query": expression, "start": end - arguments.seconds, "end": end, "step": step}
+    url = f"{arguments.prometheus}/api/v1/query_range?{urllib.parse.urlencode(parameters)}"
+    try:
+        with urllib.request.urlopen(url, timeout=30) as reply:
+            result = json.load(reply)["data"]["result"]
+    except urllib.error.HTTPError as error:
+        sys.exit(f"Prometheus refused a query of the dashboard: {expression}\n{error.read().decode()}")
+    start = end - arguments.seconds
+    return [
+        (series["metric"], [point[0] - start for point in series["values"]], [float(point[1]) for point in series["values"]])
+        for series in result
+    ]
+
+
+def legend(target, labels):
+    """Grafana's legendFormat, filled in."""
+    return re.sub(r"{{\s*(\w+)\s*}}", lambda match: labels.get(match.group(1), ""), target["legendFormat"])
+
+
+def draw_stat(axes, arguments, panel):
+    """One number: the newest value."""
+    series = query_range(arguments, panel["targets"][0]["expr"])
+    values = series[0][2] if series else []
+    value = values[-1] if values else float("nan")
+    unit = panel["fieldConfig"]["defaults"]["unit"]
+    text = {"percentunit": f"{100 * value:.1f} %", "s": f"{value:.0f} s", "reqps": f"{value:.1f} /s"}.get(unit, f"{value:.0f}")
+    axes.set_axis_off()
+    axes.text(0.5, 0.35, text, ha="center", va="center", fontsize=16, color="#2c7a3f")
+    axes.set_title(panel["title"])
+
+
+def draw_series(axes, arguments, panel):
+    """Lines, or areas one upon the other."""
+    custom = panel["fieldConfig"]["defaults"]["custom"]
+    lines = [
+        (legend(target, labels), times, values)
+        for target in panel["targets"]
+        for labels, times, values in query_range(arguments, target["expr"])
+    ]
+    if "stacking" in custom:
+        times = sorted({moment for _, moments, _ in lines for moment in moments})
+        rows = [[dict(zip(moments, values)).get(moment, 0) for moment in times] for _, moments, values in lines]
+        if rows:
+            axes.stackplot(times, rows, labels=[name for name, _, _ in lines], alpha=0.8)
+    else:
+        for name, times, values in lines:
+            axes.plot(times, values, label=name, linewidth=1.2)
+    axes.set_xlim(0, arguments.seconds)
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_locator(ticker.MaxNLocator(5, integer=axes.get_ylim()[1] > 5))
+    axes.grid(alpha=0.3)
+    unit = UNITS.get(panel["fieldConfig"]["defaults"]["unit"])
+    axes.set_title(panel["title"] + (f" ({unit})" if unit else ""))
+    if lines:
+        axes.legend(loc="upper left", fontsize=6, framealpha=0.6)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--prometheus", required=True, help="its address, such as http://127.0.0.1:9090")
+    parser.add_argument("--seconds", type=int, required=True, help="how far back")
+    parser.add_argument("--end", type=float, help="Unix time of the right edge; now, if left out")
+    parser.add_argument("--rate-interval", default="1m", help="Grafana's $__rate_interval: four scrape intervals")
+    parser.add_argument("--output", required=True, type=pathlib.Path)
+    arguments = parser.parse_args()
+
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    stats = [panel for panel in panels if panel["type"] == "stat"]
+    series = [panel for panel in panels if panel["type"] == "timeseries"]
+    rows = -(-len(series) // 3)
+    figure = pyplot.figure(figsize=(13, 1 + 2.4 * rows), layout="constrained")
+    grid = figure.add_gridspec(rows + 1, 6 * 3, height_ratios=[0.35] + [1] * rows)
+    for i, panel in enumerate(stats):
+        draw_stat(figure.add_subplot(grid[0, 3 * i : 3 * i + 3]), arguments, panel)
+    for i, panel in enumerate(series):
+        draw_series(figure.add_subplot(grid[1 + i // 3, 6 * (i % 3) : 6 * (i % 3) + 6]), arguments, panel)
+    figure.supxlabel("seconds", fontsize=8)
+    figure.savefig(arguments.output, metadata={"Date": None})
+
+
+main()

@@ -1,0 +1,66 @@
+//! Programs that run to their end, and the commands of a README.
+//!
+//! Owns how they are run and what a failed one shows. Knows nothing of what they do.
+
+use crate::rig::process::repository;
+use std::process::Command;
+
+/// Runs `program` in the repository's root and gives its standard output; fails the test where it fails.
+pub fn run(program: &str, arguments: &[&str]) -> String {
+    output_of(Command::new(program).args(arguments))
+}
+
+/// Runs the commands of a README, each block in a shell of its own, as they stand. `kubectl` is the stand-in.
+pub fn run_readme(path: &str) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(repository().join(path)).unwrap();
+    let blocks = blocks(&text, "sh");
+    assert!(!blocks.is_empty(), "{path} should have commands");
+    let bin = repository().join("tests/deploy/bin");
+    let search = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    blocks
+        .into_iter()
+        .map(|block| {
+            let mut shell = Command::new("bash");
+            shell
+                .args(["-euo", "pipefail", "-c", &block])
+                .env("PATH", &search);
+            let output = output_of(&mut shell);
+            (block, output)
+        })
+        .collect()
+}
+
+/// The contents of the fenced blocks of this language.
+pub fn blocks(markdown: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    markdown
+        .split(&fence)
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap().to_owned())
+        .collect()
+}
+
+/// The program that `tools/install TOOL` puts at `path`.
+pub fn tool(path: &str, tool: &str) -> String {
+    let file = repository().join(path);
+    assert!(
+        file.exists(),
+        "{path} is missing: run `tools/install {tool}`"
+    );
+    file.display().to_string()
+}
+
+fn output_of(command: &mut Command) -> String {
+    let output = command
+        .current_dir(repository())
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?} did not start: {error}"));
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{command:?} failed: {}\n{stdout}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    stdout
+}

@@ -1,0 +1,18 @@
+//! The deployment examples, as they stand: manifests held to the published schemas, and what they make of Envoy run in a
+//! real Envoy, with a real kustomize and a real Prometheus.
+//!
+//! `make test-deploy` gets the tools and runs this. There is no cluster: where a README has a command for one, a
+//! stand-in (`tests/deploy/bin/kubectl`) checks what the command would apply.
+
+#![cfg(not(target_family = "wasm"))]
+
+#[path = "../support/rig/mod.rs"]
+mod rig;
+
+// The tools of these tests: programs to run to their end, and README commands.
+mod command;
+// A real Prometheus with the example's configuration.
+mod prometheus;
+
+// examples/observability: the alerts fire, and every query of the dashboard finds data.
+mod observability;

@@ -1,0 +1,353 @@
+//! `examples/observability`: the rules and their tests, the alerts in a real Prometheus, the dashboard's queries, and
+//! the picture of them.
+
+use crate::command::{run, run_readme, tool};
+use crate::prometheus::{Prometheus, RATE_INTERVAL};
+use crate::rig::client::Request;
+use crate::rig::envoy::Change;
+use crate::rig::process::repository;
+use crate::rig::{Rig, Setup, scenario, throughout};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Where the picture goes, below the repository's root.
+const PICTURE: &str = "target/dashboard.svg";
+
+#[test]
+fn the_commands_of_the_readme_work() {
+    let outputs = run_readme("examples/observability/README.md");
+
+    assert!(outputs.iter().any(|(command, output)| {
+        command.contains("promtool test rules") && output.contains("SUCCESS")
+    }));
+}
+
+#[test]
+fn the_rules_hold_promtools_checks_and_tests() {
+    let promtool = tool(".tools/prometheus/promtool", "prometheus");
+    run(
+        &promtool,
+        &["check", "config", "examples/observability/prometheus.yml"],
+    );
+    run(
+        &promtool,
+        &["test", "rules", "examples/observability/rules_test.yml"],
+    );
+}
+
+#[test]
+fn every_alert_is_tested_both_ways_and_documented() {
+    let tests = example("rules_test.yml");
+    let readme = example("README.md");
+    let rules = example("rules.yml");
+    let alerts: Vec<_> = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "))
+        .collect();
+    assert!(alerts.len() >= 9, "{alerts:?}");
+    for alert in alerts {
+        assert!(
+            tests.contains(&format!("- alertname: {alert}\n")),
+            "rules_test.yml should see {alert} fire"
+        );
+        assert!(
+            tests.lines().any(|line| {
+                line.contains(&format!("alertname: {alert},")) && line.contains("exp_alerts: []")
+            }),
+            "rules_test.yml should see {alert} not fire"
+        );
+        assert!(
+            readme.contains(&format!("| `{alert}` |")),
+            "the README's table should have {alert}"
+        );
+    }
+}
+
+/// What an operator lives through in a bad week, in half a minute. `DASHBOARD_RUN_SECONDS` stretches it for the picture.
+#[test]
+fn a_real_prometheus_raises_the_alerts_and_answers_the_dashboard() {
+    let setup = Setup::new().plugin(json!({
+        "enable_abs": true,
+        "attack_list_max_age": "5s",
+        "apis": [{"url": "/"}, {"url": "/beta", "mode": "shadow"}],
+        "allow_list": {"ips": ["127.0.0.10"]},
+        "deny_list": {"ips": ["127.0.0.9"]},
+    }));
+    scenario(setup, async |rig| {
+        let start = Instant::now();
+        let prometheus = Prometheus::start(rig.envoy.admin).await;
+        let phase = stretched_phase();
+
+        // Calm: all is let pass, but for the manual list.
+        let clients = Clients::new(rig);
+        let traffic = clients.start();
+        prometheus
+            .finds("portcullis_attack_list_last_success_unix_seconds > 0")
+            .await;
+        prometheus
+            .finds("rate(portcullis_denied{source=\"manual\"}[4s]) > 0")
+            .await;
+        throughout(phase, async || {}).await;
+        assert_eq!(prometheus.firing().await, Vec::<String>::new());
+
+        // ABS lists attackers of every kind.
+        rig.abs.list(clients.first_attackers()).await;
+        throughout(phase, async || {}).await;
+        rig.abs.list(clients.further_attackers()).await;
+        prometheus
+            .finds("count(rate(portcullis_denied{source=\"abs\"}[4s]) > 0) == 5")
+            .await;
+        prometheus
+            .finds("rate(portcullis_would_deny{kind=\"ip\"}[4s]) > 0")
+            .await;
+        throughout(phase, async || {}).await;
+
+        // ABS answers nonsense, then fails for longer than attack_list_max_age.
+        rig.abs.fault(json!({"body": "no list"})).await;
+        prometheus.fires("PortcullisListRefused").await;
+        rig.abs.fault(json!({"status": 500})).await;
+        prometheus.fires("PortcullisListStale").await;
+        throughout(phase, async || {}).await;
+        rig.abs.clear_faults().await;
+        prometheus.finds("portcullis_attack_list_stale == 0").await;
+
+        // Entries that can't be used.
+        let odd = json!({"ips": ["127.0.0.7", "no address", ""]}).to_string();
+        rig.abs.fault(json!({"body": odd, "times": 2})).await;
+        prometheus.fires("PortcullisEntriesSkipped").await;
+        throughout(phase, async || {}).await;
+
+        // An operator's mistakes: a misspelt key, then wrong credentials.
+        let misspelt = json!({"enable_abs_atack": true});
+        assert_eq!(rig.envoy.configure(misspelt).await, Change::Refused);
+        prometheus.fires("PortcullisConfigurationRejected").await;
+        let wrong = rig.secrets.plant_in_configuration("wrong-key");
+        rig.envoy
+            .reconfigure(json!({"abs": {"access_key": wrong, "secret_key": wrong}}))
+            .await;
+        prometheus.fires("PortcullisUnauthorized").await;
+        throughout(phase, async || {}).await;
+
+        // Turned off on purpose: no list, and no alarm about it.
+        rig.envoy
+            .reconfigure(json!({"enable_abs_attack": false}))
+            .await;
+        prometheus
+            .finds("portcullis_attack_list_last_success_unix_seconds == 0")
+            .await;
+        throughout(phase, async || {}).await;
+        let firing = prometheus.firing().await;
+        for alert in ["PortcullisListStale", "PortcullisNoSuccessfulFetch"] {
+            assert!(!firing.iter().any(|firing| firing == alert), "{firing:?}");
+        }
+        traffic.stop().await;
+
+        let span = start.elapsed();
+        assert_eq!(prometheus.broken_rules().await, Vec::<String>::new());
+        assert_every_metric_exists(&prometheus).await;
+        assert_every_query_finds_data(&prometheus, span).await;
+        draw(&prometheus, span);
+    });
+}
+
+/// The clients of the run, and the identifiers by which they are listed.
+struct Clients {
+    requests: Vec<Request>,
+    token: String,
+    cookie: String,
+    api_key: String,
+    user: String,
+}
+
+/// Requests in the background.
+struct Running {
+    stop: Arc<AtomicBool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Clients {
+    fn new(rig: &Rig) -> Self {
+        let token = rig.secrets.plant("token");
+        let cookie = rig.secrets.plant("cookie");
+        let api_key = rig.secrets.plant("api-key");
+        let user = rig.secrets.plant("user");
+        let basic = BASE64_STANDARD.encode(format!("{user}:password"));
+        let get = |path| rig.get(path);
+        let requests = vec![
+            get("/"),
+            get("/orders").from("127.0.0.7"),
+            get("/orders").bearer(&token),
+            get("/").from("127.0.0.20"),
+            get("/orders").header("cookie", format!("session={cookie}")),
+            get("/orders").header("x-api-key", &api_key),
+            get("/").from("127.0.0.21"),
+            get("/orders").header("authorization", format!("Basic {basic}")),
+            get("/beta").from("127.0.0.7"),
+            get("/").from("127.0.0.9"),
+            get("/").from("127.0.0.10"),
+            get("/").from("127.0.0.22"),
+        ];
+        Self {
+            requests,
+            token,
+            cookie,
+            api_key,
+            user,
+        }
+    }
+
+    fn first_attackers(&self) -> Value {
+        json!({"ips": ["127.0.0.7"], "oauth_tokens": [self.token]})
+    }
+
+    fn further_attackers(&self) -> Value {
+        json!({
+            "cookies": {"session": [self.cookie]},
+            "api_keys": [self.api_key],
+            "usernames": [self.user],
+        })
+    }
+
+    /// Sends each client's request in turn, a hundred a second, until stopped.
+    fn start(&self) -> Running {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (requests, stopped) = (self.requests.clone(), Arc::clone(&stop));
+        let task = tokio::spawn(async move {
+            let mut pace = tokio::time::interval(Duration::from_millis(10));
+            for request in requests.iter().cycle() {
+                pace.tick().await;
+                if stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                request.send().await;
+            }
+        });
+        Running { stop, task }
+    }
+}
+
+impl Running {
+    /// Ends them; fails the test if one got no reply.
+    async fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.task.await.unwrap();
+    }
+}
+
+/// How long each of the seven phases lasts past its condition: no longer, unless a picture is wanted.
+fn stretched_phase() -> Duration {
+    let seconds = std::env::var("DASHBOARD_RUN_SECONDS").map_or(0, |value| {
+        value
+            .parse()
+            .expect("DASHBOARD_RUN_SECONDS should be a whole number")
+    });
+    Duration::from_secs(seconds) / 7
+}
+
+/// A rule or a panel about a metric that does not exist would stay silent for ever.
+async fn assert_every_metric_exists(prometheus: &Prometheus) {
+    let known: BTreeSet<_> = prometheus.metric_names().await.into_iter().collect();
+    for file in ["rules.yml", "dashboard.json"] {
+        let text = example(file);
+        let names: BTreeSet<_> = text
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':')
+            .filter(|word| word.starts_with("portcullis_") || word.starts_with("envoy_"))
+            // A label of Envoy's.
+            .filter(|word| *word != "envoy_http_conn_manager_prefix")
+            .collect();
+        assert!(names.len() >= 8, "{file} names {names:?}");
+        for name in names {
+            assert!(known.contains(name), "{file}: there is no metric {name}");
+        }
+    }
+}
+
+/// Every query of every panel, and those of the variables.
+async fn assert_every_query_finds_data(prometheus: &Prometheus, span: Duration) {
+    let dashboard: Value = serde_json::from_str(&example("dashboard.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    assert!(panels.len() >= 15, "{}", panels.len());
+    for panel in panels {
+        for target in panel["targets"].as_array().unwrap() {
+            let expression = filled_in(target["expr"].as_str().unwrap());
+            let series = prometheus.series_within(&expression, span).await;
+            assert!(
+                !series.is_empty(),
+                "panel {} finds nothing: {expression}",
+                panel["title"]
+            );
+            // A legend names labels that the series have.
+            for part in target["legendFormat"].as_str().unwrap().split("{{").skip(1) {
+                let label = part.split("}}").next().unwrap();
+                assert!(
+                    series.iter().all(|labels| labels.get(label).is_some()),
+                    "panel {}: a series of {expression} has no label {label}",
+                    panel["title"]
+                );
+            }
+        }
+    }
+    for variable in dashboard["templating"]["list"].as_array().unwrap() {
+        let Some(definition) = variable["definition"].as_str() else {
+            assert_eq!(variable["type"], "datasource");
+            continue;
+        };
+        let (selector, label) = definition
+            .strip_prefix("label_values(")
+            .and_then(|rest| rest.strip_suffix(')'))
+            .and_then(|arguments| arguments.rsplit_once(", "))
+            .unwrap();
+        let series = prometheus.series_within(&filled_in(selector), span).await;
+        assert!(
+            series.iter().any(|labels| labels.get(label).is_some()),
+            "{definition}"
+        );
+    }
+}
+
+/// The dashboard's variables as Grafana fills them in where "All" is chosen.
+fn filled_in(expression: &str) -> String {
+    let expression = expression
+        .replace("$job", ".*")
+        .replace("$instance", ".*")
+        .replace("$__rate_interval", RATE_INTERVAL);
+    assert!(!expression.contains('$'), "unknown variable: {expression}");
+    expression
+}
+
+/// Draws the picture of this run, by the script that drew the one in the README.
+fn draw(prometheus: &Prometheus, span: Duration) {
+    let address = format!("http://{}", prometheus.address);
+    run(
+        &tool(".tools/venv/bin/python", "python"),
+        &[
+            "examples/observability/picture.py",
+            "--prometheus",
+            &address,
+            "--seconds",
+            &span.as_secs().to_string(),
+            "--rate-interval",
+            RATE_INTERVAL,
+            "--output",
+            PICTURE,
+        ],
+    );
+    let picture = std::fs::read_to_string(repository().join(PICTURE)).unwrap();
+    let dashboard: Value = serde_json::from_str(&example("dashboard.json")).unwrap();
+    for panel in dashboard["panels"].as_array().unwrap() {
+        let title = panel["title"].as_str().unwrap();
+        assert!(picture.contains(title), "the picture lacks {title}");
+    }
+    for kind in ["abs ip", "abs oauth_token", "manual ip"] {
+        assert!(picture.contains(kind), "the picture's legends lack {kind}");
+    }
+}
+
+fn example(file: &str) -> String {
+    std::fs::read_to_string(repository().join("examples/observability").join(file)).unwrap()
+}

@@ -1,0 +1,126 @@
+// Holds Kubernetes manifests to the published schemas, keys that no schema knows included.
+//
+// usage: node tests/deploy/validate-manifests.mjs FILE...    "-" is standard input
+//
+// The schemas come compiled, as functions that accept unknown keys, as an API server does (it drops them in silence). A
+// misspelt key would pass. So each document is handed over behind a proxy that notes which keys are asked for: the keys
+// of an object that nobody asks for are unknown. An object of which no key is asked for is one without a schema, such as
+// pluginConfig.
+
+import { existsSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const modules = resolve(new URL(".", import.meta.url).pathname, "../../.tools/schemas/node_modules");
+const PACKAGES = {
+  "networking.istio.io": "@kubernetes-models/istio",
+  "extensions.istio.io": "@kubernetes-models/istio",
+  "security.istio.io": "@kubernetes-models/istio",
+  "gateway.envoyproxy.io": "@kubernetes-models/envoy-gateway",
+  "gateway.networking.k8s.io": "@kubernetes-models/gateway-api",
+};
+
+if (!existsSync(modules)) {
+  console.error("no schemas yet: run tools/install schemas");
+  process.exit(1);
+}
+const { parseAllDocuments } = await import(pathToFileURL(`${modules}/yaml/dist/index.js`));
+
+/** The function that validates documents of this kind. */
+async function validatorOf({ apiVersion, kind }) {
+  const group = apiVersion.includes("/") ? apiVersion.split("/")[0] : "";
+  const home = `${modules}/${PACKAGES[group] ?? "kubernetes-models"}`;
+  const model = `${home}/${apiVersion}/${kind}.js`;
+  if (!existsSync(model)) {
+    throw new Error(`no schema for ${apiVersion} ${kind}`);
+  }
+  // The model keeps it to itself, but names the file that it imports it from.
+  const [schema] = /_schemas\/\w+\.js/.exec(readFileSync(model, "utf8"));
+  return (await import(pathToFileURL(`${home}/${schema}`))).validate;
+}
+
+/** `value` behind proxies that note in `asked` which keys of which object were read. */
+function watched(value, asked) {
+  if (value === null || typeof value !== "object") {
+    return value;
+  }
+  const copy = Array.isArray(value) ? [] : {};
+  for (const [key, inner] of Object.entries(value)) {
+    copy[key] = watched(inner, asked);
+  }
+  if (Array.isArray(copy)) {
+    return copy;
+  }
+  const keys = new Set();
+  const proxy = new Proxy(copy, {
+    get(target, key) {
+      keys.add(key);
+      return target[key];
+    },
+  });
+  asked.set(proxy, { keys, copy });
+  return proxy;
+}
+
+/** The paths of keys that no schema asked for. */
+function* unknownKeys(proxy, asked, path) {
+  if (Array.isArray(proxy)) {
+    for (const [index, inner] of proxy.entries()) {
+      yield* unknownKeys(inner, asked, `${path}/${index}`);
+    }
+    return;
+  }
+  const note = asked.get(proxy);
+  if (!note || note.keys.size === 0) {
+    return;
+  }
+  for (const [key, inner] of Object.entries(note.copy)) {
+    if (!note.keys.has(key)) {
+      yield `${path}/${key}: no such key`;
+    } else {
+      yield* unknownKeys(inner, asked, `${path}/${key}`);
+    }
+  }
+}
+
+/** What is wrong with a document, one line each. */
+async function errorsOf(document) {
+  const validate = await validatorOf(document);
+  const asked = new Map();
+  const root = watched(document, asked);
+  const errors = validate(root) ? [] : validate.errors;
+  const lines = errors.map((error) => `${error.instancePath || "/"}: ${error.keyword} ${JSON.stringify(error.params)}`);
+  return [...lines, ...unknownKeys(root, asked, "")];
+}
+
+let count = 0;
+let bad = 0;
+for (const file of process.argv.slice(2)) {
+  for (const parsed of parseAllDocuments(readFileSync(file === "-" ? 0 : file, "utf8"))) {
+    const document = parsed.toJS();
+    if (parsed.errors.length > 0 || document === null) {
+      console.error(`NOT VALID: ${file}: ${parsed.errors.join("; ") || "an empty document"}`);
+      bad += 1;
+      continue;
+    }
+    const name = `${document.kind} ${document.metadata?.name}`;
+    let errors;
+    try {
+      errors = await errorsOf(document);
+    } catch (error) {
+      errors = [error.message];
+    }
+    count += 1;
+    if (errors.length > 0) {
+      bad += 1;
+      console.error(`NOT VALID: ${file}: ${name}\n  ${errors.join("\n  ")}`);
+    } else {
+      console.log(`valid: ${name}`);
+    }
+  }
+}
+if (count === 0 && bad === 0) {
+  console.error("no manifest found");
+  bad += 1;
+}
+process.exit(bad > 0 ? 1 : 0);
