@@ -1,18 +1,18 @@
 //! gzip (RFC 1952): a body read as a stream, or made at once.
 //!
-//! Owns the frame: header, members one after the other, check sums. What is inside, deflate, is `miniz_oxide`'s. Memory
-//! is bounded whatever the body says; how much comes out is for the reader behind to bound.
+//! Owns the frame: header, members one after the other, check sums. What is inside is read by `miniz_oxide` and made by
+//! `deflate`. Memory is bounded whatever the body says; how much comes out is for the reader behind to bound.
 
 use core::ops::Range;
 use std::io::{self, Read};
 
 use crc::{CRC_32_ISO_HDLC, Crc, Digest, Table};
-use miniz_oxide::deflate::compress_to_vec;
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_HAS_MORE_INPUT;
 use miniz_oxide::inflate::core::{DecompressorOxide, TINFL_LZ_DICT_SIZE, decompress};
 
 use crate::byte_source::ByteSource;
+use crate::deflate;
 
 /// One table of 1 KiB: faster ones take 16 KiB of the module.
 static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
@@ -29,14 +29,13 @@ const HAS_NAME: u8 = 1 << 3;
 const HAS_COMMENT: u8 = 1 << 4;
 const RESERVED: u8 = 0b1110_0000;
 
-/// Compresses a body: fast rather than small, since the caller serves requests.
+/// Compresses a body.
 pub fn compress(text: &[u8]) -> Vec<u8> {
-    const FAST: u8 = 1;
     const NO_FLAGS: u8 = 0;
     const UNKNOWN_SYSTEM: u8 = 255;
     let mut body = MAGIC.to_vec();
     body.extend_from_slice(&[NO_FLAGS, 0, 0, 0, 0, 0, UNKNOWN_SYSTEM]);
-    body.extend(compress_to_vec(text, FAST));
+    body.extend(deflate::compress(text));
     body.extend_from_slice(&CRC.checksum(text).to_le_bytes());
     body.extend_from_slice(&(text.len() as u32).to_le_bytes());
     body
@@ -200,6 +199,7 @@ impl Read for GzipReader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use miniz_oxide::deflate::compress_to_vec;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 

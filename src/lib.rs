@@ -21,6 +21,7 @@
 //! | [`fetch`] | one fetch: the request sent, and what its answer amounts to |
 //! | [`json`] | JSON as a stream of events; the one place where it is parsed |
 //! | [`byte_source`] | where bytes come from, piece by piece |
+//! | [`deflate`] | compresses what is sent |
 //! | [`gzip`] | gzip: a body read as a stream, or made at once |
 //! | [`source`] | the list in force in one VM, kept up to date through shared data |
 //! | [`traffic`] | traffic information: records, their queue, what to send next |
@@ -50,6 +51,7 @@ pub mod attack_list;
 pub mod blocklist;
 pub mod byte_source;
 pub mod config;
+pub mod deflate;
 pub mod delivery;
 pub mod denied_share;
 pub mod fetch;

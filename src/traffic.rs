@@ -269,8 +269,11 @@ fn push_string(text: &mut String, value: &str) {
     let digit = |nibble: u8| char::from(*HEX.get(usize::from(nibble)).unwrap_or(&b'0'));
     text.push('"');
     let mut rest = value;
-    while let Some(at) = rest.find(|c: char| c < ' ' || c == '"' || c == '\\') {
-        let (plain, special) = rest.split_at(at);
+    let is_special = |c: char| c < ' ' || c == '"' || c == '\\';
+    while let Some((plain, special)) = rest
+        .find(is_special)
+        .and_then(|at| rest.split_at_checked(at))
+    {
         text.push_str(plain);
         // What was found is one byte long.
         let byte = special.bytes().next().unwrap_or(b' ');
