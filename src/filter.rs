@@ -3,7 +3,7 @@
 //! One [`Vm`] lives as long as the VM does, and outlives changes of configuration: each brings a new root context into
 //! the same VM, beside the old one, and both share the VM's sources and their lists.
 
-use core::hash::{Hash, Hasher};
+use core::hash::{BuildHasherDefault, Hash, Hasher};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -56,11 +56,15 @@ pub struct Vm {
     sources: Vec<Source>,
     deliveries: Vec<Delivery>,
     /// Requests whose response is not there yet, and what those take in bytes.
-    drafts: HashMap<StreamId, PendingDraft>,
+    drafts: HashMap<StreamId, PendingDraft, StreamHash>,
     draft_memory: usize,
     n_records: u64,
     headers: RequestHeaders,
 }
+
+/// The host gives streams their numbers one by one, so no key is needed; std's random one brings the names of all WASI
+/// errors into the module.
+type StreamHash = BuildHasherDefault<SipHasher13>;
 
 #[derive(Debug)]
 struct PendingDraft {
@@ -105,7 +109,7 @@ impl Vm {
             roots: Vec::new(),
             sources: Vec::new(),
             deliveries: Vec::new(),
-            drafts: HashMap::new(),
+            drafts: HashMap::default(),
             draft_memory: 0,
             n_records: 0,
             headers: RequestHeaders::default(),
@@ -739,17 +743,20 @@ impl Lookup<'_> {
 
 /// The headers of their own that APIs name for API keys and user names.
 fn header_names<'a>(apis: impl Iterator<Item = &'a Api>) -> Vec<String> {
-    let mut names: Vec<String> = apis
-        .flat_map(|api| {
-            let usernames = api.username.iter().filter_map(|source| match source {
-                UsernameSource::Header(name) => Some(name),
-                UsernameSource::BasicAuth | UsernameSource::JwtClaim(_) => None,
-            });
-            api.apikey_header.iter().chain(usernames).cloned()
-        })
-        .collect();
-    names.sort_unstable();
-    names.dedup();
+    let mut names = Vec::new();
+    let mut add = |name: &String| {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    };
+    for api in apis {
+        api.apikey_header.iter().for_each(&mut add);
+        for source in &api.username {
+            if let UsernameSource::Header(name) = source {
+                add(name);
+            }
+        }
+    }
     names
 }
 

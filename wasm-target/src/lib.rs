@@ -20,9 +20,11 @@ use proxy_wasm::types::Action;
 use host::{BufferType, EnvoyHost};
 
 mod initialize {
+    use super::{EnvoyHost, Host, LogLevel};
+
     proxy_wasm::main! {{
-        // For its panic hook, which writes where the panic was to Envoy's log. Our own lines go by `EnvoyHost`.
-        proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Warn);
+        // The VM ends with a panic: where and why goes to Envoy's log first.
+        std::panic::set_hook(Box::new(|panic| EnvoyHost.log(LogLevel::Error, &panic.to_string())));
     }}
 }
 
