@@ -26,6 +26,8 @@ MODULE_SIZE_LIMIT := 225280
 OVERSIZE := $(if $(CI),,--allow-oversize)
 # In CI a Cargo.lock that is behind a Cargo.toml is an error; at a desk Cargo brings it up to date.
 LOCKED := $(if $(CI),--locked)
+# Linked statically, a program runs in an image that holds nothing else; Rust asks for a target's name to do so.
+HOST = $(shell rustc --version --verbose | sed -n 's/^host: //p')
 # LINK_FLAGS=--keep-names leaves the functions' names in the module, for profilers.
 LINK_FLAGS ?=
 # BENCH_FLAGS=--quick runs every benchmark once; benches/envoy/bench.py --help lists the rest.
@@ -108,6 +110,21 @@ test-cli: simulator ## layer 4: the command line tool
 test-envoy: build simulator ## layer 5: the module in a real Envoy, against the simulator
 	@tools/install envoy
 	cargo test $(LOCKED) --test e2e --test readme
+
+.PHONY: images
+images: module ## the module as an OCI image with its bill of materials, and the programs of the docker-compose example
+	wasm-target/image/pack
+	wasm-target/image/sbom
+	cargo build $(LOCKED) --release -p abs-simulator --target $(HOST) \
+		--config 'target.$(HOST).rustflags = ["-C", "target-feature=+crt-static"]'
+	mkdir -p target/images
+	cp target/$(HOST)/release/abs-simulator target/$(HOST)/release/sample-api target/images/
+
+.PHONY: compose-test
+compose-test: images cli ## the docker-compose example and the module's image on a real Docker engine
+	@tools/install envoy prometheus
+	tools/docker-engine wasm-target/image/test
+	tools/docker-engine examples/docker-compose/test
 
 .PHONY: bench
 bench: module simulator ## the benchmarks: a table with ratios taken side by side in one run
