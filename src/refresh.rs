@@ -6,7 +6,8 @@
 //! Every root context of a process ticks: one on each worker, and one on Envoy's main thread, which serves no request.
 //! One of them holds the lease and fetches; it should be the main thread's, and there is no asking which that is. So:
 //! - The VM that was configured first is the eldest, and claims first. At start that is the main thread's.
-//! - A holder that has served a request is a worker: it lets the lease go after its fetch.
+//! - A holder that has served a request is a worker: it lets the lease go after its fetch, and all that serve leave it
+//!   alone for a while.
 
 use core::hash::Hasher;
 use core::time::Duration;
@@ -40,6 +41,9 @@ pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// How long past its timeout an answer is waited for. The host promises one, but not if the caller was torn down.
 const ANSWER_GRACE: Duration = Duration::from_secs(2);
+
+/// How many ticks, short ones but for the first, a VM that serves leaves to others once a lease was let go.
+const PATIENCE_OF_WORKERS: u32 = 12;
 
 /// A lease that lapsed this long ago was let go on purpose, by a configuration that fetches no more: what it knew of
 /// the last attempt is too old to go by.
@@ -141,6 +145,9 @@ impl SourceId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnerId(pub u64);
 
+/// Whose a lease is that was let go.
+const NOBODY: OwnerId = OwnerId(0);
+
 /// Who may fetch until when, and what is known of the last attempt. Times are the monotonic clock's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
@@ -148,7 +155,7 @@ pub struct Lease {
     pub owner: OwnerId,
     /// Until when, unless renewed.
     pub expires: Duration,
-    /// When the last attempt began.
+    /// When the last attempt began, or ended if it failed: ABS gets its pause after an attempt that took long, too.
     pub last_attempt: Option<Duration>,
     /// Whether that attempt has not ended yet.
     pub attempt_open: bool,
@@ -434,7 +441,8 @@ impl Refresh {
             }
             free => {
                 self.free_ticks = self.free_ticks.saturating_add(1);
-                if self.free_ticks < vm.patience() {
+                let let_go = free.as_ref().is_some_and(|lease| lease.owner == NOBODY);
+                if self.free_ticks < vm.patience(let_go) {
                     return Plan::Wait;
                 }
                 self.has_fetched = false;
@@ -462,7 +470,7 @@ impl Refresh {
             }
             return Plan::Write(
                 Lease {
-                    owner: OwnerId(0),
+                    owner: NOBODY,
                     expires: Duration::ZERO,
                     ..lease.clone()
                 },
@@ -529,6 +537,14 @@ impl Refresh {
         });
     }
 
+    /// The lease to write before a list is published, so that it does not run out on the way. `None`: see
+    /// [`Refresh::holds`].
+    pub fn renewed(&self, now: Duration, view: &LeaseView) -> Option<(Lease, WriteCondition)> {
+        let lease = view.lease.clone().filter(|_| self.holds(view))?;
+        let expires = now.saturating_add(LEASE);
+        Some((Lease { expires, ..lease }, view.condition()))
+    }
+
     /// An answer came. `false`: it is not the one waited for.
     pub fn takes_answer(&mut self, token: CallToken) -> bool {
         let ours = self.call.is_some_and(|call| call.token == token);
@@ -559,9 +575,10 @@ impl Refresh {
             .lease
             .as_ref()
             .filter(|lease| lease.owner == self.owner)?;
-        let (failures, not_before) = match ending {
-            Ending::Success => (0, Duration::ZERO),
+        let (last_attempt, failures, not_before) = match ending {
+            Ending::Success => (lease.last_attempt, 0, Duration::ZERO),
             Ending::Failure { retry_after } => (
+                Some(now),
                 lease.failures.saturating_add(1),
                 retry_after.map_or(Duration::ZERO, |wait| {
                     now.saturating_add(wait.min(LONGEST_RETRY_AFTER))
@@ -570,6 +587,7 @@ impl Refresh {
         };
         let ended = Lease {
             expires: now.saturating_add(LEASE),
+            last_attempt,
             attempt_open: false,
             failures,
             not_before,
@@ -590,9 +608,11 @@ pub struct Standing {
 
 impl Standing {
     /// How many ticks must find the lease free before this VM claims it. At most three, so that a dead holder is
-    /// followed by another within three ticks after its lease's expiry.
-    fn patience(self) -> u32 {
+    /// followed by another within three ticks after its lease's expiry. A lease that was let go is meant for the
+    /// main thread, whose VM may be younger than a worker's: VMs that serve leave it alone for longer than that takes.
+    fn patience(self, let_go: bool) -> u32 {
         match (self.eldest, self.served) {
+            (_, true) if let_go => PATIENCE_OF_WORKERS,
             // Not at once even so: at a worker's first tick the main thread's VM, which is older, may not have ticked.
             (true, false) => 2,
             _ => 3,

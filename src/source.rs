@@ -8,7 +8,7 @@
 use core::mem::discriminant;
 use core::time::Duration;
 
-use crate::blocklist::snapshot::{Assembly, Extent, Manifest, Needed, Slot};
+use crate::blocklist::snapshot::{Assembly, Extent, Manifest, Needed, Record, Slot};
 use crate::blocklist::{AddressRanges, Blocklist, Gate, LocalList};
 use crate::config::{Abs, Config, WhenStale};
 use crate::fetch::{self, Answer, AnswerHeaders, Failure, Method, Reason, Rules};
@@ -271,12 +271,8 @@ impl Source {
                 skipped,
             } => {
                 metrics.add(host, Metric::EntriesSkipped, skipped);
-                if !self.refresh.holds(&self.read_lease(host)) {
-                    host.log(
-                        LogLevel::Warn,
-                        "an attack list came too late: another worker has taken over; it is not used",
-                    );
-                    return;
+                if !self.renew_lease(host) {
+                    return log_too_late(host);
                 }
                 match self.publish(host, &list, key, in_force) {
                     Ok((manifest, is_new)) => {
@@ -287,6 +283,7 @@ impl Source {
                             log_list(host, &manifest, skipped);
                         }
                     }
+                    Err(HostError::CasMismatch) => log_too_late(host),
                     Err(error) => {
                         host.log(LogLevel::Error, &format!("writing shared data: {error}"));
                         self.end_in_vain(host, metrics, Failure::new(Reason::NotPublished));
@@ -318,7 +315,8 @@ impl Source {
             return;
         }
         if let Some(manifest) = self.read_manifest(host) {
-            write(host, &self.keys.manifest(), &[]).unwrap_or_default();
+            let dropped = Manifest::dropped(manifest.generation);
+            write(host, &self.keys.manifest(), &dropped).unwrap_or_default();
             self.clear(host, manifest.slot, Extent::default(), manifest.extent);
             let other = manifest.slot.other();
             self.clear(host, other, Extent::default(), manifest.other_extent);
@@ -385,7 +383,8 @@ impl Source {
         match (&self.freshness, manifest) {
             (Some(freshness), Some(manifest))
                 if freshness.generation == manifest.generation
-                    && freshness.rules == orders.rules =>
+                    && freshness.rules == orders.rules
+                    && self.is_whole(host, &manifest) =>
             {
                 freshness.etag.clone()
             }
@@ -394,6 +393,7 @@ impl Source {
     }
 
     /// Writes the list to the free slot and flips the manifest. A list equal to the one in force is not written again.
+    /// [`HostError::CasMismatch`]: it took so long that another VM has the lease.
     fn publish(
         &self,
         host: &dyn Host,
@@ -403,17 +403,17 @@ impl Source {
     ) -> Result<(Manifest, bool), HostError> {
         let mut manifest = Manifest::new(list, key, in_force.as_ref());
         match &in_force {
-            Some(in_force) if in_force.is_same_list(&manifest) => {
+            Some(in_force) if in_force.is_same_list(&manifest) && self.is_whole(host, in_force) => {
                 return Ok((in_force.clone(), false));
             }
             Some(_) => {}
             None => {
-                // The manifest was lost; a VM that still enforces a list must see that this is another.
-                let known = self
-                    .list
-                    .as_ref()
-                    .map_or(0, |list| list.manifest.generation);
-                manifest.generation = manifest.generation.max(known.saturating_add(1));
+                // The manifest was lost or dropped; generations go on all the same.
+                let dropped = read(host, &self.keys.manifest())
+                    .and_then(|bytes| Manifest::dropped_generation(&bytes));
+                let known = self.list.as_ref().map(|list| list.manifest.generation);
+                let newest = dropped.max(known).unwrap_or(0);
+                manifest.generation = manifest.generation.max(newest.saturating_add(1));
             }
         }
         let slot = manifest.slot;
@@ -435,12 +435,29 @@ impl Source {
             stored = stored.saturating_add(bytes.len());
             write(host, &self.keys.ranges(slot, index), bytes)?;
         }
+        if !self.refresh.holds(&self.read_lease(host)) {
+            return Err(HostError::CasMismatch);
+        }
         if let Some(previous) = &in_force {
             self.clear(host, slot, manifest.extent, previous.other_extent);
         }
         manifest.stored_bytes = u64::try_from(stored).unwrap_or(u64::MAX);
         write(host, &self.keys.manifest(), &manifest.to_bytes())?;
         Ok((manifest, true))
+    }
+
+    /// Whether each value of the list in force stands in shared data as it was written. A list that was damaged must not
+    /// stay so for as long as ABS's list stays the same.
+    fn is_whole(&self, host: &dyn Host, manifest: &Manifest) -> bool {
+        let (keys, slot, extent) = (&self.keys, manifest.slot, manifest.extent);
+        let stands = |key: String, record, index| {
+            read(host, &key).is_some_and(|bytes| manifest.is_value(record, index, &bytes))
+        };
+        (0..extent.shards).all(|index| stands(keys.shard(slot, index), Record::Shard, index))
+            && (0..extent.buckets)
+                .all(|index| stands(keys.bucket(slot, index), Record::Bucket, index))
+            && (0..extent.range_chunks)
+                .all(|index| stands(keys.ranges(slot, index), Record::Ranges, index))
     }
 
     /// Empties the values of a slot that are past `kept`. The host can't delete keys, but an empty value takes little.
@@ -459,8 +476,13 @@ impl Source {
     /// Takes up what is needed of a new list, `most` values or an eighth of it, whichever is more.
     fn take_up(&mut self, host: &dyn Host, most: usize) {
         self.synced = true;
-        let Some(manifest) = self.read_manifest(host) else {
-            // Nothing published yet, or lost: what is in force stays so.
+        let value = read(host, &self.keys.manifest()).unwrap_or_default();
+        let Some(manifest) = Manifest::from_bytes(&value) else {
+            // Nothing published yet, or lost: what is in force stays so. Unless it was dropped by the last configuration
+            // that asked for it, and this VM did not notice between that one and the next.
+            if Manifest::dropped_generation(&value).is_some() {
+                self.list = None;
+            }
             self.assembly = None;
             return;
         };
@@ -579,6 +601,13 @@ impl Source {
             .is_ok()
     }
 
+    /// Holds on to the lease for as long as a publication takes; `false` where another VM has it.
+    fn renew_lease(&self, host: &dyn Host) -> bool {
+        let view = self.read_lease(host);
+        let renewed = self.refresh.renewed(host.monotonic_now(), &view);
+        renewed.is_some_and(|(lease, condition)| self.write_lease(host, &lease, condition))
+    }
+
     fn write_freshness(&mut self, host: &dyn Host, generation: u64, etag: Vec<u8>, rules: u64) {
         let freshness = Freshness {
             generation,
@@ -647,6 +676,13 @@ impl Source {
         metrics.set(host, Metric::Bytes, manifest.stored_bytes);
         metrics.set(host, Metric::Generation, manifest.generation);
     }
+}
+
+fn log_too_late(host: &dyn Host) {
+    host.log(
+        LogLevel::Warn,
+        "an attack list came too late: another worker has taken over; it is not used",
+    );
 }
 
 fn log_list(host: &dyn Host, manifest: &Manifest, skipped: u64) {

@@ -49,6 +49,10 @@ pub struct FrameHeader {
 
 /// Puts `payload` into a frame.
 pub fn frame(record: Record, header: FrameHeader, payload: &[u8]) -> Vec<u8> {
+    frame_of([0; 2], record, header, payload)
+}
+
+fn frame_of(list: [u64; 2], record: Record, header: FrameHeader, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER.saturating_add(payload.len()));
     bytes.extend_from_slice(&MAGIC);
     bytes.extend_from_slice(&[FORMAT, record as u8, 0, 0]);
@@ -57,7 +61,7 @@ pub fn frame(record: Record, header: FrameHeader, payload: &[u8]) -> Vec<u8> {
     // A payload that does not fit 32 bits is never made; were it, the frame would read as absent.
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     bytes.extend_from_slice(&length.to_le_bytes());
-    let sum = checksum(&bytes, payload);
+    let sum = checksum(list, &bytes, payload);
     bytes.extend_from_slice(&sum.to_le_bytes());
     bytes.extend_from_slice(payload);
     bytes
@@ -65,6 +69,10 @@ pub fn frame(record: Record, header: FrameHeader, payload: &[u8]) -> Vec<u8> {
 
 /// Takes a frame apart; `None` unless it is whole, unchanged, of this format and holds this record.
 pub fn unframe(record: Record, bytes: &[u8]) -> Option<(FrameHeader, &[u8])> {
+    unframe_of([0; 2], record, bytes)
+}
+
+fn unframe_of(list: [u64; 2], record: Record, bytes: &[u8]) -> Option<(FrameHeader, &[u8])> {
     let (header, payload) = bytes.split_at_checked(HEADER)?;
     let (checked, sum) = header.split_at_checked(24)?;
     let mut reader = Reader(checked);
@@ -73,12 +81,14 @@ pub fn unframe(record: Record, bytes: &[u8]) -> Option<(FrameHeader, &[u8])> {
     }
     let (generation, index, length) = (reader.u64()?, reader.u32()?, reader.u32()?);
     let whole = usize::try_from(length) == Ok(payload.len());
-    let unchanged = sum == checksum(checked, payload).to_le_bytes();
+    let unchanged = sum == checksum(list, checked, payload).to_le_bytes();
     (whole && unchanged).then_some((FrameHeader { generation, index }, payload))
 }
 
-fn checksum(header: &[u8], payload: &[u8]) -> u64 {
-    let mut hasher = SipHasher13::new();
+/// `list`: of which list the value is; zeros for records of no list.
+fn checksum(list: [u64; 2], header: &[u8], payload: &[u8]) -> u64 {
+    let [first, second] = list;
+    let mut hasher = SipHasher13::new_with_keys(first, second);
     hasher.write(header);
     hasher.write(payload);
     hasher.finish()
@@ -255,6 +265,22 @@ impl Manifest {
         sound.then_some(manifest)
     }
 
+    /// The value that takes a manifest's place when its list is dropped on purpose: who still enforces that list is to
+    /// stop. A manifest that was lost says no such thing.
+    pub fn dropped(generation: u64) -> Vec<u8> {
+        let header = FrameHeader {
+            generation,
+            index: 0,
+        };
+        frame(Record::Manifest, header, &[])
+    }
+
+    /// The generation of the list that was dropped, if `bytes` are of [`Manifest::dropped`].
+    pub fn dropped_generation(bytes: &[u8]) -> Option<u64> {
+        let (header, payload) = unframe(Record::Manifest, bytes)?;
+        payload.is_empty().then_some(header.generation)
+    }
+
     /// All entries, of every kind.
     pub fn n_entries(&self) -> u64 {
         let by_kind = IdentifierKind::ALL.map(|kind| *self.counts.get(kind));
@@ -278,10 +304,32 @@ impl Manifest {
         }
     }
 
+    /// What the checksums of the list's values are keyed with: its entries, so that the values of two publishers that
+    /// were at it at once are never taken for one list, nor those of a list from before the manifest was lost.
+    fn identity(&self) -> [u64; 2] {
+        let [first, second] = self.key.to_words();
+        [first ^ self.digest, second]
+    }
+
+    fn frame(&self, record: Record, index: u32, payload: &[u8]) -> Vec<u8> {
+        frame_of(self.identity(), record, self.header(index), payload)
+    }
+
+    /// The payload of a value; `None` where it is not that value of this list.
+    fn unframe<'a>(&self, record: Record, index: u32, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let (header, payload) = unframe_of(self.identity(), record, bytes)?;
+        (header == self.header(index)).then_some(payload)
+    }
+
+    /// Whether `bytes` are value number `index` of this list, whole and unchanged.
+    pub fn is_value(&self, record: Record, index: u32, bytes: &[u8]) -> bool {
+        self.unframe(record, index, bytes).is_some()
+    }
+
     /// The value of gate shard `index` of `list`; `None` where it can't be built.
     pub fn shard_to_bytes(&self, list: &Blocklist, index: u32) -> Option<Vec<u8>> {
         let shard = list.shard(usize::try_from(index).ok()?)?;
-        Some(frame(Record::Shard, self.header(index), shard.as_bytes()))
+        Some(self.frame(Record::Shard, index, shard.as_bytes()))
     }
 
     /// The value of bucket `index` of `list`. `entries` is room to work in.
@@ -289,7 +337,7 @@ impl Manifest {
         let at = usize::try_from(index).unwrap_or(usize::MAX);
         list.entries_with_prefix(self.bucket_bits, at, entries);
         let payload: Vec<u8> = entries.iter().flat_map(|e| e.to_le_bytes()).collect();
-        frame(Record::Bucket, self.header(index), &payload)
+        self.frame(Record::Bucket, index, &payload)
     }
 
     /// The values of the ranges of `list`, in order.
@@ -312,16 +360,13 @@ impl Manifest {
         });
         v4.chain(v6)
             .zip(0u32..)
-            .map(|(payload, index)| frame(Record::Ranges, self.header(index), &payload))
+            .map(|(payload, index)| self.frame(Record::Ranges, index, &payload))
             .collect()
     }
 
     /// Whether a bucket's value holds the fingerprint; `None` where the value is not of this list.
     pub fn bucket_contains(&self, bytes: &[u8], fingerprint: Fingerprint) -> Option<bool> {
-        let (header, payload) = unframe(Record::Bucket, bytes)?;
-        if header != self.header(self.bucket_index(fingerprint)) {
-            return None;
-        }
+        let payload = self.unframe(Record::Bucket, self.bucket_index(fingerprint), bytes)?;
         let (entries, rest) = payload.as_chunks::<8>();
         let found = entries
             .binary_search_by(|entry| u64::from_le_bytes(*entry).cmp(&fingerprint.0))
@@ -382,17 +427,11 @@ impl Assembly {
     pub fn add(&mut self, bytes: &[u8]) -> Option<()> {
         match self.needs() {
             Needed::Shard(index) => {
-                let (header, payload) = unframe(Record::Shard, bytes)?;
-                if header != self.manifest.header(index) {
-                    return None;
-                }
+                let payload = self.manifest.unframe(Record::Shard, index, bytes)?;
                 self.shards.push(Shard::from_bytes(payload.to_vec())?);
             }
             Needed::Ranges(index) => {
-                let (header, payload) = unframe(Record::Ranges, bytes)?;
-                if header != self.manifest.header(index) {
-                    return None;
-                }
+                let payload = self.manifest.unframe(Record::Ranges, index, bytes)?;
                 self.add_ranges(payload)?;
                 self.n_range_chunks = self.n_range_chunks.saturating_add(1);
             }
@@ -522,6 +561,22 @@ mod tests {
     }
 
     #[test]
+    fn a_value_of_another_list_of_the_same_generation_reads_as_absent() {
+        let (list, other) = (list(20), list(21));
+        let manifest = Manifest::new(&list, KEY, None);
+        let other_entries = Manifest::new(&other, KEY, None);
+        let other_key = Manifest::new(&list, FingerprintKey::from_words([1, 3]), None);
+        let bytes = manifest.shard_to_bytes(&list, 0).unwrap();
+        assert!(manifest.is_value(Record::Shard, 0, &bytes));
+        assert!(!manifest.is_value(Record::Bucket, 0, &bytes));
+        assert!(!manifest.is_value(Record::Shard, 1, &bytes));
+        for another in [other_entries, other_key] {
+            assert_eq!(another.generation, manifest.generation);
+            assert!(!another.is_value(Record::Shard, 0, &bytes));
+        }
+    }
+
+    #[test]
     fn a_newer_format_reads_as_absent() {
         let payload = b"anything";
         let header = FrameHeader {
@@ -532,7 +587,7 @@ mod tests {
         assert!(unframe(Record::Bucket, &bytes).is_some());
         assert!(unframe(Record::Shard, &bytes).is_none());
         bytes[4] = FORMAT + 1;
-        let sum = checksum(&bytes[..24], payload);
+        let sum = checksum([0; 2], &bytes[..24], payload);
         bytes[24..32].copy_from_slice(&sum.to_le_bytes());
         assert!(unframe(Record::Bucket, &bytes).is_none());
     }

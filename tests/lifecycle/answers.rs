@@ -1,0 +1,434 @@
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use portcullis::host::{HostError, LogLevel};
+use serde_json::json;
+
+use crate::abs::{Abs, ips, list_answer};
+use crate::fake_host::{Answer, secret};
+use crate::process::Process;
+use crate::*;
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// The list in force names 192.0.2.1. Then `trouble` comes instead of a list, once; after that ABS lists 192.0.2.2.
+/// Asserts that the trouble is counted as `result`, and only it; that the list in force stays meanwhile; that one
+/// error tells of it, with `told` in it; and that the list after it is taken.
+#[track_caller]
+fn assert_trouble(name: &str, trouble: impl Fn(&Abs), result: &str, told: &str) {
+    for slice in [usize::MAX, 3] {
+        let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
+        process.world().set_slice(slice);
+        process.world().forget_logs();
+        trouble(&abs);
+        process.advance_until(name, seconds(80), |process| {
+            process.world().fetches().values().sum::<u64>() == 2
+        });
+        let expected = BTreeMap::from([("ok".to_owned(), 1), (result.to_owned(), 1)]);
+        assert_eq!(process.world().fetches(), expected, "{name}");
+        abs.list(ips(&["192.0.2.2"]));
+        abs.latency(millis(20));
+        process.advance(millis(500));
+        assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+        let errors: Vec<_> = process
+            .world()
+            .logs()
+            .into_iter()
+            .filter(|(level, _)| *level >= LogLevel::Warn)
+            .collect();
+        let [(LogLevel::Error, line)] = errors.as_slice() else {
+            panic!("{name}: {errors:?}");
+        };
+        assert!(line.contains(told), "{name}: {line}");
+        assert!(line.contains("the list in force stays"), "{name}: {line}");
+        process.advance(seconds(3));
+        assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1"]);
+        let logs = process.world().logs();
+        assert!(
+            logs.iter()
+                .any(|(_, line)| line == "fetching the attack list works again"),
+            "{name}: {logs:?}"
+        );
+    }
+}
+
+#[track_caller]
+fn assert_answer(name: &str, answer: Answer, result: &str, told: &str) {
+    assert_trouble(name, |abs| abs.answer(answer.clone()), result, told);
+}
+
+#[test]
+fn refused_keys_are_told_from_other_statuses() {
+    for status in [401, 403] {
+        let answer = Answer::new(status, "go away");
+        assert_answer("keys", answer, "unauthorized", "abs.access_key");
+    }
+    for status in [400, 404, 500, 502, 302, 204, 206] {
+        let answer = Answer::new(status, ips(&["192.0.2.3"]).to_string());
+        assert_answer("status", answer, "status", &status.to_string());
+    }
+}
+
+#[test]
+fn envoys_own_replies_are_no_lists() {
+    let no_host = Answer::new(503, "no healthy upstream").header("content-type", "text/plain");
+    assert_answer("no host", no_host, "status", "503");
+    assert_answer("time-out", Answer::timeout(), "timeout", "abs.timeout");
+}
+
+#[test]
+fn a_call_that_takes_longer_than_its_timeout_is_counted_as_such() {
+    assert_trouble(
+        "slow",
+        |abs| abs.latency(seconds(6)),
+        "timeout",
+        "abs.timeout",
+    );
+}
+
+#[test]
+fn what_is_no_attack_list_is_refused_whole() {
+    let whole = json!({"ips": ["192.0.2.3"], "usernames": [secret("eve")]}).to_string();
+    let cases: Vec<(&str, Vec<u8>)> = vec![
+        ("empty", b"".to_vec()),
+        ("white space", b" \n".to_vec()),
+        ("HTML", b"<html>login</html>".to_vec()),
+        ("half", whole.as_bytes()[..whole.len() / 2].to_vec()),
+        (
+            "all but the last byte",
+            whole.as_bytes()[..whole.len() - 1].to_vec(),
+        ),
+        ("twice", [whole.as_bytes(), whole.as_bytes()].concat()),
+        (
+            "no known key",
+            br#"{"message":"no entries","total":0}"#.to_vec(),
+        ),
+        ("a list", br#"["192.0.2.3"]"#.to_vec()),
+        ("null", b"null".to_vec()),
+        ("a text", br#""ips""#.to_vec()),
+        ("bytes", vec![0xff; 100]),
+        ("deep", b"[".repeat(100_000)),
+    ];
+    for (name, body) in cases {
+        assert_answer(name, Answer::new(200, body), "malformed", "attack list");
+    }
+}
+
+#[test]
+fn a_body_that_is_not_as_long_as_announced_is_refused() {
+    let body = ips(&["192.0.2.3"]).to_string();
+    for length in [body.len() + 1, body.len() - 1, 0] {
+        let answer = Answer::new(200, body.clone()).header("content-length", length.to_string());
+        assert_answer("length", answer, "malformed", "the answer was cut");
+    }
+}
+
+#[test]
+fn a_content_length_that_is_no_number_says_nothing() {
+    let (process, abs) = started(1, &config(), ips(&["192.0.2.1"]));
+    let body = ips(&["192.0.2.3"]).to_string();
+    abs.answer(Answer::new(200, body).header("content-length", "many"));
+    process.advance(seconds(70));
+    assert_denies_just(&process, &["192.0.2.3"], &["192.0.2.1"]);
+}
+
+#[test]
+fn a_gzip_body_is_read_whatever_its_slices() {
+    for slice in [1, 7, 64 * 1024] {
+        for encoding in ["gzip", "GZIP", "x-gzip"] {
+            let (process, abs) = started(1, &config(), ips(&["192.0.2.1"]));
+            process.world().set_slice(slice);
+            let body = gzip(
+                ips(&["192.0.2.3", "198.51.100.0/24"])
+                    .to_string()
+                    .as_bytes(),
+            );
+            let length = body.len().to_string();
+            let answer = Answer::new(200, body)
+                .header("content-encoding", encoding)
+                .header("content-length", length);
+            abs.answer(answer);
+            process.advance(seconds(70));
+            assert_denies_just(&process, &["192.0.2.3", "198.51.100.7"], &["192.0.2.1"]);
+        }
+    }
+}
+
+#[test]
+fn a_broken_gzip_body_is_refused() {
+    let whole = gzip(ips(&["192.0.2.3"]).to_string().as_bytes());
+    let mut flipped = whole.clone();
+    flipped[20] ^= 0xff;
+    let mut wrong_sum = whole.clone();
+    let at = wrong_sum.len() - 8;
+    wrong_sum[at] ^= 1;
+    let cases = [
+        ("cut", whole[..whole.len() - 9].to_vec()),
+        (
+            "without its trailer's end",
+            whole[..whole.len() - 1].to_vec(),
+        ),
+        ("flipped", flipped),
+        ("wrong checksum", wrong_sum),
+        ("not gzip", ips(&["192.0.2.3"]).to_string().into_bytes()),
+        ("empty", Vec::new()),
+    ];
+    for (name, body) in cases {
+        let answer = Answer::new(200, body).header("content-encoding", "gzip");
+        assert_answer(name, answer, "malformed", "attack list");
+    }
+}
+
+#[test]
+fn an_encoding_that_was_not_asked_for_is_refused() {
+    let body = ips(&["192.0.2.3"]).to_string();
+    let answer = Answer::new(200, body).header("content-encoding", "br");
+    assert_answer("brotli", answer, "malformed", "content-encoding");
+}
+
+#[test]
+fn a_call_that_broke_off_is_told_from_an_answer_that_is_too_large() {
+    let lost = |abs: &Abs| {
+        abs.answer(Answer::reset());
+        abs.answer_head(Answer::reset());
+    };
+    assert_trouble("reset", lost, "reset", "no connection");
+    let small = |abs: &Abs| {
+        abs.answer(Answer::reset());
+        abs.answer_head(Answer::new(200, "").header("content-length", "33554432"));
+    };
+    assert_trouble("as much as Envoy takes", small, "reset", "no connection");
+    let unknown = |abs: &Abs| {
+        abs.answer(Answer::reset());
+        abs.answer_head(Answer::new(405, "").header("content-length", "999999999"));
+    };
+    assert_trouble("HEAD not allowed", unknown, "reset", "no connection");
+    let large = |abs: &Abs| {
+        abs.answer(Answer::reset());
+        abs.answer_head(Answer::new(200, "").header("content-length", "33554433"));
+    };
+    assert_trouble(
+        "too large",
+        large,
+        "too_large",
+        "http.async_response_buffer_limit",
+    );
+}
+
+#[test]
+fn the_question_for_the_size_is_a_head_request_with_the_same_keys_and_asked_once_a_failure() {
+    let (process, abs) = started(1, &config(), ips(&["192.0.2.1"]));
+    abs.answer(Answer::reset());
+    abs.answer_head(Answer::new(200, "").header("content-length", "40000000"));
+    process.advance_until("too large", seconds(80), |process| {
+        process.world().fetches().contains_key("too_large")
+    });
+    let sent = process.world().sent();
+    let [_, get, head] = sent.as_slice() else {
+        panic!("{sent:#?}");
+    };
+    assert_eq!(head.header(":method"), Some("HEAD"));
+    for name in [":path", ":authority", "x-abs-ak", "x-abs-sk"] {
+        assert_eq!(head.header(name), get.header(name), "{name}");
+        assert!(head.header(name).is_some(), "{name}");
+    }
+}
+
+#[test]
+fn calls_that_envoy_refuses_are_tried_again() {
+    let unknown = |abs: &Abs| abs.refuse(HostError::BadArgument);
+    assert_trouble("unknown cluster", unknown, "reset", "abs.cluster");
+    let no_host = |abs: &Abs| abs.refuse(HostError::InternalFailure);
+    assert_trouble("no host", no_host, "reset", "no healthy host");
+    let other = |abs: &Abs| abs.refuse(HostError::Status(12));
+    assert_trouble("other", other, "reset", "status 12");
+}
+
+#[test]
+fn a_cluster_that_is_not_ready_at_start_costs_no_interval() {
+    let process = Process::new(2);
+    let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
+    abs.refuse(HostError::BadArgument);
+    process.configure(&config());
+    process.advance(millis(1_500));
+    abs.serve();
+    process.advance(seconds(3));
+    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+}
+
+#[test]
+fn a_failure_that_lasts_is_told_once_and_another_one_again() {
+    let (process, abs) = started(1, &config(), ips(&["192.0.2.1"]));
+    process.world().forget_logs();
+    abs.answer(Answer::new(500, ""));
+    process.advance(seconds(100));
+    let failures = |process: &Process| {
+        let logs = process.world().logs();
+        let failures = logs.iter().filter(|(_, line)| line.contains("failed"));
+        failures.count()
+    };
+    assert!(process.world().fetches()["status"] >= 4);
+    assert_eq!(failures(&process), 1);
+    abs.answer(Answer::timeout());
+    abs.answer(Answer::new(200, "<html>"));
+    process.advance(seconds(70));
+    assert_eq!(failures(&process), 2);
+}
+
+#[test]
+fn an_answer_that_never_comes_is_given_up_after_its_timeout() {
+    let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
+    abs.hold();
+    process.advance_until("a call", seconds(70), |process| gets(process) == 2);
+    abs.list(ips(&["192.0.2.2"]));
+    process.advance(seconds(12));
+    assert_eq!(gets(&process), 3);
+    assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1"]);
+}
+
+#[test]
+fn an_answer_is_taken_once_and_only_by_the_vm_that_asked() {
+    let process = Process::new(2);
+    let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
+    abs.hold();
+    process.configure(&config());
+    process.advance(seconds(1));
+    let call = process.world().sent()[0].clone();
+    process.answer(call.id, list_answer(&ips(&["192.0.2.1"])));
+    process.advance(seconds(1));
+    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+    assert_eq!(process.world().fetches()["ok"], 1);
+}
+
+#[test]
+fn unchanged_is_taken_for_an_answer_only_if_it_was_asked_for() {
+    let answer = Answer::new(304, "");
+    assert_answer("304 without an ETag", answer, "status", "304");
+
+    let (process, abs) = started(1, &config(), ips(&[]));
+    let abs = abs.with_etags();
+    abs.list(ips(&["192.0.2.1"]));
+    process.advance(seconds(70));
+    let metrics = [
+        "attack_list.entries.kind=ip",
+        "attack_list.generation",
+        "attack_list.bytes",
+    ];
+    let shown = metrics.map(|name| process.world().metric(name));
+    let last_success = process
+        .world()
+        .metric("attack_list.last_success_unix_seconds");
+    process.advance(seconds(65));
+    assert_eq!(process.world().fetches()["not_modified"], 1);
+    let sent = process.world().sent();
+    assert_eq!(sent[1].header("if-none-match"), None);
+    assert_eq!(sent[2].header("if-none-match"), Some("\"v2\""));
+    assert_eq!(metrics.map(|name| process.world().metric(name)), shown);
+    assert!(
+        process
+            .world()
+            .metric("attack_list.last_success_unix_seconds")
+            > last_success
+    );
+    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+    // The ETag outlives the answer that confirmed it.
+    process.advance(seconds(65));
+    assert_eq!(process.world().fetches()["not_modified"], 2);
+}
+
+#[test]
+fn an_etag_is_sent_by_whoever_fetches_next() {
+    let (process, abs) = started(2, &config(), ips(&[]));
+    let abs = abs.with_etags();
+    abs.list(ips(&["192.0.2.1"]));
+    process.advance(seconds(70));
+    process.kill(crate::process::MAIN);
+    process.advance(seconds(70));
+    let sent = process.world().sent();
+    let last = sent.last().unwrap();
+    assert_ne!(last.vm, sent[0].vm);
+    assert_eq!(last.header("if-none-match"), Some("\"v2\""));
+}
+
+#[test]
+fn no_etag_is_sent_when_the_rules_for_taking_entries_have_changed() {
+    let changes = [
+        json!({"guard": {"never_block": ["192.0.2.0/24"]}}),
+        json!({"guard": {"widest_ipv4": 16}}),
+        json!({"attack_list_memory": "1MB"}),
+        json!({"allow_list": {"ips": ["192.0.2.1"]}}),
+        json!({"allow_list": {"usernames": [secret("alice")]}}),
+    ];
+    for change in changes {
+        let (process, abs) = started(1, &config(), ips(&[]));
+        let abs = abs.with_etags();
+        abs.list(ips(&["192.0.2.1"]));
+        process.advance(seconds(70));
+        process.configure(&config_with(change.clone()));
+        process.advance(seconds(65));
+        let sent = process.world().sent();
+        assert_eq!(sent.len(), 3);
+        assert_eq!(sent[2].header("if-none-match"), None, "{change}");
+        assert_eq!(process.world().fetches()["ok"], 3, "{change}");
+    }
+}
+
+#[test]
+fn an_etag_too_long_to_remember_or_none_at_all_is_not_sent() {
+    for etag in ["", &format!("\"{}\"", "x".repeat(300))] {
+        let process = Process::new(1);
+        let abs = Abs::serving(process.world(), ips(&[]));
+        abs.answer(list_answer(&ips(&["192.0.2.1"])).header("etag", etag));
+        process.configure(&config());
+        process.advance(seconds(70));
+        let sent = process.world().sent();
+        assert_eq!(sent[1].header("if-none-match"), None, "{etag}");
+        assert_denies_just(&process, &["192.0.2.1"], &[]);
+    }
+}
+
+#[test]
+fn entries_that_cannot_be_used_are_counted_and_the_rest_is_taken() {
+    let list = json!({
+        "ips": ["192.0.2.1", "not an address", 7, null, "", "10.0.0.0/33", {"ip": "192.0.2.2"}],
+        "usernames": "mallory",
+        "surprise": {"deep": [1, 2, 3]},
+    });
+    let (process, _abs) = started(1, &config(), list);
+    assert_denies_just(&process, &["192.0.2.1", "192.0.2.2"], &["192.0.2.3"]);
+    assert_eq!(process.world().metric("entries_skipped"), 6);
+}
+
+#[test]
+fn keys_come_from_the_configuration_or_the_environment_or_not_at_all() {
+    let without_keys = config_with(json!({"abs": {"cluster": "abs"}}));
+    let (process, _abs) = started(1, &without_keys, ips(&[]));
+    let call = process.world().sent()[0].clone();
+    assert_eq!(
+        (call.header("x-abs-ak"), call.header("x-abs-sk")),
+        (None, None)
+    );
+    assert_eq!(call.cluster, "abs");
+    assert_eq!(call.header(":authority"), Some("abs"));
+
+    let process = Process::new(1);
+    Abs::serving(process.world(), ips(&[]));
+    let (access, key) = (secret("from-environment"), secret("access-key"));
+    process.world().set_environment("ABS_ACCESS_KEY", &access);
+    process.configure(&without_keys);
+    process.advance(seconds(1));
+    assert_eq!(
+        process.world().sent()[0].header("x-abs-ak"),
+        Some(access.as_str())
+    );
+    process.configure(&config());
+    process.advance(seconds(65));
+    assert_eq!(
+        process.world().sent()[1].header("x-abs-ak"),
+        Some(key.as_str())
+    );
+}

@@ -1,0 +1,310 @@
+use serde_json::{Value, json};
+
+use crate::abs::{Abs, ips};
+use crate::fake_host::{Answer, secret};
+use crate::process::Process;
+use crate::*;
+
+/// `n` addresses from `10.<block>.0.0` on.
+fn block(block: u8, n: u32) -> Vec<String> {
+    (0..n)
+        .map(|i| format!("10.{block}.{}.{}", i / 256, i % 256))
+        .collect()
+}
+
+/// A small list is in force; then `list` comes. Asserts that it is refused whole, as `result`, and that it is taken once
+/// the configuration allows it.
+#[track_caller]
+fn assert_refused_until(strict: &Value, lax: &Value, list: Value, result: &str, told: &str) {
+    let (process, abs) = started(2, strict, ips(&["192.0.2.1"]));
+    abs.list(list);
+    process.advance(seconds(70));
+    assert!(
+        process.world().fetches()[result] >= 1,
+        "{:?}",
+        process.world().fetches()
+    );
+    assert_denies_just(&process, &["192.0.2.1"], &["10.1.0.0", "172.16.0.1"]);
+    assert_eq!(process.world().metric("attack_list.generation"), 1);
+    assert_eq!(process.world().metric("attack_list.entries.kind=ip"), 1);
+    let logs = process.world().logs();
+    assert!(
+        logs.iter().any(|(_, line)| line.contains(told)),
+        "{logs:#?}"
+    );
+    process.configure(lax);
+    process.advance(seconds(65));
+    assert_denies_just(&process, &["10.1.0.0"], &["192.0.2.1"]);
+}
+
+#[test]
+fn a_list_over_its_memory_is_refused_whole_and_the_one_in_force_stays() {
+    assert_refused_until(
+        &config_with(json!({"attack_list_memory": "8KB"})),
+        &config_with(json!({"attack_list_memory": "16KB"})),
+        json!({"ips": block(1, 1_000)}),
+        "memory",
+        "attack_list_memory",
+    );
+}
+
+#[test]
+fn a_first_list_over_its_memory_leaves_none_in_force() {
+    let process = Process::new(2);
+    Abs::serving(process.world(), json!({"ips": block(1, 1_000)}));
+    process.configure(&config_with(json!({"attack_list_memory": "8KB"})));
+    process.advance(seconds(30));
+    assert_denies_just(&process, &[], &["10.1.0.0"]);
+    assert_eq!(process.world().value("/manifest"), None);
+}
+
+#[test]
+fn what_a_list_takes_is_shown_and_stays_under_its_bound_with_room_for_frames() {
+    let (process, _abs) = started(1, &config(), json!({"ips": block(1, 50_000)}));
+    let shown = process.world().metric("attack_list.bytes");
+    let stored: usize = process
+        .world()
+        .keys()
+        .iter()
+        .filter(|key| key.contains("/a/"))
+        .map(|key| process.world().value_of(key).len())
+        .sum();
+    assert_eq!(shown, stored as u64);
+    assert!(shown < 50_000 * 10, "{shown}");
+}
+
+#[test]
+fn a_range_wider_than_the_guard_allows_refuses_the_whole_list() {
+    for (range, guard) in [
+        ("172.0.0.0/7", json!({"widest_ipv4": 7})),
+        ("0.0.0.0/0", json!({"widest_ipv4": 0})),
+        ("::/0", json!({"widest_ipv6": 0})),
+        ("2001::/31", json!({"widest_ipv6": 31})),
+    ] {
+        let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
+        abs.list(json!({"ips": ["10.1.0.0", range]}));
+        process.advance(seconds(70));
+        assert!(process.world().fetches()["refused"] >= 1);
+        assert_denies_just(
+            &process,
+            &["192.0.2.1"],
+            &["10.1.0.0", "172.16.0.1", "2001::1"],
+        );
+        process.configure(&config_with(json!({"guard": guard})));
+        process.advance(seconds(65));
+        assert_denies_just(&process, &["10.1.0.0"], &[]);
+    }
+}
+
+#[test]
+fn a_range_just_as_wide_as_the_guard_allows_is_taken() {
+    let (process, _abs) = started(1, &config(), ips(&["10.0.0.0/8", "2001:db8::/32"]));
+    assert_denies_just(
+        &process,
+        &["10.255.0.1", "2001:db8:ffff::1"],
+        &["11.0.0.0", "2001:db9::"],
+    );
+}
+
+#[test]
+fn a_list_that_changes_by_more_than_the_guard_allows_is_refused() {
+    let strict = config_with(json!({"guard": {"max_change_percent": 50}}));
+    let (process, abs) = started(2, &strict, json!({"ips": block(2, 2_000)}));
+    for (n, result) in [(3_001, "refused"), (999, "refused"), (3_000, "ok")] {
+        let before = process.world().fetches().get(result).copied().unwrap_or(0);
+        abs.list(json!({"ips": block(1, n)}));
+        process.advance(seconds(130));
+        assert!(process.world().fetches()[result] > before, "{n} entries");
+        let taken = result == "ok";
+        for worker in process.workers() {
+            assert_eq!(
+                process.denies(worker, &from("10.1.0.0")),
+                taken,
+                "{n} entries"
+            );
+            assert_eq!(
+                process.denies(worker, &from("10.2.0.0")),
+                !taken,
+                "{n} entries"
+            );
+        }
+    }
+}
+
+#[test]
+fn small_lists_may_change_as_they_like() {
+    let strict = config_with(json!({"guard": {"max_change_percent": 1}}));
+    let (process, abs) = started(1, &strict, json!({"ips": block(2, 1)}));
+    abs.list(json!({"ips": block(1, 1_000)}));
+    process.advance(seconds(65));
+    assert_denies_just(&process, &["10.1.0.0"], &["10.2.0.0"]);
+}
+
+#[test]
+fn what_is_never_to_be_blocked_is_not_even_with_a_list_taken_before() {
+    let (process, _abs) = started(
+        2,
+        &config(),
+        ips(&["192.0.2.1", "198.51.100.0/24", "2001:db8::/48"]),
+    );
+    assert_denies_just(&process, &["192.0.2.1", "198.51.100.7", "2001:db8::7"], &[]);
+    process.configure(&config_with(json!({
+        "guard": {"never_block": ["192.0.2.0/24", "198.51.100.0/28", "2001:db8::/64"]},
+        "deny_list": {"ips": ["192.0.2.5"]},
+    })));
+    let (denied, passed) = (
+        ["198.51.100.16", "2001:db8:0:1::7", "192.0.2.5"],
+        ["192.0.2.1", "198.51.100.7", "2001:db8::7"],
+    );
+    assert_denies_just(&process, &denied, &passed);
+    process.advance(seconds(65));
+    assert_eq!(gets(&process), 2);
+    assert_denies_just(&process, &denied, &passed);
+}
+
+#[test]
+fn the_unspecified_address_is_never_listed() {
+    let (process, _abs) = started(1, &config(), ips(&["0.0.0.0", "::", "192.0.2.1"]));
+    assert_denies_just(&process, &["192.0.2.1"], &["0.0.0.0", "::"]);
+    assert_eq!(process.world().metric("entries_skipped"), 2);
+}
+
+#[test]
+fn a_worker_whose_requests_are_mostly_denied_only_counts_until_the_share_has_fallen() {
+    let config = config_with(json!({
+        "guard": {"max_denied_percent": 50},
+        "deny_list": {"ips": ["192.0.2.5"]},
+    }));
+    let (process, _abs) = started(2, &config, ips(&["192.0.2.1"]));
+    let send = |worker, address, n| {
+        (0..n)
+            .filter(|_| process.denies(worker, &from(address)))
+            .count()
+    };
+    assert_eq!(send(1, "192.0.2.1", 60), 60);
+    assert_eq!(send(1, "192.0.2.9", 50), 0);
+    process.advance(seconds(1));
+    assert_eq!(send(1, "192.0.2.1", 1), 0, "60 of 110 are too many");
+    let outcome = process.request(1, &from("192.0.2.1"));
+    assert_eq!(outcome.filter_state.as_deref(), Some("would_deny abs ip"));
+    // The manual list and the other worker go on.
+    assert_eq!(send(1, "192.0.2.5", 1), 1);
+    assert_eq!(send(2, "192.0.2.1", 1), 1);
+    assert!(process.world().metric("would_deny.source=abs.kind=ip") >= 2);
+    // Clean traffic comes back, and within a minute or so the share falls.
+    for _ in 0..9 {
+        send(1, "192.0.2.9", 20);
+        process.advance(seconds(10));
+    }
+    assert_eq!(send(1, "192.0.2.1", 1), 1);
+    let told = |part: &str| {
+        let logs = process.world().logs();
+        logs.iter().filter(|(_, line)| line.contains(part)).count()
+    };
+    assert_eq!(told("only counts"), 1);
+    assert_eq!(told("enforces it again"), 1);
+}
+
+#[test]
+fn without_a_first_list_requests_pass_or_not_as_configured() {
+    for (policy, denied) in [("allow", false), ("deny", true)] {
+        let process = Process::new(2);
+        let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
+        abs.answer(Answer::new(500, ""));
+        process.configure(&config_with(json!({
+            "before_first_list": policy,
+            "allow_list": {"ips": ["192.0.2.8"], "usernames": [secret("alice")]},
+            "deny_list": {"ips": ["192.0.2.5"]},
+            "apis": [{"url": "/open", "enable_blocking": false}, {"url": "/watched", "mode": "shadow"}, {}],
+        })));
+        for time in [0, 30] {
+            process.advance(seconds(time));
+            for worker in process.workers() {
+                let outcome = process.request(worker, &from("192.0.2.9"));
+                assert_eq!(outcome.denied.is_some(), denied);
+                if let Some(reply) = outcome.denied {
+                    assert_eq!(reply.details, "portcullis_denied_abs_no_list");
+                    assert_eq!(outcome.filter_state.as_deref(), Some("denied abs no_list"));
+                }
+                assert!(!process.denies(worker, &from("192.0.2.8")));
+                assert!(!process.denies(worker, &from("192.0.2.9").basic(&secret("alice"))));
+                assert!(!process.denies(worker, &Request::get("/open/x").from("192.0.2.9")));
+                assert!(!process.denies(worker, &Request::get("/watched").from("192.0.2.9")));
+                assert!(process.denies(worker, &from("192.0.2.5")));
+            }
+        }
+        abs.serve();
+        process.advance(seconds(62));
+        assert_denies_just(&process, &["192.0.2.1", "192.0.2.5"], &["192.0.2.9"]);
+    }
+}
+
+#[test]
+fn an_empty_list_is_a_list() {
+    let (process, _abs) = started(
+        2,
+        &config_with(json!({"before_first_list": "deny"})),
+        ips(&[]),
+    );
+    assert_denies_just(&process, &[], &["192.0.2.1"]);
+}
+
+#[test]
+fn a_stale_list_is_kept_or_dropped_as_configured_and_enforced_again_once_fresh() {
+    for (policy, kept) in [("keep", true), ("drop", false)] {
+        let config = config_with(json!({"attack_list_max_age": "100s", "when_stale": policy}));
+        let (process, abs) = started(2, &config, ips(&["192.0.2.1"]));
+        abs.answer(Answer::new(500, ""));
+        process.advance(seconds(90));
+        assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+        assert_eq!(process.world().metric("attack_list.stale"), 0);
+        process.advance(seconds(15));
+        assert_eq!(process.world().metric("attack_list.stale"), 1);
+        for worker in process.workers() {
+            assert_eq!(process.denies(worker, &from("192.0.2.1")), kept, "{policy}");
+        }
+        abs.serve();
+        process.advance(seconds(62));
+        assert_eq!(process.world().metric("attack_list.stale"), 0);
+        assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+    }
+}
+
+#[test]
+fn a_list_that_is_confirmed_does_not_become_stale() {
+    let config = config_with(json!({"attack_list_max_age": "100s", "when_stale": "drop"}));
+    let (process, abs) = started(2, &config, ips(&[]));
+    let abs = abs.with_etags();
+    abs.list(ips(&["192.0.2.1"]));
+    process.advance(seconds(400));
+    assert!(process.world().fetches()["not_modified"] >= 4);
+    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+}
+
+#[test]
+fn a_stale_list_that_was_dropped_is_no_missing_first_list() {
+    let config = config_with(json!({
+        "attack_list_max_age": "100s", "when_stale": "drop", "before_first_list": "deny",
+    }));
+    let (process, abs) = started(2, &config, ips(&["192.0.2.1"]));
+    abs.answer(Answer::new(500, ""));
+    process.advance(seconds(110));
+    assert_denies_just(&process, &[], &["192.0.2.1", "192.0.2.2"]);
+}
+
+#[test]
+fn a_list_is_stale_no_more_once_the_configuration_lets_it_be_older() {
+    for max_age in [json!("24h"), json!(null)] {
+        let strict = config_with(json!({"attack_list_max_age": "100s", "when_stale": "drop"}));
+        let (process, abs) = started(2, &strict, ips(&["192.0.2.1"]));
+        abs.answer(Answer::new(500, ""));
+        process.advance(seconds(110));
+        assert_denies_just(&process, &[], &["192.0.2.1"]);
+        process.configure(&config_with(
+            json!({"attack_list_max_age": max_age, "when_stale": "drop"}),
+        ));
+        process.advance(seconds(1));
+        assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+        assert_eq!(process.world().metric("attack_list.stale"), 0);
+    }
+}

@@ -1,0 +1,320 @@
+use std::cell::Cell;
+use std::rc::Rc;
+
+use serde_json::json;
+
+use crate::abs::{Abs, ips, list_answer};
+use crate::fake_host::{Hostcall, Interrupt};
+use crate::process::{MAIN, Process};
+use crate::*;
+
+/// How long a lease lasts unless renewed.
+const LEASE: Duration = portcullis::refresh::LEASE;
+
+/// The thread that asked last.
+fn last_fetcher(process: &Process) -> Option<usize> {
+    process.thread_of(process.world().sent().last()?.vm)
+}
+
+fn serve_on_all_workers(process: &Process) {
+    for worker in process.workers() {
+        process.denies(worker, &from("192.0.2.9"));
+    }
+}
+
+#[test]
+fn when_the_holder_dies_another_takes_over_within_three_ticks_of_its_leases_expiry() {
+    for seed in 0..50 {
+        let process = Process::seeded(4, seed);
+        Abs::serving(process.world(), ips(&["192.0.2.1"]));
+        process.configure(&config_with(json!({"abs_attack_request_minutes": 0.1})));
+        process.advance(seconds(3));
+        assert_eq!(last_fetcher(&process), Some(MAIN));
+        serve_on_all_workers(&process);
+        process.kill(MAIN);
+        let dead_since = process.world().now();
+        process.advance_until("a fetch by a worker", seconds(20), |process| {
+            last_fetcher(process).is_some_and(|thread| thread != MAIN)
+        });
+        // Its last attempt was up to 3 s ago, so that the next would be due 3.6 s from now at the latest.
+        let waited = process.world().now() - dead_since;
+        let three_ticks = millis(3 * 253);
+        assert!(waited <= LEASE + three_ticks, "seed {seed}: {waited:?}");
+        process.advance(seconds(2));
+        assert_eq!(gets(&process), 2, "seed {seed}: a double fetch");
+    }
+}
+
+#[test]
+fn when_the_holder_dies_with_a_call_in_flight_it_is_made_again_once() {
+    for seed in 0..20 {
+        let process = Process::seeded(4, seed);
+        let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
+        abs.hold();
+        process.configure(&config());
+        process.advance_until("the first fetch", seconds(2), |process| gets(process) == 1);
+        process.kill(MAIN);
+        abs.serve();
+        process.advance(LEASE + seconds(1));
+        assert_eq!(gets(&process), 2, "seed {seed}");
+        assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+        process.advance(seconds(40));
+        assert_eq!(gets(&process), 2, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_list_that_comes_after_its_holder_lost_the_lease_is_not_published() {
+    let process = Process::new(2);
+    let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
+    abs.hold();
+    process.configure(&config());
+    process.advance_until("the first fetch", seconds(2), |process| gets(process) == 1);
+    assert_eq!(last_fetcher(&process), Some(MAIN));
+    process.hold_up(MAIN);
+    abs.list(ips(&["192.0.2.2"]));
+    process.advance(LEASE + seconds(2));
+    assert_eq!(gets(&process), 2);
+    assert_ne!(last_fetcher(&process), Some(MAIN));
+    assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1"]);
+
+    let late = process.world().sent()[0].id;
+    let published = process.world().value("/manifest");
+    process.let_go(MAIN);
+    process.answer(late, list_answer(&ips(&["192.0.2.1"])));
+    process.advance(seconds(2));
+    assert_eq!(process.world().value("/manifest"), published);
+    assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1"]);
+    assert_eq!(process.world().metric("attack_list.generation"), 1);
+}
+
+/// Whether a hostcall writes a value of a list's slot B.
+fn writes_to_slot_b(hostcall: Hostcall<'_>) -> bool {
+    matches!(hostcall, Hostcall::Write(key) if key.contains("/b/"))
+}
+
+#[test]
+fn a_lease_about_to_run_out_is_renewed_before_a_list_is_published() {
+    let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
+    abs.hold();
+    process.advance_until("a call", seconds(70), |process| gets(process) == 2);
+    abs.serve();
+    let call = process.world().sent()[1].id;
+    // The main thread stands still until its lease has half a second left, then publishes for a second.
+    process.hold_up(MAIN);
+    process.advance(LEASE - millis(700));
+    let others = process.clone();
+    process.interrupt(
+        MAIN,
+        writes_to_slot_b,
+        Interrupt::Run(Box::new(move || others.advance(seconds(1)))),
+    );
+    process.answer(call, list_answer(&ips(&["192.0.2.2"])));
+    assert_eq!(process.world().interrupts_left(), 0);
+    process.let_go(MAIN);
+    process.advance(seconds(2));
+    assert_eq!(gets(&process), 2, "nobody else took over");
+    assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1"]);
+}
+
+#[test]
+fn a_publisher_that_stands_still_until_another_has_published_does_not_put_its_list_in_force() {
+    let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
+    abs.hold();
+    process.advance_until("a call", seconds(70), |process| gets(process) == 2);
+    let late = process.world().sent()[1].id;
+    let two = ips(&["192.0.2.2", "192.0.2.3"]);
+    abs.list(two.clone());
+    process.hold_up(MAIN);
+    let others = process.clone();
+    process.interrupt(
+        MAIN,
+        writes_to_slot_b,
+        Interrupt::Run(Box::new(move || others.advance(LEASE + seconds(2)))),
+    );
+    process.answer(late, list_answer(&ips(&["192.0.2.4", "192.0.2.5"])));
+    assert_eq!(process.world().interrupts_left(), 0);
+    process.let_go(MAIN);
+    process.advance(seconds(1));
+    assert_eq!(gets(&process), 3);
+    // It overwrote values of the list in force. They read as absent: nobody is blocked for them, and the next fetch
+    // mends the list though it is the same.
+    assert_denies_just(&process, &[], &["192.0.2.1", "192.0.2.4", "192.0.2.5"]);
+    process.advance(seconds(65));
+    assert_denies_just(
+        &process,
+        &["192.0.2.2", "192.0.2.3"],
+        &["192.0.2.1", "192.0.2.4"],
+    );
+    let logs = process.world().logs();
+    assert!(
+        logs.iter().any(|(_, line)| line.contains("came too late")),
+        "{logs:#?}"
+    );
+}
+
+#[test]
+fn of_two_that_claim_an_absent_lease_at_once_one_wins_and_one_list_is_fetched() {
+    for at_write in [true, false] {
+        let process = Process::new(2);
+        Abs::serving(process.world(), ips(&["192.0.2.1"]));
+        process.configure(&config());
+        process.hold_up(MAIN);
+        process.tick(2);
+        process.tick(1);
+        process.tick(2);
+        // The next tick of each claims: it is the second of the older one. While worker 1 is between reading and writing,
+        // worker 2 does both.
+        let other = process.clone();
+        process.interrupt(
+            1,
+            move |hostcall| match hostcall {
+                Hostcall::Write(key) => at_write && key.ends_with("/lease"),
+                Hostcall::Read(key) => !at_write && key.ends_with("/lease"),
+                Hostcall::Dispatch => false,
+            },
+            Interrupt::Run(Box::new(move || other.tick(2))),
+        );
+        process.tick(1);
+        assert_eq!(process.world().interrupts_left(), 0);
+        process.advance(seconds(3));
+        assert_eq!(gets(&process), 1);
+        assert_eq!(last_fetcher(&process), Some(2));
+    }
+}
+
+#[test]
+fn of_all_that_claim_an_expired_lease_at_once_one_wins_and_one_list_is_fetched() {
+    let (process, _abs) = started(3, &config(), ips(&["192.0.2.1"]));
+    process.kill(MAIN);
+    for worker in process.workers() {
+        process.hold_up(worker);
+    }
+    process.advance(seconds(80));
+    for _ in 0..2 {
+        process.workers().for_each(|worker| process.tick(worker));
+    }
+    let others = process.clone();
+    process.interrupt(
+        1,
+        |hostcall| matches!(hostcall, Hostcall::Write(key) if key.ends_with("/lease")),
+        Interrupt::Run(Box::new(move || {
+            others.tick(2);
+            others.tick(3);
+        })),
+    );
+    process.tick(1);
+    assert_eq!(process.world().interrupts_left(), 0);
+    for worker in process.workers() {
+        process.let_go(worker);
+    }
+    process.advance(seconds(3));
+    assert_eq!(gets(&process), 2);
+}
+
+#[test]
+fn a_worker_that_got_the_lease_lets_it_go_after_its_fetch_and_the_main_thread_ends_up_with_it() {
+    for seed in 0..30 {
+        let process = Process::seeded(4, seed);
+        Abs::serving(process.world(), ips(&["192.0.2.1"]));
+        process.configure(&config_with(json!({"abs_attack_request_minutes": 0.2})));
+        // The main thread is busy at start, as with a large configuration.
+        process.hold_up(MAIN);
+        process.advance(seconds(2));
+        assert_eq!(gets(&process), 1);
+        assert_ne!(last_fetcher(&process), Some(MAIN));
+        process.let_go(MAIN);
+        for _ in 0..40 {
+            process.advance(seconds(1));
+            serve_on_all_workers(&process);
+        }
+        assert_eq!(last_fetcher(&process), Some(MAIN), "seed {seed}");
+        let n_before = gets(&process);
+        process.advance(seconds(60));
+        let sent = process.world().sent();
+        let later = &sent[n_before..];
+        assert!(later.len() >= 4);
+        for call in later {
+            assert_eq!(process.thread_of(call.vm), Some(MAIN), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_main_thread_whose_vm_was_made_anew_gets_the_lease_back_from_workers_that_serve() {
+    for seed in 0..30 {
+        let process = Process::seeded(8, seed);
+        Abs::serving(process.world(), ips(&["192.0.2.1"]));
+        let config = config_with(json!({"abs_attack_request_minutes": 0.2}));
+        process.configure(&config);
+        process.advance(seconds(2));
+        serve_on_all_workers(&process);
+        process.kill(MAIN);
+        process.advance(seconds(15));
+        serve_on_all_workers(&process);
+        assert_ne!(last_fetcher(&process), Some(MAIN));
+        // Only a change of configuration gives the main thread a VM again.
+        process.configure(&config);
+        for _ in 0..40 {
+            process.advance(seconds(1));
+            serve_on_all_workers(&process);
+        }
+        assert_eq!(last_fetcher(&process), Some(MAIN), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_lease_let_go_and_wanted_by_nobody_is_taken_again_by_who_let_it_go() {
+    let process = Process::new(1);
+    Abs::serving(process.world(), ips(&["192.0.2.1"]));
+    process.configure(&config_with(json!({"abs_attack_request_minutes": 0.2})));
+    process.kill(MAIN);
+    for _ in 0..40 {
+        process.advance(seconds(1));
+        serve_on_all_workers(&process);
+    }
+    assert!((3..=4).contains(&gets(&process)), "{}", gets(&process));
+}
+
+#[test]
+fn a_vm_that_died_on_a_worker_and_was_made_anew_takes_the_list_up_with_its_first_request() {
+    let (process, _abs) = started(2, &config(), ips(&["192.0.2.1", "198.51.100.0/24"]));
+    process.kill(1);
+    assert!(process.denies(1, &from("192.0.2.1")));
+    process.kill(1);
+    assert!(process.denies(1, &from("198.51.100.7")));
+    assert!(!process.denies(1, &from("192.0.2.2")));
+    process.advance(seconds(3));
+    assert_eq!(gets(&process), 1);
+}
+
+#[test]
+fn a_holder_that_dies_at_any_of_its_hostcalls_leaves_the_rest_working() {
+    // Every hostcall of the first ten ticks and of the publication is a place to die at.
+    let mut places = 0;
+    for place in 0..400 {
+        let process = Process::seeded(2, place);
+        Abs::serving(process.world(), ips(&["192.0.2.1"]));
+        process.configure(&config());
+        let count = Rc::new(Cell::new(0));
+        let counted = count.clone();
+        process.interrupt(
+            MAIN,
+            move |_| {
+                counted.set(counted.get() + 1);
+                counted.get() > place
+            },
+            Interrupt::Die,
+        );
+        process.advance(seconds(1));
+        if process.is_alive(MAIN) {
+            break;
+        }
+        places += 1;
+        process.advance(LEASE + seconds(3));
+        assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+        let asked = gets(&process);
+        assert!(asked <= 2, "place {place}: {asked} fetches");
+    }
+    assert!(places > 20, "{places} places");
+}

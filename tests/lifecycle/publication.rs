@@ -1,0 +1,289 @@
+use std::cell::Cell;
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+
+use crate::abs::ips;
+use crate::fake_host::{Hostcall, Interrupt};
+use crate::process::{MAIN, Process};
+use crate::*;
+
+/// `n` addresses, the first of which is `first`.
+fn many(first: u32, n: u32) -> Value {
+    let address = |i: u32| std::net::Ipv4Addr::from_bits(first + i).to_string();
+    json!({"ips": (0..n).map(address).collect::<Vec<_>>()})
+}
+
+fn ip(a: u8, b: u8, c: u8, d: u8) -> u32 {
+    std::net::Ipv4Addr::new(a, b, c, d).to_bits()
+}
+
+/// Lets the next fetch come, at most a little more than a minute from now.
+fn next_list(process: &Process) {
+    let before = gets(process);
+    process.advance_until("the next fetch", seconds(70), |process| {
+        gets(process) > before
+    });
+    process.advance(seconds(1));
+}
+
+#[test]
+fn a_publisher_that_dies_midway_leaves_the_list_in_force_as_it_was() {
+    // The list takes a gate shard, several buckets and two chunks of ranges, then the manifest.
+    let mut old = many(ip(10, 1, 0, 0), 600);
+    let mut new = many(ip(10, 2, 0, 0), 600);
+    let ranges =
+        |list: &mut Value, range: &str| list["ips"].as_array_mut().unwrap().push(json!(range));
+    ranges(&mut old, "172.16.0.0/16");
+    ranges(&mut new, "172.17.0.0/16");
+    let mut deaths = 0;
+    for writes_done in 0.. {
+        let (process, abs) = started(2, &config(), old.clone());
+        abs.list(new.clone());
+        let in_slot = |key: &str| key.contains("/b/") || key.ends_with("/manifest");
+        let count = Rc::new(Cell::new(0));
+        let counted = count.clone();
+        process.interrupt(
+            MAIN,
+            move |hostcall| match hostcall {
+                Hostcall::Write(key) if in_slot(key) => {
+                    counted.set(counted.get() + 1);
+                    counted.get() > writes_done
+                }
+                _ => false,
+            },
+            Interrupt::Die,
+        );
+        process.advance_until("the second fetch", seconds(70), |process| {
+            gets(process) == 2
+        });
+        process.advance(millis(500));
+        if process.is_alive(MAIN) {
+            break;
+        }
+        deaths += 1;
+        let (in_force, not) = (
+            ["10.1.0.0", "10.1.2.87", "172.16.9.9"],
+            ["10.2.0.0", "10.2.2.87", "172.17.9.9"],
+        );
+        assert_denies_just(&process, &in_force, &not);
+        // A VM that comes to be now finds the same.
+        process.kill(1);
+        assert_denies_just(&process, &in_force, &not);
+        // And the next fetch, by a worker, brings the new list whole.
+        process.advance(seconds(10));
+        assert_denies_just(&process, &not, &in_force);
+    }
+    assert!(deaths >= 5, "{deaths} places to die at");
+}
+
+#[test]
+fn a_worker_that_missed_a_whole_list_still_judges_right() {
+    let (process, abs) = started(2, &config(), many(ip(10, 1, 0, 0), 500));
+    process.hold_up(1);
+    abs.list(many(ip(10, 2, 0, 0), 500));
+    next_list(&process);
+    // One list behind, its slot still stands: exact by what it knows.
+    assert!(process.denies(1, &from("10.1.0.7")));
+    abs.list(many(ip(10, 1, 0, 0), 300));
+    next_list(&process);
+    // Its slot was overwritten by the third list, which names 10.1.0.7 too but 10.1.1.150 not any more.
+    for (address, listed) in [
+        ("10.1.0.7", true),
+        ("10.1.1.150", false),
+        ("10.2.0.7", false),
+    ] {
+        assert_eq!(process.denies(1, &from(address)), listed, "{address}");
+    }
+    process.let_go(1);
+    process.advance(seconds(1));
+    assert_denies_just(&process, &["10.1.0.7"], &["10.1.1.150", "10.2.0.7"]);
+}
+
+#[test]
+fn a_worker_that_asks_while_its_slot_is_overwritten_judges_by_the_list_in_force() {
+    let (process, abs) = started(1, &config(), many(ip(10, 1, 0, 0), 500));
+    process.hold_up(1);
+    abs.list(many(ip(10, 1, 0, 100), 500));
+    next_list(&process);
+    // The third list goes where the worker's list stands. In the midst of it, requests come.
+    abs.list(many(ip(10, 3, 0, 0), 500));
+    let worker = process.clone();
+    let seen = Rc::new(Cell::new(false));
+    let saw = seen.clone();
+    process.interrupt(
+        MAIN,
+        |hostcall| matches!(hostcall, Hostcall::Write(key) if key.ends_with("/a/bucket/3")),
+        Interrupt::Run(Box::new(move || {
+            let denied: Vec<_> = (0..=255u32)
+                .filter(|d| worker.denies(1, &from(&format!("10.1.0.{d}"))))
+                .collect();
+            // The first list names them all, the second those from 100 on. A request whose bucket still stands is judged
+            // by the first, until one finds its bucket gone and takes up the second.
+            assert!((100..=255).all(|d| denied.contains(&d)), "{denied:?}");
+            assert!(!worker.denies(1, &from("10.3.0.1")));
+            saw.set(true);
+        })),
+    );
+    next_list(&process);
+    assert!(seen.get());
+    process.let_go(1);
+    process.advance(seconds(1));
+    assert_denies_just(&process, &["10.3.0.1"], &["10.1.0.200"]);
+}
+
+#[test]
+fn a_list_of_many_values_is_taken_up_over_several_ticks_and_then_whole() {
+    let process = Process::new(2);
+    // 6 gate shards at about 65,000 entries each.
+    let abs = crate::abs::Abs::serving(process.world(), many(ip(10, 0, 0, 0), 300_000));
+    process.configure(&config());
+    process.advance(seconds(2));
+    assert_denies_just(&process, &["10.0.0.0", "10.4.147.223"], &["10.4.147.224"]);
+    abs.list(many(ip(10, 2, 0, 0), 300_000));
+    next_list(&process);
+    assert_denies_just(&process, &["10.4.147.224"], &["10.0.0.0"]);
+    assert_eq!(
+        process.world().metric("attack_list.entries.kind=ip"),
+        300_000
+    );
+}
+
+#[test]
+fn a_list_equal_to_the_one_in_force_is_not_published_again() {
+    let (process, abs) = started(2, &config(), ips(&["192.0.2.1", "192.0.2.2"]));
+    let manifest = process.world().value("/manifest");
+    abs.list(ips(&["192.0.2.2", "192.0.2.1", "192.0.2.1"]));
+    next_list(&process);
+    assert_eq!(process.world().value("/manifest"), manifest);
+    assert_eq!(process.world().metric("attack_list.generation"), 1);
+    assert_eq!(process.world().fetches()["ok"], 2);
+    abs.list(ips(&["192.0.2.2"]));
+    next_list(&process);
+    assert_eq!(process.world().metric("attack_list.generation"), 2);
+    assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1"]);
+}
+
+#[test]
+fn shared_data_does_not_grow_with_the_number_of_lists() {
+    let config = config_with(json!({"abs_attack_request_minutes": 0.02}));
+    let (process, abs) = started(2, &config, many(ip(10, 1, 0, 0), 2_000));
+    abs.list(many(ip(10, 2, 0, 0), 2_000));
+    process.advance(seconds(5));
+    let keys = process.world().keys();
+    for i in 0..50 {
+        abs.list(many(ip(10, i, 0, 0), 100 * u32::from(i % 20)));
+        process.advance(millis(1_500));
+    }
+    let later = process.world().keys();
+    assert!(process.world().metric("attack_list.generation") > 30);
+    assert_eq!(keys, later);
+}
+
+/// What a careless neighbour, another version or a fault may make of a value.
+fn damages(value: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let mut flipped = value.to_vec();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 0x10;
+    let mut other_version = value.to_vec();
+    other_version[4] = other_version[4].wrapping_add(1);
+    vec![
+        ("emptied", Vec::new()),
+        ("a byte", vec![0]),
+        ("garbage", b"garbage ".repeat(40)),
+        ("cut", value[..value.len() - 1].to_vec()),
+        ("header alone", value[..32.min(value.len())].to_vec()),
+        ("a flipped bit", flipped),
+        ("another version", other_version),
+    ]
+}
+
+#[test]
+fn whatever_value_of_shared_data_is_damaged_nothing_panics_and_the_next_fetches_mend_it() {
+    let list = json!({
+        "ips": (0..600).map(|i| format!("10.1.{}.{}", i / 256, i % 256)).chain(["172.16.0.0/16".into()]).collect::<Vec<_>>(),
+        "usernames": [secret("mallory")],
+    });
+    let config = config_with(json!({"abs_attack_request_minutes": 0.2}));
+    for etags in [false, true] {
+        let keys = started(2, &config, list.clone()).0.world().keys();
+        assert!(keys.len() > 8, "{keys:?}");
+        for key in &keys {
+            for damage in 0..7 {
+                let (process, abs) = started(2, &config, list.clone());
+                let abs = if etags { abs.with_etags() } else { abs };
+                process.advance(seconds(14));
+                let key_end = &key[key.match_indices('/').nth(2).unwrap().0..];
+                let value = process.world().value(key_end).unwrap();
+                let (name, bytes) = damages(&value).swap_remove(damage);
+                process.world().overwrite(key, &bytes);
+                // What is listed may pass where its bucket is lost; what is not listed never gets blocked for it.
+                for worker in process.workers() {
+                    assert!(!process.denies(worker, &from("192.0.2.1")));
+                    process.denies(worker, &from("10.1.0.1"));
+                    assert!(process.denies(worker, &from("172.16.3.4")));
+                }
+                process.advance(seconds(32));
+                assert_denies_just(
+                    &process,
+                    &[
+                        "10.1.0.0",
+                        "10.1.0.200",
+                        "10.1.1.1",
+                        "10.1.2.87",
+                        "172.16.3.4",
+                    ],
+                    &["10.1.2.88"],
+                );
+                // VMs that come to be now find all they need.
+                process.kill(1);
+                process.kill(2);
+                assert_denies_just(
+                    &process,
+                    &[
+                        "10.1.0.0",
+                        "10.1.0.200",
+                        "10.1.1.1",
+                        "10.1.2.87",
+                        "172.16.3.4",
+                    ],
+                    &["10.1.2.88"],
+                );
+                assert!(
+                    process.denies(1, &Request::get("/").basic(&secret("mallory"))),
+                    "{key} {name}"
+                );
+                drop(abs);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_list_that_cannot_be_written_is_counted_and_the_one_in_force_stays() {
+    let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
+    process
+        .world()
+        .refuse_writes(|key| key.contains("/bucket/"));
+    abs.list(ips(&["192.0.2.2"]));
+    next_list(&process);
+    assert_eq!(process.world().fetches()["refused"], 1);
+    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+    process.world().allow_writes();
+    process.advance(seconds(3));
+    assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1"]);
+}
+
+#[test]
+fn when_nothing_at_all_can_be_written_nothing_is_fetched_and_nothing_panics() {
+    let process = Process::new(2);
+    crate::abs::Abs::serving(process.world(), ips(&["192.0.2.1"]));
+    process.world().refuse_writes(|_| true);
+    process.configure(&config());
+    process.advance(seconds(20));
+    assert_eq!(gets(&process), 0);
+    process.world().allow_writes();
+    process.advance(seconds(2));
+    assert_eq!(gets(&process), 1);
+    assert_denies_just(&process, &["192.0.2.1"], &[]);
+}

@@ -1,0 +1,250 @@
+use serde_json::json;
+
+use crate::abs::{Abs, ips};
+use crate::fake_host::Answer;
+use crate::process::{MAIN, Process};
+use crate::*;
+
+/// When each list was asked for, from the start of the process on.
+fn times(process: &Process) -> Vec<Duration> {
+    let sent = process.world().sent();
+    let gets = sent.iter().filter(|call| call.is_get());
+    gets.map(|call| call.at).collect()
+}
+
+fn gaps(process: &Process) -> Vec<Duration> {
+    let times = times(process);
+    times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+/// The jitter is a tenth at most; then a tick must come.
+fn assert_about(gap: Duration, wait: Duration) {
+    let latest = wait + wait / 10 + millis(300);
+    assert!(
+        gap >= wait && gap <= latest,
+        "{gap:?} is not about {wait:?}"
+    );
+}
+
+#[test]
+fn one_list_an_interval_is_fetched_and_by_the_main_thread_alone() {
+    for n_workers in [1, 4, 16] {
+        let process = Process::seeded(n_workers, n_workers as u64);
+        Abs::serving(process.world(), ips(&["192.0.2.1"]));
+        process.configure(&config_with(json!({"abs_attack_request_minutes": 0.2})));
+        for _ in 0..(20 * 13) {
+            process.advance(seconds(1));
+            for worker in process.workers() {
+                process.denies(worker, &from("192.0.2.9"));
+            }
+        }
+        let gaps = gaps(&process);
+        assert!((19..=21).contains(&gaps.len()), "{} fetches", gaps.len());
+        for gap in gaps {
+            assert_about(gap, seconds(12));
+        }
+        for call in process.world().sent() {
+            assert_eq!(
+                process.thread_of(call.vm),
+                Some(MAIN),
+                "{n_workers} workers"
+            );
+        }
+        assert_eq!(process.world().fetches()["ok"], gets(&process) as u64);
+    }
+}
+
+#[test]
+fn workers_without_any_traffic_leave_the_fetching_to_the_main_thread_too() {
+    for seed in 0..20 {
+        let process = Process::seeded(8, seed);
+        Abs::serving(process.world(), ips(&["192.0.2.1"]));
+        process.configure(&config());
+        process.advance(seconds(10 * 66));
+        let sent = process.world().sent();
+        assert!((10..=11).contains(&sent.len()), "{} fetches", sent.len());
+        assert!(
+            sent.iter()
+                .all(|call| process.thread_of(call.vm) == Some(MAIN)),
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn the_first_list_is_fetched_at_the_first_ticks_and_soon_in_force() {
+    let process = Process::new(4);
+    Abs::serving(process.world(), ips(&["192.0.2.1"]));
+    process.configure(&config());
+    process.advance(millis(500));
+    assert_eq!(gets(&process), 1);
+    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+}
+
+#[test]
+fn a_new_list_is_in_force_on_every_worker_within_a_second_of_its_fetch() {
+    let (process, abs) = started(4, &config(), ips(&["192.0.2.1"]));
+    abs.list(ips(&["192.0.2.2"]));
+    process.advance_until("a second fetch", seconds(70), |process| gets(process) == 2);
+    process.advance(seconds(1));
+    assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1"]);
+}
+
+#[test]
+fn failures_are_waited_out_longer_and_longer_and_success_starts_over() {
+    let process = Process::new(2);
+    let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
+    abs.answer(Answer::new(500, "oops"));
+    process.configure(&config_with(json!({"abs_attack_request_minutes": 0.5})));
+    process.advance(seconds(200));
+    let waits = [1, 2, 4, 8, 16, 30, 30, 30];
+    for (gap, wait) in gaps(&process).into_iter().zip(waits) {
+        assert_about(gap, seconds(wait));
+    }
+    assert!(gaps(&process).len() >= waits.len());
+
+    abs.serve();
+    process.advance_until("success", seconds(40), |process| {
+        process.world().fetches().contains_key("ok")
+    });
+    assert_denies_just(&process, &[], &["192.0.2.9"]);
+    abs.answer(Answer::new(500, "oops"));
+    let n_before = gets(&process);
+    process.advance(seconds(33 + 8));
+    let gaps = gaps(&process);
+    let after = &gaps[n_before - 1..];
+    for (gap, wait) in after.iter().zip([30, 1, 2, 4]) {
+        assert_about(*gap, seconds(wait));
+    }
+    assert!(after.len() >= 3, "{after:?}");
+}
+
+#[test]
+fn the_wait_after_a_failure_counts_from_its_end() {
+    let process = Process::new(1);
+    let abs = Abs::serving(process.world(), ips(&[]));
+    abs.latency(seconds(10));
+    process.configure(&config());
+    process.advance(seconds(40));
+    // Each takes the 5 s of its time-out.
+    let gaps = gaps(&process);
+    assert!(gaps.len() >= 4, "{gaps:?}");
+    for (gap, wait) in gaps.into_iter().zip([1, 2, 4, 8]) {
+        assert_about(gap - seconds(5), seconds(wait));
+    }
+}
+
+#[test]
+fn retry_after_is_honoured_up_to_an_hour() {
+    let process = Process::new(1);
+    let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
+    abs.answer(Answer::new(503, "later").header("retry-after", "20"));
+    process.configure(&config());
+    process.advance(seconds(45));
+    let first = gaps(&process);
+    assert_eq!(first.len(), 2, "{first:?}");
+    for gap in first {
+        assert_about(gap, seconds(20));
+    }
+
+    abs.answer(Answer::new(503, "later").header("retry-after", "999999"));
+    process.advance_until("one more", seconds(30), |process| gets(process) == 4);
+    abs.answer(Answer::new(503, "later"));
+    process.advance(seconds(3_580));
+    assert_eq!(gets(&process), 4);
+    process.advance(seconds(40));
+    assert!(gets(&process) > 4);
+}
+
+#[test]
+fn a_retry_after_that_is_no_number_of_seconds_is_ignored() {
+    for value in [
+        "Fri, 31 Dec 1999 23:59:59 GMT",
+        "-5",
+        "",
+        "99999999999999999999",
+    ] {
+        let process = Process::new(1);
+        let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
+        abs.answer(Answer::new(503, "later").header("retry-after", value));
+        process.configure(&config());
+        process.advance(seconds(5));
+        assert_eq!(gets(&process), 3, "{value:?}");
+    }
+}
+
+#[test]
+fn a_shorter_interval_counts_at_once_and_not_after_the_old_one() {
+    let (process, _abs) = started(
+        2,
+        &config_with(json!({"abs_attack_request_minutes": 60})),
+        ips(&[]),
+    );
+    process.advance(seconds(30));
+    assert_eq!(gets(&process), 1);
+    process.configure(&config_with(json!({"abs_attack_request_minutes": 0.2})));
+    process.advance(seconds(3));
+    assert_eq!(gets(&process), 2);
+    process.advance(seconds(14));
+    assert_eq!(gets(&process), 3);
+}
+
+#[test]
+fn a_longer_interval_counts_at_once() {
+    let (process, _abs) = started(
+        2,
+        &config_with(json!({"abs_attack_request_minutes": 0.2})),
+        ips(&[]),
+    );
+    process.configure(&config_with(json!({"abs_attack_request_minutes": 10})));
+    process.advance(seconds(590));
+    assert_eq!(gets(&process), 1);
+    process.advance(seconds(80));
+    assert_eq!(gets(&process), 2);
+}
+
+#[test]
+fn a_wall_clock_that_jumps_by_a_day_disturbs_nothing() {
+    let day = seconds(86_400);
+    for forward in [true, false] {
+        let config = config_with(json!({"attack_list_max_age": "3m", "when_stale": "drop"}));
+        let (process, _abs) = started(3, &config, ips(&["192.0.2.1"]));
+        process.advance(seconds(30));
+        let now = process.world().unix();
+        process
+            .world()
+            .set_unix(if forward { now + day } else { now - day });
+        process.advance(seconds(25));
+        assert_eq!(gets(&process), 1, "no fetch before its time");
+        assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+        process.advance(seconds(70));
+        for gap in gaps(&process) {
+            assert_about(gap, seconds(60));
+        }
+        assert!(gets(&process) >= 2);
+        assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+        assert_eq!(process.world().metric("attack_list.stale"), 0);
+        let path = process
+            .world()
+            .sent()
+            .last()
+            .unwrap()
+            .header(":path")
+            .unwrap()
+            .to_owned();
+        let date = if forward { "2026-11-24" } else { "2026-11-22" };
+        assert!(path.contains(&format!("later_date={date}T")), "{path}");
+    }
+}
+
+#[test]
+fn the_window_that_is_asked_for_ends_after_now_and_is_as_long_as_configured() {
+    let (process, _abs) = started(1, &config(), ips(&[]));
+    let sent = process.world().sent();
+    let path = sent[0].header(":path").unwrap();
+    // It is 10:00:30.
+    assert_eq!(
+        path,
+        "/v4/abs/attacklist?earlier_date=2026-10-24T10:00&later_date=2026-11-23T10:01&status=active"
+    );
+}

@@ -1,0 +1,131 @@
+use serde_json::{Value, json};
+
+use crate::abs::{Abs, ips};
+use crate::fake_host::{Answer, Reaction, secret};
+use crate::process::Process;
+use crate::*;
+
+fn traffic_config() -> Value {
+    config_with(
+        json!({"enable_abs": true, "enable_abs_attack": false, "traffic": {"flush_interval": "1s"}}),
+    )
+}
+
+/// The records that ABS got, as JSON.
+fn records(process: &Process) -> Vec<Value> {
+    let calls = process.world().sent().into_iter();
+    let batches = calls.filter(|call| call.header(":path") == Some("/portcullis/v1/traffic"));
+    batches
+        .flat_map(|call| {
+            let text = String::from_utf8(call.body).unwrap();
+            let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+            lines.collect::<Vec<Value>>()
+        })
+        .collect()
+}
+
+#[test]
+fn each_request_becomes_one_record_with_its_verdict() {
+    let process = Process::new(2);
+    process
+        .world()
+        .set_abs(|_| Reaction::After(millis(10), Answer::new(200, "")));
+    let mut config = traffic_config();
+    config["deny_list"] = json!({"oauth_tokens": [secret("token")]});
+    process.configure(&config);
+    process.advance(seconds(1));
+    for i in 0..10 {
+        process.denies(1, &Request::get(&format!("/{i}")));
+        process.denies(2, &Request::get("/denied").bearer(&secret("token")));
+    }
+    process.advance(seconds(5));
+    let records = records(&process);
+    assert_eq!(records.len(), 20);
+    assert_eq!(process.world().metric("traffic.sent"), 20);
+    let denied = |record: &&Value| record["verdict"] == "denied manual oauth_token";
+    assert_eq!(records.iter().filter(denied).count(), 10);
+    let mut urls: Vec<_> = records
+        .iter()
+        .map(|record| record["url"].to_string())
+        .collect();
+    urls.sort();
+    urls.dedup();
+    assert_eq!(urls.len(), 11);
+}
+
+#[test]
+fn records_outlive_a_change_of_configuration_and_a_time_without_abs() {
+    let process = Process::new(1);
+    let abs = Abs::serving(process.world(), ips(&[]));
+    abs.hold();
+    process.configure(&traffic_config());
+    process.advance(seconds(1));
+    for _ in 0..5 {
+        process.denies(1, &Request::get("/").bearer(&secret("token")));
+    }
+    process.advance(seconds(3));
+    assert_eq!(process.world().pending().len(), 1);
+    let mut changed = traffic_config();
+    changed["deny_list"] = json!({"ips": ["192.0.2.5"]});
+    process.configure(&changed);
+    assert_eq!(
+        process.world().pending().len(),
+        0,
+        "the old call was cancelled"
+    );
+    abs.answer(Answer::new(503, ""));
+    process.advance(seconds(10));
+    assert_eq!(process.world().metric("traffic.sent"), 0);
+    abs.answer(Answer::new(200, ""));
+    process.advance(seconds(40));
+    assert_eq!(process.world().metric("traffic.sent"), 5);
+    assert_eq!(process.world().metric("traffic.dropped"), 0);
+}
+
+#[test]
+fn turned_off_nothing_more_is_sent_and_what_waited_is_counted_as_dropped() {
+    let process = Process::new(1);
+    let abs = Abs::serving(process.world(), ips(&[]));
+    abs.hold();
+    process.configure(&traffic_config());
+    process.advance(seconds(1));
+    for _ in 0..5 {
+        process.denies(1, &Request::get("/").bearer(&secret("token")));
+    }
+    process.configure(&json!({}));
+    abs.answer(Answer::new(200, ""));
+    process.advance(seconds(20));
+    process.denies(1, &Request::get("/"));
+    process.advance(seconds(20));
+    assert_eq!(records(&process), Vec::<Value>::new());
+    let world = process.world();
+    assert_eq!(
+        (
+            world.metric("traffic.sent"),
+            world.metric("traffic.dropped")
+        ),
+        (0, 5)
+    );
+    assert_eq!(process.tick_period(1), None);
+}
+
+#[test]
+fn records_that_wait_show_no_secret_even_in_a_debug_form() {
+    let process = Process::new(1);
+    let abs = Abs::serving(process.world(), ips(&[]));
+    abs.hold();
+    process.configure(&traffic_config());
+    process.advance(seconds(1));
+    // One goes into a call, the others wait; the process looks for leaks when it ends.
+    for i in 0..3 {
+        let request = Request::get(&format!("/?api_key={}", secret("key")));
+        process.denies(
+            1,
+            &request
+                .cookie("SID", &secret("cookie"))
+                .basic(&secret("mallory")),
+        );
+        process.advance(seconds(i));
+    }
+    assert_eq!(process.world().pending().len(), 1);
+}

@@ -1,0 +1,423 @@
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use crate::abs::{Abs, ips};
+use crate::fake_host::{Answer, secret};
+use crate::process::{Outcome, Process};
+use crate::*;
+
+fn jwt(claims: &Value) -> String {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    format!("{}.{}.c2ln", part(&json!({"alg": "none"})), part(claims))
+}
+
+/// One client identifier of a kind, and the requests that carry it, or its like.
+struct Client {
+    kind: &'static str,
+    /// It, in the shape of ABS's list.
+    listed: Value,
+    carriers: Vec<Request>,
+    neighbours: Vec<Request>,
+}
+
+fn clients() -> Vec<Client> {
+    let get = || Request::get("/shop/cart?x=1");
+    let (token, key) = (secret("token"), secret("key"));
+    let (name, value) = (secret("mallory"), secret("cookie"));
+    let token_of_mallory = jwt(&json!({"sub": name}));
+    vec![
+        Client {
+            kind: "ip",
+            listed: json!({"ips": ["192.0.2.1"]}),
+            carriers: vec![get().from("192.0.2.1"), get().from("::ffff:192.0.2.1")],
+            neighbours: vec![
+                get().from("192.0.2.2"),
+                get()
+                    .from("192.0.2.2")
+                    .header("x-forwarded-for", "192.0.2.1"),
+                get().from("::192.0.2.1"),
+            ],
+        },
+        Client {
+            kind: "ip",
+            listed: json!({"ips": ["198.51.100.0/24", "2001:db8::1"]}),
+            carriers: vec![
+                get().from("198.51.100.0"),
+                get().from("198.51.100.255"),
+                get().from("2001:db8:0::1"),
+            ],
+            neighbours: vec![
+                get().from("198.51.99.255"),
+                get().from("198.51.101.0"),
+                get().from("2001:db8::2"),
+            ],
+        },
+        Client {
+            kind: "cookie",
+            listed: json!({"cookies": {"SID": [value]}}),
+            carriers: vec![
+                get().cookie("SID", &value),
+                get().cookie("SID", &format!("\"{value}\"")),
+                get().cookie("a", &format!("1; SID={value}; b=2")),
+                get().cookie("SID", "other").cookie("SID", &value),
+            ],
+            neighbours: vec![
+                get().cookie("sid", &value),
+                get().cookie("OTHER", &value),
+                get().cookie("SID", &format!("{value}x")),
+                get().cookie("SID", ""),
+                get().bearer(&value),
+            ],
+        },
+        Client {
+            kind: "oauth_token",
+            listed: json!({"oauth_tokens": [token]}),
+            carriers: vec![
+                get().bearer(&token),
+                get().header("authorization", format!("bEARER   {token} ")),
+            ],
+            neighbours: vec![
+                get().bearer(&token.to_uppercase()),
+                get().header("authorization", token.clone()),
+                get().header("authorization", format!("Token {token}")),
+                get().header("x-api-key", token.clone()),
+            ],
+        },
+        Client {
+            kind: "api_key",
+            listed: json!({"api_keys": [key]}),
+            carriers: vec![
+                get().header("x-api-key", key.clone()),
+                Request::get(&format!("/shop?api_key={key}")),
+                Request::get(&format!("/shop?a=1&api%5Fkey={}", key.replace('-', "%2d"))),
+            ],
+            neighbours: vec![
+                get().header("x-other-key", key.clone()),
+                Request::get(&format!("/shop?apikey={key}")),
+                Request::get(&format!("/api_key={key}")),
+                get().bearer(&key),
+            ],
+        },
+        Client {
+            kind: "username",
+            listed: json!({"usernames": [name]}),
+            carriers: vec![get().basic(&name), get().bearer(&token_of_mallory)],
+            neighbours: vec![
+                get().basic(&secret("Mallory")),
+                get().header("x-user", name.clone()),
+                get().bearer(&jwt(&json!({"name": name, "sub": "someone"}))),
+                get().header("x-api-key", name.clone()),
+            ],
+        },
+    ]
+}
+
+fn verdict(process: &Process, request: &Request) -> (bool, Option<String>) {
+    let Outcome {
+        denied,
+        filter_state,
+    } = process.request(1, request);
+    (denied.is_some(), filter_state)
+}
+
+#[test]
+fn each_kind_on_abs_list_is_denied_and_its_neighbours_are_not() {
+    for client in clients() {
+        let (process, _abs) = started(1, &config(), client.listed.clone());
+        let expected = (true, Some(format!("denied abs {}", client.kind)));
+        for carrier in &client.carriers {
+            assert_eq!(
+                verdict(&process, carrier),
+                expected,
+                "{} {carrier:?}",
+                client.listed
+            );
+        }
+        for neighbour in &client.neighbours {
+            assert_eq!(
+                verdict(&process, neighbour),
+                (false, None),
+                "{} {neighbour:?}",
+                client.listed
+            );
+        }
+        let counted = process
+            .world()
+            .metric(&format!("denied.source=abs.kind={}", client.kind));
+        assert_eq!(counted, client.carriers.len() as u64);
+    }
+}
+
+#[test]
+fn each_kind_on_the_manual_list_is_denied_with_nothing_fetched() {
+    for client in clients() {
+        let process = Process::new(1);
+        process.configure(&json!({"deny_list": client.listed}));
+        let expected = (true, Some(format!("denied manual {}", client.kind)));
+        for carrier in &client.carriers {
+            assert_eq!(
+                verdict(&process, carrier),
+                expected,
+                "{} {carrier:?}",
+                client.listed
+            );
+        }
+        for neighbour in &client.neighbours {
+            assert_eq!(
+                verdict(&process, neighbour),
+                (false, None),
+                "{} {neighbour:?}",
+                client.listed
+            );
+        }
+        process.advance(seconds(10));
+        assert_eq!(gets(&process), 0);
+    }
+}
+
+#[test]
+fn each_kind_on_the_allow_list_passes_whatever_the_other_lists_say() {
+    for client in clients() {
+        for other in clients() {
+            // A request that carries an allowed identifier and one that both other lists name.
+            let config =
+                config_with(json!({"allow_list": client.listed, "deny_list": other.listed}));
+            let (process, _abs) = started(1, &config, other.listed.clone());
+            for carrier in &client.carriers {
+                let mut request = carrier.clone();
+                if other.kind != "ip" {
+                    let more = other.carriers[0].headers.iter();
+                    let more = more.filter(|(name, _)| !name.starts_with(':'));
+                    request.headers.extend(more.cloned());
+                } else if client.kind != "ip" {
+                    request
+                        .source_address
+                        .clone_from(&other.carriers[0].source_address);
+                }
+                assert_eq!(
+                    verdict(&process, &request),
+                    (false, None),
+                    "{} {request:?}",
+                    client.listed
+                );
+            }
+            let counted = process.world().metric("allow_listed");
+            assert_eq!(counted, client.carriers.len() as u64);
+        }
+    }
+}
+
+#[test]
+fn an_allowed_client_comes_back_under_abs_list_when_it_is_allowed_no_more() {
+    for client in clients() {
+        let allowing = config_with(json!({"allow_list": client.listed}));
+        let (process, _abs) = started(1, &config(), client.listed.clone());
+        process.configure(&allowing);
+        assert_eq!(verdict(&process, &client.carriers[0]), (false, None));
+        process.advance(seconds(65));
+        process.configure(&config());
+        // ABS's entry was left out of the list while the client was allowed: the next list holds it again.
+        process.advance(seconds(65));
+        assert!(
+            verdict(&process, &client.carriers[0]).0,
+            "{}",
+            client.listed
+        );
+    }
+}
+
+#[test]
+fn the_order_of_judgement_is_that_of_the_reference() {
+    let client = || Request::get("/shop/cart").from("192.0.2.1");
+    let listed = json!({"ips": ["192.0.2.1"]});
+    // (firewall, allow list, deny list, enable_blocking, shadow, ABS's list) -> filter state
+    for bits in 0..64u32 {
+        let [firewall, allowed, denied, blocking, shadow, abs] =
+            [1, 2, 4, 8, 16, 32].map(|bit| bits & bit != 0);
+        let list = |on: bool| if on { listed.clone() } else { json!({}) };
+        let config = config_with(json!({
+            "enable_firewall": firewall,
+            "allow_list": list(allowed),
+            "deny_list": list(denied),
+            "apis": [{
+                "url": "/shop",
+                "enable_blocking": blocking,
+                "mode": if shadow { "shadow" } else { "enforce" },
+            }],
+        }));
+        let abs_list = if abs { listed.clone() } else { ips(&[]) };
+        let (process, _abs) = started(1, &config, abs_list);
+        let reason = match (denied, abs && blocking) {
+            _ if !firewall || allowed => None,
+            (true, _) => Some("manual ip"),
+            (false, true) => Some("abs ip"),
+            (false, false) => None,
+        };
+        let word = if shadow { "would_deny" } else { "denied" };
+        let state = reason.map(|reason| format!("{word} {reason}"));
+        let stopped = reason.is_some() && !shadow;
+        assert_eq!(verdict(&process, &client()), (stopped, state), "{config:#}");
+    }
+}
+
+#[test]
+fn of_several_identifiers_any_one_denies_and_the_kinds_have_an_order() {
+    let list = json!({"oauth_tokens": [secret("token")], "usernames": [secret("mallory")], "ips": ["192.0.2.1"]});
+    let (process, _abs) = started(1, &config(), list);
+    let request = from("192.0.2.9")
+        .bearer(&secret("token"))
+        .basic(&secret("mallory"));
+    assert_eq!(
+        verdict(&process, &request),
+        (true, Some("denied abs oauth_token".into()))
+    );
+    let request = request.from("192.0.2.1");
+    assert_eq!(
+        verdict(&process, &request),
+        (true, Some("denied abs ip".into()))
+    );
+}
+
+#[test]
+fn each_api_judges_by_its_own_rules() {
+    let list = json!({
+        "cookies": {"SID": [secret("cookie")]},
+        "oauth_tokens": [secret("token")],
+        "api_keys": [secret("key")],
+        "usernames": [secret("mallory")],
+        "ips": ["192.0.2.1"],
+    });
+    let config = config_with(json!({"apis": [
+        {"url": "/open", "enable_blocking": false},
+        {"url": "/watched", "mode": "shadow"},
+        {"hostname": "partner.example.com", "url": "/", "apikey_header": ["x-partner"], "apikey_qs": ["k"],
+         "cookie": ["OTHER"], "oauth2_access_token": false, "username": [{"header": "x-user"}]},
+        {"url": "/shop"},
+    ]}));
+    let (process, _abs) = started(1, &config, list);
+    let token = secret("token");
+    let key = secret("key");
+    let at = |host: &str, path: &str| {
+        let mut request = Request::get(path);
+        request.headers[2].1 = host.into();
+        request
+    };
+    let denied = |request: Request| process.denies(1, &request);
+    let (own, partner) = ("api.example.com", "partner.example.com");
+
+    assert!(denied(at(own, "/shop").bearer(&token)));
+    assert!(!denied(at(own, "/open/x").bearer(&token)));
+    assert!(!denied(at(own, "/watched?q").bearer(&token)));
+    assert!(
+        denied(at(own, "/opening").bearer(&token)),
+        "whole segments only"
+    );
+    assert!(!denied(at(partner, "/").bearer(&token)));
+    assert!(!denied(at(partner, "/").cookie("SID", &secret("cookie"))));
+    assert!(!denied(at(partner, "/").header("x-api-key", key.clone())));
+    assert!(denied(at(partner, "/").header("x-partner", key.clone())));
+    assert!(denied(
+        at("PARTNER.example.com:8443", "/any?k=").header("x-partner", key.clone())
+    ));
+    assert!(denied(at(partner, &format!("/?k={key}"))));
+    assert!(!denied(at(partner, "/").basic(&secret("mallory"))));
+    assert!(denied(at(partner, "/").header("x-user", secret("mallory"))));
+    assert!(denied(at(partner, "/").from("192.0.2.1")));
+    assert!(
+        !denied(at(partner, "/watched").from("192.0.2.1")),
+        "the longest base path counts"
+    );
+}
+
+#[test]
+fn a_denied_request_gets_the_reply_that_is_configured() {
+    let (process, _abs) = started(1, &config(), ips(&["192.0.2.1"]));
+    let reply = process.request(1, &from("192.0.2.1")).denied.unwrap();
+    assert_eq!(
+        (reply.status, reply.body.as_slice()),
+        (403, &b"Error: Unauthorized"[..])
+    );
+    assert_eq!(reply.headers, Vec::new());
+    assert_eq!(reply.details, "portcullis_denied_abs_ip");
+    assert_eq!(reply.grpc_status, Some(7));
+    process.configure(&config_with(json!({
+        "deny_response": {"status": 429, "body": "", "headers": {"X-Why": "listed"}},
+    })));
+    let reply = process.request(1, &from("192.0.2.1")).denied.unwrap();
+    assert_eq!((reply.status, reply.body.as_slice()), (429, &b""[..]));
+    assert_eq!(reply.headers, [("x-why".to_owned(), "listed".to_owned())]);
+}
+
+#[test]
+fn bytes_that_are_no_text_match_nobody_and_panic_nothing() {
+    let list = json!({"ips": ["192.0.2.1"], "usernames": ["x"], "api_keys": ["x"], "cookies": {"a": ["x"]}, "oauth_tokens": ["x"]});
+    let (process, _abs) = started(1, &config(), list);
+    let junk: &[&[u8]] = &[
+        b"\xff\xfe\x00",
+        b"",
+        b"\xff=\xff;=;;a",
+        b"Basic \xff",
+        b"Bearer ",
+        b"Bearer a.\xff.b",
+        b"%zz%",
+    ];
+    for bytes in junk {
+        for name in [
+            "cookie",
+            "authorization",
+            "x-api-key",
+            ":path",
+            ":authority",
+        ] {
+            let mut request = Request::get("/?api_key=%");
+            request.headers.retain(|(known, _)| known != name);
+            assert!(
+                !process.denies(1, &request.header(name, *bytes)),
+                "{name} {bytes:?}"
+            );
+        }
+    }
+    for address in [
+        "",
+        "/run/envoy.sock",
+        "192.0.2.1",
+        "192.0.2.1:x:y",
+        "[::1",
+        "\u{fffd}:1",
+    ] {
+        let mut request = Request::get("/");
+        request.source_address = address.to_owned();
+        assert!(!process.denies(1, &request), "{address}");
+    }
+}
+
+#[test]
+fn a_request_that_carries_nothing_that_could_be_listed_makes_no_shared_data_call() {
+    let (process, _abs) = started(1, &config(), ips(&["192.0.2.1"]));
+    process.advance(seconds(2));
+    let vm = process.vm(1);
+    let before = process.world().effects(vm);
+    let mut asked = 0;
+    for i in 0..=255u32 {
+        for j in 0..4 {
+            assert!(!process.denies(1, &from(&format!("198.18.{j}.{i}"))));
+        }
+        asked += 4;
+    }
+    let after = process.world().effects(vm);
+    assert_eq!(after.writes, before.writes);
+    // The gate lets about one of 256 through.
+    let reads = after.reads - before.reads;
+    assert!(reads * 50 < asked, "{reads} reads for {asked} requests");
+}
+
+#[test]
+fn manual_lists_hold_while_abs_is_down() {
+    let process = Process::new(1);
+    let abs = Abs::serving(process.world(), ips(&[]));
+    abs.answer(Answer::reset());
+    process.configure(&config_with(json!({"deny_list": {"ips": ["192.0.2.5"]}})));
+    process.advance(seconds(30));
+    assert_denies_just(&process, &["192.0.2.5"], &["192.0.2.1"]);
+}
