@@ -32,7 +32,7 @@ use traffic::Traffic;
 const POLL: Duration = Duration::from_millis(20);
 
 /// Rigs that may run at once: each has an Envoy that compiles the module, and tests measure seconds.
-static RIGS: LazyLock<Semaphore> = LazyLock::new(|| {
+pub static RIGS: LazyLock<Semaphore> = LazyLock::new(|| {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     Semaphore::new((cores / 2).clamp(1, 4))
 });
