@@ -121,8 +121,7 @@ fn a_list_over_the_memory_bound_is_refused_whole_and_the_one_in_force_stays() {
             rig.assert_denied(&listed).await;
             assert_eq!(rig.envoy.count("attack_list.entries.kind=ip").await, 1);
             assert_eq!(rig.envoy.count("attack_list.bytes").await, bytes);
-            let log = rig.envoy.log();
-            assert!(log.contains("attack_list_memory"), "{log}");
+            rig.envoy.logs("attack_list_memory").await;
 
             rig.envoy
                 .reconfigure(json!({"attack_list_memory": "128MB"}))

@@ -112,6 +112,29 @@ fn no_repetition_hides_a_listed_api_key() {
 }
 
 #[test]
+fn no_repetition_hides_a_listed_token() {
+    scenario(Setup::new(), async |rig| {
+        let token = rig.secrets.plant("token");
+        rig.abs.list(json!({"oauth_tokens": [token]})).await;
+
+        // Envoy joins repeated authorization headers into one value, with commas.
+        rig.becomes_denied(&rig.get("/").bearer("other").bearer(&token))
+            .await;
+        rig.assert_denied(&rig.get("/").bearer(&token).bearer("other"))
+            .await;
+        rig.assert_denied(
+            &rig.get("/")
+                .http2()
+                .header("authorization", "Basic b3RoZXI6b3RoZXI=")
+                .bearer(&token),
+        )
+        .await;
+        rig.assert_allowed(&rig.get("/").bearer("other").bearer("another"))
+            .await;
+    });
+}
+
+#[test]
 fn header_values_that_are_not_text_neither_stop_the_filter_nor_hide_a_client() {
     scenario(Setup::new(), async |rig| {
         let key = rig.secrets.plant("api-key");

@@ -203,6 +203,14 @@ impl Envoy {
         .await
     }
 
+    /// Waits until Envoy's log holds `text`: what Envoy wrote comes through a pipe, a moment later.
+    pub async fn logs(&self, text: &str) {
+        eventually(&format!("Envoy logs \"{text}\""), async || {
+            self.log().contains(text).then_some(())
+        })
+        .await;
+    }
+
     /// Envoy's log so far, without the access log.
     pub fn log(&self) -> String {
         self.process.stderr()
