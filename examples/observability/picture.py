@@ -24,8 +24,7 @@ matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "portcullis"
 from matplotlib import pyplot, ticker  # noqa: E402  (the backend comes first)
 
 DASHBOARD = pathlib.Path(__file__).with_name("dashboard.json")
-PER_SECOND = "requests a second"
-UNITS = {"reqps": PER_SECOND, "s": "seconds", "bytes": "bytes"}
+UNITS = {"reqps": "a second", "s": "seconds", "bytes": "bytes"}
 
 
 def query_range(arguments, expression):
@@ -75,20 +74,25 @@ def draw_series(axes, arguments, panel):
     ]
     if "stacking" in custom:
         times = sorted({moment for _, moments, _ in lines for moment in moments})
-        rows = [[dict(zip(moments, values)).get(moment, 0) for moment in times] for _, moments, values in lines]
-        if rows:
-            axes.stackplot(times, rows, labels=[name for name, _, _ in lines], alpha=0.8)
+        bottom = [0.0] * len(times)
+        for name, moments, values in lines:
+            known = dict(zip(moments, values))
+            top = [below + known.get(moment, 0) for below, moment in zip(bottom, times)]
+            axes.fill_between(times, bottom, top, step="mid" if custom["drawStyle"] == "bars" else None, label=name, alpha=0.8)
+            bottom = top
     else:
         for name, times, values in lines:
             axes.plot(times, values, label=name, linewidth=1.2)
     axes.set_xlim(0, arguments.seconds)
-    axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_locator(ticker.MaxNLocator(5, integer=axes.get_ylim()[1] > 5))
+    # Room for the legend above the highest value.
+    highest = max([value for _, _, values in lines for value in values] + ([*bottom] if "stacking" in custom else []), default=0)
+    axes.set_ylim(0, 1.35 * highest or 1)
+    axes.yaxis.set_major_locator(ticker.MaxNLocator(4, integer=highest > 4))
     axes.grid(alpha=0.3)
     unit = UNITS.get(panel["fieldConfig"]["defaults"]["unit"])
     axes.set_title(panel["title"] + (f" ({unit})" if unit else ""))
     if lines:
-        axes.legend(loc="upper left", fontsize=6, framealpha=0.6)
+        axes.legend(loc="upper left", fontsize=6, ncols=3, framealpha=0.6)
 
 
 def main():
@@ -104,12 +108,12 @@ def main():
     stats = [panel for panel in panels if panel["type"] == "stat"]
     series = [panel for panel in panels if panel["type"] == "timeseries"]
     rows = -(-len(series) // 3)
-    figure = pyplot.figure(figsize=(13, 1 + 2.4 * rows), layout="constrained")
-    grid = figure.add_gridspec(rows + 1, 6 * 3, height_ratios=[0.35] + [1] * rows)
-    for i, panel in enumerate(stats):
-        draw_stat(figure.add_subplot(grid[0, 3 * i : 3 * i + 3]), arguments, panel)
-    for i, panel in enumerate(series):
-        draw_series(figure.add_subplot(grid[1 + i // 3, 6 * (i % 3) : 6 * (i % 3) + 6]), arguments, panel)
+    figure = pyplot.figure(figsize=(13, 1 + 2.2 * rows))
+    numbers, plots = figure.add_gridspec(2, 1, height_ratios=[0.35, rows], left=0.04, right=0.99, top=0.97, bottom=0.05, hspace=0.1)
+    for cell, panel in zip(numbers.subgridspec(1, len(stats)), stats):
+        draw_stat(figure.add_subplot(cell), arguments, panel)
+    for cell, panel in zip(plots.subgridspec(rows, 3, hspace=0.45, wspace=0.15), series):
+        draw_series(figure.add_subplot(cell), arguments, panel)
     figure.supxlabel("seconds", fontsize=8)
     figure.savefig(arguments.output, metadata={"Date": None})
 

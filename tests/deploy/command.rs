@@ -23,7 +23,10 @@ pub fn run_readme(path: &str) -> Vec<(String, String)> {
             let mut shell = Command::new("bash");
             shell
                 .args(["-euo", "pipefail", "-c", &block])
-                .env("PATH", &search);
+                .env("PATH", &search)
+                // The commands are for the pinned Envoy, whichever these tests run.
+                .env_remove("ENVOY_BIN")
+                .env_remove("ENVOY_VERSION");
             let output = output_of(&mut shell);
             (block, output)
         })

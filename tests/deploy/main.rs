@@ -11,8 +11,12 @@ mod rig;
 
 // The tools of these tests: programs to run to their end, and README commands.
 mod command;
+// A real Envoy with a bootstrap that an example rendered.
+mod proxy;
 // A real Prometheus with the example's configuration.
 mod prometheus;
 
+// examples/istio-sidecar: the manifests, and Envoys as Istio would configure them.
+mod istio;
 // examples/observability: the alerts fire, and every query of the dashboard finds data.
 mod observability;

@@ -95,7 +95,10 @@ impl Prometheus {
         let reply = self.get(&path).await;
         assert_eq!(reply["status"], "success", "{expression}: {reply}");
         let series = reply["data"]["result"].as_array().unwrap();
-        series.iter().map(|series| series["metric"].clone()).collect()
+        series
+            .iter()
+            .map(|series| series["metric"].clone())
+            .collect()
     }
 
     /// Waits until a query gives a series.
@@ -126,7 +129,11 @@ impl Prometheus {
     /// Waits until this alert fires.
     pub async fn fires(&self, alert: &str) {
         eventually(&format!("{alert} fires"), async || {
-            self.firing().await.iter().any(|firing| firing == alert).then_some(())
+            self.firing()
+                .await
+                .iter()
+                .any(|firing| firing == alert)
+                .then_some(())
         })
         .await;
     }
