@@ -1,0 +1,70 @@
+//! No false blocks: a full list of 1,000,000 entries names each of them, and none of 100,000,000 strangers.
+//!
+//! That takes an optimised build: `cargo test --release --test false_blocks`. Without one, both numbers are smaller.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests fail by panics"
+)]
+
+#[path = "support/published.rs"]
+mod published;
+
+use portcullis::blocklist::Builder;
+use portcullis::identifier::{Fingerprint, FingerprintKey};
+
+use published::Published;
+
+const OPTIMISED: bool = !cfg!(debug_assertions);
+
+const N_LISTED: u64 = if OPTIMISED { 1_000_000 } else { 100_000 };
+
+const N_STRANGERS: u64 = if OPTIMISED { 100_000_000 } else { 500_000 };
+
+/// Identifier number `i`, of one of the four kinds that can be a million and more; no two are the same.
+fn fingerprint(key: &FingerprintKey, i: u64) -> Fingerprint {
+    let value = i.to_le_bytes();
+    match i % 4 {
+        0 => key.cookie(b"JSESSIONID", &value),
+        1 => key.oauth_token(&value),
+        2 => key.api_key(&value),
+        _ => key.username(&value),
+    }
+}
+
+#[test]
+fn a_full_list_names_all_of_its_entries_and_none_of_a_hundred_million_strangers() {
+    let key = FingerprintKey::from_words([0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]);
+    let mut builder = Builder::new(key, u64::MAX);
+    for i in 0..N_LISTED {
+        builder.insert(fingerprint(&key, i)).unwrap();
+    }
+    let list = Published::new(&builder.finish().unwrap(), key);
+    assert_eq!(list.manifest.n_entries(), N_LISTED);
+    assert!(list.ranges.is_empty());
+
+    let n_found = (0..N_LISTED)
+        .filter(|i| list.contains(fingerprint(&key, *i)))
+        .count();
+    assert_eq!(n_found as u64, N_LISTED);
+
+    let strangers = N_LISTED..N_LISTED + N_STRANGERS;
+    let (mut n_maybe, mut n_blocked) = (0u64, 0u64);
+    for i in strangers {
+        let stranger = fingerprint(&key, i);
+        if list.gate.may_contain(stranger) {
+            n_maybe += 1;
+            n_blocked += u64::from(list.contains(stranger));
+        }
+    }
+    assert_eq!(n_blocked, 0, "false blocks in {N_STRANGERS} look-ups");
+    // The gate must have been at work: about one stranger of 256 gets past it.
+    let share = N_STRANGERS / n_maybe.max(1);
+    assert!(
+        (128..512).contains(&share),
+        "1 of {share} strangers asks a bucket"
+    );
+}

@@ -1,0 +1,53 @@
+//! A list as it stands in shared data, and as a VM takes it up from there.
+
+use portcullis::blocklist::snapshot::{Assembly, Manifest, Needed};
+use portcullis::blocklist::{AddressRanges, Blocklist, Gate};
+use portcullis::identifier::{Fingerprint, FingerprintKey};
+
+/// What a VM has of a list, and the buckets that stay in shared data.
+pub struct Published {
+    pub manifest: Manifest,
+    pub gate: Gate,
+    pub ranges: AddressRanges,
+    pub buckets: Vec<Vec<u8>>,
+}
+
+impl Published {
+    /// Goes the whole way from a list to its bytes and back.
+    pub fn new(list: &Blocklist, key: FingerprintKey) -> Self {
+        let manifest = Manifest::new(list, key, None);
+        let manifest = Manifest::from_bytes(&manifest.to_bytes()).expect("it was just written");
+        let ranges = manifest.ranges_to_bytes(list);
+        let mut assembly = Assembly::new(manifest.clone());
+        loop {
+            let bytes = match assembly.needs() {
+                Needed::Shard(index) => manifest.shard_to_bytes(list, index).expect("it is built"),
+                Needed::Ranges(index) => ranges[index as usize].clone(),
+                Needed::Nothing => break,
+            };
+            assembly.add(&bytes).expect("it was just written");
+        }
+        let (manifest, gate, ranges) = assembly.finish().expect("nothing is needed");
+        let mut room = Vec::new();
+        let buckets = (0..manifest.extent.buckets)
+            .map(|index| manifest.bucket_to_bytes(list, index, &mut room))
+            .collect();
+        Self {
+            manifest,
+            gate,
+            ranges,
+            buckets,
+        }
+    }
+
+    /// Whether the list names the identifier: the gate first, then one bucket.
+    pub fn contains(&self, fingerprint: Fingerprint) -> bool {
+        self.gate.may_contain(fingerprint) && self.bucket_contains(fingerprint)
+    }
+
+    fn bucket_contains(&self, fingerprint: Fingerprint) -> bool {
+        let bucket = &self.buckets[self.manifest.bucket_index(fingerprint) as usize];
+        let answer = self.manifest.bucket_contains(bucket, fingerprint);
+        answer.expect("the bucket is of this list")
+    }
+}
