@@ -5,17 +5,15 @@ use crate::command::{run_readme, tool};
 use crate::prometheus::Prometheus;
 use crate::proxy::Proxy;
 use crate::rig::process::repository;
-use crate::rig::services::{Abs, Api};
+use crate::rig::services::Api;
 use crate::rig::{RIGS, eventually, eventually_or};
-use rcgen::{CertificateParams, KeyPair};
+use crate::secure_abs::{KEYS, SecureAbs};
 use serde_json::{Value, json};
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const KEYS: [&str; 2] = ["istio_access", "istio_secret"];
 /// Seconds between two fetches in these tests. All else is as the manifests say.
 const INTERVAL: f64 = 2.0;
 
@@ -322,82 +320,6 @@ impl Mesh {
             runtime["entries"]["http.async_response_buffer_limit"]["final_value"],
             "268435456"
         );
-    }
-}
-
-/// The ABS simulator behind TLS, under the name that the example has.
-struct SecureAbs {
-    simulator: Abs,
-    files: TempDir,
-}
-
-impl SecureAbs {
-    async fn start() -> Self {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(["abs.example.com".to_owned()])
-            .unwrap()
-            .self_signed(&key)
-            .unwrap();
-        let files = TempDir::new().unwrap();
-        let file = |name| files.path().join(name).display().to_string();
-        std::fs::write(file("cert.pem"), certificate.pem()).unwrap();
-        std::fs::write(file("key.pem"), key.serialize_pem()).unwrap();
-        let arguments = [
-            "--tls-cert",
-            &file("cert.pem"),
-            "--tls-key",
-            &file("key.pem"),
-        ];
-        let simulator = Abs::start(KEYS[0], KEYS[1], &arguments.map(str::to_owned)).await;
-        Self { simulator, files }
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.simulator.address
-    }
-
-    fn certificate(&self) -> String {
-        self.files.path().join("cert.pem").display().to_string()
-    }
-
-    fn fetches(&self) -> u64 {
-        self.admin("GET", "counters", &Value::Null)["attacklist_get"]
-            .as_u64()
-            .unwrap()
-    }
-
-    /// The simulator's admin interface, which is behind TLS too.
-    fn admin(&self, method: &str, what: &str, body: &Value) -> Value {
-        let port = self.address().port();
-        let output = Command::new("curl")
-            .args([
-                "--silent",
-                "--show-error",
-                "--fail-with-body",
-                "--max-time",
-                "20",
-            ])
-            .args(["--cacert", &self.certificate()])
-            .args(["--resolve", &format!("abs.example.com:{port}:127.0.0.1")])
-            .args([
-                "--request",
-                method,
-                "--header",
-                "content-type: application/json",
-            ])
-            .args([
-                "--data",
-                &if body.is_null() {
-                    String::new()
-                } else {
-                    body.to_string()
-                },
-            ])
-            .arg(format!("https://abs.example.com:{port}/admin/{what}"))
-            .output()
-            .expect("curl should be there");
-        assert!(output.status.success(), "{output:?}");
-        serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
     }
 }
 

@@ -15,8 +15,12 @@ mod command;
 mod proxy;
 // A real Prometheus with the example's configuration.
 mod prometheus;
+// The ABS simulator behind TLS.
+mod secure_abs;
 
 // examples/istio-sidecar: the manifests, and Envoys as Istio would configure them.
 mod istio;
+// examples/kubernetes-sidecar: what kustomize makes of the component, and its Envoy.
+mod kubernetes;
 // examples/observability: the alerts fire, and every query of the dashboard finds data.
 mod observability;

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Where the picture goes, below the repository's root.
-const PICTURE: &str = "target/dashboard.svg";
+/// Where the pictures go, below the repository's root.
+const PICTURES: [&str; 2] = ["target/dashboard.png", "target/dashboard.svg"];
 
 #[test]
 fn the_commands_of_the_readme_work() {
@@ -320,31 +320,37 @@ fn filled_in(expression: &str) -> String {
     expression
 }
 
-/// Draws the picture of this run, by the script that drew the one in the README.
+/// Draws pictures of this run, by the script that drew the one in the README.
 fn draw(prometheus: &Prometheus, span: Duration) {
     let address = format!("http://{}", prometheus.address);
-    run(
-        &tool(".tools/venv/bin/python", "python"),
-        &[
-            "examples/observability/picture.py",
-            "--prometheus",
-            &address,
-            "--seconds",
-            &span.as_secs().to_string(),
-            "--rate-interval",
-            RATE_INTERVAL,
-            "--output",
-            PICTURE,
-        ],
-    );
-    let picture = std::fs::read_to_string(repository().join(PICTURE)).unwrap();
+    let seconds = span.as_secs().to_string();
+    for picture in PICTURES {
+        run(
+            &tool(".tools/venv/bin/python", "python"),
+            &[
+                "examples/observability/picture.py",
+                "--prometheus",
+                &address,
+                "--seconds",
+                &seconds,
+                "--rate-interval",
+                RATE_INTERVAL,
+                "--output",
+                picture,
+            ],
+        );
+    }
+    let png = std::fs::read(repository().join(PICTURES[0])).unwrap();
+    assert!(png.starts_with(b"\x89PNG"));
+    // The other one is text.
+    let svg = std::fs::read_to_string(repository().join(PICTURES[1])).unwrap();
     let dashboard: Value = serde_json::from_str(&example("dashboard.json")).unwrap();
     for panel in dashboard["panels"].as_array().unwrap() {
         let title = panel["title"].as_str().unwrap();
-        assert!(picture.contains(title), "the picture lacks {title}");
+        assert!(svg.contains(title), "the picture lacks {title}");
     }
     for kind in ["abs ip", "abs oauth_token", "manual ip"] {
-        assert!(picture.contains(kind), "the picture's legends lack {kind}");
+        assert!(svg.contains(kind), "the picture's legends lack {kind}");
     }
 }
 

@@ -98,6 +98,15 @@ impl Proxy {
         becomes(request, "allowed", Reply::is_allowed).await;
     }
 
+    /// The most resident memory that it has had so far, in bytes.
+    pub fn highest_memory(&self) -> u64 {
+        let file = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(file).unwrap();
+        let (_, rest) = status.split_once("VmHWM:").unwrap();
+        let kib: u64 = rest.split_whitespace().next().unwrap().parse().unwrap();
+        kib * 1024
+    }
+
     /// All that it wrote.
     pub fn transcript(&self) -> String {
         self.process.transcript()

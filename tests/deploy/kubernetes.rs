@@ -1,0 +1,407 @@
+//! `examples/kubernetes-sidecar`: what kustomize makes of the component, and a real Envoy with the files, arguments and
+//! mounts of the pod that results.
+
+use crate::command::{run, run_readme};
+use crate::proxy::Proxy;
+use crate::rig::process::{artefact, repository};
+use crate::rig::services::Api;
+use crate::rig::{RIGS, eventually};
+use crate::secure_abs::{KEYS, SecureAbs};
+use serde_json::{Value, json};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+const EXAMPLE: &str = "examples/kubernetes-sidecar/example";
+
+#[test]
+fn the_commands_of_the_readme_work() {
+    let outputs = run_readme("examples/kubernetes-sidecar/README.md");
+
+    let printed: String = outputs.into_iter().map(|(_, output)| output).collect();
+    for expected in [
+        "secret shop/portcullis-abs: ABS_ACCESS_KEY ABS_SECRET_KEY\n",
+        "valid: Deployment sample-api\n",
+        "valid: ConfigMap portcullis-filter\n",
+        "valid: NetworkPolicy portcullis\n",
+    ] {
+        assert!(printed.contains(expected), "{expected} in {printed}");
+    }
+}
+
+#[test]
+fn the_sidecar_is_locked_down_and_the_workload_stays_as_it_was() {
+    let resources = kustomized(EXAMPLE);
+    let pod = pod(&resources);
+    let own = container(pod, "containers", "sample-api");
+    assert_eq!(
+        *own,
+        json!({
+            "name": "sample-api",
+            "image": "registry.example.com/sample-api:0.1.0",
+            "args": ["--listen=127.0.0.1:8000"]
+        })
+    );
+    for added in [
+        container(pod, "containers", "portcullis"),
+        container(pod, "initContainers", "portcullis-module"),
+    ] {
+        let security = &added["securityContext"];
+        assert_eq!(security["runAsNonRoot"], true);
+        assert_eq!(security["readOnlyRootFilesystem"], true);
+        assert_eq!(security["allowPrivilegeEscalation"], false);
+        assert_eq!(security["capabilities"]["drop"], json!(["ALL"]));
+        assert_eq!(security["seccompProfile"]["type"], "RuntimeDefault");
+        assert!(added["resources"]["limits"]["memory"].is_string());
+        assert!(added["resources"]["requests"]["cpu"].is_string());
+        // Neither an untagged image nor "latest".
+        let image = added["image"].as_str().unwrap();
+        let (_, tag) = image.rsplit_once(':').unwrap();
+        assert!(tag.contains(|c: char| c.is_ascii_digit()), "{image}");
+    }
+    let sidecar = container(pod, "containers", "portcullis");
+    for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+        assert!(sidecar[probe].is_object(), "{probe}");
+    }
+    let service = resource(&resources, "Service", "sample-api");
+    assert_eq!(service["spec"]["ports"][0]["targetPort"], "portcullis");
+    assert_eq!(service["spec"]["ports"][0]["port"], 80);
+    let policy = resource(&resources, "NetworkPolicy", "portcullis");
+    assert_eq!(
+        policy["spec"]["podSelector"]["matchLabels"],
+        json!({"portcullis": "enabled"})
+    );
+    let template = resource(&resources, "Deployment", "sample-api");
+    assert_eq!(
+        template["spec"]["template"]["metadata"]["labels"],
+        json!({"app": "sample-api", "portcullis": "enabled"})
+    );
+}
+
+#[test]
+fn only_workloads_with_the_label_get_a_sidecar_and_any_number_of_them() {
+    let overlay = TempDir::new_in(repository().join("target")).unwrap();
+    let mut documents = Vec::new();
+    for (name, label) in [("first", "enabled"), ("second", "enabled"), ("third", "no")] {
+        documents.push(json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": name, "labels": {"portcullis": label}},
+            "spec": {
+                "selector": {"matchLabels": {"app": name}},
+                "template": {
+                    "metadata": {"labels": {"app": name}},
+                    "spec": {
+                        "initContainers": [{"name": "own", "image": "own:1"}],
+                        "containers": [{"name": "own", "image": "own:1"}],
+                        "volumes": [{"name": "own", "emptyDir": {}}]
+                    }
+                }
+            }
+        }));
+    }
+    let text: Vec<_> = documents.iter().map(Value::to_string).collect();
+    std::fs::write(overlay.path().join("apps.yaml"), text.join("\n---\n")).unwrap();
+    let component = repository().join("examples/kubernetes-sidecar/component");
+    symlink(component, overlay.path().join("component")).unwrap();
+    let kustomization = json!({"resources": ["apps.yaml"], "components": ["./component"]});
+    std::fs::write(
+        overlay.path().join("kustomization.yaml"),
+        kustomization.to_string(),
+    )
+    .unwrap();
+
+    let resources = kustomized(overlay.path().to_str().unwrap());
+
+    for (name, containers) in [("first", 2), ("second", 2), ("third", 1)] {
+        let pod = &resource(&resources, "Deployment", name)["spec"]["template"]["spec"];
+        for kind in ["containers", "initContainers"] {
+            assert_eq!(pod[kind].as_array().unwrap().len(), containers, "{name}");
+        }
+        container(pod, "containers", "own");
+    }
+}
+
+#[test]
+fn the_installers_image_holds_the_module_where_the_init_container_takes_it_from() {
+    let dockerfile = std::fs::read_to_string(
+        repository().join("examples/kubernetes-sidecar/installer.Dockerfile"),
+    )
+    .unwrap();
+    let resources = kustomized(EXAMPLE);
+    let init = container(pod(&resources), "initContainers", "portcullis-module");
+    let source = init["command"][1].as_str().unwrap();
+
+    assert!(dockerfile.contains(&format!("COPY --from=module /plugin.wasm {source}\n")));
+    assert_eq!(init["command"][0], "cp");
+}
+
+#[test]
+fn the_pods_envoy_blocks_and_takes_up_a_changed_config_map() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let _turn = RIGS.acquire().await.unwrap();
+        let abs = SecureAbs::start().await;
+        let api = Api::start().await;
+        let pod = Pod::new(&api, &abs);
+        let proxy = pod.start().await;
+        let client = |address| {
+            proxy
+                .get("ingress", "/")
+                .header("x-forwarded-for", format!("198.51.100.1, {address}"))
+        };
+        abs.admin(
+            "POST",
+            "list",
+            &json!({"ips": ["203.0.113.7"], "oauth_tokens": ["stolen"]}),
+        );
+
+        proxy.becomes_denied(&client("203.0.113.7")).await;
+        proxy
+            .becomes_denied(&client("203.0.113.8").bearer("stolen"))
+            .await;
+        proxy.becomes_allowed(&client("203.0.113.8")).await;
+
+        // Of the admin interface only what the kubelet and Prometheus need is to be had from outside.
+        let ops = |path| proxy.get("metrics", path);
+        assert_eq!(ops("/ready").send().await.status, 200);
+        let metrics = ops("/stats/prometheus").send().await;
+        assert!(
+            metrics
+                .body
+                .contains("portcullis_denied{source=\"abs\",kind=\"ip\"}"),
+            "{}",
+            metrics.body
+        );
+        for path in ["/", "/config_dump", "/quitquitquit", "/stats/prometheus/x"] {
+            assert_eq!(ops(path).send().await.status, 404, "{path}");
+        }
+
+        // The kubelet puts a changed ConfigMap in place.
+        pod.update_filter(|plugin| plugin["enable_firewall"] = false.into());
+        proxy.becomes_allowed(&client("203.0.113.7")).await;
+        pod.update_filter(|plugin| plugin["enable_firewall"] = true.into());
+        proxy.becomes_denied(&client("203.0.113.7")).await;
+
+        // With a large list, too, Envoy stays within the memory that the pod allows it.
+        abs.admin(
+            "POST",
+            "generate",
+            &json!({"entries": 500_000, "kinds": "ips", "seed": 1}),
+        );
+        eventually("the large list is in force", async || {
+            let stats = proxy.admin("/stats").await;
+            stats
+                .contains("attack_list.entries.kind=ip: 500000\n")
+                .then_some(())
+        })
+        .await;
+        let used = proxy.highest_memory();
+        let limit = pod.memory_limit();
+        println!("with 500,000 addresses Envoy took {used} bytes of {limit}");
+        assert!(used < limit * 8 / 10, "{used} of {limit}");
+    });
+}
+
+/// The sidecar's files and arguments, as they would be in its container, below a folder.
+struct Pod {
+    root: TempDir,
+    sidecar: Value,
+}
+
+impl Pod {
+    fn new(api: &Api, abs: &SecureAbs) -> Self {
+        let root = TempDir::new().unwrap();
+        let resources = kustomized(EXAMPLE);
+        let pod = pod(&resources);
+        let sidecar = container(pod, "containers", "portcullis").clone();
+        let result = Self { root, sidecar };
+
+        // The init container's work.
+        let init = container(pod, "initContainers", "portcullis-module");
+        let copied = init["command"][2].as_str().unwrap();
+        let module = artefact("PORTCULLIS_WASM", "target/portcullis.wasm", "make build");
+        let place = result.path_of(copied);
+        std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+        std::fs::copy(module, place).unwrap();
+
+        // The ConfigMaps, where the container mounts them.
+        for volume in pod["volumes"].as_array().unwrap() {
+            let Some(name) = volume["configMap"]["name"].as_str() else {
+                continue;
+            };
+            let mounts = result.sidecar["volumeMounts"].as_array().unwrap();
+            let mount = mounts
+                .iter()
+                .find(|mount| mount["name"] == volume["name"])
+                .unwrap();
+            assert_eq!(mount["subPath"], Value::Null, "it would never be updated");
+            let directory = result.path_of(mount["mountPath"].as_str().unwrap());
+            std::fs::create_dir_all(&directory).unwrap();
+            let data = &resource(&resources, "ConfigMap", name)["data"];
+            for (file, text) in data.as_object().unwrap() {
+                let text = result.rewritten(text.as_str().unwrap(), api, abs);
+                put_as_kubelet_does(&directory, file, &text);
+            }
+        }
+        // Ten minutes are too long for a test.
+        result.update_filter(|plugin| {
+            assert_eq!(plugin["abs_attack_request_minutes"], 10);
+            plugin["abs_attack_request_minutes"] = json!(0.02);
+        });
+        result
+    }
+
+    async fn start(&self) -> Proxy {
+        let arguments: Vec<_> = self.sidecar["args"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|argument| self.below_root(argument.as_str().unwrap()))
+            .collect();
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        // The variables that the filter asks for are those that the container has.
+        let names: Vec<_> = self.sidecar["env"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|variable| variable["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(names, ["ABS_ACCESS_KEY", "ABS_SECRET_KEY"]);
+        Proxy::start(&arguments, KEYS).await
+    }
+
+    /// Changes the plugin configuration in the mounted ConfigMap, as the kubelet does when the ConfigMap has changed.
+    fn update_filter(&self, change: impl FnOnce(&mut Value)) {
+        let directory = self.path_of("/etc/portcullis");
+        let text = std::fs::read_to_string(directory.join("filter.json")).unwrap();
+        let mut filter: Value = serde_json::from_str(&text).unwrap();
+        change(
+            filter
+                .pointer_mut("/resources/0/typed_config/config/configuration/value")
+                .unwrap(),
+        );
+        put_as_kubelet_does(&directory, "filter.json", &filter.to_string());
+    }
+
+    fn memory_limit(&self) -> u64 {
+        let limit = self.sidecar["resources"]["limits"]["memory"]
+            .as_str()
+            .unwrap();
+        limit.strip_suffix("Mi").unwrap().parse::<u64>().unwrap() * 1024 * 1024
+    }
+
+    /// A file's text with this machine's paths, addresses and ports in the place of the pod's; each stands there once.
+    fn rewritten(&self, text: &str, api: &Api, abs: &SecureAbs) -> String {
+        let mut text = self.below_root(text);
+        let abs_address = abs.address();
+        let replacements = [
+            (
+                "address: 127.0.0.1, port_value: 9901 }\n\nstats_config",
+                "address: 127.0.0.1, port_value: 0 }\n\nstats_config".to_owned(),
+            ),
+            (
+                "0.0.0.0, port_value: 10000",
+                "127.0.0.1, port_value: 0".to_owned(),
+            ),
+            (
+                "0.0.0.0, port_value: 9902",
+                "127.0.0.1, port_value: 0".to_owned(),
+            ),
+            (
+                "127.0.0.1, port_value: 8000",
+                format!("127.0.0.1, port_value: {}", api.address.port()),
+            ),
+            (
+                "abs.example.com, port_value: 8080",
+                format!("127.0.0.1, port_value: {}", abs_address.port()),
+            ),
+            ("/etc/ssl/certs/ca-certificates.crt", abs.certificate()),
+        ];
+        if text.contains("static_resources") {
+            for (from, to) in replacements {
+                assert_eq!(text.matches(from).count(), 1, "{from}");
+                text = text.replace(from, &to);
+            }
+            // Envoy can't name the port of its own admin interface beforehand.
+            let port = free_port();
+            text = text
+                .replace(
+                    "address: 127.0.0.1, port_value: 0 }\n\nstats_config",
+                    &format!("address: 127.0.0.1, port_value: {port} }}\n\nstats_config"),
+                )
+                .replace(
+                    "127.0.0.1, port_value: 9901",
+                    &format!("127.0.0.1, port_value: {port}"),
+                );
+        }
+        text
+    }
+
+    fn below_root(&self, text: &str) -> String {
+        let root = self.root.path().display();
+        ["/etc/envoy", "/etc/portcullis", "/opt/portcullis"]
+            .iter()
+            .fold(text.to_owned(), |text, path| {
+                text.replace(path, &format!("{root}{path}"))
+            })
+    }
+
+    fn path_of(&self, path: &str) -> PathBuf {
+        self.root.path().join(path.trim_start_matches('/'))
+    }
+}
+
+/// A mounted ConfigMap: the file is a link into `..data`, itself a link to a folder, and a change is a new folder and a
+/// rename of `..data`.
+fn put_as_kubelet_does(directory: &Path, file: &str, text: &str) {
+    let version = (0..)
+        .map(|number| format!("..2026_11_23_{number}"))
+        .find(|version| !directory.join(version).exists())
+        .unwrap();
+    std::fs::create_dir(directory.join(&version)).unwrap();
+    std::fs::write(directory.join(&version).join(file), text).unwrap();
+    symlink(&version, directory.join("..data_tmp")).unwrap();
+    std::fs::rename(directory.join("..data_tmp"), directory.join("..data")).unwrap();
+    if !directory.join(file).exists() {
+        symlink(format!("..data/{file}"), directory.join(file)).unwrap();
+    }
+}
+
+/// The resources that kustomize makes of a directory.
+fn kustomized(directory: &str) -> Vec<Value> {
+    let python = crate::command::tool(".tools/venv/bin/python", "python");
+    let to_json = "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(sys.stdin))))";
+    let command = format!("tools/kustomize build '{directory}' | '{python}' -c '{to_json}'");
+    let output = run("bash", &["-euo", "pipefail", "-c", &command]);
+    serde_json::from_str(&output).unwrap()
+}
+
+fn resource<'a>(resources: &'a [Value], kind: &str, name: &str) -> &'a Value {
+    resources
+        .iter()
+        .find(|resource| resource["kind"] == kind && resource["metadata"]["name"] == name)
+        .unwrap_or_else(|| panic!("no {kind} {name}"))
+}
+
+fn pod(resources: &[Value]) -> &Value {
+    &resource(resources, "Deployment", "sample-api")["spec"]["template"]["spec"]
+}
+
+fn container<'a>(pod: &'a Value, list: &str, name: &str) -> &'a Value {
+    pod[list]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|container| container["name"] == name)
+        .unwrap_or_else(|| panic!("no container {name} in {list}"))
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
