@@ -62,6 +62,8 @@ build: module cli ## the shippable module at target/portcullis.wasm, the CLI at 
 
 .PHONY: module
 module: export CARGO_TARGET_WASM32_WASIP1_LINKER := $(CURDIR)/wasm-target/linker
+# Panics name files of libraries: by where they stand in the registry, and not on this machine.
+module: export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/=
 module: ## the shippable module alone, and its variant without enable_abs
 	@tools/install rust-targets wasm-opt
 	cargo build $(LOCKED) -p portcullis-link

@@ -13,6 +13,7 @@ mod gate;
 mod local;
 mod ranges;
 pub mod snapshot;
+mod sort;
 
 pub use builder::{Blocklist, Builder, BuilderFull};
 pub use gate::Gate;

@@ -286,7 +286,9 @@ impl AnswerHeaders {
     pub fn read(host: &dyn Host) -> Option<Self> {
         let mut headers = Self::default();
         host.visit_call_headers(&mut |name, value| match name {
-            b":status" => headers.status = parse_number(value),
+            b":status" => {
+                headers.status = parse_number(value).and_then(|status| status.try_into().ok());
+            }
             b"content-length" => headers.content_length = parse_number(value),
             b"content-encoding" => headers.encoding = value.to_ascii_lowercase(),
             b"etag" if value.len() <= LONGEST_ETAG => headers.etag = value.to_vec(),
@@ -303,7 +305,7 @@ impl AnswerHeaders {
     }
 }
 
-fn parse_number<T: core::str::FromStr>(value: &[u8]) -> Option<T> {
+fn parse_number(value: &[u8]) -> Option<u64> {
     core::str::from_utf8(value).ok()?.trim().parse().ok()
 }
 

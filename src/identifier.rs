@@ -6,6 +6,7 @@
 use core::hash::Hasher;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
 use siphasher::sip::SipHasher13;
 
 /// A kind of client identifier, as ABS tells them apart.
@@ -207,6 +208,28 @@ pub fn parse_address(text: &str) -> Option<IpAddr> {
         .map(|v6| fold_mapped(IpAddr::V6(v6)))
 }
 
+/// Reads an address or a range in CIDR form, as ABS or an operator writes it; a lone address is a range of one. Host bits
+/// stay as they were written. IPv4-mapped IPv6 is folded: `::ffff:192.0.2.0/120` is `192.0.2.0/24`; a range wider than
+/// all of IPv4 (a prefix under 96) stays IPv6. `None` for anything else, leading zeros and signs of a prefix included.
+pub fn parse_range(text: &str) -> Option<IpNet> {
+    let Some((address_text, prefix_text)) = text.split_once('/') else {
+        return parse_address(text).map(IpNet::from);
+    };
+    let leading_zero = prefix_text.starts_with('0') && prefix_text.len() > 1;
+    // The number parser would take a sign.
+    if leading_zero || !prefix_text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let prefix: u8 = prefix_text.parse().ok()?;
+    match parse_address(address_text)? {
+        IpAddr::V4(v4) if address_text.contains(':') => match prefix.checked_sub(96) {
+            Some(prefix) => IpNet::new(IpAddr::V4(v4), prefix).ok(),
+            None => IpNet::new(IpAddr::V6(v4.to_ipv6_mapped()), prefix).ok(),
+        },
+        address => IpNet::new(address, prefix).ok(),
+    }
+}
+
 /// Reads Envoy's `source.address` (`192.0.2.1:443`, `[2001:db8::1]:443`) without its port. `None` where the peer
 /// has no IP address (a Unix domain socket, for instance).
 pub fn parse_source_address(text: &[u8]) -> Option<IpAddr> {
@@ -307,5 +330,46 @@ mod tests {
         assert_ne!(KEY.username(b"bob"), other.username(b"bob"));
         assert_eq!(KEY.username(b"bob").kind(), Some(IdentifierKind::Username));
         assert_eq!(format!("{KEY:?}"), "FingerprintKey(redacted)");
+    }
+
+    #[test]
+    fn ranges_are_read_in_canonical_form() {
+        let table: &[(&str, Option<&str>)] = &[
+            ("192.0.2.1", Some("192.0.2.1/32")),
+            ("192.0.2.129/25", Some("192.0.2.128/25")),
+            ("192.0.2.1/32", Some("192.0.2.1/32")),
+            ("192.0.2.1/0", Some("0.0.0.0/0")),
+            ("::ffff:192.0.2.1", Some("192.0.2.1/32")),
+            ("::ffff:192.0.2.1/128", Some("192.0.2.1/32")),
+            ("::ffff:192.0.2.129/120", Some("192.0.2.0/24")),
+            ("::FFFF:c000:0201/96", Some("0.0.0.0/0")),
+            ("::ffff:192.0.2.1/95", Some("::fffe:0:0/95")),
+            ("2001:DB8::1/32", Some("2001:db8::/32")),
+            ("[2001:db8::1]/64", Some("2001:db8::/64")),
+            ("fe80::1%eth0/64", Some("fe80::/64")),
+            ("::/0", Some("::/0")),
+            ("192.0.2.1/33", None),
+            ("::ffff:192.0.2.1/129", None),
+            ("2001:db8::/129", None),
+            ("192.0.2.0/", None),
+            ("192.0.2.0/08", None),
+            ("192.0.2.0/00", None),
+            ("192.0.2.0/+8", None),
+            ("192.0.2.0/-8", None),
+            ("192.0.2.0/ 8", None),
+            ("192.0.2.0/8/8", None),
+            ("192.0.2.0/255.255.255.0", None),
+            ("192.0.2.0/256", None),
+            ("192.0.2/24", None),
+            ("/24", None),
+            ("", None),
+            ("192.0.2.1-192.0.2.9", None),
+        ];
+        for (text, expected) in table {
+            let range = parse_range(text).map(|range| range.trunc().to_string());
+            assert_eq!(range.as_deref(), *expected, "{text:?}");
+        }
+        let as_written = parse_range("192.0.2.129/25").unwrap();
+        assert_eq!(as_written.to_string(), "192.0.2.129/25");
     }
 }

@@ -133,9 +133,9 @@ impl Draft {
                 line.push_str(",\"response_headers\":");
                 headers(&mut line);
                 push_next(&mut line, "api_id", self.api_id.as_bytes());
-                push_number(&mut line, "time", self.started.as_millis());
+                push_millis(&mut line, "time", self.started);
                 let duration = now.saturating_sub(self.started);
-                push_number(&mut line, "duration_ms", duration.as_millis());
+                push_millis(&mut line, "duration_ms", duration);
                 push_next(
                     &mut line,
                     "verdict",
@@ -256,11 +256,12 @@ fn push_field(text: &mut String, name: &str, value: &[u8]) {
     push_string(text, &String::from_utf8_lossy(value));
 }
 
-fn push_number(text: &mut String, name: &str, number: u128) {
+fn push_millis(text: &mut String, name: &str, duration: Duration) {
     text.push(',');
     push_string(text, name);
     text.push(':');
-    text.push_str(&number.to_string());
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    text.push_str(&millis.to_string());
 }
 
 /// A JSON string (RFC 8259, 7): quotation marks, backslashes and control characters are escaped.

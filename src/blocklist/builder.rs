@@ -6,6 +6,7 @@ use siphasher::sip::SipHasher13;
 
 use super::gate::{Gate, Shard, bits_for, top_bits};
 use super::ranges::AddressRanges;
+use super::sort::sort_and_dedup;
 use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind, PerKind};
 
 /// Entries are sorted into this many partitions by the top bits of their fingerprint, which saves a big sort.
@@ -136,8 +137,7 @@ impl Builder {
     fn drop_duplicates(&mut self) {
         let mut n_entries = 0usize;
         for partition in &mut self.partitions {
-            partition.sort_unstable();
-            partition.dedup();
+            sort_and_dedup(partition);
             n_entries = n_entries.saturating_add(partition.len());
         }
         self.n_entries = u64::try_from(n_entries).unwrap_or(u64::MAX);
@@ -155,8 +155,7 @@ impl Builder {
 fn make_room(partition: &mut Vec<u64>) {
     let capacity = partition.capacity();
     if capacity >= 64 {
-        partition.sort_unstable();
-        partition.dedup();
+        sort_and_dedup(partition);
     }
     let crowded = capacity.saturating_sub(capacity / 4);
     if partition.len() >= crowded {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::ranges::AddressRanges;
+use super::sort::sort_and_dedup;
 use crate::config::ManualEntries;
 use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind, PerKind, fold_mapped};
 
@@ -26,30 +27,20 @@ impl LocalList {
             ranges.push(*range);
         }
         ranges.seal();
-        let cookies = entries
-            .cookies
-            .iter()
-            .map(|(name, value)| key.cookie(name.as_bytes(), value.as_bytes()));
-        let tokens = entries
-            .oauth_tokens
-            .iter()
-            .map(|token| key.oauth_token(token.as_bytes()));
-        let api_keys = entries
-            .api_keys
-            .iter()
-            .map(|value| key.api_key(value.as_bytes()));
-        let usernames = entries
-            .usernames
-            .iter()
-            .map(|name| key.username(name.as_bytes()));
-        let mut fingerprints: Vec<u64> = cookies
-            .chain(tokens)
-            .chain(api_keys)
-            .chain(usernames)
-            .map(|fingerprint| fingerprint.0)
-            .collect();
-        fingerprints.sort_unstable();
-        fingerprints.dedup();
+        let mut fingerprints = Vec::new();
+        for (name, value) in &entries.cookies {
+            fingerprints.push(key.cookie(name.as_bytes(), value.as_bytes()).0);
+        }
+        for token in &entries.oauth_tokens {
+            fingerprints.push(key.oauth_token(token.as_bytes()).0);
+        }
+        for value in &entries.api_keys {
+            fingerprints.push(key.api_key(value.as_bytes()).0);
+        }
+        for name in &entries.usernames {
+            fingerprints.push(key.username(name.as_bytes()).0);
+        }
+        sort_and_dedup(&mut fingerprints);
         Self {
             key,
             fingerprints,

@@ -4,6 +4,8 @@ use ipnet::IpNet;
 use std::collections::BinaryHeap;
 use std::net::IpAddr;
 
+use super::sort::sort_and_dedup;
+
 /// A set of address ranges. IPv4 and IPv6 are apart, since IPv4-mapped IPv6 is folded before it gets here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressRanges {
@@ -103,12 +105,12 @@ fn covers<T: Ord + Copy>(intervals: &[(T, T)], first: T, last: T) -> bool {
         .is_some_and(|(_, end)| last <= *end)
 }
 
-/// By way of the numbers that the builder sorts too: a sort for another type takes some 4 KB of the module. IPv6 ranges
-/// are few, and go through a heap.
+/// By way of the numbers that the builder sorts too. IPv6 ranges are few, and go through a heap: the sorts of std take
+/// some 4 KB of the module for each type.
 fn sort_v4(intervals: &mut Vec<(u32, u32)>) {
     let joined = |(first, last): &(u32, u32)| u64::from(*first) << 32 | u64::from(*last);
     let mut sorted: Vec<u64> = intervals.iter().map(joined).collect();
-    sorted.sort_unstable();
+    sort_and_dedup(&mut sorted);
     intervals.clear();
     intervals.extend(
         sorted

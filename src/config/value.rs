@@ -3,12 +3,11 @@
 //! Owns their spelling and their one canonical form. Knows no key, no section and no default.
 
 use core::time::Duration;
-use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 
 use super::error::{Problem, quoted};
-use crate::identifier::parse_address;
+use crate::identifier::{parse_address, parse_range};
 
 /// A duration within bounds, both allowed.
 pub(super) struct DurationRange {
@@ -80,32 +79,7 @@ pub(super) fn ip_range(text: &str) -> Result<IpNet, Problem> {
             Problem::refused("a string that is no address (not shown)", RANGE)
         }
     };
-    let (address_text, prefix_text) = match text.split_once('/') {
-        None => (text, None),
-        Some((address, prefix)) => (address, Some(prefix)),
-    };
-    let address = parse_address(address_text).ok_or_else(refused)?;
-    let Some(prefix_text) = prefix_text else {
-        return Ok(IpNet::from(address));
-    };
-    // `parse` alone would take a plus sign and leading zeros.
-    let plain = prefix_text == "0"
-        || (prefix_text.bytes().all(|byte| byte.is_ascii_digit()) && !prefix_text.starts_with('0'));
-    let prefix: u8 = if plain {
-        prefix_text.parse().map_err(|_| refused())?
-    } else {
-        return Err(refused());
-    };
-    let range = match address {
-        // Typed as IPv4-mapped IPv6: the prefix counts from the front of the IPv6 address.
-        IpAddr::V4(v4) if address_text.contains(':') => match prefix.checked_sub(96) {
-            Some(prefix) => Ipv4Net::new(v4, prefix).map(IpNet::V4),
-            None => Ipv6Net::new(v4.to_ipv6_mapped(), prefix).map(IpNet::V6),
-        },
-        IpAddr::V4(v4) => Ipv4Net::new(v4, prefix).map(IpNet::V4),
-        IpAddr::V6(v6) => Ipv6Net::new(v6, prefix).map(IpNet::V6),
-    };
-    let range = range.map_err(|_| refused())?;
+    let range = parse_range(text).ok_or_else(refused)?;
     if range.addr() == range.network() {
         Ok(range)
     } else {

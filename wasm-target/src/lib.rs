@@ -12,6 +12,7 @@ mod host;
 mod trap;
 
 use core::cell::{Cell, RefCell};
+use core::mem::ManuallyDrop;
 
 use portcullis::filter::{Disposition, Vm};
 use portcullis::host::{CallToken, Host, LogLevel, RootId, StreamId};
@@ -29,8 +30,9 @@ mod initialize {
 }
 
 thread_local! {
-    /// Made at the first configuration: before that the host refuses most hostcalls.
-    static VM: RefCell<Option<Vm>> = const { RefCell::new(None) };
+    /// Made at the first configuration: before that the host refuses most hostcalls. It ends with the module's memory,
+    /// so nothing in it needs to be dropped.
+    static VM: RefCell<Option<ManuallyDrop<Vm>>> = const { RefCell::new(None) };
 
     /// The stream created last, and its root context.
     static LAST_CREATED: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
@@ -39,7 +41,10 @@ thread_local! {
 fn with_vm<T>(act: impl FnOnce(&mut Vm, &EnvoyHost) -> T) -> Option<T> {
     let host = EnvoyHost;
     VM.with(|vm| match vm.try_borrow_mut() {
-        Ok(mut vm) => Some(act(vm.get_or_insert_with(|| Vm::new(&host)), &host)),
+        Ok(mut vm) => {
+            let vm = vm.get_or_insert_with(|| ManuallyDrop::new(Vm::new(&host)));
+            Some(act(vm, &host))
+        }
         Err(_) => {
             // The host calls into a VM that has not answered its last call. It never does.
             host.log(

@@ -18,8 +18,9 @@ const USAGE: &str = "usage: portcullis-link --input FILE --output FILE --exports
 --wasm-opt PROGRAM --size-limit BYTES [--allow-oversize] [--keep-names]";
 
 /// What wasm-opt may use: what V8 in every Envoy since 1.33 runs. [`module::check_features`] holds the result to it.
-const WASM_OPT_FLAGS: [&str; 6] = [
-    "-O3",
+const WASM_OPT_FLAGS: [&str; 7] = [
+    "-Oz",
+    "--converge",
     "--mvp-features",
     "--enable-bulk-memory",
     "--enable-sign-ext",
