@@ -85,7 +85,7 @@ simulator: ## the ABS simulator and the sample API, at target/release/
 	cargo build $(LOCKED) --release -p abs-simulator
 
 .PHONY: test
-test: test-core test-wasm test-lifecycle test-cli test-envoy ## every test layer, set-up too
+test: test-core test-wasm test-lifecycle test-cli test-envoy test-deploy ## every test layer, set-up too
 	@echo "test: every layer passed; none was skipped"
 
 .PHONY: test-core
@@ -112,6 +112,11 @@ test-cli: simulator ## layer 4: the command line tool
 test-envoy: build simulator ## layer 5: the module in a real Envoy, against the simulator
 	@tools/install envoy
 	cargo test $(LOCKED) --test e2e --test readme
+
+.PHONY: test-deploy
+test-deploy: build simulator ## layer 6: the deployment examples, with a real Envoy, kustomize and Prometheus
+	@tools/install envoy prometheus python kustomize schemas
+	cargo test $(LOCKED) --test deploy
 
 .PHONY: images
 images: module ## the module as an OCI image with its bill of materials, and the programs of the docker-compose example

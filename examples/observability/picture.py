@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws dashboard.json from a Prometheus, without a Grafana: each panel from its own queries.
 
-usage: picture.py --prometheus http://127.0.0.1:9090 --seconds 240 --rate-interval 5s --output dashboard.svg
+usage: picture.py --prometheus http://127.0.0.1:9090 --seconds 240 --rate-interval 5s --output dashboard.png
 
 Needs matplotlib. Fails if a query does; a query without data leaves its place in the picture empty.
 """
@@ -18,9 +18,9 @@ import urllib.request
 
 import matplotlib
 
-matplotlib.use("svg")
-# Text stays text, and one run's picture is the same each time it is drawn.
-matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "portcullis", "font.size": 8})
+matplotlib.use("agg")
+# In an SVG, text stays text.
+matplotlib.rcParams.update({"svg.fonttype": "none", "font.size": 8})
 from matplotlib import pyplot, ticker  # noqa: E402  (the backend comes first)
 
 DASHBOARD = pathlib.Path(__file__).with_name("dashboard.json")
@@ -101,7 +101,7 @@ def main():
     parser.add_argument("--seconds", type=int, required=True, help="how far back")
     parser.add_argument("--end", type=float, help="Unix time of the right edge; now, if left out")
     parser.add_argument("--rate-interval", default="1m", help="Grafana's $__rate_interval: four scrape intervals")
-    parser.add_argument("--output", required=True, type=pathlib.Path)
+    parser.add_argument("--output", required=True, type=pathlib.Path, help="a .png or .svg")
     arguments = parser.parse_args()
 
     panels = json.loads(DASHBOARD.read_text())["panels"]
@@ -115,7 +115,7 @@ def main():
     for cell, panel in zip(plots.subgridspec(rows, 3, hspace=0.45, wspace=0.15), series):
         draw_series(figure.add_subplot(cell), arguments, panel)
     figure.supxlabel("seconds", fontsize=8)
-    figure.savefig(arguments.output, metadata={"Date": None})
+    figure.savefig(arguments.output, dpi=80)
 
 
 main()
