@@ -3,6 +3,7 @@
 //! Owns how they are run and what a failed one shows. Knows nothing of what they do.
 
 use crate::rig::process::repository;
+use serde_json::Value;
 use std::process::Command;
 
 /// Runs `program` in the repository's root and gives its standard output; fails the test where it fails.
@@ -31,6 +32,15 @@ pub fn run_readme(path: &str) -> Vec<(String, String)> {
             (block, output)
         })
         .collect()
+}
+
+/// The YAML documents that a shell command writes, as JSON.
+pub fn resources_of(command: &str) -> Vec<Value> {
+    let python = tool(".tools/venv/bin/python", "python");
+    let to_json = "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(sys.stdin))))";
+    let pipe = format!("{{ {command}\n}} | '{python}' -c '{to_json}'");
+    let output = run("bash", &["-euo", "pipefail", "-c", &pipe]);
+    serde_json::from_str(&output).unwrap()
 }
 
 /// The contents of the fenced blocks of this language.

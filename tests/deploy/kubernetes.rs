@@ -1,7 +1,7 @@
 //! `examples/kubernetes-sidecar`: what kustomize makes of the component, and a real Envoy with the files, arguments and
 //! mounts of the pod that results.
 
-use crate::command::{run, run_readme};
+use crate::command::{resources_of, run_readme};
 use crate::proxy::Proxy;
 use crate::rig::process::{artefact, repository};
 use crate::rig::services::Api;
@@ -373,11 +373,7 @@ fn put_as_kubelet_does(directory: &Path, file: &str, text: &str) {
 
 /// The resources that kustomize makes of a directory.
 fn kustomized(directory: &str) -> Vec<Value> {
-    let python = crate::command::tool(".tools/venv/bin/python", "python");
-    let to_json = "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(sys.stdin))))";
-    let command = format!("tools/kustomize build '{directory}' | '{python}' -c '{to_json}'");
-    let output = run("bash", &["-euo", "pipefail", "-c", &command]);
-    serde_json::from_str(&output).unwrap()
+    resources_of(&format!("tools/kustomize build '{directory}'"))
 }
 
 fn resource<'a>(resources: &'a [Value], kind: &str, name: &str) -> &'a Value {

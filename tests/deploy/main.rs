@@ -5,6 +5,13 @@
 //! stand-in (`tests/deploy/bin/kubectl`) checks what the command would apply.
 
 #![cfg(not(target_family = "wasm"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail loudly"
+)]
 
 #[path = "../support/rig/mod.rs"]
 mod rig;
@@ -18,6 +25,8 @@ mod prometheus;
 // The ABS simulator behind TLS.
 mod secure_abs;
 
+// examples/envoy-gateway: the policy, and an Envoy as Envoy Gateway would configure it.
+mod envoy_gateway;
 // examples/istio-sidecar: the manifests, and Envoys as Istio would configure them.
 mod istio;
 // examples/kubernetes-sidecar: what kustomize makes of the component, and its Envoy.

@@ -1,0 +1,248 @@
+//! `examples/envoy-gateway`: the manifests, and a real Envoy with what Envoy Gateway makes of them.
+
+use crate::command::{resources_of, run_readme};
+use crate::proxy::Proxy;
+use crate::rig::RIGS;
+use crate::rig::process::artefact;
+use crate::rig::services::Api;
+use crate::secure_abs::{KEYS, SecureAbs};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const MANIFESTS: &str = "examples/envoy-gateway/portcullis.yaml";
+const TYPE: &str = "type.googleapis.com/envoy.";
+
+#[test]
+fn the_commands_of_the_readme_work() {
+    let outputs = run_readme("examples/envoy-gateway/README.md");
+
+    let printed: String = outputs.into_iter().map(|(_, output)| output).collect();
+    for expected in [
+        "secret envoy-gateway-system/portcullis-abs: ABS_ACCESS_KEY ABS_SECRET_KEY\n",
+        "valid: EnvoyExtensionPolicy portcullis\n",
+        "valid: EnvoyProxy portcullis\n",
+    ] {
+        assert!(printed.contains(expected), "{expected} in {printed}");
+    }
+}
+
+#[test]
+fn the_policys_filter_blocks_on_the_routes_of_its_gateway() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let _turn = RIGS.acquire().await.unwrap();
+        let abs = SecureAbs::start().await;
+        let api = Api::start().await;
+        let resources = resources_of(&format!("cat {MANIFESTS}"));
+        let directory = TempDir::new().unwrap();
+        let file = directory.path().join("envoy.json");
+        let bootstrap = bootstrap(&resources, &api, &abs);
+        std::fs::write(&file, bootstrap.to_string()).unwrap();
+        let proxy = Proxy::start(
+            &[
+                "-c",
+                file.to_str().unwrap(),
+                "--concurrency",
+                "4",
+                "--disable-hot-restart",
+            ],
+            KEYS,
+        )
+        .await;
+        let get = |path| proxy.get("http", path);
+        abs.admin(
+            "POST",
+            "list",
+            &json!({"ips": ["127.0.0.7"], "oauth_tokens": ["stolen"]}),
+        );
+
+        proxy.becomes_denied(&get("/").from("127.0.0.7")).await;
+        proxy.becomes_denied(&get("/").bearer("stolen")).await;
+        proxy.becomes_allowed(&get("/").from("127.0.0.8")).await;
+        // A route that the policy is not for.
+        let other = get("/")
+            .from("127.0.0.7")
+            .header("host", "other.example.com");
+        proxy.becomes_allowed(&other).await;
+
+        let metrics = proxy.admin("/stats/prometheus").await;
+        assert!(
+            metrics.contains("portcullis_denied{source=\"abs\",kind=\"ip\"}"),
+            "{metrics}"
+        );
+        let dump = proxy.admin("/config_dump").await;
+        for key in KEYS {
+            assert!(!dump.contains(key), "/config_dump shows {key}");
+        }
+    });
+}
+
+/// What Envoy Gateway hands to Envoy, as far as the filter goes: its own bootstrap with the EnvoyProxy's merged in, and
+/// a listener with the policy's filter.
+fn bootstrap(resources: &[Value], api: &Api, abs: &SecureAbs) -> Value {
+    let spec = |kind| {
+        let found = resources.iter().find(|resource| resource["kind"] == kind);
+        &found.unwrap_or_else(|| panic!("no {kind}"))["spec"]
+    };
+    let proxy = spec("EnvoyProxy");
+    assert_eq!(proxy["bootstrap"]["type"], "Merge");
+    let added = resources_of(&format!(
+        "cat <<'END'\n{}END\n",
+        proxy["bootstrap"]["value"].as_str().unwrap()
+    ));
+    let mut bootstrap = json!({
+        "admin": {"address": address("127.0.0.1", 0)},
+        "layered_runtime": {
+            "layers": [{
+                "name": "global_config",
+                "static_layer": {"envoy.restart_features.use_eds_cache_for_ads": true}
+            }]
+        },
+        "static_resources": {
+            "listeners": [listener(spec("EnvoyExtensionPolicy"), spec("ClientTrafficPolicy"))],
+            "clusters": [{
+                "name": "api",
+                "load_assignment": {
+                    "cluster_name": "api",
+                    "endpoints": [{"lb_endpoints": [
+                        {"endpoint": {"address": address("127.0.0.1", api.address.port())}}
+                    ]}]
+                }
+            }]
+        }
+    });
+    merge(&mut bootstrap, &added[0]);
+
+    // Envoy's environment has what the filter asks for.
+    let wanted = &spec("EnvoyExtensionPolicy")["wasm"][0]["env"]["hostKeys"];
+    let variables = &proxy["provider"]["kubernetes"]["envoyDeployment"]["container"]["env"];
+    let given: Vec<_> = variables.as_array().unwrap().iter().collect();
+    let names: Vec<_> = given.iter().map(|variable| &variable["name"]).collect();
+    assert_eq!(json!(names), *wanted);
+    for variable in given {
+        let reference = &variable["valueFrom"]["secretKeyRef"];
+        assert_eq!(reference["name"], "portcullis-abs");
+        assert_eq!(reference["key"], variable["name"]);
+    }
+
+    let text = bootstrap.to_string();
+    let text = replaced(
+        &text,
+        r#"{"address":"abs.example.com","port_value":8080}"#,
+        &format!(
+            r#"{{"address":"127.0.0.1","port_value":{}}}"#,
+            abs.address().port()
+        ),
+    );
+    let text = replaced(
+        &text,
+        "/etc/ssl/certs/ca-certificates.crt",
+        &abs.certificate(),
+    );
+    serde_json::from_str(&text).unwrap()
+}
+
+/// A Gateway's listener: the policy's filter is off, and on for each route that the policy is for.
+fn listener(policy: &Value, traffic: &Value) -> Value {
+    let wasm = &policy["wasm"][0];
+    let name = "envoy.filters.http.wasm/envoyextensionpolicy/shop/portcullis/wasm/0";
+    let mut plugin = wasm["config"].clone();
+    assert_eq!(plugin["abs_attack_request_minutes"], 10);
+    // Ten minutes are too long for a test.
+    plugin["abs_attack_request_minutes"] = json!(0.02);
+    let module = artefact("PORTCULLIS_WASM", "target/portcullis.wasm", "make build");
+    let config = json!({
+        "name": wasm["name"],
+        "root_id": wasm["rootID"],
+        "fail_open": wasm["failOpen"],
+        "vm_config": {
+            "vm_id": "envoyextensionpolicy/shop/portcullis/wasm/0",
+            "runtime": "envoy.wasm.runtime.v8",
+            "code": {"local": {"filename": module}},
+            "environment_variables": {"host_env_keys": wasm["env"]["hostKeys"]}
+        },
+        "configuration": {
+            "@type": "type.googleapis.com/google.protobuf.StringValue",
+            "value": plugin.to_string()
+        }
+    });
+    let on = json!({
+        name: {
+            "@type": format!("{TYPE}config.route.v3.FilterConfig"),
+            "config": {}
+        }
+    });
+    let host = |domain: &str, filters: &Value| {
+        json!({
+            "name": domain,
+            "domains": [domain],
+            "routes": [{
+                "match": {"prefix": "/"},
+                "route": {"cluster": "api"},
+                "typed_per_filter_config": filters
+            }]
+        })
+    };
+    json!({
+        "name": "http",
+        "address": address("127.0.0.1", 0),
+        "filter_chains": [{"filters": [{
+            "name": "envoy.filters.network.http_connection_manager",
+            "typed_config": {
+                "@type": format!("{TYPE}extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"),
+                "stat_prefix": "http",
+                "use_remote_address": true,
+                "xff_num_trusted_hops": traffic["clientIPDetection"]["xForwardedFor"]["numTrustedHops"],
+                "http_filters": [
+                    {
+                        "name": name,
+                        "disabled": true,
+                        "typed_config": {
+                            "@type": format!("{TYPE}extensions.filters.http.wasm.v3.Wasm"),
+                            "config": config
+                        }
+                    },
+                    {
+                        "name": "envoy.filters.http.router",
+                        "typed_config": {"@type": format!("{TYPE}extensions.filters.http.router.v3.Router")}
+                    }
+                ],
+                "route_config": {
+                    "name": "http",
+                    "virtual_hosts": [host("*", &on), host("other.example.com", &json!({}))]
+                }
+            }
+        }]}]
+    })
+}
+
+fn address(host: &str, port: u16) -> Value {
+    json!({"socket_address": {"address": host, "port_value": port}})
+}
+
+fn replaced(text: &str, from: &str, to: &str) -> String {
+    assert_eq!(text.matches(from).count(), 1, "{from} in {text}");
+    text.replace(from, to)
+}
+
+/// Envoy Gateway's merge: maps are joined, lists get longer, all else is replaced.
+fn merge(base: &mut Value, added: &Value) {
+    match (base, added) {
+        (Value::Object(base), Value::Object(added)) => {
+            for (key, value) in added {
+                match base.get_mut(key) {
+                    Some(known) => merge(known, value),
+                    None => {
+                        base.insert(key.clone(), value.clone());
+                    }
+                }
+            }
+        }
+        (Value::Array(base), Value::Array(added)) => base.extend(added.iter().cloned()),
+        (base, added) => *base = added.clone(),
+    }
+}
