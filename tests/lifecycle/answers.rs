@@ -5,8 +5,8 @@ use portcullis::host::{HostError, LogLevel};
 use serde_json::json;
 
 use crate::abs::{Abs, ips, list_answer};
-use crate::fake_host::{Answer, secret};
-use crate::process::Process;
+use crate::fake_host::{Answer, Hostcall, Interrupt, secret};
+use crate::process::{MAIN, Process};
 use crate::*;
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -346,7 +346,7 @@ fn an_etag_is_sent_by_whoever_fetches_next() {
     let abs = abs.with_etags();
     abs.list(ips(&["192.0.2.1"]));
     process.advance(seconds(70));
-    process.kill(crate::process::MAIN);
+    process.kill(MAIN);
     process.advance(seconds(70));
     let sent = process.world().sent();
     let last = sent.last().unwrap();
@@ -375,6 +375,28 @@ fn no_etag_is_sent_when_the_rules_for_taking_entries_have_changed() {
         assert_eq!(sent[2].header("if-none-match"), None, "{change}");
         assert_eq!(process.world().fetches()["ok"], 3, "{change}");
     }
+}
+
+#[test]
+fn an_etag_of_another_list_than_the_one_in_force_is_not_sent() {
+    let (process, abs) = started(2, &config(), ips(&[]));
+    let abs = abs.with_etags();
+    abs.list(ips(&["192.0.2.1"]));
+    process.advance(seconds(70));
+    // The next list is put in force by a holder that dies before it writes down the list's ETag.
+    abs.list(ips(&["192.0.2.2"]));
+    process.interrupt(
+        MAIN,
+        |hostcall| matches!(hostcall, Hostcall::Write(key) if key.ends_with("/freshness")),
+        Interrupt::Die,
+    );
+    process.advance(seconds(75));
+    assert!(!process.is_alive(MAIN));
+    assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1"]);
+    let sent = process.world().sent();
+    assert_eq!(sent.len(), 4);
+    assert_eq!(sent[2].header("if-none-match"), Some("\"v2\""));
+    assert_eq!(sent[3].header("if-none-match"), None);
 }
 
 #[test]
