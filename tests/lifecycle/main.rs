@@ -24,6 +24,8 @@ mod answers;
 mod configuration;
 /// Bounds, guards, staleness, and having no list yet.
 mod guards;
+/// That the fake host is as strict as the real one.
+mod host_rules;
 /// Who fetches: claims, deaths, slow holders.
 mod lease;
 /// Lists through shared data: torn, overwritten, damaged.
