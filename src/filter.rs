@@ -498,17 +498,6 @@ impl Root {
         self.tick_period == Duration::ZERO
     }
 
-    /// Whether a header may tell an API or an identifier. Names come in lower case.
-    fn reads(&self, name: &[u8]) -> bool {
-        match name {
-            b":path" | b":authority" | b"cookie" | b"authorization" => true,
-            _ => self
-                .header_names
-                .iter()
-                .any(|known| known.as_bytes() == name),
-        }
-    }
-
     /// The API that a request belongs to.
     fn api_for(&self, headers: &RequestHeaders) -> &Api {
         self.only_api().unwrap_or_else(|| {
@@ -575,9 +564,7 @@ impl Root {
         if wanted.any() || api.is_none() && !lookup.found_nothing() {
             headers.clear();
             host.visit_request_headers(&mut |name, value| {
-                if self.reads(name) {
-                    headers.add(name, value);
-                }
+                headers.add_if_read(name, value, &self.header_names);
             });
             let chosen = self.api_for(headers);
             api = Some(chosen);

@@ -169,10 +169,11 @@ impl FingerprintKey {
     fn fingerprint(&self, kind: IdentifierKind, name: &[u8], value: &[u8]) -> Fingerprint {
         let [first, second] = self.words;
         let mut hasher = SipHasher13::new_with_keys(first, second);
-        // The kind and the name's length come first, so that no two identifiers share one byte string.
-        let name_length = u64::try_from(name.len()).unwrap_or(u64::MAX);
-        hasher.write_u64(name_length << 8 | u64::from(kind as u8));
-        hasher.write(name);
+        if kind == IdentifierKind::Cookie {
+            // No name holds an equals sign, so no two cookies share one byte string. Kinds are told apart below.
+            hasher.write(name);
+            hasher.write(b"=");
+        }
         hasher.write(value);
         Fingerprint(hasher.finish() & !Fingerprint::KIND_MASK | u64::from(kind as u8))
     }

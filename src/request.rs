@@ -66,19 +66,76 @@ impl fmt::Debug for IdentifierRef<'_> {
 #[derive(Clone, Default)]
 pub struct RequestHeaders {
     bytes: Vec<u8>,
-    /// Where in `bytes` each name starts, where it ends and its value starts, and where that ends.
-    spans: Vec<(usize, usize, usize)>,
+    spans: Vec<Span>,
+}
+
+/// One header: where in `bytes` its name starts, where that ends and its value starts, and where that ends.
+#[derive(Clone, Copy)]
+struct Span {
+    field: Field,
+    start: usize,
+    middle: usize,
+    end: usize,
+}
+
+/// The headers that every request is asked for, told apart once, so that finding them compares no names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Authority,
+    Path,
+    Cookie,
+    Authorization,
+    Other,
+}
+
+impl Field {
+    /// Envoy gives all names in lower case.
+    fn of(name: &[u8]) -> Self {
+        match name {
+            b":authority" => Field::Authority,
+            b":path" => Field::Path,
+            b"cookie" => Field::Cookie,
+            b"authorization" => Field::Authorization,
+            _ => Field::Other,
+        }
+    }
 }
 
 impl RequestHeaders {
     /// Notes one header. Pseudo-headers (`:authority`, `:path`) come by their HTTP/2 names, as Envoy gives them for
     /// every HTTP version.
     pub fn add(&mut self, name: &[u8], value: &[u8]) {
+        let field = if name.iter().any(u8::is_ascii_uppercase) {
+            Field::of(&name.to_ascii_lowercase())
+        } else {
+            Field::of(name)
+        };
+        self.push(field, name, value);
+    }
+
+    /// As [`Self::add`], but only for headers that may tell an API or an identifier: those that HTTP has for them, and
+    /// `others`. Names come in lower case.
+    pub fn add_if_read(&mut self, name: &[u8], value: &[u8], others: &[String]) {
+        let field = Field::of(name);
+        if field != Field::Other || others.iter().any(|other| other.as_bytes() == name) {
+            self.push(field, name, value);
+        }
+    }
+
+    fn push(&mut self, field: Field, name: &[u8], value: &[u8]) {
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(name);
+        if field == Field::Other {
+            self.bytes.extend_from_slice(name);
+        }
         let middle = self.bytes.len();
         self.bytes.extend_from_slice(value);
-        self.spans.push((start, middle, self.bytes.len()));
+        let end = self.bytes.len();
+        self.spans.push(Span {
+            field,
+            start,
+            middle,
+            end,
+        });
     }
 
     /// Forgets all headers and keeps the memory.
@@ -89,11 +146,15 @@ impl RequestHeaders {
 
     /// The values of every header of this name, whatever its letter case (RFC 9110, 5.1).
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.spans.iter().filter_map(move |&(start, middle, end)| {
-            let found = self.bytes.get(start..middle)?;
-            found
-                .eq_ignore_ascii_case(name.as_bytes())
-                .then(|| self.bytes.get(middle..end))?
+        let field = Field::of(name.as_bytes());
+        self.spans.iter().filter_map(move |span| {
+            let named = span.field == field
+                && (field != Field::Other
+                    || self
+                        .bytes
+                        .get(span.start..span.middle)?
+                        .eq_ignore_ascii_case(name.as_bytes()));
+            named.then(|| self.bytes.get(span.middle..span.end))?
         })
     }
 
@@ -179,8 +240,11 @@ pub fn visit_identifiers(
 /// of this name by commas, and no credentials hold one (RFC 9110, 11.2), so a clean value can't hide a listed one.
 fn authorizations(headers: &RequestHeaders) -> impl Iterator<Item = &[u8]> {
     headers.values("authorization").flat_map(|value| {
-        let parts = value.split(|&byte| byte == b',');
-        core::iter::once(value).chain(parts.filter(|part| part.len() < value.len()))
+        // Few hold a comma, and most that do are sent to get around the filter.
+        let parts = value
+            .contains(&b',')
+            .then(|| value.split(|&byte| byte == b','));
+        core::iter::once(value).chain(parts.into_iter().flatten())
     })
 }
 
