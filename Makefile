@@ -43,7 +43,7 @@ WASM_CRATES := portcullis-wasm empty-filter
 NOT_WASM_CRATES := $(addprefix --exclude ,$(WASM_CRATES))
 # The root package's integration tests; some of them belong to layers of their own.
 ROOT_TESTS := $(basename $(notdir $(wildcard tests/*.rs))) $(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs))
-CORE_TESTS := $(filter-out lifecycle cli e2e readme faults deploy,$(ROOT_TESTS))
+CORE_TESTS := $(filter-out lifecycle cli e2e readme faults deploy false_blocks,$(ROOT_TESTS))
 
 .PHONY: help
 help: ## lists these commands
@@ -96,6 +96,7 @@ test-core: ## layer 1: the core, the simulator and the link step on this machine
 	cargo test $(LOCKED) --doc
 	$(if $(CORE_TESTS),cargo test $(LOCKED) $(addprefix --test ,$(CORE_TESTS)))
 	cargo test $(LOCKED) --workspace --exclude portcullis $(NOT_WASM_CRATES)
+	cargo test $(LOCKED) --release --test false_blocks
 
 .PHONY: test-wasm
 test-wasm: ## layer 2: the core's same unit tests in wasm under Node.js

@@ -201,6 +201,11 @@ impl fmt::Display for Reason {
             Reason::Status(504) => f.write_str(
                 "no whole answer came within abs.timeout (status 504); check ABS, or allow more time",
             ),
+            // Envoy answers so itself where it gets no connection; the two look alike.
+            Reason::Status(503) => f.write_str(
+                "status 503: ABS is overloaded, or Envoy has no connection to it; check ABS, the cluster's endpoints and \
+                 its TLS settings",
+            ),
             Reason::Status(status) => write!(f, "ABS answered with status {status}; 200 is expected"),
             Reason::Length { announced, came } => write!(
                 f,
@@ -433,7 +438,8 @@ fn check_change(list: &Blocklist, rules: &Rules<'_>) -> Result<(), Reason> {
         before as f64 * percent / 100.0,
         percent as u64,
     );
-    if before.max(after) > CHANGE_GUARD_FROM && changed > allowed {
+    // An empty list says nothing of how long the next should be.
+    if before > 0 && before.max(after) > CHANGE_GUARD_FROM && changed > allowed {
         return Err(Reason::ChangedTooMuch {
             before,
             after,
