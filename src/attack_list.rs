@@ -45,8 +45,8 @@ pub enum AttackListError {
         line: usize,
         /// Column of the fault, in bytes from 1.
         column: usize,
-        /// What the JSON parser expected there; one of a fixed set of texts.
-        reason: Box<str>,
+        /// What was expected there; one of a fixed set of texts.
+        reason: &'static str,
     },
     /// The body ends inside its JSON value, or is empty.
     Truncated,
@@ -112,7 +112,7 @@ impl From<JsonError> for AttackListError {
             Fault::Syntax => AttackListError::NotJson {
                 line,
                 column,
-                reason: error.reason.into(),
+                reason: error.reason,
             },
         }
     }

@@ -269,7 +269,7 @@ pub struct DenyResponse {
 }
 
 /// A manual list as it was typed, entries in canonical form.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct ManualEntries {
     /// Addresses and ranges; host bits zero, IPv4-mapped IPv6 folded.
     pub ips: Vec<IpNet>,

@@ -7,6 +7,7 @@
 use core::time::Duration;
 
 use crate::config::{Abs, Traffic, TrafficFormat};
+use crate::fetch::parse_number;
 use crate::gzip;
 use crate::host::{CallToken, Host, HostError, HttpCall, LogLevel, RootId};
 use crate::metrics::{Metric, Metrics};
@@ -132,7 +133,7 @@ impl Delivery {
         self.call = None;
         let (mut status, mut retry_after) = (None, None);
         host.visit_call_headers(&mut |name, value| {
-            let number = || core::str::from_utf8(value).ok()?.trim().parse::<u64>().ok();
+            let number = || parse_number(value);
             match name {
                 b":status" => status = number().and_then(|number| u16::try_from(number).ok()),
                 b"retry-after" => retry_after = number().map(Duration::from_secs),

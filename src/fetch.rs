@@ -310,8 +310,9 @@ impl AnswerHeaders {
     }
 }
 
-fn parse_number(value: &[u8]) -> Option<u64> {
-    core::str::from_utf8(value).ok()?.trim().parse().ok()
+/// A header's value as a number.
+pub fn parse_number(value: &[u8]) -> Option<u64> {
+    core::str::from_utf8(value.trim_ascii()).ok()?.parse().ok()
 }
 
 /// What a new list is made by.

@@ -3,7 +3,7 @@
 //! One [`Vm`] lives as long as the VM does, and outlives changes of configuration: each brings a new root context into
 //! the same VM, beside the old one, and both share the VM's sources and their lists.
 
-use core::hash::{BuildHasherDefault, Hash, Hasher};
+use core::hash::{BuildHasherDefault, Hasher};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -749,16 +749,40 @@ fn header_names<'a>(apis: impl Iterator<Item = &'a Api>) -> Vec<String> {
 
 /// A hash of all that decides which entries of ABS's list are taken.
 fn entry_rules(config: &Config) -> u64 {
+    let (guard, allowed) = (&config.guard, &config.allow_list);
     let mut hasher = SipHasher13::new();
-    let guard = &config.guard;
-    let bounds = (
+    // Each with its length, and each list with its own, so that no two configurations are told by the same bytes.
+    let change = guard.max_change_percent.map_or(0, f64::to_bits);
+    for number in [
         config.attack_list_memory,
-        guard.widest_ipv4,
-        guard.widest_ipv6,
-        guard.max_change_percent.map(f64::to_bits),
-    );
-    bounds.hash(&mut hasher);
-    guard.never_block.hash(&mut hasher);
-    config.allow_list.hash(&mut hasher);
+        guard.widest_ipv4.into(),
+        guard.widest_ipv6.into(),
+        change,
+    ] {
+        hasher.write_u64(number);
+    }
+    for ranges in [&guard.never_block, &allowed.ips] {
+        hasher.write_usize(ranges.len());
+        for range in ranges {
+            note(&mut hasher, &range.to_string());
+        }
+    }
+    hasher.write_usize(allowed.cookies.len());
+    for (name, value) in &allowed.cookies {
+        note(&mut hasher, name);
+        note(&mut hasher, value);
+    }
+    for values in [&allowed.oauth_tokens, &allowed.api_keys, &allowed.usernames] {
+        hasher.write_usize(values.len());
+        for value in values {
+            note(&mut hasher, value);
+        }
+    }
     hasher.finish()
+}
+
+#[inline(never)]
+fn note(hasher: &mut SipHasher13, text: &str) {
+    hasher.write_usize(text.len());
+    hasher.write(text.as_bytes());
 }

@@ -51,8 +51,8 @@ pub struct JsonError {
     pub line: usize,
     /// Column of the fault, in bytes from 1.
     pub column: usize,
-    /// What the parser expected; one of a fixed set of texts, which holds nothing of the text read.
-    pub reason: String,
+    /// What was expected there; one of a fixed set of texts, which holds nothing of the text read.
+    pub reason: &'static str,
 }
 
 /// What is wrong with a text.
@@ -70,28 +70,13 @@ pub enum Fault {
     Stopped,
 }
 
-impl JsonError {
-    fn new(error: &serde_json::Error) -> Self {
-        let (line, column) = (error.line(), error.column());
-        let mut reason = error.to_string();
-        // The parser tells the place behind the reason; here it is told apart.
-        let place = format!(" at line {line} column {column}");
-        if reason.ends_with(&place) {
-            reason.truncate(reason.len().saturating_sub(place.len()));
-        }
-        let fault = match error.io_error_kind() {
-            Some(kind) => Fault::Read(kind),
-            None if error.is_eof() => Fault::Truncated,
-            None => Fault::Syntax,
-        };
-        Self {
-            fault,
-            line,
-            column,
-            reason,
-        }
-    }
-}
+const VALUE: &str = "expected value";
+const SHALLOW_VALUE: &str =
+    "expected a value that is no list or object: they nest at most 127 deep";
+const IN_LIST: &str = "expected `,` or `]` after a value, else a value";
+const IN_OBJECT: &str = "expected `,` or `}` after a value, else a key in double quotes";
+const AFTER_KEY: &str = "expected `:` and value";
+const PASSED_OVER: &str = "expected JSON";
 
 /// The parser asks for one byte at a time: this many are taken from the body at once.
 pub const BUFFER_BYTES: usize = 16 * 1024;
@@ -108,52 +93,75 @@ pub fn read(
     buffer_bytes: usize,
     events: &mut dyn Events,
 ) -> Result<(), JsonError> {
-    let stopped = Cell::new(false);
+    let progress = Progress {
+        stopped: Cell::new(false),
+        expected: Cell::new(VALUE),
+    };
     let feed = Feed {
         body,
-        stopped: &stopped,
+        progress: &progress,
     };
     let buffered = BufReader::with_capacity(buffer_bytes, feed);
     let mut json = serde_json::Deserializer::from_reader(buffered);
     let walk = Walk {
         events,
-        stopped: &stopped,
+        progress: &progress,
+        depth: 0,
     };
-    let walked = walk.deserialize(&mut json);
-    let outcome = walked.map_err(|error| JsonError::new(&error));
-    let outcome = outcome.and_then(|()| {
-        json.end().map_err(|error| {
-            let error = JsonError::new(&error);
-            match error.fault {
-                Fault::Syntax => JsonError {
-                    fault: Fault::Trailing,
-                    ..error
-                },
-                _ => error,
-            }
-        })
-    });
-    if stopped.get() {
-        return Err(JsonError {
-            fault: Fault::Stopped,
-            line: 0,
-            column: 0,
-            reason: String::new(),
-        });
+    let (error, fault, reason) = match walk.deserialize(&mut json) {
+        Ok(()) => match json.end() {
+            Ok(()) => return progress.outcome(),
+            Err(error) => (error, Fault::Trailing, "trailing characters"),
+        },
+        Err(error) => (error, Fault::Syntax, progress.expected.get()),
+    };
+    progress.outcome()?;
+    // The parser's own words are not used: with them come those for all errors of the operating system, 6 KB.
+    let (fault, reason) = match error.io_error_kind() {
+        Some(kind) => (Fault::Read(kind), "it can't be read"),
+        None if error.is_eof() => (Fault::Truncated, "it ends too early"),
+        None => (fault, reason),
+    };
+    Err(JsonError {
+        fault,
+        line: error.line(),
+        column: error.column(),
+        reason,
+    })
+}
+
+/// What the walk and what is around it tell each other.
+struct Progress {
+    /// An event ended the reading.
+    stopped: Cell<bool>,
+    /// What may come next.
+    expected: Cell<&'static str>,
+}
+
+impl Progress {
+    fn outcome(&self) -> Result<(), JsonError> {
+        match self.stopped.get() {
+            false => Ok(()),
+            true => Err(JsonError {
+                fault: Fault::Stopped,
+                line: 0,
+                column: 0,
+                reason: "it is not read to its end",
+            }),
+        }
     }
-    outcome
 }
 
 /// The body, which ends early where an event ends the reading: an error of our own on the way would bring serde_json's
 /// reader of errors into the module.
 struct Feed<'b> {
     body: &'b mut dyn ByteSource,
-    stopped: &'b Cell<bool>,
+    progress: &'b Progress,
 }
 
 impl Read for Feed<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.stopped.get() {
+        if self.progress.stopped.get() {
             return Err(io::ErrorKind::Other.into());
         }
         self.body.read_some(out)
@@ -163,21 +171,32 @@ impl Read for Feed<'_> {
 /// One value, told to `events`.
 struct Walk<'a, 'e> {
     events: &'a mut (dyn Events + 'e),
-    stopped: &'a Cell<bool>,
+    progress: &'a Progress,
+    /// In how many lists and objects it stands.
+    depth: u8,
 }
 
 impl<'e> Walk<'_, 'e> {
-    fn again(&mut self) -> Walk<'_, 'e> {
+    fn inside(&mut self) -> Walk<'_, 'e> {
         Walk {
             events: self.events,
-            stopped: self.stopped,
+            progress: self.progress,
+            depth: self.depth.saturating_add(1),
         }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.progress.stopped.get()
+    }
+
+    fn expect(&self, what: &'static str) {
+        self.progress.expected.set(what);
     }
 
     #[inline(never)]
     fn scalar(self, value: Scalar<'_>) {
-        if !self.stopped.get() && !self.events.scalar(value) {
-            self.stopped.set(true);
+        if !self.is_stopped() && !self.events.scalar(value) {
+            self.progress.stopped.set(true);
         }
     }
 }
@@ -186,6 +205,11 @@ impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.expect(if self.depth < 127 {
+            VALUE
+        } else {
+            SHALLOW_VALUE
+        });
         deserializer.deserialize_any(self)
     }
 }
@@ -228,23 +252,33 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
-        if self.stopped.get() || !self.events.begin_list() {
+        if self.is_stopped() || !self.events.begin_list() {
+            self.expect(PASSED_OVER);
             while list.next_element::<IgnoredAny>()?.is_some() {}
             return Ok(());
         }
-        while list.next_element_seed(self.again())?.is_some() {}
+        loop {
+            self.expect(IN_LIST);
+            if list.next_element_seed(self.inside())?.is_none() {
+                break;
+            }
+        }
         self.events.end();
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut object: A) -> Result<(), A::Error> {
-        let is_wanted = !self.stopped.get() && self.events.begin_object();
-        while let Some(is_key_wanted) = object.next_key_seed(Key {
-            events: self.events,
-            is_wanted: is_wanted && !self.stopped.get(),
-        })? {
+        let is_wanted = !self.is_stopped() && self.events.begin_object();
+        loop {
+            self.expect(IN_OBJECT);
+            let is_wanted = is_wanted && !self.is_stopped();
+            let events = &mut *self.events;
+            let Some(is_key_wanted) = object.next_key_seed(Key { events, is_wanted })? else {
+                break;
+            };
+            self.expect(AFTER_KEY);
             if is_key_wanted {
-                object.next_value_seed(self.again())?;
+                object.next_value_seed(self.inside())?;
             } else {
                 object.next_value::<IgnoredAny>()?;
             }
@@ -354,19 +388,42 @@ mod tests {
 
     #[test]
     fn every_fault_has_its_place() {
+        let deep = "[".repeat(200);
         let table = [
-            ("", Fault::Truncated),
-            ("{", Fault::Truncated),
-            (r#"{"a": tru"#, Fault::Truncated),
-            ("{a}", Fault::Syntax),
-            ("[1,]", Fault::Syntax),
-            ("{} x", Fault::Trailing),
+            ("", Fault::Truncated, 0, "it ends too early"),
+            ("{", Fault::Truncated, 1, "it ends too early"),
+            (r#"{"a": tru"#, Fault::Truncated, 9, "it ends too early"),
+            ("<html>", Fault::Syntax, 1, VALUE),
+            ("nil", Fault::Syntax, 2, VALUE),
+            ("[\"\\x\"]", Fault::Syntax, 4, VALUE),
+            ("[1,]", Fault::Syntax, 4, IN_LIST),
+            ("[1 2]", Fault::Syntax, 4, IN_LIST),
+            ("{a}", Fault::Syntax, 2, IN_OBJECT),
+            (r#"{"a":1,}"#, Fault::Syntax, 8, IN_OBJECT),
+            (r#"{"a" 1}"#, Fault::Syntax, 6, AFTER_KEY),
+            (r#"{"skip":[1}"#, Fault::Syntax, 11, AFTER_KEY),
+            (&deep, Fault::Syntax, 128, SHALLOW_VALUE),
+            ("{} x", Fault::Trailing, 4, "trailing characters"),
         ];
-        for (text, fault) in table {
+        for (text, fault, column, reason) in table {
             let error = read(&mut text.as_bytes(), 16, &mut Told::default()).unwrap_err();
-            assert_eq!(error.fault, fault, "{text}");
-            assert_eq!(error.line, 1, "{text}");
-            assert!(!error.reason.contains(" at line "), "{}", error.reason);
+            let expected = JsonError {
+                fault,
+                line: 1,
+                column,
+                reason,
+            };
+            assert_eq!(error, expected, "{text}");
+        }
+        let error = read(&mut Broken, 16, &mut Told::default()).unwrap_err();
+        assert_eq!(error.fault, Fault::Read(io::ErrorKind::InvalidData));
+    }
+
+    struct Broken;
+
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::InvalidData.into())
         }
     }
 }

@@ -130,27 +130,34 @@ impl Metric {
 
     /// The name, without the host's prefix.
     pub fn name(self) -> String {
-        let of_reason = |stem: &str, reason: Reason| {
-            let (source, kind) = (reason.source.as_str(), reason.kind.as_str());
-            ["portcullis.", stem, ".source=", source, ".kind=", kind].concat()
-        };
-        match self {
-            Metric::Denied(reason) => of_reason("denied", reason),
-            Metric::WouldDeny(reason) => of_reason("would_deny", reason),
-            Metric::AllowListed => "portcullis.allow_listed".to_owned(),
-            Metric::Fetch(result) => ["portcullis.fetch.result=", result.as_str()].concat(),
-            Metric::EntriesSkipped => "portcullis.entries_skipped".to_owned(),
-            Metric::TrafficSent => "portcullis.traffic.sent".to_owned(),
-            Metric::TrafficDropped => "portcullis.traffic.dropped".to_owned(),
-            Metric::TrafficFailed => "portcullis.traffic.failed".to_owned(),
-            Metric::Entries(kind) => {
-                ["portcullis.attack_list.entries.kind=", kind.as_str()].concat()
+        let whole = |name| [name, "", "", ""];
+        let parts = match self {
+            Metric::Denied(Reason { source, kind }) => {
+                let (source, kind) = (source.as_str(), kind.as_str());
+                ["portcullis.denied.source=", source, ".kind=", kind]
             }
-            Metric::Bytes => "portcullis.attack_list.bytes".to_owned(),
-            Metric::Generation => "portcullis.attack_list.generation".to_owned(),
-            Metric::LastSuccess => "portcullis.attack_list.last_success_unix_seconds".to_owned(),
-            Metric::Stale => "portcullis.attack_list.stale".to_owned(),
-        }
+            Metric::WouldDeny(Reason { source, kind }) => {
+                let (source, kind) = (source.as_str(), kind.as_str());
+                ["portcullis.would_deny.source=", source, ".kind=", kind]
+            }
+            Metric::AllowListed => whole("portcullis.allow_listed"),
+            Metric::Fetch(result) => ["portcullis.fetch.result=", result.as_str(), "", ""],
+            Metric::EntriesSkipped => whole("portcullis.entries_skipped"),
+            Metric::TrafficSent => whole("portcullis.traffic.sent"),
+            Metric::TrafficDropped => whole("portcullis.traffic.dropped"),
+            Metric::TrafficFailed => whole("portcullis.traffic.failed"),
+            Metric::Entries(kind) => [
+                "portcullis.attack_list.entries.kind=",
+                kind.as_str(),
+                "",
+                "",
+            ],
+            Metric::Bytes => whole("portcullis.attack_list.bytes"),
+            Metric::Generation => whole("portcullis.attack_list.generation"),
+            Metric::LastSuccess => whole("portcullis.attack_list.last_success_unix_seconds"),
+            Metric::Stale => whole("portcullis.attack_list.stale"),
+        };
+        parts.concat()
     }
 
     /// Counter or gauge.

@@ -19,13 +19,9 @@ impl AddressRanges {
 
     /// Adds a range. Call [`AddressRanges::seal`] before the first look-up.
     pub fn push(&mut self, range: IpNet) {
-        match range {
-            IpNet::V4(net) => self
-                .v4
-                .push((net.network().to_bits(), net.broadcast().to_bits())),
-            IpNet::V6(net) => self
-                .v6
-                .push((net.network().to_bits(), net.broadcast().to_bits())),
+        match ends(range) {
+            Ends::V4(first, last) => self.v4.push((first, last)),
+            Ends::V6(first, last) => self.v6.push((first, last)),
         }
     }
 
@@ -61,9 +57,9 @@ impl AddressRanges {
 
     /// Whether ranges hold every address of `range`.
     pub fn covers(&self, range: IpNet) -> bool {
-        match range {
-            IpNet::V4(net) => covers(&self.v4, net.network().to_bits(), net.broadcast().to_bits()),
-            IpNet::V6(net) => covers(&self.v6, net.network().to_bits(), net.broadcast().to_bits()),
+        match ends(range) {
+            Ends::V4(first, last) => covers(&self.v4, first, last),
+            Ends::V6(first, last) => covers(&self.v6, first, last),
         }
     }
 
@@ -94,6 +90,19 @@ impl AddressRanges {
     /// The IPv6 intervals, ends included.
     pub fn v6(&self) -> &[(u128, u128)] {
         &self.v6
+    }
+}
+
+enum Ends {
+    V4(u32, u32),
+    V6(u128, u128),
+}
+
+/// The first and the last address of a range.
+fn ends(range: IpNet) -> Ends {
+    match range {
+        IpNet::V4(net) => Ends::V4(net.network().to_bits(), net.broadcast().to_bits()),
+        IpNet::V6(net) => Ends::V6(net.network().to_bits(), net.broadcast().to_bits()),
     }
 }
 

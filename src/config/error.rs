@@ -25,8 +25,8 @@ pub enum Problem {
         line: usize,
         /// Column in bytes, from 1.
         column: usize,
-        /// What the JSON parser said.
-        reason: String,
+        /// What was expected there.
+        reason: &'static str,
     },
     /// No such key.
     UnknownKey {
@@ -81,6 +81,7 @@ pub enum Problem {
 
 impl Problem {
     /// A value that is not allowed, described.
+    #[inline(never)]
     pub(super) fn refused(found: &str, allowed: &'static str) -> Self {
         Problem::Refused {
             found: found.to_owned(),
@@ -89,6 +90,7 @@ impl Problem {
     }
 
     /// A value that is not allowed and surely no secret, shown.
+    #[inline(never)]
     pub(super) fn refused_text(text: &str, allowed: &'static str) -> Self {
         Problem::Refused {
             found: quoted(text),
@@ -97,6 +99,7 @@ impl Problem {
     }
 
     /// A value with a character that it must not have. Only the character is shown: the rest may be secret.
+    #[inline(never)]
     pub(super) fn refused_character(character: char, allowed: &'static str) -> Self {
         let mut found = String::from("the character ");
         found.push_str(&quoted(character.encode_utf8(&mut [0; 4])));
@@ -225,6 +228,7 @@ impl Path<'_> {
 }
 
 /// Adds a key to a path.
+#[inline(never)]
 pub(super) fn push_key(text: &mut String, key: &str) {
     let plain = !key.is_empty()
         && key.len() <= MAX_SHOWN
@@ -245,6 +249,7 @@ pub(super) fn push_key(text: &mut String, key: &str) {
 }
 
 /// Adds a number of a list to a path.
+#[inline(never)]
 pub(super) fn push_index(text: &mut String, index: usize) {
     text.push('[');
     text.push_str(&index.to_string());
@@ -255,6 +260,7 @@ pub(super) fn push_index(text: &mut String, index: usize) {
 const MAX_SHOWN: usize = 48;
 
 /// A text in double quotes, cut short, without control characters: safe in a log line.
+#[inline(never)]
 pub(super) fn quoted(text: &str) -> String {
     let mut shown = String::from("\"");
     for (position, character) in text.chars().enumerate() {
@@ -262,18 +268,19 @@ pub(super) fn quoted(text: &str) -> String {
             shown.push_str("...");
             break;
         }
-        match character {
-            '"' | '\\' => {
-                shown.push('\\');
-                shown.push(character);
-            }
-            '\n' => shown.push_str("\\n"),
-            '\r' => shown.push_str("\\r"),
-            '\t' => shown.push_str("\\t"),
-            '\0' => shown.push_str("\\0"),
-            _ if character.is_control() => shown.push('?'),
-            _ => shown.push(character),
+        let (is_escaped, character) = match character {
+            '"' | '\\' => (true, character),
+            '\n' => (true, 'n'),
+            '\r' => (true, 'r'),
+            '\t' => (true, 't'),
+            '\0' => (true, '0'),
+            _ if character.is_control() => (false, '?'),
+            _ => (false, character),
+        };
+        if is_escaped {
+            shown.push('\\');
         }
+        shown.push(character);
     }
     shown.push('"');
     shown
@@ -281,6 +288,7 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// A number as an operator would write it, to six decimals. Not by `Display`: the general formatting of floats
 /// costs the module some 20 KB.
+#[inline(never)]
 pub(super) fn shown_number(number: f64) -> String {
     const SCALE: u64 = 1_000_000;
     let magnitude = number.abs();

@@ -26,6 +26,7 @@ pub(super) enum Value {
 pub(super) type Object = Vec<(String, Value)>;
 
 /// Sets a key; of one that is there, the value is replaced.
+#[inline(never)]
 pub(super) fn insert(object: &mut Object, key: String, value: Value) {
     match object.iter_mut().find(|(known, _)| *known == key) {
         Some((_, known)) => *known = value,
@@ -85,6 +86,7 @@ enum Open {
 }
 
 impl Tree<'_> {
+    #[inline(never)]
     fn add(&mut self, value: Value) {
         match self.open.last_mut() {
             None => self.whole = value,
@@ -93,6 +95,7 @@ impl Tree<'_> {
         }
     }
 
+    #[inline(never)]
     fn report_duplicate(&mut self) {
         let mut path = String::new();
         for open in &self.open {
@@ -158,6 +161,7 @@ pub(super) struct Section<'a> {
 
 impl<'a> Section<'a> {
     /// Opens `value` as an object with no keys but `known`.
+    #[inline(never)]
     pub(super) fn open(
         path: Path<'a>,
         value: Option<&'a Value>,
@@ -174,6 +178,7 @@ impl<'a> Section<'a> {
     }
 
     /// Opens `value` as an object whose keys are the operator's own.
+    #[inline(never)]
     fn open_map(
         path: Path<'a>,
         value: Option<&'a Value>,
@@ -196,6 +201,7 @@ impl<'a> Section<'a> {
     }
 
     /// The object under `key`, with no keys but `known`.
+    #[inline(never)]
     pub(super) fn section<'b>(
         &'b self,
         key: &'b str,
@@ -206,6 +212,7 @@ impl<'a> Section<'a> {
     }
 
     /// The object under `key`, whose keys are the operator's own.
+    #[inline(never)]
     pub(super) fn map<'b>(
         &'b self,
         key: &'b str,
@@ -236,6 +243,7 @@ impl<'a> Section<'a> {
     }
 
     /// What stands under `key`.
+    #[inline(never)]
     pub(super) fn value(&self, key: &str) -> Option<&'a Value> {
         let mut entries = self.object?.iter();
         let (_, value) = entries.find(|(known, _)| known == key)?;
@@ -248,11 +256,13 @@ impl<'a> Section<'a> {
     }
 
     /// Reports a problem with `key`.
+    #[inline(never)]
     pub(super) fn report(&self, key: &str, problem: Problem, errors: &mut Errors) {
         errors.add(self.path(key), problem);
     }
 
     /// true or false.
+    #[inline(never)]
     pub(super) fn boolean(&self, key: &str, default: bool, errors: &mut Errors) -> bool {
         match self.value(key) {
             None => default,
@@ -269,6 +279,7 @@ impl<'a> Section<'a> {
     }
 
     /// A number.
+    #[inline(never)]
     pub(super) fn number(
         &self,
         key: &str,
@@ -285,6 +296,7 @@ impl<'a> Section<'a> {
     }
 
     /// A number, or null for none.
+    #[inline(never)]
     pub(super) fn number_or_null(
         &self,
         key: &str,
@@ -298,6 +310,7 @@ impl<'a> Section<'a> {
     }
 
     /// A string.
+    #[inline(never)]
     pub(super) fn text(
         &self,
         key: &str,
@@ -344,6 +357,7 @@ impl<'a> Section<'a> {
 }
 
 /// `value` as a list of strings, or as one string, which stands for a list of one.
+#[inline(never)]
 pub(super) fn texts<'a>(
     path: Path<'_>,
     value: &'a Value,
@@ -371,6 +385,7 @@ pub(super) fn texts<'a>(
 }
 
 /// The error about a value of another type. The value itself is not shown: it may be secret.
+#[inline(never)]
 pub(super) fn wrong_type(value: &Value, allowed: &'static str) -> Problem {
     let found = match value {
         Value::Null => "null",
@@ -383,6 +398,7 @@ pub(super) fn wrong_type(value: &Value, allowed: &'static str) -> Problem {
     Problem::WrongType { found, allowed }
 }
 
+#[inline(never)]
 fn unknown_key(key: &str, known: &'static [&'static str]) -> Problem {
     let nearest = known
         .iter()

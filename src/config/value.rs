@@ -19,6 +19,7 @@ pub(super) struct DurationRange {
 
 impl DurationRange {
     /// Reads `500ms`, `30s`, `10m`, `24h`, `30d`.
+    #[inline(never)]
     pub(super) fn parse(&self, text: &str) -> Result<Duration, Problem> {
         duration(text)
             .filter(|duration| (self.least..=self.most).contains(duration))
@@ -26,6 +27,7 @@ impl DurationRange {
     }
 }
 
+#[inline(never)]
 fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = number_and_unit(text)?;
     let milliseconds = match unit {
@@ -40,6 +42,7 @@ fn duration(text: &str) -> Option<Duration> {
 }
 
 /// Reads `64KB`, `128MB`: a size in bytes, in powers of 1024, from 1 byte to `most`.
+#[inline(never)]
 pub(super) fn size(text: &str, most: u64, allowed: &'static str) -> Result<u64, Problem> {
     let bytes = number_and_unit(text).and_then(|(number, unit)| {
         let scale: u64 = match unit {
@@ -56,6 +59,7 @@ pub(super) fn size(text: &str, most: u64, allowed: &'static str) -> Result<u64, 
         .ok_or_else(|| Problem::refused_text(text, allowed))
 }
 
+#[inline(never)]
 fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|character: char| !character.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(end)?;
@@ -65,6 +69,7 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
 const RANGE: &str = "an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32";
 
 /// Reads an address or a CIDR range. IPv4-mapped IPv6 becomes IPv4, ranges within ::ffff:0:0/96 too.
+#[inline(never)]
 pub(super) fn ip_range(text: &str) -> Result<IpNet, Problem> {
     let refused = || {
         // What is no address may be a token that went into the wrong list: only what looks like an address is shown.
