@@ -92,9 +92,14 @@ impl fmt::Display for AttackListError {
             AttackListError::SinkFull => {
                 f.write_str("the attack list has more entries than there is room for")
             }
-            AttackListError::Read(kind) => {
-                write!(f, "the attack list could not be read: {kind}")
+            AttackListError::Read(io::ErrorKind::UnexpectedEof) => {
+                f.write_str("the attack list could not be read: its compressed form ends early")
             }
+            AttackListError::Read(io::ErrorKind::InvalidData) => {
+                f.write_str("the attack list could not be read: its compressed form is damaged")
+            }
+            // In the module no other comes.
+            AttackListError::Read(_) => f.write_str("the attack list could not be read"),
         }
     }
 }

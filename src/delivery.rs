@@ -7,7 +7,7 @@
 use core::time::Duration;
 
 use crate::config::{Abs, Traffic, TrafficFormat};
-use crate::fetch::parse_number;
+use crate::fetch::AnswerHeaders;
 use crate::gzip;
 use crate::host::{CallToken, Host, HostError, HttpCall, LogLevel, RootId};
 use crate::metrics::{Metric, Metrics};
@@ -131,16 +131,10 @@ impl Delivery {
             return false;
         }
         self.call = None;
-        let (mut status, mut retry_after) = (None, None);
-        host.visit_call_headers(&mut |name, value| {
-            let number = || parse_number(value);
-            match name {
-                b":status" => status = number().and_then(|number| u16::try_from(number).ok()),
-                b"retry-after" => retry_after = number().map(Duration::from_secs),
-                _ => {}
-            }
-        });
-        let answer = status.map_or(Answer::None, |status| Answer::Status(status, retry_after));
+        let answer = match AnswerHeaders::read(host) {
+            Some(headers) => Answer::Status(headers.status(), headers.retry_after()),
+            None => Answer::None,
+        };
         let now = host.monotonic_now();
         let account = self.sender.answered(answer, traffic, now);
         book(host, metrics, account);

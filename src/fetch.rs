@@ -90,11 +90,11 @@ fn minute(since_epoch: Duration) -> String {
     let date = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     format!(
         "{:04}-{:02}-{:02}T{:02}:{:02}",
-        date.year(),
-        u8::from(date.month()),
-        date.day(),
-        date.hour(),
-        date.minute()
+        date.year().unsigned_abs(),
+        u32::from(u8::from(date.month())),
+        u32::from(date.day()),
+        u32::from(date.hour()),
+        u32::from(date.minute())
     )
 }
 
@@ -303,6 +303,16 @@ impl AnswerHeaders {
         headers.status.is_some().then_some(headers)
     }
 
+    /// The status.
+    pub fn status(&self) -> u16 {
+        self.status.unwrap_or(0)
+    }
+
+    /// When to come back, where the answer says so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     /// What an answer that broke off would have taken, as a HEAD request told. `None` where that is not the reason.
     pub fn too_large(&self) -> Option<u64> {
         self.content_length
@@ -310,8 +320,7 @@ impl AnswerHeaders {
     }
 }
 
-/// A header's value as a number.
-pub fn parse_number(value: &[u8]) -> Option<u64> {
+fn parse_number(value: &[u8]) -> Option<u64> {
     core::str::from_utf8(value.trim_ascii()).ok()?.parse().ok()
 }
 

@@ -222,13 +222,14 @@ pub fn parse_range(text: &str) -> Option<IpNet> {
         return None;
     }
     let prefix: u8 = prefix_text.parse().ok()?;
-    match parse_address(address_text)? {
-        IpAddr::V4(v4) if address_text.contains(':') => match prefix.checked_sub(96) {
-            Some(prefix) => IpNet::new(IpAddr::V4(v4), prefix).ok(),
-            None => IpNet::new(IpAddr::V6(v4.to_ipv6_mapped()), prefix).ok(),
-        },
-        address => IpNet::new(address, prefix).ok(),
-    }
+    // Of IPv4-mapped IPv6 the prefix counts from the front of the IPv6 address.
+    let is_ipv6_text = address_text.contains(':');
+    let (address, prefix) = match (parse_address(address_text)?, prefix.checked_sub(96)) {
+        (IpAddr::V4(v4), Some(prefix)) if is_ipv6_text => (IpAddr::V4(v4), prefix),
+        (IpAddr::V4(v4), None) if is_ipv6_text => (IpAddr::V6(v4.to_ipv6_mapped()), prefix),
+        (address, _) => (address, prefix),
+    };
+    IpNet::new(address, prefix).ok()
 }
 
 /// Reads Envoy's `source.address` (`192.0.2.1:443`, `[2001:db8::1]:443`) without its port. `None` where the peer

@@ -100,9 +100,16 @@ enum Ends {
 
 /// The first and the last address of a range.
 fn ends(range: IpNet) -> Ends {
-    match range {
-        IpNet::V4(net) => Ends::V4(net.network().to_bits(), net.broadcast().to_bits()),
-        IpNet::V6(net) => Ends::V6(net.network().to_bits(), net.broadcast().to_bits()),
+    let prefix = u32::from(range.prefix_len());
+    match range.addr() {
+        IpAddr::V4(v4) => {
+            let (address, hosts) = (v4.to_bits(), u32::MAX.checked_shr(prefix).unwrap_or(0));
+            Ends::V4(address & !hosts, address | hosts)
+        }
+        IpAddr::V6(v6) => {
+            let (address, hosts) = (v6.to_bits(), u128::MAX.checked_shr(prefix).unwrap_or(0));
+            Ends::V6(address & !hosts, address | hosts)
+        }
     }
 }
 
