@@ -153,7 +153,7 @@ def listed_by_size(entries):
     return f"{entries:,}"
 
 
-def build(directory, empty_module, module, simulators, sizes, lua_entries, rbac_entries, trie_entries):
+def build(directory, empty_module, module, block_only, simulators, sizes, lua_entries, rbac_entries, trie_entries):
     """All contenders, in the order of the table. `simulators` maps (entries, kinds) to their cluster names."""
     directory = Path(directory)
     rows = [
@@ -173,6 +173,14 @@ def build(directory, empty_module, module, simulators, sizes, lua_entries, rbac_
                 name, http_filter = ours(entries, kinds)
                 title = f"Portcullis, {listed_by_size(entries)} {words}"
                 rows.append(Contender(name, title, name, entries=entries, kinds=kinds, http_filter=http_filter))
+        if block_only:
+            entries = sizes[-1]
+            for kinds, words in (("ips", "addresses"), ("mixed", "of all five kinds")):
+                name = f"block-only-{kinds}-{entries}"
+                rows.append(Contender(
+                    name, f"Portcullis, block-only module, {listed_by_size(entries)} {words}", name, entries=entries,
+                    kinds=kinds, http_filter=portcullis_filter(
+                        block_only, name, simulators[entries, kinds], refresh_seconds=86_400)))
         for kinds in ("ips", "mixed"):
             for entries in (sizes[0], sizes[-1]):
                 name = f"ours-{kinds}-{entries}"
