@@ -1,0 +1,114 @@
+//! ABS's JSON, whole and in pieces.
+
+use std::io::Read;
+
+use ipnet::IpNet;
+use portcullis::attack_list::{AttackListError, EntrySink, read_attack_list};
+use portcullis::blocklist::Builder;
+use portcullis::identifier::FingerprintKey;
+
+/// Checks each entry, and builds a list of them that has little room.
+struct Sink {
+    builder: Builder,
+    room: usize,
+    taken: usize,
+    skipped: usize,
+}
+
+impl Sink {
+    fn new(room: usize) -> Self {
+        Self {
+            builder: Builder::new(FingerprintKey::from_words([1, 2]), 1 << 16),
+            room,
+            taken: 0,
+            skipped: 0,
+        }
+    }
+
+    fn take(&mut self) -> bool {
+        self.taken += 1;
+        self.taken <= self.room
+    }
+
+    fn value(&mut self, value: &str) -> bool {
+        assert!(!value.is_empty(), "an empty value identifies nobody");
+        let print = self.builder.key().username(value.as_bytes());
+        self.builder.insert(print).is_ok() && self.take()
+    }
+}
+
+impl EntrySink for Sink {
+    fn ip(&mut self, range: IpNet) -> bool {
+        assert_eq!(range, range.trunc(), "host bits are zero");
+        if let IpNet::V6(range) = range {
+            let mapped = range.prefix_len() >= 96 && range.addr().to_ipv4_mapped().is_some();
+            assert!(!mapped, "IPv4-mapped addresses are folded");
+        }
+        self.builder.insert_ip(range).is_ok() && self.take()
+    }
+
+    fn cookie(&mut self, name: &str, value: &str) -> bool {
+        assert!(!name.is_empty());
+        self.value(value)
+    }
+
+    fn oauth_token(&mut self, token: &str) -> bool {
+        self.value(token)
+    }
+
+    fn api_key(&mut self, value: &str) -> bool {
+        self.value(value)
+    }
+
+    fn username(&mut self, name: &str) -> bool {
+        self.value(name)
+    }
+
+    fn skipped(&mut self) {
+        self.skipped += 1;
+    }
+}
+
+/// Gives few bytes at a time.
+struct Drop<'a>(&'a [u8], usize);
+
+impl Read for Drop<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.1.min(self.0.len()).min(buffer.len());
+        let (head, rest) = self.0.split_at(n);
+        buffer[..n].copy_from_slice(head);
+        self.0 = rest;
+        Ok(n)
+    }
+}
+
+pub fn attack_list(data: &[u8]) {
+    let mut whole = Sink::new(usize::MAX);
+    let outcome = read_attack_list(data, &mut whole);
+    if let Err(error) = &outcome {
+        assert!(error.to_string().len() < 400, "{error}");
+    }
+
+    let mut in_pieces = Sink::new(usize::MAX);
+    let step = 1 + data.len() % 7;
+    let again = read_attack_list(Drop(data, step), &mut in_pieces);
+    assert_eq!(outcome, again, "in pieces of {step}");
+    let taken = |sink: &Sink| (sink.taken, sink.skipped);
+    assert_eq!(taken(&whole), taken(&in_pieces));
+
+    if whole.taken > 0 {
+        let mut little_room = Sink::new(whole.taken / 2);
+        let full = read_attack_list(data, &mut little_room);
+        assert_eq!(full, Err(AttackListError::SinkFull));
+    }
+    if outcome.is_ok() {
+        // A part is never taken for the whole.
+        let text = data.trim_ascii_end();
+        let cut = text.len() - 1 - data.len() % text.len();
+        let part = read_attack_list(&text[..cut], &mut Sink::new(usize::MAX));
+        assert!(part.is_err(), "cut at {cut}");
+
+        let list = whole.builder.finish().expect("it had room for each entry");
+        assert!(list.n_entries() <= whole.taken as u64);
+    }
+}

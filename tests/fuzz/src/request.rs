@@ -1,0 +1,112 @@
+//! A request's headers, as lines `name: value` of any bytes, judged by several APIs.
+
+use std::collections::BTreeSet;
+
+use portcullis::config::{Api, Config};
+use portcullis::identifier::{FingerprintKey, IdentifierKind, PerKind, parse_source_address};
+use portcullis::request::{
+    IdentifierRef, RequestHeaders, host_name, path_matches, select_api, visit_identifiers,
+};
+
+const APIS: &str = r#"{"apis": [
+    {"api_id": "shop", "hostname": "api.example.com", "url": "/shop", "cookie": ["sid", "JSESSIONID"],
+     "username": [{"basic_auth": true}, {"header": "x-user"}, {"jwt_claim": "sub"}, {"jwt_claim": "n"}]},
+    {"api_id": "six", "hostname": "[2001:db8::1]", "url": "/v", "apikey_header": ["x-key", "cookie"]},
+    {"api_id": "rest"}
+]}"#;
+
+const KEY: FingerprintKey = FingerprintKey::from_words([3, 4]);
+
+const ALL: PerKind<bool> = PerKind {
+    ip: true,
+    cookie: true,
+    oauth_token: true,
+    api_key: true,
+    username: true,
+};
+
+pub fn request(data: &[u8]) {
+    let config = Config::parse(APIS.as_bytes(), &|_| None).expect("sound");
+    let lines: Vec<(&[u8], &[u8])> = data
+        .split(|byte| *byte == b'\n')
+        .map(|line| {
+            // A pseudo-header's name begins with the separator.
+            let colon = line.iter().skip(1).position(|byte| *byte == b':');
+            let (name, value) = line.split_at(colon.map_or(line.len(), |at| at + 1));
+            let value = value.strip_prefix(b":").unwrap_or(value);
+            (name, value.strip_prefix(b" ").unwrap_or(value))
+        })
+        .collect();
+    let mut headers = RequestHeaders::default();
+    for (name, value) in &lines {
+        headers.add(name, value);
+    }
+    if let Some(address) = parse_source_address(data) {
+        let _ = KEY.ip(address);
+    }
+    assert!(host_name(headers.authority()).len() <= headers.authority().len());
+
+    let api = select_api(&config.apis, headers.authority(), headers.path());
+    let api = api.expect("the last one takes every request");
+    assert!(path_matches(&api.url, headers.path()));
+    for api in &config.apis {
+        judge(api, &lines, &headers, data.len());
+    }
+    let shown = format!("{headers:?}");
+    assert_eq!(
+        shown,
+        format!("RequestHeaders({}, redacted)", lines.len()),
+        "headers are never printed"
+    );
+}
+
+fn judge(api: &Api, lines: &[(&[u8], &[u8])], headers: &RequestHeaders, length: usize) {
+    let all = identifiers(api, headers, ALL, length);
+    let mut one_by_one = BTreeSet::new();
+    for kind in IdentifierKind::ALL {
+        let mut wanted = PerKind::default();
+        *wanted.get_mut(kind) = true;
+        let of_kind = identifiers(api, headers, wanted, length);
+        assert!(of_kind.iter().all(|(of, _)| *of == kind));
+        one_by_one.extend(of_kind);
+    }
+    assert_eq!(all, one_by_one);
+
+    // A listed identifier can't hide behind a clean one, wherever that is put.
+    let clean: [(&[u8], &[u8]); 4] = [
+        (b"cookie", b"sid=clean"),
+        (b"authorization", b"Bearer clean"),
+        (b"x-api-key", b"clean"),
+        (b"x-user", b"clean"),
+    ];
+    let at = length % (lines.len() + 1);
+    let mut more = RequestHeaders::default();
+    for (name, value) in lines[..at].iter().chain(&clean).chain(&lines[at..]) {
+        more.add(name, value);
+    }
+    let with_more = identifiers(api, &more, ALL, length + 64);
+    assert!(all.is_subset(&with_more));
+}
+
+fn identifiers(
+    api: &Api,
+    headers: &RequestHeaders,
+    wanted: PerKind<bool>,
+    length: usize,
+) -> BTreeSet<(IdentifierKind, u64)> {
+    let mut found = BTreeSet::new();
+    visit_identifiers(api, headers, wanted, &mut |identifier: IdentifierRef<
+        '_,
+    >| {
+        let (IdentifierRef::Cookie { value, .. }
+        | IdentifierRef::OauthToken(value)
+        | IdentifierRef::ApiKey(value)
+        | IdentifierRef::Username(value)) = identifier;
+        assert!(value.len() <= length);
+        assert!(!value.is_empty() || identifier.kind() == IdentifierKind::ApiKey);
+        let print = identifier.fingerprint(&KEY);
+        assert_eq!(print.kind(), Some(identifier.kind()));
+        found.insert((identifier.kind(), print.0));
+    });
+    found
+}
