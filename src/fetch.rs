@@ -329,7 +329,8 @@ fn parse_number(value: &[u8]) -> Option<u64> {
 pub struct Rules<'a> {
     /// Bounds and guard.
     pub config: &'a Config,
-    /// Entries that it names are left out.
+    /// Entries that it names count as skipped. They are on the list all the same, since another filter may share it:
+    /// no request is denied for them while this allow list stands.
     pub allow_list: &'a LocalList,
     /// For the fingerprints.
     pub key: FingerprintKey,
@@ -536,7 +537,7 @@ impl Read for Metered<'_> {
     }
 }
 
-/// Puts entries into the list, but for those that must never be blocked.
+/// Puts entries into the list, and counts those that will never be blocked.
 struct ListSink<'a> {
     builder: Builder,
     rules: &'a Rules<'a>,
@@ -557,8 +558,7 @@ impl ListSink<'_> {
         self.meter.since_entry.set(0);
         let allow_list = self.rules.allow_list;
         if allow_list.holds(kind) && allow_list.contains(own(allow_list.key())) {
-            self.skipped = self.skipped.saturating_add(1);
-            return true;
+            self.count_skipped();
         }
         let inserted = self.builder.insert(fingerprint);
         self.note(inserted)
@@ -571,13 +571,8 @@ impl ListSink<'_> {
         self.stopped.is_none()
     }
 
-    /// Whether ABS has no business listing it: the unspecified address, or one that is never to be blocked.
-    fn is_protected(&self, range: IpNet) -> bool {
-        let single = range.prefix_len() == range.max_prefix_len();
-        if single && range.addr().is_unspecified() {
-            return true;
-        }
-        self.never_block.covers(range) || self.rules.allow_list.covers(range)
+    fn count_skipped(&mut self) {
+        self.skipped = self.skipped.saturating_add(1);
     }
 }
 
@@ -593,9 +588,13 @@ impl EntrySink for ListSink<'_> {
             self.stopped = Some(Reason::RangeTooWide(range, widest));
             return false;
         }
-        if self.is_protected(range) {
-            self.skipped = self.skipped.saturating_add(1);
+        // Nobody's address.
+        if range.prefix_len() == range.max_prefix_len() && range.addr().is_unspecified() {
+            self.count_skipped();
             return true;
+        }
+        if self.never_block.covers(range) || self.rules.allow_list.covers(range) {
+            self.count_skipped();
         }
         let inserted = self.builder.insert_ip(range);
         self.note(inserted)
@@ -639,7 +638,7 @@ impl EntrySink for ListSink<'_> {
 
     fn skipped(&mut self) {
         self.meter.since_entry.set(0);
-        self.skipped = self.skipped.saturating_add(1);
+        self.count_skipped();
     }
 }
 
