@@ -84,10 +84,12 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Whether ABS's list denies the request, or would.
+    /// Whether an entry of ABS's list denies the request, or would. That there is no list yet is no such entry.
     pub fn is_of_abs(self) -> bool {
         match self {
-            Verdict::Deny(reason) | Verdict::WouldDeny(reason) => reason.source == Source::Abs,
+            Verdict::Deny(reason) | Verdict::WouldDeny(reason) => {
+                reason.source == Source::Abs && reason.kind != Kind::NoList
+            }
             Verdict::Allow | Verdict::AllowListed => false,
         }
     }
@@ -162,6 +164,22 @@ mod tests {
     use super::*;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_missing_first_list_is_no_entry_of_it() {
+        let reason = |source, kind| Reason { source, kind };
+        for (source, kind, expected) in [
+            (Source::Abs, Kind::Listed(IdentifierKind::Ip), true),
+            (Source::Abs, Kind::NoList, false),
+            (Source::Manual, Kind::Listed(IdentifierKind::Ip), false),
+        ] {
+            assert_eq!(Verdict::Deny(reason(source, kind)).is_of_abs(), expected);
+            assert_eq!(
+                Verdict::WouldDeny(reason(source, kind)).is_of_abs(),
+                expected
+            );
+        }
+    }
 
     #[test]
     fn the_order_is_that_of_the_contract() {
