@@ -286,9 +286,14 @@ impl<'a> Section<'a> {
         allowed: &'static str,
         errors: &mut Errors,
     ) -> Option<f64> {
-        match self.value(key)? {
+        let number = match self.value(key)? {
             Value::Number(number) => Some(*number),
-            other => {
+            Value::String(text) => fraction(text),
+            _ => None,
+        };
+        match (number, self.value(key)?) {
+            (Some(number), _) => Some(number),
+            (None, other) => {
                 self.report(key, wrong_type(other, allowed), errors);
                 None
             }
@@ -382,6 +387,21 @@ pub(super) fn texts<'a>(
         }
         other => one(path, other),
     }
+}
+
+/// A fraction written as a string: that is how Envoy hands over one that stands in a YAML file without quotes. Whole
+/// numbers it hands over as numbers.
+fn fraction(text: &str) -> Option<f64> {
+    /// So many digits are held exactly.
+    const MOST_DIGITS: usize = 15;
+    let (whole, part) = text.split_once('.')?;
+    let digits = [whole, part].concat();
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    if !plain || whole.is_empty() || part.is_empty() || digits.len() > MOST_DIGITS {
+        return None;
+    }
+    let scale = part.bytes().fold(1.0, |scale, _| scale * 10.0);
+    Some(digits.parse::<u64>().ok()? as f64 / scale)
 }
 
 /// The error about a value of another type. The value itself is not shown: it may be secret.

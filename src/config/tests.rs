@@ -196,6 +196,14 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
         |config| config.refresh_interval = Duration::from_secs(30),
     ),
     (
+        "fractions as Envoy reads them from YAML",
+        r#"{"abs_attack_request_minutes": "0.05", "guard": {"max_change_percent": "12.5"}}"#,
+        |config| {
+            config.refresh_interval = Duration::from_secs(3);
+            config.guard.max_change_percent = Some(12.5);
+        },
+    ),
+    (
         "minutes: one second, rounded",
         r#"{"abs_attack_request_minutes": 0.016667}"#,
         |config| config.refresh_interval = Duration::from_secs(1),

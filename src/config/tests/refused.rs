@@ -162,6 +162,15 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         ],
     ),
     (
+        "minutes: strings that are no fractions",
+        r#"{"abs_attack_request_minutes": ".5", "traffic": {"sample": "0."}, "guard": {"max_change_percent": "-1.5"}}"#,
+        &[
+            "abs_attack_request_minutes: found a string; allowed: a number of minutes from 0.0167 (one second) to 525600 (one year), without quotes, such as 10 or 0.5",
+            "traffic.sample: found a string; allowed: a number from 0 (no request) to 1 (every request), such as 0.1",
+            "guard.max_change_percent: found a string; allowed: null for any change, or a number of percent above 0, such as 50",
+        ],
+    ),
+    (
         "minutes: a string",
         r#"{"abs_attack_request_minutes": "10"}"#,
         &[
