@@ -62,9 +62,9 @@ run: build simulator ## like demo, but leaves all of it running and prints the a
 build: module cli ## the shippable module at target/portcullis.wasm, the CLI at target/release/portcullis
 
 .PHONY: module
-module: export CARGO_TARGET_WASM32_WASIP1_LINKER := $(CURDIR)/wasm-target/linker
+module trap-module: export CARGO_TARGET_WASM32_WASIP1_LINKER := $(CURDIR)/wasm-target/linker
 # Panics name files of libraries: by where they stand in the registry, and not on this machine.
-module: export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/=
+module trap-module: export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/=
 module: ## the shippable module alone, and its variant without enable_abs
 	@tools/install rust-targets wasm-opt
 	cargo build $(LOCKED) -p portcullis-link
@@ -77,6 +77,15 @@ module: ## the shippable module alone, and its variant without enable_abs
 	$(LINK) --input target/block-only/wasm32-wasip1/wasm/portcullis_wasm.wasm --output $(BLOCK_ONLY) \
 		--exports target/block-only/exports.txt --size-limit $(BLOCK_ONLY_SIZE_LIMIT)
 
+.PHONY: trap-module
+trap-module: ## for tests alone: the module as one that crashes on command, at target/portcullis-trap.wasm
+	@tools/install rust-targets wasm-opt
+	cargo build $(LOCKED) -p portcullis-link
+	cargo build $(LOCKED) --profile wasm --target wasm32-wasip1 -p portcullis-wasm --features trap \
+		--target-dir target/trap
+	$(LINK) --input target/trap/wasm32-wasip1/wasm/portcullis_wasm.wasm --output target/portcullis-trap.wasm \
+		--exports wasm-target/exports.txt --size-limit $(MODULE_SIZE_LIMIT)
+
 .PHONY: cli
 cli: ## the command line tool alone
 	cargo build $(LOCKED) --release --features cli --bin portcullis
@@ -86,7 +95,7 @@ simulator: ## the ABS simulator and the sample API, at target/release/
 	cargo build $(LOCKED) --release -p abs-simulator
 
 .PHONY: test
-test: test-core test-wasm test-lifecycle test-cli test-envoy test-deploy ## every test layer, set-up too
+test: test-core test-wasm test-lifecycle test-cli test-envoy test-faults test-deploy ## every test layer, set-up too
 	@echo "test: every layer passed; none was skipped"
 
 .PHONY: test-core
@@ -115,8 +124,18 @@ test-envoy: build simulator ## layer 5: the module in a real Envoy, against the 
 	@tools/install envoy
 	cargo test $(LOCKED) --test e2e --test readme
 
+.PHONY: test-faults
+test-faults: module trap-module simulator ## layer 6: every fault of tests/faults/matrix.md under traffic, and a minute of everything at once
+	@tools/install envoy
+	cargo test $(LOCKED) --test faults
+
+.PHONY: soak
+soak: module simulator ## ten minutes of traffic, changes and faults: nothing fails, nothing listed passes, memory is flat
+	@tools/install envoy
+	PORTCULLIS_SOAK_SECONDS=$(or $(SOAK_SECONDS),600) cargo test $(LOCKED) --test faults soak -- --nocapture
+
 .PHONY: test-deploy
-test-deploy: build simulator ## layer 6: the deployment examples, with a real Envoy, kustomize and Prometheus
+test-deploy: build simulator ## layer 7: the deployment examples, with a real Envoy, kustomize and Prometheus
 	@tools/install envoy prometheus python kustomize schemas
 	cargo test $(LOCKED) --test deploy
 
@@ -147,6 +166,7 @@ check: ## format, clippy, docs, Envoy files, licences, sources and advisories of
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace $(NOT_WASM_CRATES) --all-targets --all-features -- -D warnings
 	cargo clippy $(LOCKED) --target wasm32-wasip1 $(addprefix -p ,$(WASM_CRATES)) -- -D warnings
+	cargo clippy $(LOCKED) --target wasm32-wasip1 -p portcullis-wasm --features trap -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace $(NOT_WASM_CRATES) --all-features --no-deps
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --target wasm32-wasip1 -p portcullis-wasm --no-deps
 	for script in $$(git grep -lI '^#!.*bash$$'); do bash -n "$$script"; done

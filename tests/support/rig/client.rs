@@ -79,6 +79,12 @@ impl Request {
         self
     }
 
+    /// Sent to another port.
+    pub fn at_port(mut self, port: u16) -> Self {
+        self.to.set_port(port);
+        self
+    }
+
     /// For another path.
     pub fn at_path(mut self, path: &str) -> Self {
         self.path = path.to_owned();

@@ -1,0 +1,167 @@
+//! ABS can't be reached: down, unknown name, bad certificate, no cluster.
+
+use crate::every_second;
+use crate::rig::{Setup, scenario};
+use crate::steady::{LISTED, Steady};
+use crate::watch::{Watch, recovers, strike};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use serde_json::json;
+
+#[test]
+fn abs_is_down_at_the_start() {
+    scenario(every_second().abs_down(), async |rig| {
+        let steady = Steady::clean(rig).await;
+        Watch::from_start("down_at_start")
+            .sees_its_effects(rig, 2)
+            .await;
+        rig.abs.restart().await;
+        rig.abs.list(json!({"ips": [LISTED]})).await;
+        rig.becomes_denied(&rig.get("/").from(LISTED)).await;
+        steady.stop(&["down_at_start"]).await;
+    });
+}
+
+#[test]
+fn abs_goes_down_after_its_first_answer_and_stays_down() {
+    let setup = every_second().plugin(json!({"attack_list_max_age": "15s"}));
+    scenario(setup, async |rig| {
+        let mut steady = Steady::with_list(rig).await;
+        let watch = Watch::begin(rig, "down_at_second_fetch").await;
+        rig.abs.stop();
+        watch.sees_its_effects(rig, 1).await;
+        // As many fetches as an hour of the default interval has, and more.
+        let watch = watch.goes_on_as("down_for_long");
+        watch.sees_its_effects(rig, 20).await;
+        assert_eq!(rig.envoy.count("attack_list.stale").await, 1);
+        // It comes back with an empty list.
+        steady.stop_listed().await;
+        rig.abs.restart().await;
+        recovers(rig).await;
+        rig.metric_becomes("attack_list.stale", 0).await;
+        rig.becomes_allowed(&rig.get("/").from(LISTED)).await;
+        steady
+            .stop(&["down_at_second_fetch", "down_for_long"])
+            .await;
+    });
+}
+
+#[test]
+fn abs_comes_and_goes() {
+    scenario(every_second(), async |rig| {
+        let steady = Steady::with_list(rig).await;
+        for round in 1..=5 {
+            strike(rig, "flapping", json!({"status": 500})).await;
+            let next = format!("127.0.1.{round}");
+            rig.abs.list(json!({"ips": [next]})).await;
+            rig.becomes_denied(&rig.get("/").from(&next)).await;
+        }
+        steady.stop(&["flapping"]).await;
+    });
+}
+
+#[test]
+fn abs_has_a_name_that_no_one_knows() {
+    let setup = every_second().bootstrap(|text| {
+        let (before, abs) = text.split_once("    - name: abs\n").unwrap();
+        let abs = abs.replacen("type: STATIC", "type: STRICT_DNS", 1);
+        let abs = abs.replacen("address: 127.0.0.1", "address: abs.invalid", 1);
+        format!("{before}    - name: abs\n{abs}")
+    });
+    scenario(setup, async |rig| {
+        let steady = Steady::clean(rig).await;
+        Watch::from_start("unknown_name")
+            .sees_its_effects(rig, 3)
+            .await;
+        steady.stop(&["unknown_name"]).await;
+    });
+}
+
+#[test]
+fn the_configuration_names_a_cluster_that_is_not_there() {
+    let setup = every_second().plugin(json!({"abs": {"cluster": "nowhere"}}));
+    scenario(setup, async |rig| {
+        let steady = Steady::clean(rig).await;
+        rig.abs.list(json!({"ips": [LISTED]})).await;
+        Watch::from_start("no_cluster")
+            .sees_its_effects(rig, 3)
+            .await;
+        rig.envoy
+            .reconfigure(json!({"abs": {"cluster": "abs"}}))
+            .await;
+        rig.becomes_denied(&rig.get("/").from(LISTED)).await;
+        steady.stop(&["no_cluster"]).await;
+    });
+}
+
+#[test]
+fn abs_shows_a_certificate_for_another_name() {
+    bad_certificate("certificate_of_another_name", "other.example.com", 2096);
+}
+
+#[test]
+fn abs_shows_a_certificate_that_has_expired() {
+    bad_certificate("expired_certificate", "abs.example.com", 2020);
+}
+
+fn bad_certificate(fault: &str, name: &str, last_year: i32) {
+    let key = KeyPair::generate().unwrap();
+    let mut parameters = CertificateParams::new([name.to_owned()]).unwrap();
+    parameters.not_before = date_time_ymd(2019, 1, 1);
+    parameters.not_after = date_time_ymd(last_year, 1, 1);
+    let certificate = parameters.self_signed(&key).unwrap();
+    let files = tempfile::TempDir::new().unwrap();
+    let file = |name: &str, text: String| {
+        let path = files.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let chain = file("cert.pem", certificate.pem());
+    let key = file("key.pem", key.serialize_pem());
+    let setup: Setup = every_second()
+        .abs_arguments(&[
+            "--tls-cert",
+            chain.to_str().unwrap(),
+            "--tls-key",
+            key.to_str().unwrap(),
+        ])
+        .abs_over_tls(chain);
+    scenario(setup, async |rig| {
+        let steady = Steady::clean(rig).await;
+        Watch::from_start(fault).sees_its_effects(rig, 3).await;
+        assert_eq!(rig.envoy.count("fetch.result=ok").await, 0);
+        steady.stop(&[fault]).await;
+    });
+}
+
+#[test]
+fn the_clock_of_abs_is_a_day_off() {
+    scenario(every_second(), async |rig| {
+        let steady = Steady::with_list(rig).await;
+        for (fault, client, days) in [
+            ("clock_behind", "127.0.0.9", -1),
+            ("clock_ahead", "127.0.0.10", 1),
+        ] {
+            let watch = Watch::begin(rig, fault).await;
+            rig.abs
+                .list(json!({"ips": [client], "detected_at": days_from_now(days)}))
+                .await;
+            rig.list_is_fetched_anew().await;
+            watch.sees_its_effects(rig, 1).await;
+            let request = rig.get("/").from(client);
+            match fault {
+                "clock_behind" => rig.assert_denied(&request).await,
+                _ => rig.assert_allowed(&request).await,
+            }
+        }
+        steady.stop(&["clock_behind", "clock_ahead"]).await;
+    });
+}
+
+/// A minute as ABS writes it.
+fn days_from_now(days: i64) -> String {
+    let since_epoch = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let seconds = i64::try_from(since_epoch).unwrap() + days * 86_400;
+    let time = time::OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+    let (date, hour, minute) = (time.date(), time.hour(), time.minute());
+    format!("{date}T{hour:02}:{minute:02}")
+}

@@ -1,0 +1,195 @@
+//! What comes is no list, or an odd one.
+
+use crate::every_second;
+use crate::puppet::{Puppet, length, ok};
+use crate::rig::{Setup, eventually, scenario};
+use crate::steady::{LISTED, Steady};
+use crate::watch::{Watch, recovers, strike};
+use serde_json::json;
+
+/// In how many places a body is cut.
+const PLACES: usize = 20;
+
+/// A list that names [`LISTED`], some 800 bytes long.
+fn whole() -> Vec<u8> {
+    let others = (0..40).map(|i| format!("192.0.2.{i}"));
+    let ips: Vec<_> = others.chain([LISTED.to_owned()]).collect();
+    let tokens: Vec<_> = (0..20).map(|i| format!("token-{i}")).collect();
+    json!({"usernames": ["bob"], "oauth_tokens": tokens, "ips": ips})
+        .to_string()
+        .into_bytes()
+}
+
+/// Where to cut a body of this length, from nothing of it to all but a byte.
+fn cuts(length: usize) -> impl Iterator<Item = usize> {
+    (0..PLACES).map(move |place| (length - 1) * place / (PLACES - 1))
+}
+
+/// ABS gives [`whole`], then one answer after the other of those that `cut` makes of it, then the whole again.
+fn each_cut_is_refused(fault: &str, cut: impl Fn(&[u8], usize) -> Vec<u8>) {
+    let whole = whole();
+    let good = ok(&length(&whole), &whole);
+    let puppet = Puppet::start(&good);
+    scenario(every_second().abs_at(puppet.address), async |rig| {
+        let steady = Steady::once_listed(rig).await;
+        let watch = Watch::begin(rig, fault).await;
+        let mut answers: Vec<_> = cuts(whole.len()).map(|at| cut(&whole, at)).collect();
+        answers.push(good.clone());
+        puppet.answer_in_turn(answers);
+        eventually_slowly("every cut body was sent", async || puppet.waiting() == 1).await;
+        recovers(rig).await;
+        // The one that recovers is logged as well again; the line of the failure comes before.
+        watch.sees_its_effects(rig, PLACES as u64).await;
+        steady.stop(&[fault]).await;
+    });
+}
+
+/// As `eventually`, for what takes a fetch for each place.
+async fn eventually_slowly(what: &str, condition: impl AsyncFn() -> bool) {
+    let deadline = std::time::Duration::from_secs(90);
+    crate::rig::eventually_or(
+        what,
+        deadline,
+        async || condition().await.then_some(()),
+        String::new,
+    )
+    .await;
+}
+
+#[test]
+fn a_body_cut_in_each_of_twenty_places_with_its_length_announced() {
+    each_cut_is_refused("cut", |whole, at| ok(&length(whole), &whole[..at]));
+}
+
+#[test]
+fn a_body_cut_in_each_of_twenty_places_with_no_length_announced() {
+    each_cut_is_refused("cut_without_length", |whole, at| ok("", &whole[..at]));
+}
+
+#[test]
+fn a_body_cut_in_each_of_twenty_places_in_chunks() {
+    each_cut_is_refused("cut_in_chunks", |whole, at| {
+        let chunk = [format!("{:x}\r\n", whole.len()).as_bytes(), &whole[..at]].concat();
+        ok("transfer-encoding: chunked\r\n", &chunk)
+    });
+}
+
+#[test]
+fn bodies_that_are_no_list() {
+    scenario(every_second(), async |rig| {
+        let steady = Steady::with_list(rig).await;
+        strike(
+            rig,
+            "not_json",
+            json!({"body": "<html><title>Sign in</title></html>"}),
+        )
+        .await;
+        strike(
+            rig,
+            "no_known_key",
+            json!({"body": "{\"message\": \"no\"}"}),
+        )
+        .await;
+        strike(rig, "gzip_bomb", json!({"gzip_bomb_megabytes": 2000})).await;
+        steady
+            .stop(&["not_json", "no_known_key", "gzip_bomb"])
+            .await;
+    });
+}
+
+#[test]
+fn a_body_of_100_mb_where_envoy_takes_it() {
+    scenario(
+        every_second().plugin(json!({"abs": {"timeout": "20s"}})),
+        async |rig| {
+            let mut steady = Steady::with_list(rig).await;
+            let watch = Watch::begin(rig, "huge_and_allowed").await;
+            // The list that comes does not name the listed client.
+            steady.stop_listed().await;
+            rig.abs
+                .fault(json!({"huge_megabytes": 100, "times": 1}))
+                .await;
+            rig.metric_reaches("attack_list.entries.kind=username", 100_000)
+                .await;
+            watch.sees_its_effects(rig, 1).await;
+            rig.becomes_denied(&rig.get("/").from(LISTED)).await;
+            steady.stop(&["huge_and_allowed"]).await;
+        },
+    );
+}
+
+#[test]
+fn a_body_of_100_mb_where_envoy_does_not_take_it() {
+    let setup: Setup = every_second()
+        .plugin(json!({"abs": {"timeout": "20s"}}))
+        .bootstrap(|text| {
+            text.replace(
+                "http.async_response_buffer_limit: 268435456",
+                "portcullis.unused: 1",
+            )
+        });
+    scenario(setup, async |rig| {
+        let steady = Steady::with_list(rig).await;
+        strike(rig, "huge", json!({"huge_megabytes": 100})).await;
+        steady.stop(&["huge"]).await;
+    });
+}
+
+#[test]
+fn odd_bodies_that_are_lists_all_the_same() {
+    let list = |body: &[u8]| ok(&length(body), body);
+    let puppet = Puppet::start(&list(&whole()));
+    scenario(every_second().abs_at(puppet.address), async |rig| {
+        let steady = Steady::once_listed(rig).await;
+        let listed = format!("\"{LISTED}\"");
+        let duplicates = format!("{listed},\"192.0.2.1\",").repeat(500_000);
+        let nested = ["[".repeat(200_000), "]".repeat(200_000)].concat();
+        let bodies: [(&str, Vec<u8>); 4] = [
+            (
+                "duplicates",
+                format!("{{\"ips\": [{duplicates}{listed}]}}").into(),
+            ),
+            (
+                "deep_nesting",
+                format!("{{\"other\": {nested}, \"usernames\": [{nested}], \"ips\": [{listed}]}}")
+                    .into(),
+            ),
+            (
+                "wrong_types",
+                format!(
+                    "{{\"ips\": [1, null, {{\"ip\": 5}}, [], \"999.1.1.1\", {listed}, \"192.0.2.2\"], \
+                     \"cookies\": [\"a\"], \"oauth_tokens\": {{\"a\": \"b\"}}, \"api_keys\": 7, \
+                     \"usernames\": \"bob\"}}"
+                )
+                .into(),
+            ),
+            (
+                "bytes_that_are_no_text",
+                [
+                    b"{\"usernames\": [\"\xff\xfe\", \"a\\u0000b\", \"\\ud800\"], \"ips\": [".as_slice(),
+                    listed.as_bytes(),
+                    b", \"192.0.2.3\"]}",
+                ]
+                .concat(),
+            ),
+        ];
+        let mut faults = vec!["raw_zero_byte"];
+        for (fault, body) in bodies {
+            faults.push(fault);
+            let watch = Watch::begin(rig, fault).await;
+            puppet.answer(&list(&body));
+            watch.sees_its_effects(rig, 1).await;
+            eventually("the list is in force", async || {
+                (rig.envoy.count("attack_list.entries.kind=ip").await < 3).then_some(())
+            })
+            .await;
+        }
+        // A byte of zero within a string is no JSON.
+        let watch = Watch::begin(rig, "raw_zero_byte").await;
+        puppet.answer(&list(
+            format!("{{\"ips\": [{listed}, \"a\0b\"]}}").as_bytes(),
+        ));
+        watch.sees_its_effects(rig, 1).await;
+        steady.stop(&faults).await;
+    });
+}

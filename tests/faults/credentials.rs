@@ -1,0 +1,70 @@
+//! The keys to ABS: who holds them, and what they may not hold.
+
+use crate::every_second;
+use crate::rig::envoy::Change;
+use crate::rig::{Setup, scenario};
+use crate::steady::Steady;
+use serde_json::json;
+
+/// Does what the comment in the shipped file tells: the cluster's upstream filters take the place of the comment.
+fn with_credential_injector(text: String) -> String {
+    let (before, rest) = text
+        .split_once("      # -- credential injector --\n")
+        .expect("envoy/envoy.yaml should hold the credential injector");
+    let (block, after) = rest
+        .split_once("      # -- end of the credential injector --\n")
+        .unwrap();
+    let uncomment = |block: &str| -> String {
+        block
+            .lines()
+            .map(|line| format!("{}\n", line.replacen("# ", "", 1)))
+            .collect()
+    };
+    let (start, rest) = after
+        .split_once("  # -- secrets of the credential injector --\n")
+        .unwrap();
+    let (secrets, end) = rest
+        .split_once("  # -- end of the secrets of the credential injector --")
+        .unwrap();
+    [before, &uncomment(block), start, &uncomment(secrets), end].concat()
+}
+
+#[test]
+fn envoy_adds_the_keys_and_the_vm_never_holds_them() {
+    let setup: Setup = every_second()
+        // Names that no one gave to the VM: it has no key at all.
+        .plugin(json!({"abs": {"access_key_env": "NO_SUCH_KEY", "secret_key_env": "NO_SUCH_KEY"}}))
+        .bootstrap(with_credential_injector);
+    scenario(setup, async |rig| {
+        let steady = Steady::with_list(rig).await;
+        assert_eq!(rig.abs.counter("attacklist_unauthorized").await, 0);
+        steady.stop(&[]).await;
+    });
+}
+
+#[test]
+fn without_keys_abs_refuses() {
+    let setup = every_second()
+        .plugin(json!({"abs": {"access_key_env": "NO_SUCH_KEY", "secret_key_env": "NO_SUCH_KEY"}}));
+    scenario(setup, async |rig| {
+        let steady = Steady::clean(rig).await;
+        rig.metric_reaches("fetch.result=unauthorized", 1).await;
+        assert_eq!(rig.envoy.count("fetch.result=ok").await, 0);
+        steady.stop(&[]).await;
+    });
+}
+
+#[test]
+fn a_key_with_a_colon_is_refused_and_not_shown() {
+    scenario(every_second(), async |rig| {
+        let steady = Steady::with_list(rig).await;
+        // The file that holds it is the operator's, and /config_dump shows it.
+        let key = format!("{}:more", rig.secrets.plant_in_configuration("colon"));
+        for name in ["access_key", "secret_key"] {
+            let change = rig.envoy.configure(json!({"abs": {name: key}})).await;
+            assert_eq!(change, Change::Refused);
+            assert!(rig.envoy.log().contains(&format!("abs.{name}")));
+        }
+        steady.stop(&[]).await;
+    });
+}

@@ -1,0 +1,200 @@
+//! Several listeners, several filters, bad configurations, a restart.
+
+use crate::every_second;
+use crate::rig::client::Request;
+use crate::rig::envoy::Change;
+use crate::rig::process::{artefact, repository};
+use crate::rig::{Rig, eventually, scenario};
+use crate::steady::{CLEAN, LISTED, Steady};
+use crate::watch::Watch;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+
+/// A request to another listener.
+fn at(rig: &Rig, listener: SocketAddr, client: &str) -> Request {
+    rig.get("/").at_port(listener.port()).from(client)
+}
+
+/// The bootstrap's listener, and what stands before and after it.
+fn listener(bootstrap: &str) -> [&str; 3] {
+    let (before, rest) = bootstrap.split_once("    - name: ingress\n").unwrap();
+    let (listener, after) = rest.split_once("\n  clusters:\n").unwrap();
+    [before, listener, after]
+}
+
+#[test]
+fn the_same_filter_on_ten_listeners() {
+    let setup = every_second().bootstrap(|text| {
+        let [before, listener, after] = listener(&text);
+        let ten: String = (0..10)
+            .map(|i| format!("    - name: ingress{i}\n{listener}\n"))
+            .collect();
+        format!("{before}{ten}  clusters:\n{after}")
+    });
+    scenario(setup, async |rig| {
+        let listeners = rig.envoy.listeners().await;
+        assert_eq!(listeners.len(), 10);
+        let steady = Steady::with_list(rig).await;
+        let watch = Watch::begin(rig, "ten_listeners").await;
+        let mut lanes = Vec::new();
+        for listener in listeners {
+            // Traffic of the listeners together reaches every worker; this is about what they answer.
+            assert!(at(rig, listener, LISTED).send().await.is_denied());
+            lanes.push(rig.traffic(&at(rig, listener, CLEAN), 2));
+        }
+        let (started, fetches) = (std::time::Instant::now(), rig.abs.fetches().await);
+        rig.abs.list(json!({"ips": ["127.0.0.9"]})).await;
+        watch.sees_its_effects(rig, 5).await;
+        for listener in rig.envoy.listeners().await {
+            let request = at(rig, listener, "127.0.0.9");
+            assert!(request.send().await.is_denied());
+        }
+        // One fetch a second, not ten.
+        let (fetched, span) = (rig.abs.fetches().await - fetches, started.elapsed());
+        assert!(
+            fetched as f64 <= span.as_secs_f64() + 2.0,
+            "{fetched} in {span:?}"
+        );
+        for lane in lanes {
+            lane.stop().await.assert_clean();
+        }
+        steady.stop(&["ten_listeners"]).await;
+    });
+}
+
+/// A second filter of the same VM: other manual lists, another reply, the same list of ABS.
+fn second_filter() -> Value {
+    let text = std::fs::read_to_string(repository().join("envoy/filter.json")).unwrap();
+    let filter: Value = serde_json::from_str(&text).unwrap();
+    let mut config = filter["resources"][0]["typed_config"].clone();
+    let module = artefact("PORTCULLIS_WASM", "target/portcullis.wasm", "make module");
+    config["config"]["vm_config"]["code"]["local"]["filename"] = module.to_str().unwrap().into();
+    config["config"]["configuration"]["value"] = json!({
+        "enable_abs_attack": true,
+        "abs_attack_request_minutes": 0.0167,
+        "abs": {"cluster": "abs", "timeout": "1s"},
+        "allow_list": {"ips": ["127.0.0.9"], "oauth_tokens": ["second"]},
+        "deny_list": {"ips": ["127.0.0.11"]},
+        "deny_response": {"status": 429}
+    });
+    config
+}
+
+#[test]
+fn two_filters_with_different_configurations() {
+    let setup = every_second()
+        .plugin(json!({"allow_list": {"ips": ["127.0.0.10"], "oauth_tokens": ["first"]}}))
+        .bootstrap(|text| {
+            let [before, listener, after] = listener(&text);
+            let (start, rest) = listener.split_once("config_discovery:").unwrap();
+            let (_, end) = rest.split_once("                  - name: envoy.filters.http.router").unwrap();
+            let second = format!(
+                "{start}typed_config: {}\n                  - name: envoy.filters.http.router{end}",
+                second_filter()
+            );
+            format!(
+                "{before}    - name: first\n{listener}\n    - name: second\n{second}\n  clusters:\n{after}"
+            )
+        });
+    scenario(setup, async |rig| {
+        let steady = Steady::with_list(rig).await;
+        let watch = Watch::begin(rig, "two_filters").await;
+        let second = rig.envoy.listeners().await[1];
+        rig.abs
+            .list(json!({
+                "ips": ["127.0.0.9", "127.0.0.10"],
+                "oauth_tokens": ["first", "second"]
+            }))
+            .await;
+        watch.sees_its_effects(rig, 1).await;
+        let status = async |listener: SocketAddr, client: &str, token: Option<&str>| {
+            let mut request = at(rig, listener, client);
+            if let Some(token) = token {
+                request = request.bearer(token);
+            }
+            request.send().await.status
+        };
+        let first = rig.envoy.listener;
+        for (client, token, at_first, at_second) in [
+            (CLEAN, None, 200, 200),
+            (LISTED, None, 403, 429),
+            // Each allow list counts for its own filter alone.
+            ("127.0.0.9", None, 403, 200),
+            ("127.0.0.10", None, 200, 429),
+            (CLEAN, Some("first"), 200, 429),
+            (CLEAN, Some("second"), 403, 200),
+            // As does the deny list.
+            ("127.0.0.11", None, 200, 429),
+        ] {
+            let expected = (at_first, at_second);
+            let mut met = (0, 0);
+            eventually(
+                &format!("{client} {token:?} gets {expected:?}"),
+                async || {
+                    met = (
+                        status(first, client, token).await,
+                        status(second, client, token).await,
+                    );
+                    (met == expected).then_some(())
+                },
+            )
+            .await;
+        }
+        steady.stop(&["two_filters"]).await;
+    });
+}
+
+#[test]
+fn a_configuration_with_errors() {
+    scenario(every_second(), async |rig| {
+        let steady = Steady::with_list(rig).await;
+        let watch = Watch::begin(rig, "bad_configuration").await;
+        let change = rig
+            .envoy
+            .configure(json!({"enable_firewal": false, "attack_list_memory": "lots"}))
+            .await;
+        assert_eq!(change, Change::Refused);
+        watch.sees_its_effects(rig, 1).await;
+        steady.stop(&["bad_configuration"]).await;
+    });
+}
+
+#[test]
+fn envoy_is_restarted() {
+    // Long enough that a list that is there at once is not there by chance.
+    let setup = every_second().plugin(json!({"abs_attack_request_minutes": 10}));
+    scenario(setup, async |rig| {
+        rig.abs.list(crate::steady::list()).await;
+        rig.envoy
+            .reconfigure(json!({"abs_attack_request_minutes": 0.0167}))
+            .await;
+        let steady = Steady::once_listed(rig).await;
+        steady.stop(&[]).await;
+        rig.restart_envoy().await;
+        let watch = Watch::from_start("restart");
+        let steady = Steady::once_listed(rig).await;
+        watch.sees_its_effects(rig, 1).await;
+        assert_eq!(rig.envoy.count("fetch.result=ok").await, 1);
+        steady.stop(&["restart"]).await;
+    });
+}
+
+#[test]
+fn abs_does_not_take_traffic_records() {
+    let setup = every_second().plugin(json!({
+        "enable_abs": true,
+        "traffic": {"flush_interval": "100ms", "queue_memory": "64KB", "batch_bytes": "8KB"}
+    }));
+    scenario(setup, async |rig| {
+        let steady = Steady::with_list(rig).await;
+        let watch = Watch::begin(rig, "records_refused").await;
+        rig.abs
+            .fault(json!({"status": 500, "endpoint": "traffic"}))
+            .await;
+        watch.sees_its_effects(rig, 1).await;
+        let sent = rig.envoy.count("traffic.sent").await;
+        rig.abs.clear_faults().await;
+        rig.metric_reaches("traffic.sent", sent + 100).await;
+        steady.stop(&["records_refused"]).await;
+    });
+}

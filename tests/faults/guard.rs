@@ -1,0 +1,142 @@
+//! Lists and shares of denied requests that the guard does not let through.
+
+use crate::every_second;
+use crate::rig::client::Reply;
+use crate::rig::{eventually, scenario};
+use crate::steady::{CLEAN, LISTED, Lane, Steady};
+use crate::watch::{Watch, recovers};
+use serde_json::{Value, json};
+
+/// What comes is refused whole: the list in force stays, and goes on being fetched once ABS is put right.
+fn is_refused(fault: &str, plugin: Value, list: Value) {
+    scenario(every_second().plugin(plugin), async |rig| {
+        let steady = Steady::with_list(rig).await;
+        let watch = Watch::begin(rig, fault).await;
+        rig.abs.list(list.clone()).await;
+        watch.sees_its_effects(rig, 2).await;
+        rig.abs.unlist(list).await;
+        recovers(rig).await;
+        steady.stop(&[fault]).await;
+    });
+}
+
+#[test]
+fn a_range_of_ipv4_that_is_too_wide() {
+    let list = json!({"ips": ["126.0.0.0/7", "127.0.0.9"]});
+    is_refused("range_too_wide", json!({}), list);
+}
+
+#[test]
+fn a_range_of_ipv6_that_is_too_wide() {
+    let list = json!({"ips": ["2001::/31", "127.0.0.9"]});
+    is_refused("ipv6_range_too_wide", json!({}), list);
+}
+
+#[test]
+fn a_list_that_grows_too_fast() {
+    let ips: Vec<_> = (0..1_200)
+        .map(|i| format!("10.0.{}.{}", i / 256, i % 256))
+        .collect();
+    is_refused(
+        "change_too_large",
+        json!({"guard": {"max_change_percent": 50}}),
+        json!({"ips": ips}),
+    );
+}
+
+#[test]
+fn a_list_over_its_memory() {
+    let ips: Vec<_> = (0..3_000)
+        .map(|i| format!("10.0.{}.{}", i / 256, i % 256))
+        .collect();
+    is_refused(
+        "over_memory",
+        json!({"attack_list_memory": "8KB"}),
+        json!({"ips": ips}),
+    );
+}
+
+#[test]
+fn entries_that_must_not_be_blocked() {
+    let setup = every_second().plugin(json!({
+        "guard": {"never_block": ["127.0.2.0/24"]},
+        "allow_list": {"ips": ["127.0.3.1"], "oauth_tokens": ["probe"]}
+    }));
+    scenario(setup, async |rig| {
+        let steady = Steady::with_list(rig).await;
+        let watch = Watch::begin(rig, "protected_entries").await;
+        rig.abs
+            .list(json!({
+                "ips": ["0.0.0.0", "::", "127.0.2.9", "127.0.2.128/25", "127.0.3.1", "127.0.0.9"],
+                "oauth_tokens": ["probe"]
+            }))
+            .await;
+        // All but 127.0.0.9 count as skipped.
+        watch.sees_its_effects(rig, 6).await;
+        rig.becomes_denied(&rig.get("/").from("127.0.0.9")).await;
+        for request in [
+            rig.get("/").from("127.0.2.9"),
+            rig.get("/").from("127.0.2.200"),
+            rig.get("/").from("127.0.3.1"),
+            rig.get("/").from("127.0.0.9").bearer("probe"),
+        ] {
+            rig.assert_allowed(&request).await;
+        }
+        steady.stop(&["protected_entries"]).await;
+    });
+}
+
+#[test]
+fn abs_lists_so_many_clients_that_most_requests_would_be_denied() {
+    let setup = every_second().plugin(json!({"guard": {"max_denied_percent": 60}}));
+    scenario(setup, async |rig| {
+        rig.abs.list(crate::steady::list()).await;
+        let listed = rig.get("/").from(LISTED);
+        rig.becomes_denied(&listed).await;
+        let steady = Steady::clean(rig).await;
+        let watch = Watch::begin(rig, "denied_share").await;
+        // A listed client is denied, or counted: both are well here.
+        let either = |reply: &Reply| reply.is_denied() || reply.is_allowed();
+        let mut lanes = Vec::new();
+        for _ in 0..4 {
+            lanes.push(Lane::start(rig, &listed, either).await);
+        }
+        // On every worker: each counts for itself.
+        rig.becomes_allowed(&listed).await;
+        rig.metric_reaches("would_deny.source=abs.kind=ip", 1).await;
+        let told = |text: &str| rig.envoy.log().matches(text).count();
+        eventually("each worker says that it only counts", async || {
+            (told("only counts what it would deny") == 4).then_some(())
+        })
+        .await;
+        for lane in lanes {
+            lane.stop().await.assert_clean("a listed client");
+        }
+        rig.becomes_denied(&listed).await;
+        eventually("each worker says that it enforces again", async || {
+            (told("this worker enforces it again") == 4).then_some(())
+        })
+        .await;
+        watch.sees_its_effects(rig, 1).await;
+        steady.stop(&["denied_share"]).await;
+    });
+}
+
+#[test]
+fn that_no_list_has_come_yet_is_not_abs_denying_too_many() {
+    let setup = every_second().abs_down().plugin(json!({
+        "before_first_list": "deny",
+        "guard": {"max_denied_percent": 10}
+    }));
+    scenario(setup, async |rig| {
+        let request = rig.get("/").from(CLEAN);
+        // More on each worker than the share needs, over more ticks than it takes to see it.
+        let lane = Lane::start(rig, &request, Reply::is_denied).await;
+        rig.metric_reaches("denied.source=abs.kind=no_list", 1_200)
+            .await;
+        rig.metric_reaches("fetch.result=status", 3).await;
+        lane.stop()
+            .await
+            .assert_clean("a client before the first list");
+    });
+}

@@ -1,0 +1,277 @@
+//! The long run: traffic on every worker, a list that changes every second, a configuration that changes every three,
+//! an ABS that fails at random. No request fails, no listed one passes, and memory does not grow.
+//!
+//! A minute long, or `PORTCULLIS_SOAK_SECONDS`; `make soak` runs ten minutes.
+
+use crate::every_second;
+use crate::rig::client::{Connection, Request};
+use crate::rig::{Rig, scenario};
+use crate::steady::Steady;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+/// Between two changes of the list.
+const LIST_CHANGES: Duration = Duration::from_secs(1);
+/// Between two changes of the configuration.
+const CONFIGURATION_CHANGES: Duration = Duration::from_secs(3);
+/// Between two throws of the dice for ABS's next fault.
+const FAULTS: Duration = Duration::from_millis(700);
+/// How many changes of the list an entry stays on it.
+const ENTRY_STAYS: u64 = 20;
+/// By how much memory may grow from the middle third of the run to the last.
+const GROWTH_PERCENT: f64 = 2.0;
+
+fn length() -> Duration {
+    let seconds = std::env::var("PORTCULLIS_SOAK_SECONDS").ok();
+    let seconds = seconds.map_or(60, |text| {
+        text.parse()
+            .expect("PORTCULLIS_SOAK_SECONDS should be a number")
+    });
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn nothing_fails_passes_or_grows_while_everything_changes() {
+    let setup = every_second().plugin(json!({"guard": {"max_denied_percent": 95}}));
+    scenario(setup, async |rig| {
+        let steady = Steady::with_list(rig).await;
+        let mut run = Run::start(rig).await;
+        let began = Instant::now();
+        while began.elapsed() < length() {
+            run.step(rig, began.elapsed()).await;
+        }
+        rig.abs.clear_faults().await;
+        run.report(rig, began.elapsed()).await;
+        steady.stop(&[]).await;
+    });
+}
+
+/// The state of the run: what is listed, what was seen.
+struct Run {
+    dice: Dice,
+    /// One connection to each worker, for the listed tokens.
+    workers: Vec<Connection>,
+    request: Request,
+    /// Numbers of the tokens on ABS's list, oldest first, and on how many workers each was seen denied.
+    listed: VecDeque<Entry>,
+    n_listed: u64,
+    n_in_force: u64,
+    n_asked: u64,
+    n_configurations: u64,
+    faults: BTreeMap<String, u64>,
+    memory: Vec<(Duration, u64)>,
+    due: Due,
+}
+
+/// When each kind of change is due.
+#[derive(Default)]
+struct Due {
+    list: Duration,
+    configuration: Duration,
+    fault: Duration,
+    memory: Duration,
+}
+
+struct Entry {
+    number: u64,
+    /// For each worker: whether it has denied the token. From then on it must go on doing so.
+    in_force: Vec<bool>,
+}
+
+impl Run {
+    async fn start(rig: &Rig) -> Self {
+        let request = rig.get("/").from(crate::steady::CLEAN);
+        Self {
+            dice: Dice(0x9e37_79b9_7f4a_7c15),
+            workers: rig.connections_to_all_workers(&request).await,
+            request,
+            listed: VecDeque::new(),
+            n_listed: 0,
+            n_in_force: 0,
+            n_asked: 0,
+            n_configurations: 0,
+            faults: BTreeMap::new(),
+            memory: Vec::new(),
+            due: Due::default(),
+        }
+    }
+
+    /// Makes what is due, then asks each worker for each listed token.
+    async fn step(&mut self, rig: &mut Rig, now: Duration) {
+        if now >= self.due.list {
+            self.due.list = now + LIST_CHANGES;
+            self.change_list(rig).await;
+        }
+        if now >= self.due.configuration {
+            self.due.configuration = now + CONFIGURATION_CHANGES;
+            self.change_configuration(rig).await;
+        }
+        if now >= self.due.fault {
+            self.due.fault = now + FAULTS;
+            self.throw(rig).await;
+        }
+        if now >= self.due.memory {
+            self.due.memory = now + Duration::from_secs(1);
+            let bytes = resident_kilobytes(rig.envoy.process().id());
+            self.memory.push((now, bytes));
+        }
+        self.ask().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    async fn change_list(&mut self, rig: &Rig) {
+        let number = self.n_listed;
+        self.n_listed += 1;
+        let mut add = json!({"oauth_tokens": [token(number)]});
+        // Now and then the list grows much, and later shrinks again.
+        if number % 10 == 5 {
+            add["ips"] = self.crowd();
+        }
+        rig.abs.list(add).await;
+        self.listed.push_back(Entry {
+            number,
+            in_force: vec![false; self.workers.len()],
+        });
+        if number > 0 && number.is_multiple_of(10) {
+            rig.abs.unlist(json!({"ips": self.crowd()})).await;
+        }
+        if self.listed.len() as u64 > ENTRY_STAYS
+            && let Some(oldest) = self.listed.pop_front()
+        {
+            rig.abs
+                .unlist(json!({"oauth_tokens": [token(oldest.number)]}))
+                .await;
+        }
+    }
+
+    /// A few thousand addresses.
+    fn crowd(&self) -> Value {
+        (0..5_000)
+            .map(|i| format!("10.1.{}.{}", i / 256, i % 256))
+            .collect()
+    }
+
+    async fn change_configuration(&mut self, rig: &mut Rig) {
+        self.n_configurations += 1;
+        let n = self.n_configurations;
+        let change = match n % 4 {
+            0 => json!({"deny_list": {"ips": [format!("192.0.2.{}", n % 250)]}}),
+            1 => json!({"allow_list": {"usernames": [format!("user-{n}")]}}),
+            2 => json!({"attack_list_memory": format!("{}MB", 64 + n % 64)}),
+            _ => json!({"deny_response": {"headers": {"x-change": n.to_string()}}}),
+        };
+        rig.envoy.reconfigure(change).await;
+    }
+
+    /// ABS fails about every other time.
+    async fn throw(&mut self, rig: &Rig) {
+        let fault = match self.dice.throw(14) {
+            0 => json!({"status": 500, "times": 1}),
+            1 => json!({"status": 503, "retry_after": 1, "times": 1}),
+            2 => json!({"truncate_at": 40, "times": 1}),
+            3 => json!({"body": "not json", "times": 1}),
+            4 => json!({"reset": true, "times": 1}),
+            5 => json!({"delay_ms": 3_000, "times": 1}),
+            6 => json!({"hang_after_headers": true, "times": 1}),
+            _ => return rig.abs.clear_faults().await,
+        };
+        *self.faults.entry(fault.to_string()).or_default() += 1;
+        rig.abs.fault(fault).await;
+    }
+
+    async fn ask(&mut self) {
+        let Self {
+            workers,
+            listed,
+            request,
+            ..
+        } = self;
+        for entry in listed {
+            let request = request.clone().bearer(&token(entry.number));
+            for (worker, in_force) in workers.iter_mut().zip(&mut entry.in_force) {
+                let reply = worker.send(&request).await.unwrap();
+                self.n_asked += 1;
+                assert!(
+                    reply.is_denied() || (reply.is_allowed() && !*in_force),
+                    "token {} was in force: {in_force}, and got {reply:?}",
+                    entry.number
+                );
+                self.n_in_force += u64::from(reply.is_denied() && !*in_force);
+                *in_force |= reply.is_denied();
+            }
+        }
+    }
+
+    async fn report(&self, rig: &Rig, span: Duration) {
+        let mean = |from: u32, to: u32| {
+            let thirds = |n| span * n / 3;
+            let part: Vec<_> = self
+                .memory
+                .iter()
+                .filter(|(at, _)| (thirds(from)..thirds(to)).contains(at))
+                .map(|(_, kilobytes)| *kilobytes as f64)
+                .collect();
+            part.iter().sum::<f64>() / part.len() as f64
+        };
+        let (middle, last) = (mean(1, 2), mean(2, 3));
+        let growth = (last / middle - 1.0) * 100.0;
+        let fetches = rig.envoy.stats("wasmcustom.portcullis.fetch.result=").await;
+        println!(
+            "{} s: {} lists, {} configurations, {} questions with listed tokens; faults {:?}; fetches {:?}; \
+             resident memory {:.0} KB in the first third, {middle:.0} in the middle, {last:.0} in the last: {growth:+.2} %",
+            span.as_secs(),
+            self.n_listed,
+            self.n_configurations,
+            self.n_asked,
+            self.faults,
+            fetches,
+            mean(0, 1),
+        );
+        // Most entries came into force on every worker while they were listed.
+        let chances = self.n_listed * self.workers.len() as u64;
+        assert!(
+            self.n_in_force * 3 > chances * 2,
+            "only {} of {chances} came into force",
+            self.n_in_force
+        );
+        let failed: u64 = fetches
+            .iter()
+            .filter(|(name, _)| !name.ends_with("=ok") && !name.ends_with("=not_modified"))
+            .map(|(_, count)| count)
+            .sum();
+        assert!(
+            failed > span.as_secs() / 10,
+            "ABS failed only {failed} times"
+        );
+        assert!(
+            growth <= GROWTH_PERCENT,
+            "memory grew by {growth:.2} %: {:?}",
+            self.memory
+        );
+    }
+}
+
+fn token(number: u64) -> String {
+    format!("soak-{number}")
+}
+
+/// What the process has in memory.
+fn resident_kilobytes(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|text| text.split_whitespace().next());
+    number.and_then(|text| text.parse().ok()).unwrap()
+}
+
+/// Numbers that look random and are the same in each run (xorshift).
+struct Dice(u64);
+
+impl Dice {
+    fn throw(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
