@@ -32,8 +32,7 @@ fn with_credential_injector(text: String) -> String {
 #[test]
 fn envoy_adds_the_keys_and_the_vm_never_holds_them() {
     let setup: Setup = every_second()
-        // Names that no one gave to the VM: it has no key at all.
-        .plugin(json!({"abs": {"access_key_env": "NO_SUCH_KEY", "secret_key_env": "NO_SUCH_KEY"}}))
+        .no_keys_in_vm()
         .bootstrap(with_credential_injector);
     scenario(setup, async |rig| {
         let steady = Steady::with_list(rig).await;
@@ -44,9 +43,7 @@ fn envoy_adds_the_keys_and_the_vm_never_holds_them() {
 
 #[test]
 fn without_keys_abs_refuses() {
-    let setup = every_second()
-        .plugin(json!({"abs": {"access_key_env": "NO_SUCH_KEY", "secret_key_env": "NO_SUCH_KEY"}}));
-    scenario(setup, async |rig| {
+    scenario(every_second().no_keys_in_vm(), async |rig| {
         let steady = Steady::clean(rig).await;
         rig.metric_reaches("fetch.result=unauthorized", 1).await;
         assert_eq!(rig.envoy.count("fetch.result=ok").await, 0);

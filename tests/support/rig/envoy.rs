@@ -369,6 +369,11 @@ fn filter(setup: &Setup) -> Value {
         None => artefact("PORTCULLIS_WASM", code.as_str().unwrap(), "make build"),
     };
     *code = module.to_str().unwrap().into();
+    if !setup.keys_in_vm {
+        let vm = filter.pointer_mut("/resources/0/typed_config/config/vm_config");
+        let variables = vm.unwrap().as_object_mut().unwrap();
+        variables.remove("environment_variables").unwrap();
+    }
     filter
 }
 

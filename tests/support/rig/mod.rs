@@ -47,6 +47,7 @@ pub struct Setup {
     abs_over_tls: Option<PathBuf>,
     abs_at: Option<SocketAddr>,
     module: Option<PathBuf>,
+    keys_in_vm: bool,
     bootstrap: Vec<Box<dyn Fn(String) -> String>>,
 }
 
@@ -62,6 +63,7 @@ impl Setup {
             abs_over_tls: None,
             abs_at: None,
             module: None,
+            keys_in_vm: true,
             bootstrap: Vec::new(),
         }
     }
@@ -112,6 +114,12 @@ impl Setup {
     /// Another module than the shipped one.
     pub fn module(mut self, path: PathBuf) -> Self {
         self.module = Some(path);
+        self
+    }
+
+    /// The VM gets no environment variables, and so no keys.
+    pub fn no_keys_in_vm(mut self) -> Self {
+        self.keys_in_vm = false;
         self
     }
 
