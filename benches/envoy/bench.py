@@ -60,6 +60,7 @@ QUICK = Plan(rounds=1, passes=1, seconds=1, sizes=(1_000, 10_000), lua_entries=1
 
 def main():
     arguments = parse_arguments()
+    load = os.getloadavg()[0]
     plan = QUICK if arguments.quick else FULL
     if arguments.rounds:
         plan = Plan(**{**plan.__dict__, "rounds": arguments.rounds})
@@ -86,7 +87,7 @@ def main():
                     text, more = REFRESH_PARTS[part](directory, module, plan)
                     sections.append(text)
                     bars += more
-    text = whole(sections, bars, plan)
+    text = whole(sections, bars, plan, load)
     print("\n" + text)
     if arguments.write:
         RESULTS.write_text(text.rstrip("\n") + "\n" + BOUNDS.read_text())
@@ -251,11 +252,12 @@ REFRESH_PARTS = {"memory": memory_part, "hold": hold_part, "enforcement": enforc
                  "fetches": fetches_part, "size": size_part}
 
 
-def whole(sections, bars, plan):
+def whole(sections, bars, plan, load):
     version = subprocess.run([str(envoy_binary()), "--version"], capture_output=True, text=True, check=True).stdout
     version = re.search(r"/(\d+\.\d+\.\d+)/", version)
     lines = ["# Results of `make bench`", "",
-             f"{datetime.date.today()}; {report.machine()}; Envoy {version[1] if version else 'of unknown version'}.",
+             f"{datetime.date.today()}; {report.machine()}; Envoy {version[1] if version else 'of unknown version'}; load "
+             f"average before the run {load:.1f} (what other programs took).",
              "Written by `benches/envoy/bench.py`; how it measures: [benches/envoy/README.md](envoy/README.md).", ""]
     if plan is QUICK:
         lines += ["A smoke run with small lists: no number here is worth a conclusion.", ""]
