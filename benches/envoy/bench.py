@@ -10,6 +10,7 @@ import datetime
 import os
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -271,6 +272,8 @@ def whole(sections, bars, plan, load):
 
 
 if __name__ == "__main__":
+    # Ended from outside, it ends its Envoys and simulators too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: terminated"))
     try:
         main()
     except BenchError as error:
