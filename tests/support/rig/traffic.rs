@@ -1,6 +1,7 @@
 //! Steady traffic in the background, to see that nothing fails while something changes.
 
 use super::client::{Reply, Request};
+use super::eventually;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,6 +9,9 @@ use tokio::task::JoinHandle;
 
 /// Between two requests of one connection: steady, not a load test.
 const PACE: Duration = Duration::from_millis(2);
+
+/// So many requests say something.
+const ENOUGH: u64 = 100;
 
 /// Connections that send one request after the other until stopped.
 pub struct Traffic {
@@ -48,8 +52,13 @@ impl Traffic {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Ends the traffic.
+    /// Ends the traffic, as soon as there were enough requests to say something.
     pub async fn stop(self) -> Report {
+        eventually("enough requests", async || {
+            let ended = self.connections.iter().any(JoinHandle::is_finished);
+            (ended || self.sent() >= ENOUGH).then_some(())
+        })
+        .await;
         self.stop.store(true, Ordering::Relaxed);
         let mut bad = Vec::new();
         for connection in self.connections {
@@ -71,7 +80,7 @@ impl Report {
             self.bad.len(),
             self.bad.first()
         );
-        assert!(self.good > 100, "only {} requests were sent", self.good);
+        assert!(self.good >= ENOUGH, "only {} requests were sent", self.good);
     }
 }
 
