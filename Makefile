@@ -84,7 +84,7 @@ trap-module: ## for tests alone: the module as one that crashes on command, at t
 	cargo build $(LOCKED) --profile wasm --target wasm32-wasip1 -p portcullis-wasm --features trap \
 		--target-dir target/trap
 	$(LINK) --input target/trap/wasm32-wasip1/wasm/portcullis_wasm.wasm --output target/portcullis-trap.wasm \
-		--exports wasm-target/exports.txt --size-limit $(MODULE_SIZE_LIMIT)
+		--exports wasm-target/exports.txt --size-limit $(MODULE_SIZE_LIMIT) --allow-oversize
 
 .PHONY: cli
 cli: ## the command line tool alone
