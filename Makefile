@@ -95,7 +95,7 @@ simulator: ## the ABS simulator and the sample API, at target/release/
 	cargo build $(LOCKED) --release -p abs-simulator
 
 .PHONY: test
-test: test-core test-wasm test-lifecycle test-cli test-envoy test-faults test-deploy ## every test layer, set-up too
+test: test-core test-wasm test-module test-lifecycle test-cli test-envoy test-faults test-deploy ## every test layer, set-up too
 	@echo "test: every layer passed; none was skipped"
 
 .PHONY: test-core
@@ -103,13 +103,17 @@ test-core: ## layer 1: the core, the simulator and the link step on this machine
 	cargo test $(LOCKED) --lib
 	cargo test $(LOCKED) --doc
 	$(if $(CORE_TESTS),cargo test $(LOCKED) $(addprefix --test ,$(CORE_TESTS)))
-	cargo test $(LOCKED) --workspace --exclude portcullis $(NOT_WASM_CRATES)
+	cargo test $(LOCKED) --workspace --exclude portcullis --exclude portcullis-wasm-host $(NOT_WASM_CRATES)
 	cargo test $(LOCKED) --release --test false_blocks
 
 .PHONY: test-wasm
 test-wasm: ## layer 2: the core's same unit tests in wasm under Node.js
 	@tools/install rust-targets wasm-bindgen
 	tools/test-wasm
+
+.PHONY: test-module
+test-module: module ## the shipped module in a host of the tests: its life, hostile answers to hostcalls, secrets, memory
+	cargo test $(LOCKED) --profile wasm-host -p portcullis-wasm-host
 
 .PHONY: test-lifecycle
 test-lifecycle: ## layer 3: several workers over one fake host, hostile interleavings

@@ -1,0 +1,547 @@
+//! Every import that the module may have (`wasm-target/imports.txt`), honest or odd.
+//!
+//! Two are never odd: `environ_get` and `environ_sizes_get`. The C library behind Rust's `std::env` reads them once and
+//! ends the process where they fail, before any of our code sees it; Envoy's can't fail.
+
+use anyhow::{Result, bail};
+use wasmtime::{Caller, Engine, Extern, Linker};
+
+use crate::odd::BytesAnswer;
+use crate::process::{Call, Headers};
+use crate::vm::{Guest, Reply};
+
+const OK: u32 = 0;
+const NOT_FOUND: u32 = 1;
+const BAD_ARGUMENT: u32 = 2;
+const CAS_MISMATCH: u32 = 8;
+
+const HTTP_REQUEST_HEADERS: u32 = 0;
+const HTTP_RESPONSE_HEADERS: u32 = 2;
+const CALL_RESPONSE_HEADERS: u32 = 6;
+const CALL_RESPONSE_BODY: u32 = 4;
+const PLUGIN_CONFIGURATION: u32 = 7;
+
+type Host<'a> = Caller<'a, Guest>;
+
+/// All of them.
+pub(crate) fn linker(engine: &Engine) -> Result<Linker<Guest>> {
+    let mut linker = Linker::new(engine);
+    contexts(&mut linker)?;
+    data(&mut linker)?;
+    requests(&mut linker)?;
+    metrics(&mut linker)?;
+    wasi(&mut linker)?;
+    Ok(linker)
+}
+
+fn contexts(linker: &mut Linker<Guest>) -> Result<()> {
+    linker.func_wrap(
+        "env",
+        "proxy_log",
+        |mut host: Host<'_>, level: u32, at: u32, size: u32| {
+            let message = read(&mut host, at, size)?;
+            let mut state = host.data().process.state();
+            state.say("a log line", &message);
+            let line = String::from_utf8_lossy(&message).into_owned();
+            state.logs.push((level, line));
+            drop(state);
+            Ok(odd_status(&mut host).unwrap_or(OK))
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        "proxy_get_current_time_nanoseconds",
+        |mut host: Host<'_>, at: u32| {
+            let unix = host.data().process.state().unix;
+            give_number(&mut host, at, unix)
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        "proxy_set_effective_context",
+        |mut host: Host<'_>, context: u32| {
+            if let Some(status) = odd_status(&mut host) {
+                return status;
+            }
+            if !host.data().roots.contains_key(&context) {
+                return BAD_ARGUMENT;
+            }
+            host.data_mut().effective = context;
+            OK
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        "proxy_set_tick_period_milliseconds",
+        |mut host: Host<'_>, period: u32| {
+            if let Some(status) = odd_status(&mut host) {
+                return status;
+            }
+            let now = host.data().process.state().monotonic;
+            let context = host.data().effective;
+            let period = u64::from(period) * 1_000_000;
+            host.data_mut()
+                .roots
+                .insert(context, (period, now + period));
+            OK
+        },
+    )?;
+    Ok(())
+}
+
+fn data(linker: &mut Linker<Guest>) -> Result<()> {
+    linker.func_wrap(
+        "env",
+        "proxy_get_shared_data",
+        |mut host: Host<'_>,
+         key_at: u32,
+         key_size: u32,
+         data_at: u32,
+         size_at: u32,
+         cas_at: u32| {
+            let key = read(&mut host, key_at, key_size)?;
+            let found = host.data().process.state().data.get(&key).cloned();
+            let status = match &found {
+                Some((bytes, _)) => give(&mut host, Ok(bytes.clone()), data_at, size_at)?,
+                None => give(&mut host, Err(NOT_FOUND), data_at, size_at)?,
+            };
+            let mut cas = found.map_or(0, |(_, cas)| cas);
+            if let Some(oddness) = &mut host.data_mut().oddness
+                && oddness.strikes()
+            {
+                cas = oddness.random.odd_number() as u32;
+            }
+            write(&mut host, cas_at, &cas.to_le_bytes())?;
+            Ok(status)
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        "proxy_set_shared_data",
+        |mut host: Host<'_>, key_at: u32, key_size: u32, at: u32, size: u32, cas: u32| {
+            let key = read(&mut host, key_at, key_size)?;
+            let bytes = read(&mut host, at, size)?;
+            {
+                let mut state = host.data().process.state();
+                state.say("a shared-data key", &key);
+                state.say("a shared-data value", &bytes);
+            }
+            if let Some(status) = odd_status(&mut host) {
+                return Ok(status);
+            }
+            let written = host.data().process.state().set(&key, &bytes, cas);
+            Ok(if written { OK } else { CAS_MISMATCH })
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        "proxy_get_buffer_bytes",
+        |mut host: Host<'_>, buffer: u32, start: u32, limit: u32, data_at: u32, size_at: u32| {
+            let guest = host.data();
+            let whole = match buffer {
+                PLUGIN_CONFIGURATION => Ok(&guest.configuration),
+                CALL_RESPONSE_BODY => Ok(&guest.answer.body),
+                _ => Err(NOT_FOUND),
+            };
+            let part = whole.map(|whole| {
+                let rest = whole.get(start as usize..).unwrap_or_default();
+                rest[..rest.len().min(limit as usize)].to_vec()
+            });
+            give(&mut host, part, data_at, size_at)
+        },
+    )?;
+    Ok(())
+}
+
+fn requests(linker: &mut Linker<Guest>) -> Result<()> {
+    linker.func_wrap(
+        "env",
+        "proxy_get_header_map_pairs",
+        |mut host: Host<'_>, map: u32, data_at: u32, size_at: u32| {
+            let guest = host.data();
+            let no_headers = Headers::new();
+            let request = guest.request.as_ref();
+            let pairs = match map {
+                HTTP_REQUEST_HEADERS => Ok(request.map_or(&no_headers, |request| &request.headers)),
+                HTTP_RESPONSE_HEADERS => Ok(&guest.response),
+                CALL_RESPONSE_HEADERS => Ok(&guest.answer.headers),
+                _ => Err(BAD_ARGUMENT),
+            };
+            let bytes = pairs.map(pairs_to_bytes);
+            give(&mut host, bytes, data_at, size_at)
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        "proxy_get_property",
+        |mut host: Host<'_>, path_at: u32, path_size: u32, data_at: u32, size_at: u32| {
+            let path = read(&mut host, path_at, path_size)?;
+            let value = match (&host.data().request, path.as_slice()) {
+                (Some(request), b"source\0address") => Ok(request.address.clone().into_bytes()),
+                (Some(_), b"request\0protocol") => Ok(b"HTTP/1.1".to_vec()),
+                _ => Err(NOT_FOUND),
+            };
+            give(&mut host, value, data_at, size_at)
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        "proxy_set_property",
+        |mut host: Host<'_>, path_at: u32, path_size: u32, at: u32, size: u32| {
+            let path = read(&mut host, path_at, path_size)?;
+            let value = read(&mut host, at, size)?;
+            {
+                let mut state = host.data().process.state();
+                state.say("a property's path", &path);
+                state.say("filter state", &value);
+            }
+            if let Some(status) = odd_status(&mut host) {
+                return Ok(status);
+            }
+            if host.data().request.is_none() {
+                return Ok(NOT_FOUND);
+            }
+            let verdict = String::from_utf8_lossy(&value).into_owned();
+            host.data_mut().outcome.verdict = Some(verdict);
+            Ok(OK)
+        },
+    )?;
+    linker.func_wrap("env", "proxy_send_local_response", send_local_response)?;
+    linker.func_wrap("env", "proxy_http_call", http_call)?;
+    Ok(())
+}
+
+#[allow(clippy::too_many_arguments, reason = "they are the ABI's")]
+fn send_local_response(
+    mut host: Host<'_>,
+    status: u32,
+    details_at: u32,
+    details_size: u32,
+    body_at: u32,
+    body_size: u32,
+    headers_at: u32,
+    headers_size: u32,
+    _grpc_status: i32,
+) -> Result<u32> {
+    let details = read(&mut host, details_at, details_size)?;
+    let body = read(&mut host, body_at, body_size)?;
+    let headers = read(&mut host, headers_at, headers_size)?;
+    {
+        let mut state = host.data().process.state();
+        state.say("a reply's details", &details);
+        state.say("a reply's body", &body);
+        state.say("a reply's headers", &headers);
+    }
+    pairs_from_bytes(&headers)?;
+    if let Some(status) = odd_status(&mut host) {
+        return Ok(status);
+    }
+    host.data_mut().outcome.reply = Some(Reply {
+        status,
+        details: String::from_utf8_lossy(&details).into_owned(),
+        body: String::from_utf8_lossy(&body).into_owned(),
+    });
+    Ok(OK)
+}
+
+#[allow(clippy::too_many_arguments, reason = "they are the ABI's")]
+fn http_call(
+    mut host: Host<'_>,
+    cluster_at: u32,
+    cluster_size: u32,
+    headers_at: u32,
+    headers_size: u32,
+    body_at: u32,
+    body_size: u32,
+    trailers_at: u32,
+    trailers_size: u32,
+    _timeout: u32,
+    token_at: u32,
+) -> Result<u32> {
+    let cluster = read(&mut host, cluster_at, cluster_size)?;
+    let headers = pairs_from_bytes(&read(&mut host, headers_at, headers_size)?)?;
+    let body = read(&mut host, body_at, body_size)?;
+    pairs_from_bytes(&read(&mut host, trailers_at, trailers_size)?)?;
+    if let Some(status) = odd_status(&mut host) {
+        return Ok(status);
+    }
+    let guest = host.data_mut();
+    guest.n_calls += 1;
+    let call = Call {
+        vm: guest.vm,
+        root: guest.effective,
+        token: guest.n_calls,
+        cluster: String::from_utf8_lossy(&cluster).into_owned(),
+        headers,
+        body,
+    };
+    let mut token = call.token;
+    guest.process.state().calls.push(call);
+    if let Some(oddness) = &mut guest.oddness
+        && oddness.strikes()
+    {
+        token = oddness.random.odd_number() as u32;
+    }
+    write(&mut host, token_at, &token.to_le_bytes())?;
+    Ok(OK)
+}
+
+fn metrics(linker: &mut Linker<Guest>) -> Result<()> {
+    linker.func_wrap(
+        "env",
+        "proxy_define_metric",
+        |mut host: Host<'_>, _kind: u32, at: u32, size: u32, metric_at: u32| {
+            let name = read(&mut host, at, size)?;
+            if let Some(status) = odd_status(&mut host) {
+                return Ok(status);
+            }
+            let mut state = host.data().process.state();
+            state.say("a metric's name", &name);
+            state
+                .definitions
+                .push(String::from_utf8_lossy(&name).into_owned());
+            let number = u32::try_from(state.definitions.len() - 1)?;
+            drop(state);
+            write(&mut host, metric_at, &number.to_le_bytes())?;
+            Ok(OK)
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        "proxy_increment_metric",
+        |mut host: Host<'_>, metric: u32, by: i64| {
+            let by = u64::try_from(by).unwrap_or(0);
+            change_metric(&mut host, metric, |value| value.saturating_add(by))
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        "proxy_record_metric",
+        |mut host: Host<'_>, metric: u32, value: u64| change_metric(&mut host, metric, |_| value),
+    )?;
+    Ok(())
+}
+
+fn change_metric(host: &mut Host<'_>, metric: u32, change: impl FnOnce(u64) -> u64) -> u32 {
+    if let Some(status) = odd_status(host) {
+        return status;
+    }
+    let mut state = host.data().process.state();
+    let Some(name) = state.definitions.get(metric as usize).cloned() else {
+        return BAD_ARGUMENT;
+    };
+    let value = state.metrics.entry(name).or_default();
+    *value = change(*value);
+    OK
+}
+
+fn wasi(linker: &mut Linker<Guest>) -> Result<()> {
+    const MODULE: &str = "wasi_snapshot_preview1";
+    linker.func_wrap(
+        MODULE,
+        "fd_write",
+        |mut host: Host<'_>, _file: u32, vectors_at: u32, n_vectors: u32, written_at: u32| {
+            let mut text = Vec::new();
+            for index in 0..n_vectors {
+                let vector = read(&mut host, vectors_at + index * 8, 8)?;
+                let (at, size) = vector.split_at(4);
+                let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("four bytes"));
+                text.extend(read(&mut host, word(at), word(size))?);
+            }
+            let written = u32::try_from(text.len())?;
+            {
+                let mut state = host.data().process.state();
+                state.say("output", &text);
+                let line = String::from_utf8_lossy(&text).into_owned();
+                state.logs.push((u32::MAX, line));
+            }
+            write(&mut host, written_at, &written.to_le_bytes())?;
+            Ok(odd_status(&mut host).unwrap_or(OK))
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "environ_sizes_get",
+        |mut host: Host<'_>, number_at: u32, size_at: u32| {
+            let lines = environment(&host);
+            let number = u32::try_from(lines.len())?;
+            let size = u32::try_from(lines.iter().map(Vec::len).sum::<usize>())?;
+            write(&mut host, number_at, &number.to_le_bytes())?;
+            write(&mut host, size_at, &size.to_le_bytes())?;
+            Ok(OK)
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "environ_get",
+        |mut host: Host<'_>, pointers_at: u32, texts_at: u32| {
+            let (mut pointer_at, mut text_at) = (pointers_at, texts_at);
+            for line in environment(&host) {
+                write(&mut host, pointer_at, &text_at.to_le_bytes())?;
+                write(&mut host, text_at, &line)?;
+                pointer_at += 4;
+                text_at += u32::try_from(line.len())?;
+            }
+            Ok(OK)
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "clock_time_get",
+        |mut host: Host<'_>, clock: u32, _precision: u64, at: u32| {
+            let state = host.data().process.state();
+            let time = if clock == 0 {
+                state.unix
+            } else {
+                state.monotonic
+            };
+            drop(state);
+            give_number(&mut host, at, time)
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "random_get",
+        |mut host: Host<'_>, at: u32, size: u32| {
+            if let Some(status) = odd_status(&mut host) {
+                return Ok(status);
+            }
+            let bytes = host.data().process.state().random.bytes(u64::from(size));
+            write(&mut host, at, &bytes)?;
+            Ok(OK)
+        },
+    )?;
+    linker.func_wrap(MODULE, "proc_exit", |status: u32| -> Result<()> {
+        bail!("the module ended itself with status {status}")
+    })?;
+    Ok(())
+}
+
+fn environment(host: &Host<'_>) -> Vec<Vec<u8>> {
+    let state = host.data().process.state();
+    let lines = state.environment.iter();
+    lines
+        .map(|(name, value)| format!("{name}={value}\0").into_bytes())
+        .collect()
+}
+
+/// A status in place of an honest answer, now and then, where the host is odd.
+fn odd_status(host: &mut Host<'_>) -> Option<u32> {
+    let oddness = host.data_mut().oddness.as_mut()?;
+    oddness.strikes().then(|| oddness.status())
+}
+
+/// Writes a number of 64 bits; an odd host writes another, or none.
+fn give_number(host: &mut Host<'_>, at: u32, honest: u64) -> Result<u32> {
+    let mut number = honest;
+    if let Some(oddness) = &mut host.data_mut().oddness
+        && oddness.strikes()
+    {
+        number = oddness.random.odd_number();
+        if number.is_multiple_of(4) {
+            return Ok(oddness.status());
+        }
+    }
+    write(host, at, &number.to_le_bytes())?;
+    Ok(OK)
+}
+
+/// Hands bytes over in room that the module allocates.
+fn give(
+    host: &mut Host<'_>,
+    honest: Result<Vec<u8>, u32>,
+    data_at: u32,
+    size_at: u32,
+) -> Result<u32> {
+    let odd = match &mut host.data_mut().oddness {
+        Some(oddness) => oddness.strikes().then(|| oddness.bytes(&honest)),
+        None => None,
+    };
+    let answer = odd.unwrap_or_else(|| BytesAnswer::honest(honest));
+    let mut pointer = 0;
+    if let Some(bytes) = &answer.bytes {
+        let Some(Extern::Func(allocate)) = host.get_export("proxy_on_memory_allocate") else {
+            bail!("proxy_on_memory_allocate is not exported");
+        };
+        let size = u32::try_from(bytes.len())?;
+        pointer = allocate.typed::<u32, u32>(&host)?.call(&mut *host, size)?;
+        write(host, pointer, bytes)?;
+    }
+    if let Some(told) = answer.told {
+        write(host, data_at, &pointer.to_le_bytes())?;
+        write(host, size_at, &told.to_le_bytes())?;
+    }
+    Ok(answer.status)
+}
+
+fn read(host: &mut Host<'_>, at: u32, size: u32) -> Result<Vec<u8>> {
+    let Some(Extern::Memory(memory)) = host.get_export("memory") else {
+        bail!("no memory is exported");
+    };
+    let bytes = memory.data(&*host).get(at as usize..);
+    match bytes.and_then(|bytes| bytes.get(..size as usize)) {
+        Some(bytes) => Ok(bytes.to_vec()),
+        None => bail!("the module handed over {size} bytes at {at}, which is not in its memory"),
+    }
+}
+
+fn write(host: &mut Host<'_>, at: u32, bytes: &[u8]) -> Result<()> {
+    let Some(Extern::Memory(memory)) = host.get_export("memory") else {
+        bail!("no memory is exported");
+    };
+    memory.write(host, at as usize, bytes)?;
+    Ok(())
+}
+
+/// Lays headers out as the ABI does; no headers are no bytes, as in Envoy where there is no such map.
+fn pairs_to_bytes(pairs: &Headers) -> Vec<u8> {
+    if pairs.is_empty() {
+        return Vec::new();
+    }
+    let word = |n: usize| u32::try_from(n).expect("a sound size").to_le_bytes();
+    let mut bytes = word(pairs.len()).to_vec();
+    for (name, value) in pairs {
+        bytes.extend(word(name.len()));
+        bytes.extend(word(value.len()));
+    }
+    for (name, value) in pairs {
+        bytes.extend(name.as_bytes());
+        bytes.push(0);
+        bytes.extend(value);
+        bytes.push(0);
+    }
+    bytes
+}
+
+/// Reads what the module laid out; what it does not hold to is a failure, as in the host.
+fn pairs_from_bytes(bytes: &[u8]) -> Result<Headers> {
+    fn take<'a>(bytes: &mut &'a [u8], n: usize) -> Result<&'a [u8]> {
+        let Some((head, rest)) = bytes.split_at_checked(n) else {
+            bail!("a header map is cut");
+        };
+        *bytes = rest;
+        Ok(head)
+    }
+    fn word(bytes: &mut &[u8]) -> Result<usize> {
+        let word = take(bytes, 4)?.try_into()?;
+        Ok(u32::from_le_bytes(word) as usize)
+    }
+    let mut rest = bytes;
+    let n = word(&mut rest)?;
+    let mut sizes = Vec::new();
+    for _ in 0..n {
+        sizes.push((word(&mut rest)?, word(&mut rest)?));
+    }
+    let mut pairs = Headers::new();
+    for (name_size, value_size) in sizes {
+        let name = String::from_utf8(take(&mut rest, name_size)?.to_vec())?;
+        take(&mut rest, 1)?;
+        let value = take(&mut rest, value_size)?.to_vec();
+        take(&mut rest, 1)?;
+        pairs.push((name, value));
+    }
+    if !rest.is_empty() {
+        bail!("a header map goes on after its last pair");
+    }
+    Ok(pairs)
+}

@@ -1,0 +1,23 @@
+//! A proxy-wasm host for the release module itself, with Envoy's rules, or odd on purpose.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`process`] | what the VMs of a process share: shared data, clocks, metrics, log, calls |
+//! | [`vm`] | one VM: its memory, and the callbacks in the order in which Envoy makes them |
+//! | `hostcalls` | every import of the module |
+//! | [`odd`] | wrong answers to hostcalls |
+//! | [`secrets`] | the search for what must not get out |
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests fail by panics"
+)]
+
+mod hostcalls;
+pub mod odd;
+pub mod process;
+pub mod secrets;
+pub mod vm;

@@ -1,0 +1,171 @@
+//! Wrong answers to hostcalls: statuses, bytes and numbers that no sound host would give.
+
+/// Numbers that look random and come out the same for the same seed (SplitMix64, Vigna 2015).
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// A sequence of its own for each seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number.
+    pub fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `n`, which is not 0.
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.number() % n
+    }
+
+    /// So many bytes.
+    pub fn bytes(&mut self, n: u64) -> Vec<u8> {
+        (0..n).map(|_| self.number() as u8).collect()
+    }
+
+    /// A number as a broken host would give it: small, at a bound, or any.
+    pub fn odd_number(&mut self) -> u64 {
+        match self.below(5) {
+            0 => self.below(16),
+            1 => u64::MAX - self.below(3),
+            2 => u64::from(u32::MAX) - self.below(3),
+            3 => 1u64 << self.below(64),
+            _ => self.number(),
+        }
+    }
+}
+
+/// How a hostcall that returns bytes is answered.
+#[derive(Clone, Debug)]
+pub struct BytesAnswer {
+    /// Its status.
+    pub status: u32,
+    /// What is written to room that the module allocates; `None`: no room is asked for.
+    pub bytes: Option<Vec<u8>>,
+    /// The size that is told; `None`: neither pointer nor size is written.
+    pub told: Option<u32>,
+}
+
+impl BytesAnswer {
+    /// As Envoy answers: no bytes are a null pointer.
+    pub fn honest(answer: Result<Vec<u8>, u32>) -> Self {
+        match answer {
+            Ok(bytes) => Self {
+                status: 0,
+                told: Some(u32::try_from(bytes.len()).expect("a sound size")),
+                bytes: (!bytes.is_empty()).then_some(bytes),
+            },
+            Err(status) => Self {
+                status,
+                bytes: None,
+                told: None,
+            },
+        }
+    }
+}
+
+/// How odd a host is.
+#[derive(Clone, Debug)]
+pub struct Oddness {
+    /// What it chooses by.
+    pub random: Random,
+    /// One in so many hostcalls is answered oddly.
+    pub one_in: u64,
+    /// Answers may contradict themselves, too: room that is asked for and then not named, sizes below the room's.
+    /// The module can't give such room back.
+    pub lies: bool,
+    /// How many times it was.
+    pub times: u64,
+}
+
+impl Oddness {
+    /// Whether the next hostcall is answered oddly.
+    pub fn strikes(&mut self) -> bool {
+        let strikes = self.random.below(self.one_in) == 0;
+        self.times += u64::from(strikes);
+        strikes
+    }
+
+    /// A status that is not 0.
+    pub fn status(&mut self) -> u32 {
+        let status = match self.random.below(3) {
+            0 => self.random.odd_number() as u32,
+            _ => self.random.below(16) as u32,
+        };
+        status.max(1)
+    }
+
+    /// An answer in place of an honest one.
+    pub fn bytes(&mut self, honest: &Result<Vec<u8>, u32>) -> BytesAnswer {
+        let kinds = if self.lies { 8 } else { 5 };
+        let bytes = match self.random.below(kinds) {
+            0 => {
+                return BytesAnswer {
+                    status: self.status(),
+                    bytes: None,
+                    told: None,
+                };
+            }
+            1 => Vec::new(),
+            2 => {
+                let most = [40, 400, 70_000][self.random.below(3) as usize];
+                let size = self.random.below(most);
+                self.random.bytes(size)
+            }
+            // The honest bytes, changed.
+            3 => self.changed(honest),
+            4 => {
+                let mut bytes = honest.clone().unwrap_or_default();
+                bytes.truncate(self.random.below(bytes.len() as u64 + 1) as usize);
+                bytes
+            }
+            // Null, but with a size; or success, and nothing written.
+            5 => {
+                let told = self.random.odd_number() as u32;
+                return BytesAnswer {
+                    status: 0,
+                    bytes: None,
+                    told: (!told.is_multiple_of(3)).then_some(told),
+                };
+            }
+            // Less than there is.
+            6 => {
+                let bytes = self.changed(honest);
+                let told = self.random.below(bytes.len() as u64 + 1) as u32;
+                return BytesAnswer {
+                    status: 0,
+                    bytes: (!bytes.is_empty()).then_some(bytes),
+                    told: Some(told),
+                };
+            }
+            // A failure, but with bytes.
+            _ => {
+                let bytes = self.changed(honest);
+                return BytesAnswer {
+                    status: self.status(),
+                    told: Some(bytes.len() as u32),
+                    bytes: (!bytes.is_empty()).then_some(bytes),
+                };
+            }
+        };
+        BytesAnswer::honest(Ok(bytes))
+    }
+
+    fn changed(&mut self, honest: &Result<Vec<u8>, u32>) -> Vec<u8> {
+        let mut bytes = honest.clone().unwrap_or_default();
+        for _ in 0..=self.random.below(8) {
+            let at = self.random.below(bytes.len() as u64 + 1) as usize;
+            match bytes.get_mut(at) {
+                Some(byte) => *byte = self.random.odd_number() as u8,
+                None => bytes.push(self.random.number() as u8),
+            }
+        }
+        bytes
+    }
+}

@@ -1,0 +1,70 @@
+//! The search for what must not get out: in plain and in the encodings that a careless line would use.
+
+/// Every secret of a test holds this, so that none can be forgotten.
+const MARKER: &str = "pl4nted-s3cret";
+
+/// A secret that must never leave the module.
+pub fn secret(name: &str) -> String {
+    format!("{MARKER}-{name}")
+}
+
+/// Whether bytes hold a secret: as it stands, in any letter case, in hex, in base64, or with its bytes apart, as in
+/// UTF-16 and in lists of numbers.
+pub fn holds_secret(bytes: &[u8]) -> bool {
+    let lower = bytes.to_ascii_lowercase();
+    let dense: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
+    let holds = |bytes: &[u8], needle: &str| {
+        bytes
+            .windows(needle.len())
+            .any(|window| window == needle.as_bytes())
+    };
+    let hex: String = MARKER.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let numbers: Vec<String> = MARKER.bytes().map(|byte| byte.to_string()).collect();
+    holds(&lower, MARKER)
+        || holds(&lower, &hex)
+        || holds(&dense, MARKER)
+        || holds(bytes, &numbers.join(", "))
+        || holds(bytes, &numbers.join(","))
+        || base64_forms().iter().any(|form| holds(bytes, form))
+}
+
+/// The parts of the marker's base64 that stay the same whatever stands before and after it.
+fn base64_forms() -> [String; 3] {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    [0, 1, 2].map(|skipped| {
+        let (triples, _) = MARKER.as_bytes()[skipped..].as_chunks::<3>();
+        let letters = triples.iter().flat_map(|[first, second, third]| {
+            let bits = u32::from_be_bytes([0, *first, *second, *third]);
+            [18, 12, 6, 0].map(|shift| char::from(ALPHABET[(bits >> shift & 63) as usize]))
+        });
+        letters.collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_found_in_each_form_and_not_elsewhere() {
+        let secret = secret("token");
+        let hex: String = secret.bytes().map(|byte| format!("{byte:02X}")).collect();
+        let wide: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        // By another hand: printf 'xxpl4nted-s3cret' | base64, with 0 to 2 x.
+        let base64 = [
+            "cGw0bnRlZC1zM2NyZXQ=",
+            "eHBsNG50ZWQtczNjcmV0",
+            "eHhwbDRudGVkLXMzY3JldA==",
+        ];
+        assert!(holds_secret(format!("a {secret} b").as_bytes()));
+        assert!(holds_secret(secret.to_uppercase().as_bytes()));
+        assert!(holds_secret(hex.as_bytes()));
+        assert!(holds_secret(&wide));
+        assert!(holds_secret(format!("{:?}", secret.as_bytes()).as_bytes()));
+        for text in base64 {
+            assert!(holds_secret(text.as_bytes()), "{text}");
+        }
+        assert!(!holds_secret(b"pl4nted-s3cre"));
+        assert!(!holds_secret(b""));
+    }
+}
