@@ -3,16 +3,15 @@
 //! One [`Vm`] lives as long as the VM does, and outlives changes of configuration: each brings a new root context into
 //! the same VM, beside the old one, and both share the VM's sources and their lists.
 
-use core::hash::{BuildHasherDefault, Hasher};
+use core::hash::Hasher;
 use core::time::Duration;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use siphasher::sip::SipHasher13;
 
 use crate::blocklist::{AddressRanges, LocalList};
-use crate::config::{Abs, Api, BeforeFirstList, Config, ConfigError, Traffic, UsernameSource};
-use crate::delivery::{Delivery, Destination};
+use crate::config::{Api, BeforeFirstList, Config, ConfigError, UsernameSource};
+use crate::current_request::CurrentRequest;
 use crate::denied_share::DeniedShare;
 use crate::host::{CallToken, Host, LocalReply, LogLevel, RootId, StreamId};
 use crate::identifier::{
@@ -22,7 +21,9 @@ use crate::metrics::{Metric, Metrics};
 use crate::refresh::{OwnerId, SHORT_TICK, SPARE_TICK, SourceId, TICK};
 use crate::request::{RequestHeaders, select_api, visit_identifiers};
 use crate::source::{Confirmed, ListInForce, Orders, Source, VmIdentity};
-use crate::traffic::{Draft, Seen};
+use crate::traffic::delivery::Destination;
+use crate::traffic::record;
+use crate::traffic::recorder::{Recorded, Recorder, Recording};
 use crate::verdict::{ApiPolicy, Hits, Kind, Reason, Verdict, judge};
 
 /// gRPC's PERMISSION_DENIED.
@@ -54,23 +55,8 @@ pub struct Vm {
     /// In the order in which they were configured.
     roots: Vec<Root>,
     sources: Vec<Source>,
-    deliveries: Vec<Delivery>,
-    /// Requests whose response is not there yet, and what those take in bytes.
-    drafts: HashMap<StreamId, PendingDraft, StreamHash>,
-    draft_memory: usize,
-    n_records: u64,
-    headers: RequestHeaders,
-}
-
-/// The host gives streams their numbers one by one, so no key is needed; std's random one brings the names of all WASI
-/// errors into the module.
-type StreamHash = BuildHasherDefault<SipHasher13>;
-
-#[derive(Debug)]
-struct PendingDraft {
-    draft: Draft,
-    root: RootId,
-    verdict: Option<String>,
+    recorder: Recorder,
+    current: CurrentRequest,
 }
 
 /// A root context: one configuration.
@@ -83,7 +69,7 @@ struct Root {
     never_block: AddressRanges,
     /// What a request is judged by that no entry of `apis` names.
     default_api: Api,
-    /// Headers that an API reads identifiers from, besides those that HTTP has for them.
+    /// Headers that are read besides those that HTTP has for identifiers and APIs.
     header_names: Vec<String>,
     source: Option<SourceId>,
     destination: Option<Destination>,
@@ -98,9 +84,10 @@ struct Root {
 impl Vm {
     /// A VM that has not been configured. Makes no hostcall but for the clock and random numbers.
     pub fn new(host: &dyn Host) -> Self {
+        let owner = OwnerId(host.random());
         Self {
             identity: VmIdentity {
-                owner: OwnerId(host.random()),
+                owner,
                 born: host.monotonic_now(),
                 served: false,
             },
@@ -108,11 +95,8 @@ impl Vm {
             metrics: Metrics::default(),
             roots: Vec::new(),
             sources: Vec::new(),
-            deliveries: Vec::new(),
-            drafts: HashMap::default(),
-            draft_memory: 0,
-            n_records: 0,
-            headers: RequestHeaders::default(),
+            recorder: Recorder::new(owner.0),
+            current: CurrentRequest::default(),
         }
     }
 
@@ -147,13 +131,8 @@ impl Vm {
         {
             self.sources.push(Source::new(id, self.identity.owner));
         }
-        if let Some(destination) = &root.destination
-            && !self
-                .deliveries
-                .iter()
-                .any(|delivery| delivery.destination() == destination)
-        {
-            self.deliveries.push(Delivery::new(destination.clone()));
+        if let Some(destination) = &root.destination {
+            self.recorder.open(destination);
         }
         self.roots.retain(|known| known.id != id);
         // Root contexts that had nothing to do tick again, so that those that are gone are noticed.
@@ -186,7 +165,7 @@ impl Vm {
             (Some(one), None) | (None, Some(one)) => one,
             (None, None) => {
                 // Only to see to what older root contexts leave behind.
-                let nothing_left = self.sources.is_empty() && self.deliveries.is_empty();
+                let nothing_left = self.sources.is_empty() && self.recorder.is_closed();
                 let alone = self.roots.len() == 1 && nothing_left;
                 if alone { Duration::ZERO } else { TICK }
             }
@@ -207,9 +186,8 @@ impl Vm {
         };
         let (roots, metrics) = (&self.roots, &self.metrics);
         if SENDS_TRAFFIC
-            && let Some((delivery, abs, traffic)) =
-                delivery_of(roots, &mut self.deliveries, position)
-            && delivery.on_answer(host, metrics, token, root, abs, traffic)
+            && let Some(recording) = roots.get(position).and_then(Root::recording)
+            && self.recorder.call_answered(host, metrics, token, recording)
         {
             return;
         }
@@ -224,10 +202,10 @@ impl Vm {
         // The newest configuration stands in for one that is gone.
         let position = self.roots.iter().position(|root| root.id == id);
         let position = position.unwrap_or(self.roots.len().saturating_sub(1));
+        self.current.begin();
         let verdict = self.judge(host, position);
-        let sends = |root: &Root| root.destination.is_some();
-        if SENDS_TRAFFIC && self.roots.get(position).is_some_and(sends) {
-            self.draft(host, position, stream, verdict);
+        if SENDS_TRAFFIC {
+            self.record(host, position, stream, verdict);
         }
         match self.roots.get(position) {
             Some(root) => root.carry_out(host, &self.metrics, verdict),
@@ -237,32 +215,13 @@ impl Vm {
 
     /// A stream is over: its response is known, if there was one.
     pub fn stream_ended(&mut self, host: &dyn Host, stream: StreamId) {
-        // Nothing is drafted where no traffic information is sent.
-        if !SENDS_TRAFFIC || self.drafts.is_empty() {
+        if !SENDS_TRAFFIC {
             return;
         }
-        let Some(pending) = self.drafts.remove(&stream) else {
-            return;
-        };
-        self.draft_memory = self.draft_memory.saturating_sub(pending.draft.memory());
-        let Some(position) = self.roots.iter().position(|root| root.id == pending.root) else {
-            // Its configuration is gone: the record is dropped with it.
-            self.metrics.add(host, Metric::TrafficDropped, 1);
-            return;
-        };
-        let mut response = core::mem::take(&mut self.headers);
-        response.clear();
-        host.visit_response_headers(&mut |name, value| response.add(name, value));
-        if let Some((delivery, abs, traffic)) =
-            delivery_of(&self.roots, &mut self.deliveries, position)
-        {
-            let verdict = pending.verdict.as_deref();
-            let record = pending
-                .draft
-                .finish(traffic, &response, verdict, host.unix_now());
-            delivery.push(host, &self.metrics, pending.root, abs, traffic, record);
-        }
-        self.headers = response;
+        let roots = &self.roots;
+        let recording_of = |id| roots.iter().find(|root| root.id == id)?.recording();
+        self.recorder
+            .stream_ended(host, &self.metrics, stream, recording_of);
     }
 
     fn judge(&mut self, host: &dyn Host, position: usize) -> Verdict {
@@ -279,10 +238,10 @@ impl Vm {
         if let Some(source) = &mut source {
             source.take_up_now(host);
         }
-        let judged = root.judge(host, source.as_deref_mut(), &mut self.headers);
+        let judged = root.judge(host, source.as_deref_mut(), &mut self.current);
         let verdict = judged.unwrap_or_else(|Replaced| {
             // The list was replaced while it was asked. The new one is whole; a second time can't be in one request.
-            let again = root.judge(host, source, &mut self.headers);
+            let again = root.judge(host, source, &mut self.current);
             again.unwrap_or(Verdict::Allow)
         });
         if root.config.guard.max_denied_percent.is_some() {
@@ -291,55 +250,28 @@ impl Vm {
         verdict
     }
 
-    /// Keeps the request's part of a record until its response is there.
-    fn draft(&mut self, host: &dyn Host, position: usize, stream: StreamId, verdict: Verdict) {
+    fn record(&mut self, host: &dyn Host, position: usize, stream: StreamId, verdict: Verdict) {
         let Some(root) = self.roots.get(position) else {
             return;
         };
-        let traffic = &root.config.traffic;
-        if !is_sampled(traffic.sample, self.n_records) {
-            self.n_records = self.n_records.wrapping_add(1);
+        let Some(recording) = root.recording() else {
             return;
-        }
-        self.n_records = self.n_records.wrapping_add(1);
-        let headers = &mut self.headers;
-        headers.clear();
-        host.visit_request_headers(&mut |name, value| headers.add(name, value));
-        let api = root.api_for(headers);
-        let (mut address, mut protocol) = (Vec::new(), Vec::new());
-        host.visit_source_address(&mut |text| address = text.to_vec());
-        host.visit_request_protocol(&mut |text| protocol = text.to_vec());
-        let correlation_id = format!("{:016x}-{:x}", self.identity.owner.0, self.n_records);
-        let draft = Draft::new(
-            traffic,
-            api,
-            headers,
-            Seen {
-                source_address: &address,
-                protocol: &protocol,
-                correlation_id: &correlation_id,
-                now: host.unix_now(),
-            },
-        );
-        let memory = self.draft_memory.saturating_add(draft.memory());
-        if u64::try_from(memory).is_ok_and(|memory| memory > traffic.queue_memory) {
-            self.metrics.add(host, Metric::TrafficDropped, 1);
-            return;
-        }
-        self.draft_memory = memory;
-        let verdict = match verdict {
-            Verdict::Allow | Verdict::AllowListed => None,
-            Verdict::Deny(reason) => Some(format!("denied {reason}")),
-            Verdict::WouldDeny(reason) => Some(format!("would_deny {reason}")),
         };
-        self.drafts.insert(
+        if !self.recorder.takes_next(recording.traffic) {
+            return;
+        }
+        self.current.read_headers(host, &root.header_names);
+        self.current.read_source_address(host);
+        let headers = self.current.headers();
+        let request = Recorded {
             stream,
-            PendingDraft {
-                draft,
-                root: root.id,
-                verdict,
-            },
-        );
+            api: root.api_for(headers),
+            headers,
+            source_address: self.current.source_address(),
+            verdict,
+        };
+        self.recorder
+            .request(host, &self.metrics, recording, request);
     }
 
     fn tick_source(&mut self, host: &dyn Host, position: usize) -> Option<Duration> {
@@ -361,10 +293,8 @@ impl Vm {
         if !SENDS_TRAFFIC {
             return None;
         }
-        let id = self.roots.get(position)?.id;
-        let metrics = &self.metrics;
-        let (delivery, abs, traffic) = delivery_of(&self.roots, &mut self.deliveries, position)?;
-        delivery.tick(host, metrics, id, abs, traffic);
+        let recording = self.roots.get(position)?.recording()?;
+        self.recorder.tick(host, &self.metrics, recording);
         Some(TICK)
     }
 
@@ -403,14 +333,9 @@ impl Vm {
 
     fn drop_unused(&mut self, host: &dyn Host) {
         let (roots, metrics) = (&self.roots, &self.metrics);
-        self.deliveries.retain_mut(|delivery| {
-            let used = roots
-                .iter()
-                .any(|root| root.destination.as_ref() == Some(delivery.destination()));
-            if !used {
-                delivery.stop(host, metrics);
-            }
-            used
+        self.recorder.retain(host, metrics, |destination| {
+            let mut used = roots.iter().filter_map(|root| root.destination.as_ref());
+            used.any(|used| used == destination)
         });
         self.sources.retain_mut(|source| {
             let used = roots.iter().any(|root| root.source == Some(source.id()));
@@ -432,30 +357,6 @@ fn source_of<'a>(
     let newest = roots.iter().rfind(|root| root.source == Some(id))?;
     let source = sources.iter_mut().find(|source| source.id() == id)?;
     Some((source, newest.orders()?))
-}
-
-/// The delivery of a root context's traffic records, and its configuration.
-fn delivery_of<'a>(
-    roots: &'a [Root],
-    deliveries: &'a mut [Delivery],
-    position: usize,
-) -> Option<(&'a mut Delivery, &'a Abs, &'a Traffic)> {
-    let root = roots.get(position)?;
-    let destination = root.destination.as_ref()?;
-    let delivery = deliveries
-        .iter_mut()
-        .find(|delivery| delivery.destination() == destination)?;
-    Some((delivery, root.config.abs.as_ref()?, &root.config.traffic))
-}
-
-/// Whether request number `n` is among the share that is sent: evenly, so that any run of requests holds that share.
-fn is_sampled(share: f64, n: u64) -> bool {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a run of 2^53 requests needs no exactness"
-    )]
-    let (before, after) = (n as f64 * share, n.wrapping_add(1) as f64 * share);
-    before.floor() < after.floor()
 }
 
 /// The list was replaced while a request was judged.
@@ -481,7 +382,7 @@ impl Root {
             allow_list: Rc::new(LocalList::new(local_key, &config.allow_list)),
             deny_list: LocalList::new(local_key, &config.deny_list),
             never_block,
-            header_names: header_names(config.apis.iter().chain([&default_api])),
+            header_names: header_names(&config, &default_api),
             default_api,
             source,
             destination,
@@ -503,6 +404,16 @@ impl Root {
         self.only_api().unwrap_or_else(|| {
             select_api(&self.config.apis, headers.authority(), headers.path())
                 .unwrap_or(&self.default_api)
+        })
+    }
+
+    fn recording(&self) -> Option<Recording<'_>> {
+        Some(Recording {
+            root: self.id,
+            destination: self.destination.as_ref()?,
+            abs: self.config.abs.as_ref()?,
+            traffic: &self.config.traffic,
+            header_names: &self.header_names,
         })
     }
 
@@ -541,7 +452,7 @@ impl Root {
         &self,
         host: &dyn Host,
         source: Option<&mut Source>,
-        headers: &mut RequestHeaders,
+        request: &mut CurrentRequest,
     ) -> Result<Verdict, Replaced> {
         let mut lookup = Lookup {
             root: self,
@@ -555,17 +466,15 @@ impl Root {
         if no_list_yet && self.config.before_first_list == BeforeFirstList::Deny {
             lookup.hits.attack_list = Some(Kind::NoList);
         }
-        lookup.ask_for_address(host);
+        lookup.ask_for_address(host, request);
         if lookup.hits.allow_list {
             return Ok(Verdict::AllowListed);
         }
         let wanted = lookup.wanted();
         let mut api = self.only_api();
         if wanted.any() || api.is_none() && !lookup.found_nothing() {
-            headers.clear();
-            host.visit_request_headers(&mut |name, value| {
-                headers.add_if_read(name, value, &self.header_names);
-            });
+            request.read_headers(host, &self.header_names);
+            let headers = request.headers();
             let chosen = self.api_for(headers);
             api = Some(chosen);
             visit_identifiers(chosen, headers, wanted, &mut |identifier| {
@@ -681,13 +590,14 @@ impl Lookup<'_> {
         self.hits.is_empty() && self.maybe.is_empty()
     }
 
-    fn ask_for_address(&mut self, host: &dyn Host) {
+    fn ask_for_address(&mut self, host: &dyn Host, request: &mut CurrentRequest) {
         if !self.holds(IdentifierKind::Ip) {
             return;
         }
-        let mut address = None;
-        host.visit_source_address(&mut |text| address = parse_source_address(text));
-        let Some(address) = address else { return };
+        request.read_source_address(host);
+        let Some(address) = parse_source_address(request.source_address()) else {
+            return;
+        };
         if self.root.allow_list.contains_ip(address) {
             self.hits.allow_list = true;
             return;
@@ -728,21 +638,26 @@ impl Lookup<'_> {
     }
 }
 
-/// The headers of their own that APIs name for API keys and user names.
-fn header_names<'a>(apis: impl Iterator<Item = &'a Api>) -> Vec<String> {
+/// The headers of their own that APIs name for API keys and user names, and those that records tell.
+fn header_names(config: &Config, default_api: &Api) -> Vec<String> {
     let mut names = Vec::new();
-    let mut add = |name: &String| {
-        if !names.contains(name) {
-            names.push(name.clone());
+    let mut add = |name: &str| {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
         }
     };
-    for api in apis {
-        api.apikey_header.iter().for_each(&mut add);
+    for api in config.apis.iter().chain([default_api]) {
+        for name in &api.apikey_header {
+            add(name);
+        }
         for source in &api.username {
             if let UsernameSource::Header(name) = source {
                 add(name);
             }
         }
+    }
+    if SENDS_TRAFFIC && config.enable_abs {
+        record::header_names(&config.traffic).for_each(add);
     }
     names
 }

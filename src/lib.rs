@@ -24,8 +24,8 @@
 //! | [`deflate`] | compresses what is sent |
 //! | [`gzip`] | gzip: a body read as a stream, or made at once |
 //! | [`source`] | the list in force in one VM, kept up to date through shared data |
-//! | [`traffic`] | traffic information: records, their queue, what to send next |
-//! | [`delivery`] | the calls that carry it to ABS |
+//! | [`current_request`] | what is known of the request in hand; each hostcall for it is made once |
+//! | [`traffic`] | traffic information: records, their queue, the calls that carry them to ABS |
 //! | [`denied_share`] | the share of denied requests, for the guard against a list that denies too many |
 //! | [`metrics`] | every metric's name |
 //! | [`host`] | the one port to the world outside |
@@ -51,8 +51,8 @@ pub mod attack_list;
 pub mod blocklist;
 pub mod byte_source;
 pub mod config;
+pub mod current_request;
 pub mod deflate;
-pub mod delivery;
 pub mod denied_share;
 pub mod fetch;
 pub mod filter;

@@ -158,6 +158,20 @@ impl RequestHeaders {
         })
     }
 
+    /// Every header in order, by name and value.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.spans.iter().filter_map(|span| {
+            let name: &[u8] = match span.field {
+                Field::Authority => b":authority",
+                Field::Path => b":path",
+                Field::Cookie => b"cookie",
+                Field::Authorization => b"authorization",
+                Field::Other => self.bytes.get(span.start..span.middle)?,
+            };
+            Some((name, self.bytes.get(span.middle..span.end)?))
+        })
+    }
+
     /// `:authority`; empty where there is none.
     pub fn authority(&self) -> &[u8] {
         self.values(":authority").next().unwrap_or_default()

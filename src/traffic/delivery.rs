@@ -6,12 +6,14 @@
 
 use core::time::Duration;
 
+use super::record::Record;
+use super::recorder::Recording;
+use super::sender::{Account, Answer, Sender, Shipment};
 use crate::config::{Abs, Traffic, TrafficFormat};
 use crate::fetch::AnswerHeaders;
 use crate::gzip;
 use crate::host::{CallToken, Host, HostError, HttpCall, LogLevel, RootId};
 use crate::metrics::{Metric, Metrics};
-use crate::traffic::{Account, Answer, Record, Sender, Shipment};
 
 /// How long past its timeout an answer is waited for.
 const ANSWER_GRACE: Duration = Duration::from_secs(2);
@@ -71,50 +73,36 @@ impl Delivery {
         &self.destination
     }
 
-    /// The root context that waits for an answer.
-    pub fn calling_root(&self) -> Option<RootId> {
-        self.call.map(|call| call.root)
-    }
-
     /// Takes a record, and sends if a batch is full.
     pub fn push(
         &mut self,
         host: &dyn Host,
         metrics: &Metrics,
-        root: RootId,
-        abs: &Abs,
-        traffic: &Traffic,
+        recording: Recording<'_>,
         record: Record,
     ) {
         let now = host.monotonic_now();
-        let account = self.sender.push(record, traffic, now);
+        let account = self.sender.push(record, recording.traffic, now);
         book(host, metrics, account);
-        self.send(host, metrics, root, abs, traffic, now);
+        self.send(host, metrics, recording, now);
     }
 
     /// Sends what is due, and gives up a call that will not be answered.
-    pub fn tick(
-        &mut self,
-        host: &dyn Host,
-        metrics: &Metrics,
-        root: RootId,
-        abs: &Abs,
-        traffic: &Traffic,
-    ) {
+    pub fn tick(&mut self, host: &dyn Host, metrics: &Metrics, recording: Recording<'_>) {
         let now = host.monotonic_now();
         if let Some(call) = &mut self.call {
-            call.ticks_without_caller = if call.root == root {
+            call.ticks_without_caller = if call.root == recording.root {
                 0
             } else {
                 call.ticks_without_caller.saturating_add(1)
             };
             if now > call.deadline || call.ticks_without_caller > MISSED_TICKS {
                 self.call = None;
-                let account = self.sender.answered(Answer::None, traffic, now);
+                let account = self.sender.answered(Answer::None, recording.traffic, now);
                 book(host, metrics, account);
             }
         }
-        self.send(host, metrics, root, abs, traffic, now);
+        self.send(host, metrics, recording, now);
     }
 
     /// An answer came to a call of this VM. `false`: not to one of ours.
@@ -123,9 +111,7 @@ impl Delivery {
         host: &dyn Host,
         metrics: &Metrics,
         token: CallToken,
-        root: RootId,
-        abs: &Abs,
-        traffic: &Traffic,
+        recording: Recording<'_>,
     ) -> bool {
         if self.call.is_none_or(|call| call.token != token) {
             return false;
@@ -136,9 +122,9 @@ impl Delivery {
             None => Answer::None,
         };
         let now = host.monotonic_now();
-        let account = self.sender.answered(answer, traffic, now);
+        let account = self.sender.answered(answer, recording.traffic, now);
         book(host, metrics, account);
-        self.send(host, metrics, root, abs, traffic, now);
+        self.send(host, metrics, recording, now);
         true
     }
 
@@ -153,11 +139,10 @@ impl Delivery {
         &mut self,
         host: &dyn Host,
         metrics: &Metrics,
-        root: RootId,
-        abs: &Abs,
-        traffic: &Traffic,
+        recording: Recording<'_>,
         now: Duration,
     ) {
+        let (abs, traffic) = (recording.abs, recording.traffic);
         if self.call.is_some() {
             return;
         }
@@ -168,13 +153,13 @@ impl Delivery {
             Ok(token) => {
                 self.call = Some(Call {
                     token,
-                    root,
+                    root: recording.root,
                     deadline: now.saturating_add(abs.timeout).saturating_add(ANSWER_GRACE),
                     ticks_without_caller: 0,
                 });
             }
             Err(_) => {
-                let account = self.sender.answered(Answer::None, traffic, now);
+                let account = self.sender.answered(Answer::None, recording.traffic, now);
                 book(host, metrics, account);
             }
         }
@@ -198,9 +183,11 @@ fn dispatch(
         (":authority", abs.authority.as_bytes()),
     ];
     let mut body = shipment.body;
-    if let Some((correlation_id, _)) = &shipment.sideband {
+    let correlation;
+    if let Some((correlation_id, _)) = shipment.sideband {
+        correlation = correlation_id.to_string();
         headers.push(("content-type", b"application/json"));
-        headers.push(("x-correlationid", correlation_id.as_bytes()));
+        headers.push(("x-correlationid", correlation.as_bytes()));
         if let Some(token) = &traffic.ase_token {
             headers.push(("ase-token", token.reveal().as_bytes()));
         }
