@@ -295,7 +295,8 @@ impl Vm {
         }
         let recording = self.roots.get(position)?.recording()?;
         self.recorder.tick(host, &self.metrics, recording);
-        Some(TICK)
+        let flush_interval = recording.traffic.flush_interval;
+        Some(flush_interval.clamp(SHORT_TICK, TICK))
     }
 
     fn newest_root_of(&self, source: SourceId) -> Option<usize> {

@@ -81,10 +81,13 @@ impl Delivery {
         recording: Recording<'_>,
         record: Record,
     ) {
-        let now = host.monotonic_now();
+        let now = || host.monotonic_now();
         let account = self.sender.push(record, recording.traffic, now);
         book(host, metrics, account);
-        self.send(host, metrics, recording, now);
+        // What is old is sent at a tick.
+        if self.call.is_none() && self.sender.is_full(recording.traffic) {
+            self.send(host, metrics, recording, now());
+        }
     }
 
     /// Sends what is due, and gives up a call that will not be answered.

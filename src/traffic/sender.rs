@@ -81,10 +81,15 @@ impl Sender {
         !self.in_flight.is_empty()
     }
 
-    /// Takes a record; where the queue is full the oldest go.
-    pub fn push(&mut self, record: Record, traffic: &Traffic, now: Duration) -> Account {
+    /// Takes a record; where the queue is full the oldest go. `now` is asked for only where it counts.
+    pub fn push(
+        &mut self,
+        record: Record,
+        traffic: &Traffic,
+        now: impl FnOnce() -> Duration,
+    ) -> Account {
         if self.waiting.is_empty() {
-            self.waiting_since = now;
+            self.waiting_since = now();
         }
         self.memory = self.memory.saturating_add(record.memory());
         self.body_bytes = self.body_bytes.saturating_add(record.first.len());
@@ -96,6 +101,19 @@ impl Sender {
         }
     }
 
+    /// Whether there is so much to send that it need not wait until it is old.
+    pub fn is_full(&self, traffic: &Traffic) -> bool {
+        match traffic.format {
+            TrafficFormat::Batch => self.body_bytes >= self.batch_limit(traffic),
+            TrafficFormat::Sideband => !self.waiting.is_empty(),
+        }
+    }
+
+    fn batch_limit(&self, traffic: &Traffic) -> usize {
+        let batch_bytes = to_usize(traffic.batch_bytes);
+        self.fits.unwrap_or(batch_bytes).min(batch_bytes)
+    }
+
     /// What to send now, if anything is due. It counts as in flight until [`Sender::answered`].
     pub fn next(&mut self, traffic: &Traffic, now: Duration) -> Option<Shipment> {
         if self.is_busy() || self.waiting.is_empty() || now < self.not_before {
@@ -104,13 +122,11 @@ impl Sender {
         if traffic.format == TrafficFormat::Sideband {
             return self.next_of_sideband();
         }
-        let batch_bytes = to_usize(traffic.batch_bytes);
-        let limit = self.fits.unwrap_or(batch_bytes).min(batch_bytes);
-        let full = self.body_bytes >= limit;
         let old = now.saturating_sub(self.waiting_since) >= traffic.flush_interval;
-        if !full && !old {
+        if !old && !self.is_full(traffic) {
             return None;
         }
+        let limit = self.batch_limit(traffic);
         let mut body = Vec::with_capacity(limit.min(self.body_bytes));
         while let Some(record) = self.waiting.front() {
             let length = body.len().saturating_add(record.first.len());
@@ -302,7 +318,7 @@ mod tests {
         let traffic = &config.traffic;
         let record = record(7);
         let mut sender = Sender::default();
-        sender.push(record.clone(), traffic, SECOND);
+        sender.push(record.clone(), traffic, || SECOND);
         let first = sender.next(traffic, SECOND).unwrap();
         assert_eq!(first.sideband, Some((record.correlation_id, false)));
         assert_eq!(*first.body, *record.first);
@@ -321,13 +337,13 @@ mod tests {
         let traffic = &config.traffic;
         let mut sender = Sender::default();
         for n in 0..10 {
-            sender.push(record(n), traffic, SECOND);
+            sender.push(record(n), traffic, || SECOND);
         }
         assert_eq!(sender.next(traffic, 2 * SECOND), None);
         assert_eq!(sender.next(traffic, 3 * SECOND).unwrap().body.len(), 1_000);
         assert!(sender.is_busy());
         for n in 0..25 {
-            sender.push(record(n), traffic, 3 * SECOND);
+            sender.push(record(n), traffic, || 3 * SECOND);
         }
         assert_eq!(sender.next(traffic, 3 * SECOND), None);
         assert_eq!(
@@ -344,7 +360,7 @@ mod tests {
         let config = config(r#"{"flush_interval": "10ms"}"#);
         let traffic = &config.traffic;
         let mut sender = Sender::default();
-        sender.push(record(1), traffic, Duration::ZERO);
+        sender.push(record(1), traffic, || Duration::ZERO);
         let mut now = SECOND;
         for wait in [1, 2, 4, 8, 16, 32, 60, 60] {
             assert!(sender.next(traffic, now).is_some(), "{wait}");
@@ -370,7 +386,7 @@ mod tests {
         let traffic = &config.traffic;
         let mut sender = Sender::default();
         for n in 0..4 {
-            sender.push(record(n), traffic, Duration::ZERO);
+            sender.push(record(n), traffic, || Duration::ZERO);
         }
         let mut sizes = Vec::new();
         let mut failed = 0;
@@ -411,7 +427,7 @@ mod tests {
                 let account = match random(10) {
                     0..=5 => {
                         made += 1;
-                        sender.push(record(made as usize), traffic, now)
+                        sender.push(record(made as usize), traffic, || now)
                     }
                     6 | 7 => {
                         sender.next(traffic, now);
