@@ -817,6 +817,14 @@ mod tests {
     }
 
     #[test]
+    fn versions_with_different_formats_share_no_key() {
+        // They may run side by side while an old configuration drains, and would overwrite each other's lease and list.
+        let format = snapshot::frame(Record::Lease, NO_LIST, &[])[4];
+        let prefix = format!("portcullis/v{format}/");
+        assert!(Keys::new(SourceId(1)).lease().starts_with(&prefix));
+    }
+
+    #[test]
     fn a_call_whose_maker_is_gone_is_given_up() {
         let mut refresh = Refresh::new(ME);
         refresh.on_call_started(at(100), CallToken(1), ROOT, SCHEDULE.timeout);

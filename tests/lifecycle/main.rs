@@ -36,6 +36,8 @@ mod random;
 mod schedule;
 /// What ABS is told of the traffic: one record a request, whatever happens to calls.
 mod traffic;
+/// Another version of the module takes over in a process that lives on.
+mod upgrade;
 /// Requests: each kind of identifier, the order of judgement, shadow mode.
 mod verdicts;
 
