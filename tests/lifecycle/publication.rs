@@ -180,6 +180,46 @@ fn shared_data_does_not_grow_with_the_number_of_lists() {
     assert_eq!(keys, later);
 }
 
+#[test]
+fn shared_data_does_not_grow_with_the_number_of_vms_and_configurations() {
+    let config = config_with(json!({"abs_attack_request_minutes": 0.02}));
+    let (process, abs) = started(3, &config, many(ip(10, 1, 0, 0), 2_000));
+    abs.list(many(ip(10, 2, 0, 0), 2_000));
+    process.advance(seconds(5));
+    let stored = |process: &Process| -> usize {
+        let world = process.world();
+        let keys = world.keys();
+        let sizes = keys.iter().map(|key| key.len() + world.value_of(key).len());
+        sizes.sum()
+    };
+    let (keys, bytes) = (process.world().keys(), stored(&process));
+    for i in 0..60u8 {
+        // Each thread's VM crashes in its turn; the main thread's comes back with the next configuration.
+        process.kill(usize::from(i) % 4);
+        if i % 4 == 0 {
+            process.configure(&config_with(json!({
+                "abs_attack_request_minutes": 0.02,
+                "deny_list": {"ips": [format!("192.0.2.{i}")]},
+            })));
+        }
+        abs.list(many(ip(10, i, 0, 0), 2_000));
+        // A lease whose holder crashed lasts five seconds.
+        process.advance(seconds(3));
+        for worker in process.workers() {
+            process.denies(worker, &from("10.9.0.1"));
+        }
+    }
+    assert_eq!(process.world().keys(), keys);
+    // Lists of one size differ by a few bytes in the gate.
+    let later = stored(&process);
+    assert!(later <= bytes + bytes / 50, "{bytes} bytes, later {later}");
+    assert!(
+        process.world().metric("attack_list.generation") > 30,
+        "{}",
+        process.world().metric("attack_list.generation")
+    );
+}
+
 /// What a careless neighbour, another version or a fault may make of a value.
 fn damages(value: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let mut flipped = value.to_vec();
