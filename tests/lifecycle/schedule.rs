@@ -248,3 +248,74 @@ fn the_window_that_is_asked_for_ends_after_now_and_is_as_long_as_configured() {
         "/v4/abs/attacklist?earlier_date=2026-10-24T10:00&later_date=2026-11-23T10:01&status=active"
     );
 }
+
+#[test]
+fn a_fleet_that_starts_as_one_does_not_go_on_asking_as_one_and_asks_for_changes_alone() {
+    const FLEET: u64 = 100;
+    const LISTS: usize = 4;
+    let interval = seconds(30);
+    let mut times_of_all = vec![Vec::new(); LISTS];
+    for seed in 0..FLEET {
+        let process = Process::seeded(1, 1_000 + seed);
+        let abs = Abs::serving(process.world(), ips(&[])).with_etags();
+        abs.list(ips(&["192.0.2.1"]));
+        let start = process.world().now();
+        process.configure(&config_with(json!({"abs_attack_request_minutes": 0.5})));
+        process.advance_until("the fetches", interval * 6, |process| {
+            gets(process) == LISTS
+        });
+        for (n, call) in process.world().sent().iter().enumerate() {
+            times_of_all[n].push(call.at - start);
+            let asked = call.header("if-none-match");
+            assert_eq!(asked, (n > 0).then_some("\"v2\""), "fetch {n}");
+        }
+    }
+    // Of a fleet in step, all would ask within one tick: a hundredth of this interval, or less.
+    let most_at_once = |times: &[Duration]| {
+        let window = interval / 100;
+        let within = |from: Duration| {
+            let met = times
+                .iter()
+                .filter(|at| (from..from + window).contains(*at));
+            met.count()
+        };
+        times.iter().map(|from| within(*from)).max().unwrap()
+    };
+    let crowds: Vec<_> = times_of_all.iter().map(|t| most_at_once(t)).collect();
+    assert_eq!(crowds[0], 100, "each asks when it starts: {crowds:?}");
+    assert!(crowds[1..].iter().all(|crowd| *crowd <= 35), "{crowds:?}");
+    assert!(crowds[LISTS - 1] <= 20, "{crowds:?}");
+}
+
+#[test]
+fn the_time_of_the_last_success_stands_still_while_fetches_fail_and_while_none_is_made() {
+    let failures = [
+        Answer::new(401, ""),
+        Answer::new(500, ""),
+        Answer::timeout(),
+        Answer::new(200, "<html>"),
+        Answer::new(200, ips(&["0.0.0.0/0"]).to_string()),
+    ];
+    for failure in failures {
+        let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
+        let shown = || {
+            let name = "attack_list.last_success_unix_seconds";
+            process.world().metric(name)
+        };
+        let succeeded = shown();
+        let began = process.world().unix().as_secs();
+        assert!((began - 2..=began).contains(&succeeded), "{succeeded}");
+        abs.answer(failure);
+        process.advance(seconds(200));
+        assert!(gets(&process) > 3);
+        assert_eq!(shown(), succeeded);
+        // Nothing runs any more: the age that an alert goes by grows all the same.
+        process.threads().for_each(|thread| process.hold_up(thread));
+        process.advance(seconds(200));
+        assert_eq!(shown(), succeeded);
+        process.threads().for_each(|thread| process.let_go(thread));
+        abs.serve();
+        process.advance(seconds(70));
+        assert!(shown() > succeeded + 400);
+    }
+}
