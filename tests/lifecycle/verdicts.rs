@@ -3,7 +3,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::abs::{Abs, ips};
-use crate::fake_host::{Answer, secret};
+use crate::fake_host::{Answer, Reply, secret};
 use crate::process::{Outcome, Process};
 use crate::*;
 
@@ -205,6 +205,80 @@ fn each_kind_on_the_allow_list_passes_whatever_the_other_lists_say() {
             let counted = process.world().metric("allow_listed");
             assert_eq!(counted, client.carriers.len() as u64);
         }
+    }
+}
+
+#[test]
+fn an_allowed_address_inside_a_listed_range_passes_at_once_and_the_rest_of_the_range_does_not() {
+    for (listed, allowed, passes, denied) in [
+        (
+            "198.51.100.0/24",
+            "198.51.100.7",
+            vec!["198.51.100.7", "::ffff:198.51.100.7"],
+            vec!["198.51.100.6", "198.51.100.8"],
+        ),
+        (
+            "198.51.100.0/24",
+            "198.51.100.64/26",
+            vec!["198.51.100.64", "198.51.100.127"],
+            vec!["198.51.100.63", "198.51.100.128"],
+        ),
+        (
+            "2001:db8::/32",
+            "2001:db8:1::/48",
+            vec!["2001:db8:1::1"],
+            vec!["2001:db8:2::1"],
+        ),
+        // The other way about: single addresses on the list, a range allowed.
+        (
+            "198.51.100.7",
+            "198.51.100.0/24",
+            vec!["198.51.100.7"],
+            vec![],
+        ),
+    ] {
+        let (process, _abs) = started(2, &config(), ips(&[listed]));
+        let all: Vec<_> = passes.iter().chain(&denied).copied().collect();
+        assert_denies_just(&process, &all, &[]);
+        let allowing = config_with(json!({
+            "allow_list": {"ips": [allowed]},
+            "deny_list": {"ips": ["203.0.113.0/24"]},
+        }));
+        process.configure(&allowing);
+        // With the list that was in force before, and with the next.
+        assert_denies_just(&process, &denied, &passes);
+        assert_eq!(gets(&process), 1);
+        process.advance(seconds(65));
+        assert_eq!(gets(&process), 2);
+        assert_denies_just(&process, &denied, &passes);
+    }
+}
+
+#[test]
+fn the_reply_does_not_tell_by_which_list_or_kind_a_client_was_denied() {
+    let mut replies = Vec::new();
+    for client in clients() {
+        let (by_abs, _abs) = started(1, &config(), client.listed.clone());
+        let by_hand = Process::new(1);
+        by_hand.configure(&json!({"deny_list": client.listed}));
+        for process in [by_abs, by_hand] {
+            replies.extend(process.request(1, &client.carriers[0]).denied);
+        }
+    }
+    let no_list = Process::new(1);
+    no_list.configure(&config_with(json!({"before_first_list": "deny"})));
+    replies.extend(no_list.request(1, &Request::get("/")).denied);
+    assert_eq!(replies.len(), 2 * clients().len() + 1);
+    for reply in &mut replies {
+        // The access log's, and no part of what is sent.
+        assert!(reply.details.starts_with("portcullis_denied_"));
+        reply.details.clear();
+    }
+    assert!(replies.windows(2).all(|pair| pair[0] == pair[1]));
+    let Reply { headers, body, .. } = &replies[0];
+    let sent = format!("{headers:?}{}", String::from_utf8_lossy(body)).to_lowercase();
+    for word in ["portcullis", "abs", "list", "pingintelligence"] {
+        assert!(!sent.contains(word), "{sent}");
     }
 }
 
