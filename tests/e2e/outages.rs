@@ -1,6 +1,7 @@
 //! Time without a good list: none yet, stale, too large, ABS away.
 
 use crate::rig::{Rig, Setup, eventually, scenario, throughout};
+use hyper::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -18,6 +19,27 @@ fn clients_pass_while_abs_is_down_at_the_start_and_are_judged_once_it_is_up() {
         rig.becomes_denied(&listed).await;
         rig.assert_allowed(&rig.get("/").from("127.0.0.8")).await;
     });
+}
+
+#[test]
+fn bodies_arrive_whole_while_abs_is_away() {
+    scenario(
+        Setup::new().abs_down().plugin(json!({"enable_abs": true})),
+        async |rig| {
+            failed_fetches_reach(rig, 1).await;
+            for size in [0, 1, 100_000, 3_000_000] {
+                for http2 in [false, true] {
+                    let request = rig.get("/").with_body(Method::POST, vec![b'x'; size]);
+                    let request = if http2 { request.http2() } else { request };
+                    let reply = request.send().await;
+                    assert!(reply.is_allowed(), "{reply:?}");
+                    let seen: Value = serde_json::from_str(&reply.body).unwrap();
+                    assert_eq!(seen["method"], "POST");
+                    assert_eq!(seen["body_bytes"], size);
+                }
+            }
+        },
+    );
 }
 
 #[test]

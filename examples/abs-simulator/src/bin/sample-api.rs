@@ -91,7 +91,10 @@ async fn serve_connection(tcp: TcpStream) {
 async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let (parts, mut body) = request.into_parts();
     // The body is read to its end and dropped, so that the connection can be used again.
-    while let Some(Ok(_)) = body.frame().await {}
+    let mut body_bytes = 0usize;
+    while let Some(Ok(frame)) = body.frame().await {
+        body_bytes = body_bytes.saturating_add(frame.data_ref().map_or(0, |data| data.len()));
+    }
     if is_grpc(&parts.headers) {
         return Ok(grpc_answer());
     }
@@ -100,6 +103,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible
         "path": parts.uri.path(),
         "query": parts.uri.query().unwrap_or_default(),
         "headers": headers_json(&parts.headers),
+        "body_bytes": body_bytes,
     });
     let mut response = Response::new(Body::from(seen.to_string()));
     *response.status_mut() = status_asked_for(parts.uri.path());

@@ -20,6 +20,7 @@ fn every_request_is_answered_with_what_was_seen() {
             json!({
                 "method": method, "path": path, "query": query,
                 "headers": {"host": "abs", "connection": "close", "content-length": "6", "x-one": "1", "x-two": "a, b"},
+                "body_bytes": 6,
             })
         );
     }
