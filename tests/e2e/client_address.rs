@@ -1,7 +1,9 @@
 //! Whose address counts: Envoy decides, and the filter follows.
 
-use crate::rig::{Setup, scenario};
+use crate::rig::{Setup, eventually, scenario};
 use serde_json::json;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 
 #[test]
 fn a_client_can_neither_hide_behind_nor_accuse_another_by_x_forwarded_for() {
@@ -71,5 +73,80 @@ fn x_forwarded_for_counts_through_two_trusted_proxies() {
                 .header("x-forwarded-for", "198.51.100.7, 192.0.2.1, 203.0.113.1"),
         )
         .await;
+    });
+}
+
+#[test]
+fn the_address_in_a_proxy_protocol_header_counts() {
+    let setup = Setup::new().bootstrap(|text| {
+        let chains = "      filter_chains:\n";
+        assert_eq!(text.matches(chains).count(), 1);
+        let filter = "      listener_filters:
+        - name: envoy.filters.listener.proxy_protocol
+          typed_config:
+            \"@type\": type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol
+";
+        text.replace(chains, &format!("{filter}{chains}"))
+    });
+    scenario(setup, async |rig| {
+        rig.abs
+            .list(json!({"ips": ["198.51.100.7", "2001:db8::7", "127.0.0.1"]}))
+            .await;
+        rig.metric_becomes("attack_list.entries.kind=ip", 3).await;
+        let status = |family: &str, client: &str, server: &str| {
+            let header = format!("PROXY {family} {client} {server} 40000 443\r\n");
+            status_after(rig.envoy.listener, &header)
+        };
+        eventually("the listed client is denied", async || {
+            (status("TCP4", "198.51.100.7", "192.0.2.1") == 403).then_some(())
+        })
+        .await;
+        eventually("so is the one of IPv6", async || {
+            (status("TCP6", "2001:db8::7", "2001:db8::1") == 403).then_some(())
+        })
+        .await;
+        // Neither its neighbours nor the load balancer, whose own address is listed, are the client.
+        assert_eq!(status("TCP4", "198.51.100.8", "192.0.2.1"), 200);
+        assert_eq!(status("TCP6", "2001:db8::8", "2001:db8::1"), 200);
+    });
+}
+
+/// The status of the reply to a plain GET, sent behind `preface`.
+fn status_after(to: SocketAddr, preface: &str) -> u16 {
+    let mut stream = TcpStream::connect(to).unwrap();
+    let request = format!("{preface}GET / HTTP/1.1\r\nhost: api\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    let status = reply.split(' ').nth(1).and_then(|code| code.parse().ok());
+    status.unwrap_or_else(|| panic!("no status in {reply:?}"))
+}
+
+#[test]
+fn the_address_in_the_header_of_a_cdn_counts_where_envoy_is_told_so() {
+    let setup = Setup::new().bootstrap(|text| {
+        let ours = "                use_remote_address: true
+                xff_num_trusted_hops: 0
+";
+        let extension = "                original_ip_detection_extensions:
+                  - name: envoy.http.original_ip_detection.custom_header
+                    typed_config:
+                      \"@type\": type.googleapis.com/envoy.extensions.http.original_ip_detection.custom_header.v3.CustomHeaderConfig
+                      header_name: cdn-connecting-ip
+                      reject_with_status: { code: Forbidden }
+";
+        assert_eq!(text.matches(ours).count(), 1);
+        text.replace(ours, extension)
+    });
+    scenario(setup, async |rig| {
+        rig.abs
+            .list(json!({"ips": ["198.51.100.7", "127.0.0.1"]}))
+            .await;
+        let client = |address: &str| rig.get("/").header("cdn-connecting-ip", address);
+        rig.becomes_denied(&client("198.51.100.7")).await;
+        // The CDN's own address is no client's, and X-Forwarded-For tells nothing.
+        rig.assert_allowed(&client("198.51.100.8")).await;
+        let forged = client("198.51.100.7").header("x-forwarded-for", "198.51.100.8");
+        rig.assert_denied(&forged).await;
     });
 }

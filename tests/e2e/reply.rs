@@ -69,6 +69,7 @@ fn each_kind_has_its_own_response_code_details() {
             .await;
         rig.becomes_denied(&rig.get("/").from("127.0.0.7")).await;
 
+        let mut replies = Vec::new();
         for (kind, request) in [
             ("ip", rig.get("/ip").from("127.0.0.7")),
             ("oauth_token", rig.get("/oauth_token").bearer(&token)),
@@ -76,6 +77,7 @@ fn each_kind_has_its_own_response_code_details() {
             ("username", rig.get("/username").header("x-user", &user)),
         ] {
             rig.assert_denied(&request).await;
+            replies.push(request.send().await);
             let entry = rig.envoy.access_log_entry(&format!("/{kind}")).await;
             assert_eq!(
                 entry["details"],
@@ -83,6 +85,19 @@ fn each_kind_has_its_own_response_code_details() {
                 "{entry}"
             );
             assert_eq!(entry["verdict"], format!("denied abs {kind}"), "{entry}");
+        }
+        // The client learns nothing of that: whatever the kind, it gets the same, and no word of what stopped it.
+        for reply in &mut replies {
+            reply.headers.remove("date").unwrap();
+            let sent = format!("{:?} {}", reply.headers, reply.body).to_lowercase();
+            assert!(!sent.contains("portcullis"), "{sent}");
+        }
+        for pair in replies.windows(2) {
+            assert_eq!(pair[0].headers, pair[1].headers);
+            assert_eq!(
+                (pair[0].status, &pair[0].body),
+                (pair[1].status, &pair[1].body)
+            );
         }
     });
 }
