@@ -1,9 +1,16 @@
 //! The configuration changes while Envoy serves.
 
+use crate::rig::audit::Replies;
+use crate::rig::client::Request;
 use crate::rig::envoy::Change;
+use crate::rig::process::artefact;
+use crate::rig::traffic::Traffic;
 use crate::rig::{Setup, eventually, scenario};
 use serde_json::json;
-use std::time::Instant;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 #[test]
 fn fifty_changes_under_traffic_fail_no_request_and_cause_no_storm_of_fetches() {
@@ -13,7 +20,7 @@ fn fifty_changes_under_traffic_fail_no_request_and_cause_no_storm_of_fetches() {
         rig.becomes_denied(&listed).await;
         let passing = rig.traffic(&rig.get("/").from("127.0.0.8"), 8);
         // A listed client stays blocked throughout.
-        let blocked = crate::rig::traffic::Traffic::start(&listed, 4, |reply| reply.is_denied());
+        let blocked = Traffic::start(&listed, 4, |reply| reply.is_denied());
 
         let start = Instant::now();
         let fetches = rig.abs.fetches().await;
@@ -121,4 +128,114 @@ fn the_list_in_force_survives_a_change_of_configuration() {
             rig.assert_denied(&rig.get("/").from("127.0.0.7")).await;
         },
     );
+}
+
+#[test]
+fn another_build_of_the_module_takes_over_under_traffic_with_the_list_in_force() {
+    let (shipped, other) = (
+        artefact("PORTCULLIS_WASM", "target/portcullis.wasm", "make module"),
+        artefact(
+            "PORTCULLIS_BLOCK_ONLY_WASM",
+            "target/portcullis-block-only.wasm",
+            "make module",
+        ),
+    );
+    scenario(Setup::new(), async |rig| {
+        let listed = rig.get("/").from("127.0.0.7");
+        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        rig.becomes_denied(&listed).await;
+        // From here on the list can come from nowhere but shared data.
+        rig.abs.stop();
+        let passing = rig.traffic(&rig.get("/").from("127.0.0.8"), 8);
+        let blocked = Traffic::start(&listed, 8, |reply| reply.is_denied());
+
+        for module in [&other, &shipped, &other, &shipped] {
+            let sent = (passing.sent(), blocked.sent());
+            assert_eq!(rig.envoy.take_module(module).await, Change::Accepted);
+            eventually("traffic under this module", async || {
+                (passing.sent() > sent.0 + 200 && blocked.sent() > sent.1 + 200).then_some(())
+            })
+            .await;
+        }
+
+        passing.stop().await.assert_clean();
+        blocked.stop().await.assert_clean();
+        // It goes on fetching.
+        rig.abs.restart().await;
+        rig.abs.list(json!({"ips": ["127.0.0.9"]})).await;
+        rig.becomes_denied(&rig.get("/").from("127.0.0.9")).await;
+        rig.becomes_allowed(&listed).await;
+    });
+}
+
+#[test]
+fn from_its_first_connection_on_envoy_judges_every_request_and_answers_none_with_an_error() {
+    // A port of its own, so that clients are there before Envoy is.
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let setup = Setup::new()
+        .abs_down()
+        .plugin(json!({"before_first_list": "deny"}))
+        .bootstrap(move |text| {
+            let any = "address: '::', ipv4_compat: true, port_value: 0";
+            assert!(text.contains(any));
+            text.replace(
+                any,
+                &any.replace("port_value: 0", &format!("port_value: {port}")),
+            )
+        });
+    scenario(setup, async |rig| {
+        for _ in 0..5 {
+            let stop = Arc::new(AtomicBool::new(false));
+            let clients: Vec<_> = (0..4)
+                .map(|_| tokio::spawn(knock(port, Arc::clone(&stop))))
+                .collect();
+            rig.restart_envoy().await;
+            let ready = Instant::now();
+            while ready.elapsed() < Duration::from_millis(300) {
+                assert!(rig.get("/").send().await.is_denied());
+            }
+            stop.store(true, Ordering::Relaxed);
+            for client in clients {
+                let knocks = client.await.unwrap();
+                assert!(knocks.n_in_vain > 0, "Envoy was never away");
+                assert!(knocks.statuses.len() > 10, "{knocks:?}");
+                assert!(
+                    knocks.statuses.iter().all(|&status| status == 403),
+                    "{knocks:?}"
+                );
+            }
+        }
+    });
+}
+
+/// What a client met that sent requests before Envoy was there.
+#[derive(Debug, Default)]
+struct Knocks {
+    /// Requests without a reply.
+    n_in_vain: u64,
+    /// The status of each reply since the last of those.
+    statuses: Vec<u16>,
+}
+
+/// Sends requests on new connections until told to stop.
+async fn knock(port: u16, stop: Arc<AtomicBool>) -> Knocks {
+    let envoy = SocketAddr::from(([127, 0, 0, 1], port));
+    let request = Request::get(envoy, "/", &Replies::default());
+    let mut knocks = Knocks::default();
+    let mut pace = tokio::time::interval(Duration::from_millis(2));
+    while !stop.load(Ordering::Relaxed) {
+        pace.tick().await;
+        match request.try_send().await {
+            Ok(reply) => knocks.statuses.push(reply.status),
+            Err(_) => {
+                knocks.n_in_vain += 1;
+                knocks.statuses.clear();
+            }
+        }
+    }
+    knocks
 }

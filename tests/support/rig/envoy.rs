@@ -159,7 +159,18 @@ impl Envoy {
     pub async fn configure(&mut self, patch: Value) -> Change {
         let mut filter = self.filter.clone();
         merge(plugin(&mut filter), &patch);
-        assert_ne!(filter, self.filter, "{patch} changes nothing");
+        self.replace_filter(filter).await
+    }
+
+    /// As [`Envoy::configure`], but the module is another one and the plugin configuration stays.
+    pub async fn take_module(&mut self, path: &Path) -> Change {
+        let mut filter = self.filter.clone();
+        *module(&mut filter) = path.to_str().unwrap().into();
+        self.replace_filter(filter).await
+    }
+
+    async fn replace_filter(&mut self, filter: Value) -> Change {
+        assert_ne!(filter, self.filter, "the file would stay as it is");
         let before = self.changes().await;
         put_in_place(self.directory.path(), &filter);
         let (accepted, _) = eventually("Envoy takes or refuses the configuration", async || {
@@ -361,20 +372,30 @@ fn filter(setup: &Setup) -> Value {
     for patch in &setup.plugin {
         merge(plugin(&mut filter), patch);
     }
-    let code = filter
-        .pointer_mut("/resources/0/typed_config/config/vm_config/code/local/filename")
-        .unwrap();
-    let module = match &setup.module {
-        Some(module) => module.clone(),
+    let code = module(&mut filter);
+    let path = match &setup.module {
+        Some(path) => path.clone(),
         None => artefact("PORTCULLIS_WASM", code.as_str().unwrap(), "make build"),
     };
-    *code = module.to_str().unwrap().into();
+    *code = path.to_str().unwrap().into();
+    if let Some(policy) = setup.failure_policy {
+        *filter
+            .pointer_mut("/resources/0/typed_config/config/failure_policy")
+            .unwrap() = policy.into();
+    }
     if !setup.keys_in_vm {
         let vm = filter.pointer_mut("/resources/0/typed_config/config/vm_config");
         let variables = vm.unwrap().as_object_mut().unwrap();
         variables.remove("environment_variables").unwrap();
     }
     filter
+}
+
+/// Where the module's file is named.
+fn module(filter: &mut Value) -> &mut Value {
+    filter
+        .pointer_mut("/resources/0/typed_config/config/vm_config/code/local/filename")
+        .expect("envoy/filter.json should name the module's file")
 }
 
 fn plugin(filter: &mut Value) -> &mut Value {

@@ -47,6 +47,7 @@ pub struct Setup {
     abs_over_tls: Option<PathBuf>,
     abs_at: Option<SocketAddr>,
     module: Option<PathBuf>,
+    failure_policy: Option<&'static str>,
     keys_in_vm: bool,
     bootstrap: Vec<Box<dyn Fn(String) -> String>>,
 }
@@ -63,6 +64,7 @@ impl Setup {
             abs_over_tls: None,
             abs_at: None,
             module: None,
+            failure_policy: None,
             keys_in_vm: true,
             bootstrap: Vec::new(),
         }
@@ -114,6 +116,12 @@ impl Setup {
     /// Another module than the shipped one.
     pub fn module(mut self, path: PathBuf) -> Self {
         self.module = Some(path);
+        self
+    }
+
+    /// Another `failure_policy` than the shipped one.
+    pub fn failure_policy(mut self, policy: &'static str) -> Self {
+        self.failure_policy = Some(policy);
         self
     }
 
