@@ -257,7 +257,7 @@ fn token(number: u64) -> String {
 }
 
 /// What the process has in memory.
-fn resident_kilobytes(process: u32) -> u64 {
+pub fn resident_kilobytes(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line.and_then(|text| text.split_whitespace().next());
