@@ -22,6 +22,29 @@ fn clients_pass_while_abs_is_down_at_the_start_and_are_judged_once_it_is_up() {
 }
 
 #[test]
+fn with_one_of_two_nodes_of_abs_down_the_list_comes_all_the_same() {
+    let setup = Setup::new().bootstrap(|text| {
+        let (before, abs) = text.split_once("    - name: abs\n").unwrap();
+        let (head, endpoint) = abs.split_once("          - lb_endpoints:\n").unwrap();
+        // Nobody listens at port 1.
+        let other = "              - endpoint:
+                  address:
+                    socket_address: { address: 127.0.0.1, port_value: 1 }
+";
+        format!("{before}    - name: abs\n{head}          - lb_endpoints:\n{other}{endpoint}")
+    });
+    scenario(setup, async |rig| {
+        for n in 7..12 {
+            let listed = format!("127.0.0.{n}");
+            rig.abs.list(json!({"ips": [listed]})).await;
+            rig.becomes_denied(&rig.get("/").from(&listed)).await;
+        }
+        // Envoy did try the other one.
+        assert!(rig.envoy.count("fetch.result=status").await > 0);
+    });
+}
+
+#[test]
 fn bodies_arrive_whole_while_abs_is_away() {
     scenario(
         Setup::new().abs_down().plugin(json!({"enable_abs": true})),

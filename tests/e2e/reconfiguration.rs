@@ -170,12 +170,7 @@ fn another_build_of_the_module_takes_over_under_traffic_with_the_list_in_force()
 
 #[test]
 fn from_its_first_connection_on_envoy_judges_every_request_and_answers_none_with_an_error() {
-    // A port of its own, so that clients are there before Envoy is.
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = port_that_nobody_takes();
     let setup = Setup::new()
         .abs_down()
         .plugin(json!({"before_first_list": "deny"}))
@@ -210,6 +205,14 @@ fn from_its_first_connection_on_envoy_judges_every_request_and_answers_none_with
             }
         }
     });
+}
+
+/// A port that is known before Envoy is there, outside the range from which the system gives out ports meanwhile.
+fn port_that_nobody_takes() -> u16 {
+    let start = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    (start..32_000)
+        .find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
+        .expect("one of thousands should be free")
 }
 
 /// What a client met that sent requests before Envoy was there.
