@@ -97,7 +97,7 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric, in a fixed order.
-    fn all() -> Vec<Metric> {
+    pub fn all() -> Vec<Metric> {
         let mut all = vec![
             Metric::AllowListed,
             Metric::EntriesSkipped,

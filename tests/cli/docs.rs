@@ -1,6 +1,10 @@
 //! Every console block of the documents is run, and must print what it shows.
 
+use std::collections::BTreeSet;
 use std::fs;
+
+use portcullis::config::KNOWN_KEYS;
+use portcullis::metrics::Metric;
 
 use crate::support::{Workspace, assert_same_session, repository};
 
@@ -69,5 +73,105 @@ fn every_command_of_ase_has_its_row() {
     for command in commands {
         let names = |cell: &&str| cell.split(['`', ' ', ',']).any(|word| word == command);
         assert!(first_cells.iter().any(names), "no row for {command}");
+    }
+}
+
+/// Where a name that is no metric, key, command or alert of ours must stand: what the answers may speak of.
+const SOURCES: [&str; 8] = [
+    "README.md",
+    "docs/configuration.md",
+    "envoy/README.md",
+    "envoy/envoy.yaml",
+    "envoy/filter.json",
+    "examples/istio-sidecar/README.md",
+    "examples/istio-sidecar/gateway.yaml",
+    "examples/kubernetes-sidecar/README.md",
+];
+
+/// The texts between backticks.
+fn code_spans(markdown: &str) -> BTreeSet<&str> {
+    markdown.split('`').skip(1).step_by(2).collect()
+}
+
+/// Every key, by its path and, in the tables of a section, alone.
+fn known_keys() -> BTreeSet<String> {
+    let sections = KNOWN_KEYS.iter();
+    let keys = sections.flat_map(|(section, keys)| keys.iter().map(move |key| (*section, *key)));
+    keys.flat_map(|(section, key)| [key.to_owned(), format!("{section}.{key}")])
+        .collect()
+}
+
+/// What is wrong with a name in the answers; nothing where it is there.
+fn fault(span: &str, workspace: &Workspace) -> Option<String> {
+    if let Some(arguments) = span.strip_prefix("portcullis ") {
+        let command = arguments.split(' ').next().unwrap();
+        let help = workspace.run(&[command, "--help"]);
+        let help_text = String::from_utf8_lossy(&help.stdout).into_owned();
+        let unknown = arguments.split(' ').find(|word| {
+            word.starts_with("--") && !help_text.split_whitespace().any(|w| w == *word)
+        });
+        return match (help.status.success(), unknown) {
+            (false, _) => Some(format!("{span}: no such command")),
+            (true, unknown) => unknown.map(|flag| format!("{span}: no flag {flag}")),
+        };
+    }
+    if span.starts_with("portcullis.") {
+        let labelled = [format!("{span}."), format!("{span}.kind="), span.to_owned()];
+        let known = Metric::all().into_iter().map(Metric::name).any(|name| {
+            name == span
+                || labelled
+                    .iter()
+                    .any(|start| name.starts_with(start.as_str()))
+        });
+        return (!known).then(|| format!("{span}: no such metric"));
+    }
+    if span.starts_with("portcullis_denied_") && !span.contains('<') {
+        let known = Metric::all().into_iter().map(Metric::name).any(|name| {
+            let (reason, denied) = (name.rsplit_once("source="), name.contains(".denied."));
+            let details = reason.map(|(_, reason)| reason.replace(".kind=", "_"));
+            denied && details.is_some_and(|details| span == format!("portcullis_denied_{details}"))
+        });
+        return (!known).then(|| format!("{span}: no such detail"));
+    }
+    if span.starts_with("Portcullis") {
+        let rules = fs::read_to_string(repository().join("examples/observability/rules.yml"));
+        let known = rules.unwrap().contains(&format!("- alert: {span}\n"));
+        return (!known).then(|| format!("{span}: no such alert"));
+    }
+    if known_keys().contains(span) || repository().join(span).is_file() {
+        return None;
+    }
+    let stands = |file: &str| {
+        let text = fs::read_to_string(repository().join(file)).unwrap();
+        text.contains(span)
+    };
+    let found = SOURCES.iter().any(|file| stands(file));
+    (!found).then(|| format!("{span}: stands nowhere else"))
+}
+
+#[test]
+fn the_answers_to_operators_name_only_what_there_is() {
+    let answers = fs::read_to_string(repository().join("docs/questions.md")).unwrap();
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    assert!(readme.contains("](docs/questions.md)"));
+    let workspace = Workspace::new();
+    let spans = code_spans(&answers);
+    assert!(spans.len() > 40, "only {} names", spans.len());
+    let faults: Vec<_> = spans
+        .iter()
+        .filter_map(|span| fault(span, &workspace))
+        .collect();
+    assert_eq!(faults, Vec::<String>::new());
+    // The search finds what it is for.
+    for wrong in [
+        "portcullis no_such_command",
+        "portcullis explain --no-such-flag",
+        "portcullis.no_such_metric",
+        "portcullis.fetch.result=lost",
+        "PortcullisNoSuchAlert",
+        "guard.no_such_key",
+        "portcullis_denied_manual_no_list",
+    ] {
+        assert!(fault(wrong, &workspace).is_some(), "{wrong}");
     }
 }
