@@ -2,14 +2,16 @@
 
 use crate::rig::audit::Replies;
 use crate::rig::client::Request;
-use crate::rig::envoy::Change;
-use crate::rig::process::artefact;
+use crate::rig::envoy::{Change, DEADLINE, envoy_binary};
+use crate::rig::process::{Process, artefact, repository};
 use crate::rig::traffic::Traffic;
-use crate::rig::{Setup, eventually, scenario};
+use crate::rig::{Setup, eventually, scenario, throughout};
 use serde_json::json;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -104,6 +106,84 @@ fn nobody_is_served_unjudged_when_the_configuration_is_bad_at_the_start() {
             rig.becomes_denied(&rig.get("/").from("127.0.0.7")).await;
         },
     );
+}
+
+#[test]
+fn nobody_is_served_unjudged_while_the_module_can_not_be_read() {
+    let missing = PathBuf::from("/nonexistent/portcullis.wasm");
+    scenario(Setup::new().module(missing), async |rig| {
+        let request = rig.get("/");
+        throughout(Duration::from_secs(1), async || {
+            let reply = request.send().await;
+            assert!(reply.status == 500 && !reply.is_from_api(), "{reply:?}");
+        })
+        .await;
+
+        let module = artefact("PORTCULLIS_WASM", "target/portcullis.wasm", "make module");
+        assert_eq!(rig.envoy.take_module(&module).await, Change::Accepted);
+        rig.becomes_allowed(&request).await;
+        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        rig.becomes_denied(&rig.get("/").from("127.0.0.7")).await;
+    });
+}
+
+#[test]
+fn nobody_is_served_unjudged_when_the_file_is_no_json_at_the_start() {
+    // The rig's own file stands beside the bad one, to take its place later.
+    let directory = Arc::new(OnceLock::new());
+    let told = Arc::clone(&directory);
+    let setup = Setup::new().bootstrap(move |text| {
+        let (_, rest) = text.split_once("watched_directory: { path: ").unwrap();
+        let directory = PathBuf::from(rest.split(' ').next().unwrap());
+        std::fs::write(directory.join("broken.json"), "{\"resources\": [").unwrap();
+        told.set(directory).unwrap();
+        text.replace("/filter.json", "/broken.json")
+    });
+    scenario(setup, async |rig| {
+        let request = rig.get("/");
+        throughout(Duration::from_secs(1), async || {
+            let reply = request.send().await;
+            assert!(reply.status == 500 && !reply.is_from_api(), "{reply:?}");
+        })
+        .await;
+
+        let directory = directory.get().unwrap();
+        std::fs::rename(directory.join("filter.json"), directory.join("broken.json")).unwrap();
+        rig.becomes_allowed(&request).await;
+        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        rig.becomes_denied(&rig.get("/").from("127.0.0.7")).await;
+    });
+}
+
+#[test]
+fn envoy_does_not_start_where_the_file_is_missing() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let missing = directory.path().join("filter.json");
+    let shipped = std::fs::read_to_string(repository().join("envoy/envoy.yaml")).unwrap();
+    let bootstrap = directory.path().join("envoy.yaml");
+    let text = shipped
+        .replace(
+            "path: envoy/filter.json",
+            &format!("path: {}", missing.display()),
+        )
+        .replace("port_value: 9901", "port_value: 0")
+        .replace("port_value: 10000", "port_value: 0");
+    std::fs::write(&bootstrap, text).unwrap();
+    let mut envoy = Process::start(
+        "envoy",
+        Command::new(envoy_binary())
+            .arg("-c")
+            .arg(&bootstrap)
+            .arg("--disable-hot-restart"),
+    );
+
+    let started = Instant::now();
+    // It ends, and what it wrote comes through a pipe, a moment later.
+    while !(envoy.ended().is_some() && envoy.stderr().contains(missing.to_str().unwrap())) {
+        assert!(started.elapsed() < DEADLINE, "Envoy runs, or says nothing");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(!envoy.ended().unwrap().success());
 }
 
 #[test]

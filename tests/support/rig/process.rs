@@ -6,7 +6,7 @@
 use super::eventually;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
 /// The root of the repository.
@@ -81,9 +81,14 @@ impl Process {
         text(&self.stderr)
     }
 
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Fails if the process has ended.
     pub fn assert_running(&mut self) {
-        if let Some(status) = self.child.try_wait().unwrap() {
+        if let Some(status) = self.ended() {
             panic!("{} ended: {status}\n{}", self.name, self.transcript());
         }
     }
