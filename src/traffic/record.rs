@@ -22,7 +22,7 @@ pub const LONGEST_VALUE: usize = 8 * 1024;
 pub const LONGEST_URL: usize = 8 * 1024;
 
 /// What a record takes beside its bytes.
-const OVERHEAD: usize = 96;
+const OVERHEAD: usize = 128;
 
 /// Ties a request and its response; no two records of any workers have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
