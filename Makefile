@@ -160,7 +160,7 @@ compose-test: images cli ## the docker-compose example and the module's image on
 
 .PHONY: bench
 bench: module simulator ## the benchmarks: a table with ratios taken side by side in one run
-	@tools/install envoy wrk
+	@tools/install envoy wrk oha
 	cargo build $(LOCKED) --release --target wasm32-wasip1 -p empty-filter
 	benches/envoy/bench.py $(BENCH_FLAGS)
 

@@ -7,6 +7,7 @@ every bar was reached; the table says which was.
 
 import argparse
 import datetime
+import hashlib
 import os
 import re
 import shutil
@@ -15,12 +16,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import enable_abs
 import refresh
 import report
-from cpu import CpuBench, ratio
+from cpu import CpuBench, difference, ratio, ratio_of_more
 from processes import REPOSITORY, BenchError, envoy_binary
 from report import Bar
 
@@ -31,7 +34,9 @@ PICTURE = REPOSITORY / "benches/results.svg"
 MODULE = REPOSITORY / "target/portcullis.wasm"
 # The same without enable_abs.
 BLOCK_ONLY = REPOSITORY / "target/portcullis-block-only.wasm"
-PARTS = ("cpu", "memory", "hold", "enforcement", "fetches", "size")
+PARTS = ("cpu", "latency", "queues", "memory", "hold", "enforcement", "fetches", "size")
+# How often a batch in flight is in memory, besides its records: its body in the VM, and Envoy's copy of that.
+BATCH_COPIES = 2
 # The refresh interval while refreshes are measured, seconds.
 REFRESH_SECONDS = 4
 
@@ -50,13 +55,19 @@ class Plan:
     hold_seconds: int
     enforcements: int
     intervals: int
+    latency_rounds: int
+    latency_seconds: int
+    queue_rounds: int
+    queue_seconds: int
 
 
 FULL = Plan(rounds=5, passes=5, seconds=1, sizes=(1_000, 100_000, 1_000_000), lua_entries=100_000,
-            rbac_entries=10_000, trie_entries=100_000, refreshes=20, hold_seconds=60, enforcements=5, intervals=10)
+            rbac_entries=10_000, trie_entries=100_000, refreshes=20, hold_seconds=60, enforcements=5, intervals=10,
+            latency_rounds=7, latency_seconds=10, queue_rounds=3, queue_seconds=10)
 # Everything runs, nothing is worth a conclusion.
 QUICK = Plan(rounds=1, passes=1, seconds=1, sizes=(1_000, 10_000), lua_entries=10_000, rbac_entries=1_000,
-             trie_entries=10_000, refreshes=2, hold_seconds=8, enforcements=1, intervals=3)
+             trie_entries=10_000, refreshes=2, hold_seconds=8, enforcements=1, intervals=3,
+             latency_rounds=2, latency_seconds=2, queue_rounds=1, queue_seconds=4)
 
 
 def main():
@@ -68,27 +79,32 @@ def main():
     module = None if arguments.without_portcullis else need_module()
     parts = [part for part in PARTS if part in arguments.parts.split(",")]
     block_only = None
-    sections, bars = [], []
+    sections, bars, took = [], [], {}
+    subject = identity()
     with tempfile.TemporaryDirectory(prefix="portcullis-bench-") as directory:
         directory = Path(directory)
         if module:
             # A build while this runs must not change what is measured.
             module, block_only = (Path(shutil.copy(path, directory)) for path in (module, need_module(BLOCK_ONLY)))
         if "cpu" in parts:
+            start = time.monotonic()
             bench = CpuBench(directory, plan, module, block_only, empty_filter(),
                              re.compile(arguments.contenders)).run()
             sections.append(cpu_section(bench, plan))
             bars += cpu_bars(bench, plan)
+            took["cpu"] = time.monotonic() - start
             if arguments.write:
                 report.chart(bench, PICTURE)
         if module:
             for part in parts:
                 if part != "cpu":
                     print(f"measuring: {part}", flush=True)
-                    text, more = REFRESH_PARTS[part](directory, module, plan)
+                    start = time.monotonic()
+                    text, more = OTHER_PARTS[part](directory, module, plan)
+                    took[part] = time.monotonic() - start
                     sections.append(text)
                     bars += more
-    text = whole(sections, bars, plan, load)
+    text = whole(sections, bars, plan, load, subject, took)
     print("\n" + text)
     if arguments.write:
         RESULTS.write_text(text.rstrip("\n") + "\n" + BOUNDS.read_text())
@@ -111,6 +127,23 @@ def parse_arguments():
     arguments.write = not (arguments.quick or arguments.contenders or arguments.without_portcullis
                            or arguments.parts != ",".join(PARTS))
     return arguments
+
+
+def identity():
+    """The revision that is measured, and its modules."""
+    def git(*arguments):
+        done = subprocess.run(["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    revision = git("rev-parse", "--short=12", "HEAD") or "unknown"
+    # What this program writes is no change of what it measures.
+    if git("status", "--porcelain", "--", ".", ":!benches/RESULTS.md", ":!benches/results.svg"):
+        revision += " with changes"
+    def module(path):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        return f"{path.name} {path.stat().st_size:,} bytes (SHA-256 {digest})"
+
+    return "; ".join([f"revision {revision}", *(module(path) for path in (MODULE, BLOCK_ONLY) if path.is_file())])
 
 
 def need_module(path=MODULE):
@@ -136,6 +169,10 @@ def cpu_section(bench, plan):
         f"{plan.rounds} rounds, each with a fresh Envoy; {plan.passes} passes a round over all contenders in random "
         f"order, {plan.seconds} s each. {bench.repeated} slices were measured again because other programs took more "
         f"than 6 % of Envoy's core; {bench.noisy} stayed so.")
+    sending = [bench.samples[row.key] for row in bench.rows if row.sends]
+    if sending:
+        text.append(f"With enable_abs on, {sum(one.sent for one in sending):,} records reached the sink and "
+                    f"{sum(one.lost for one in sending):,} were lost; a slice that lost one was measured again.")
     return "\n".join(text)
 
 
@@ -161,8 +198,71 @@ def cpu_bars(bench, plan):
     add(f"{hundred_thousand:,} of all kinds to Lua with as many", f"ours-mixed-{hundred_thousand}", "lua-mixed", 0.6)
     add(f"{size} addresses to RBAC with {plan.rbac_entries:,} principals", f"ours-ips-{large}", "rbac-list", 0.04)
     for kinds, words in (("ips", "addresses"), ("mixed", "of all kinds")):
+        off, on, alone = (samples.get(key) for key in (
+            f"ours-{kinds}-{large}", f"abs-{kinds}", f"block-only-{kinds}-{large}"))
+        if off and on:
+            value, low, high = ratio_of_more(on, off)
+            bars.append(Bar(
+                f"enable_abs on, {size} {words}: what it adds, to the filter's overhead with it off", value, 2.5,
+                note=f"(on - off) / (off - no filter); 95 % interval {low:.3g} to {high:.3g}; the other way to read it, "
+                     f"(on - no filter) / (off - no filter), is {ratio(on, off)[0]:.2f}"))
+        if off and alone:
+            value, low, high = difference(off, alone)
+            bars.append(Bar(
+                f"enable_abs off, {size} {words}: over the block-only module", value, (high - low) / 2, "µs",
+                f"off - block-only; the bar is the noise: half of the 95 % interval, {low:.2f} to {high:.2f} µs"))
+    for kinds, words in (("ips", "addresses"), ("mixed", "of all kinds")):
         add(f"{size} {words}, all blocked, to ext_authz that allows", f"ours-{kinds}-{large}-blocked", "ext_authz", 0.2)
     return bars
+
+
+def latency_part(directory, module, plan):
+    large = plan.sizes[-1]
+    off, on, workers = enable_abs.latency(directory, module, large, plan.latency_rounds, plan.latency_seconds)
+    noise = max(off.p99) - min(off.p99)
+    added = statistics.median(on.p99) - statistics.median(off.p99)
+    rows = [[name, one.requests, *(f"{statistics.median(values):.0f} ({min(values):.0f} to {max(values):.0f})"
+                                   for values in (one.p50, one.p99, one.p999))]
+            for name, one in (("off", off), ("on", on))]
+    head = ["enable_abs", "requests", "p50, µs", "p99, µs", "p99.9, µs"]
+    text = ["## Latency with enable_abs on", "", report.table(head, rows), "",
+            f"{enable_abs.RATE:,} requests a second over {enable_abs.CONNECTIONS} connections to {workers} workers, "
+            f"{large:,} entries of all kinds; medians of {plan.latency_rounds} rounds of {plan.latency_seconds} s, "
+            "the least and the most of them in brackets. A latency counts from when the request was due (oha with "
+            "`--latency-correction`)."]
+    return "\n".join(text), [
+        Bar("p99 with enable_abs on over p99 with it off", added, noise, "µs",
+            "medians of the rounds; the bar is the noise: the spread of p99 between the rounds with it off")]
+
+
+def queues_part(directory, module, plan):
+    mib, runs = refresh.MIB, {}
+    for _ in range(plan.queue_rounds):
+        for name in enable_abs.SINKS:
+            run = enable_abs.queues(directory, module, name, plan.queue_seconds)
+            runs.setdefault(name, []).append(run)
+            print(f"{name}: {run.resident / mib:.1f} MB resident", flush=True)
+    resident = {name: [run.resident / mib for run in those] for name, those in runs.items()}
+    noise = max(resident["off"]) - min(resident["off"])
+    workers = refresh.WORKERS
+    limit = workers * (enable_abs.QUEUE_MEMORY + BATCH_COPIES * enable_abs.BATCH_BYTES) / mib + noise
+    words = {"off": "enable_abs off", "answering": "on, ABS answers", "deaf": "on, ABS accepts calls and never answers"}
+    rows, bars = [], []
+    for name, those in runs.items():
+        rows.append([words[name], f"{statistics.median(run.requests for run in those):,.0f}",
+                     *(f"{statistics.median(getattr(run, field) for run in those):,.0f}" if name != "off" else ""
+                       for field in ("sent", "lost")), ", ".join(f"{value:.1f}" for value in resident[name])])
+        if name != "off":
+            growth = statistics.median(resident[name]) - statistics.median(resident["off"])
+            bars.append(Bar(f"resident with enable_abs {words[name]}, over it off", growth, round(limit, 2), "MB",
+                            f"{workers} workers x ({enable_abs.QUEUE_MEMORY / mib:g} MB queue_memory + {BATCH_COPIES} x "
+                            f"{enable_abs.BATCH_BYTES / mib:g} MB batch) + noise of {noise:.2f} MB"))
+    head = ["", "requests", "records sent", "records lost", "resident, MB, each run"]
+    text = ["## Memory with enable_abs on", "", report.table(head, rows), "",
+            f"A fresh Envoy each run, {workers} workers, {plan.queue_seconds} s as fast as it goes, resident at the end "
+            f"of it. traffic.queue_memory counts the records of a batch in flight too; its body is there {BATCH_COPIES} "
+            "times besides, in the VM and in Envoy."]
+    return "\n".join(text), bars
 
 
 def memory_part(directory, module, plan):
@@ -249,16 +349,19 @@ def size_part(_directory, module, _plan):
     return "\n".join(text), [Bar(name, size / 1024, 220, "KB", f"{size:,} bytes") for name, size in sizes.items()]
 
 
-REFRESH_PARTS = {"memory": memory_part, "hold": hold_part, "enforcement": enforcement_part,
-                 "fetches": fetches_part, "size": size_part}
+OTHER_PARTS = {"latency": latency_part, "queues": queues_part, "memory": memory_part, "hold": hold_part,
+               "enforcement": enforcement_part, "fetches": fetches_part, "size": size_part}
 
 
-def whole(sections, bars, plan, load):
+def whole(sections, bars, plan, load, subject, took):
     version = subprocess.run([str(envoy_binary()), "--version"], capture_output=True, text=True, check=True).stdout
     version = re.search(r"/(\d+\.\d+\.\d+)/", version)
     lines = ["# Results of `make bench`", "",
              f"{datetime.date.today()}; {report.machine()}; Envoy {version[1] if version else 'of unknown version'}; load "
              f"average before the run {load:.1f} (what other programs took).",
+             f"Measured: {subject}.",
+             f"Took {sum(took.values()) / 60:.0f} min: " + ", ".join(
+                 f"{part} {seconds / 60:.1f}" for part, seconds in took.items()) + ".",
              "Written by `benches/envoy/bench.py`; how it measures: [benches/envoy/README.md](envoy/README.md).", ""]
     if plan is QUICK:
         lines += ["A smoke run with small lists: no number here is worth a conclusion.", ""]
@@ -273,7 +376,8 @@ def whole(sections, bars, plan, load):
 
 if __name__ == "__main__":
     # Ended from outside, it ends its Envoys and simulators too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: terminated"))
+    for one in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, lambda *_: sys.exit("bench: terminated"))
     try:
         main()
     except BenchError as error:

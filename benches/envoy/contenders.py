@@ -23,6 +23,8 @@ class Contender:
     kinds: str = "ips"
     bearer: str = "opaque"
     group: str = "ours"
+    # Each request becomes a record that goes to a sink.
+    sends: bool = False
     # Of the filter; `None` for no filter.
     http_filter: dict | None = field(default=None, compare=False)
 
@@ -88,13 +90,17 @@ def wasm_filter(module, name, configuration=None):
     return {"name": name, "typed_config": {"@type": _FILTER + "wasm.v3.Wasm", "config": config}}
 
 
-def portcullis_filter(module, name, abs_cluster, refresh_seconds):
-    return wasm_filter(module, name, {
+def portcullis_filter(module, name, abs_cluster, refresh_seconds, traffic_section=None, abs_timeout="30s"):
+    """With a section `traffic`, `enable_abs` is on."""
+    configuration = {
         "enable_abs_attack": True,
         "abs_attack_request_minutes": refresh_seconds / 60,
         # The simulator's keys; a benchmark has nothing to hide.
-        "abs": {"cluster": abs_cluster, "access_key": "abs_ak", "secret_key": "abs_sk"},
-    })
+        "abs": {"cluster": abs_cluster, "access_key": "abs_ak", "secret_key": "abs_sk", "timeout": abs_timeout},
+    }
+    if traffic_section is not None:
+        configuration |= {"enable_abs": True, "traffic": traffic_section}
+    return wasm_filter(module, name, configuration)
 
 
 def _address(number):
@@ -153,8 +159,15 @@ def listed_by_size(entries):
     return f"{entries:,}"
 
 
-def build(directory, empty_module, module, block_only, simulators, sizes, lua_entries, rbac_entries, trie_entries):
-    """All contenders, in the order of the table. `simulators` maps (entries, kinds) to their cluster names."""
+def _sending(key, title, module, sink, entries, kinds, traffic_section):
+    http_filter = portcullis_filter(module, key, sink, refresh_seconds=86_400, traffic_section=traffic_section)
+    return Contender(key, title, key, entries=entries, kinds=kinds, sends=True, http_filter=http_filter)
+
+
+def build(directory, empty_module, module, block_only, simulators, sinks, sizes, lua_entries, rbac_entries,
+          trie_entries):
+    """All contenders, in the order of the table. `simulators` maps (entries, kinds) to their cluster names, `sinks`
+    kinds to those of the sinks with the longest list."""
     directory = Path(directory)
     rows = [
         Contender("none", "no filter", "none", group="baseline"),
@@ -181,6 +194,12 @@ def build(directory, empty_module, module, block_only, simulators, sizes, lua_en
                     name, f"Portcullis, block-only module, {listed_by_size(entries)} {words}", name, entries=entries,
                     kinds=kinds, http_filter=portcullis_filter(
                         block_only, name, simulators[entries, kinds], refresh_seconds=86_400)))
+        for kinds, words in (("ips", "addresses"), ("mixed", "of all five kinds")):
+            title = f"Portcullis, enable_abs on, {listed_by_size(sizes[-1])} {words}"
+            rows.append(_sending(f"abs-{kinds}", title, module, sinks[kinds], sizes[-1], kinds, {"format": "batch"}))
+            if kinds == "mixed":
+                rows.append(_sending(f"abs-gzip-{kinds}", f"{title}, traffic.gzip on", module, sinks[kinds],
+                                     sizes[-1], kinds, {"format": "batch", "gzip": True}))
         for kinds in ("ips", "mixed"):
             for entries in (sizes[0], sizes[-1]):
                 name = f"ours-{kinds}-{entries}"

@@ -1,6 +1,7 @@
 """CPU per request of every contender, side by side in one Envoy."""
 
 import contextlib
+import math
 import os
 import random
 import statistics
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 
 import contenders
 import traffic
-from processes import BenchError, CoreWatch, Envoy, Simulator, fetch, free_ports, need_wrk, wait_for, wrk
+from processes import BenchError, CoreWatch, Envoy, Simulator, Sink, free_ports, need_wrk, wait_for, wrk
 from probe import Prober
 
 # A slice during which others took more of Envoy's core than this is measured again. Linux itself leaves them 5 % beside
@@ -27,6 +28,9 @@ class Samples:
     added: list = field(default_factory=list)
     # CPU of the external service, microseconds a request; ext_authz only.
     service: list = field(default_factory=list)
+    # Of the records that requests became, enable_abs only: how many ABS took, and how many did not reach it.
+    sent: int = 0
+    lost: int = 0
 
 
 class CpuBench:
@@ -53,9 +57,11 @@ class CpuBench:
         with contextlib.ExitStack() as stack:
             simulators = self._simulators(stack) if self.module else {}
             names = {key: f"abs-{key[1]}-{key[0]}" for key in simulators}
+            sinks = self._sinks(stack, simulators)
             rows = contenders.build(
-                self.directory, self.empty_module, self.module, self.block_only, names, self.plan.sizes,
-                self.plan.lua_entries, self.plan.rbac_entries, self.plan.trie_entries)
+                self.directory, self.empty_module, self.module, self.block_only, names,
+                {kinds: f"sink-{kinds}" for kinds in sinks}, self.plan.sizes, self.plan.lua_entries,
+                self.plan.rbac_entries, self.plan.trie_entries)
             keep = [row for row in rows if row.key == "none" or self.pattern.search(row.key)]
             listeners = {row.listener for row in keep}
             filters = {row.listener: row.http_filter for row in rows if row.http_filter and row.listener in listeners}
@@ -63,8 +69,10 @@ class CpuBench:
             self.rows = keep
             self.samples = {row.key: Samples() for row in keep}
             requests = {row.key: self._requests(row) for row in keep}
+            clusters = [contenders.cluster(names[key], simulator.url) for key, simulator in simulators.items()]
+            clusters += [contenders.cluster(f"sink-{kinds}", sink.url) for kinds, sink in sinks.items()]
             for number in range(1, self.plan.rounds + 1):
-                self._round(number, filters, requests, simulators, names)
+                self._round(number, filters, requests, clusters)
         return self
 
     def _simulators(self, stack):
@@ -73,15 +81,21 @@ class CpuBench:
         return {key: stack.enter_context(Simulator(self.directory, f"abs-{key[1]}-{key[0]}", *key))
                 for key in wanted}
 
+    def _sinks(self, stack, simulators):
+        """On a core of their own: what they take is not Envoy's, and not its clients'."""
+        largest = self.plan.sizes[-1]
+        return {kinds: stack.enter_context(Sink(
+                    self.directory, f"sink-{kinds}", simulator, cores=[self.service_core]))
+                for (entries, kinds), simulator in simulators.items() if entries == largest}
+
     def _requests(self, row):
         path = self.directory / f"requests-{row.key}.txt"
         return traffic.write(path, row.kind, row.entries, row.kinds, bearer=row.bearer)
 
-    def _round(self, number, filters, requests, simulators, names):
+    def _round(self, number, filters, requests, clusters):
         ports = dict(zip(filters, free_ports(len(filters)), strict=True))
         service_port = free_ports(1)[0]
-        clusters = [contenders.cluster(names[key], simulator.url) for key, simulator in simulators.items()]
-        clusters.append(contenders.cluster("authz", f"http://127.0.0.1:{service_port}"))
+        clusters = [*clusters, contenders.cluster("authz", f"http://127.0.0.1:{service_port}")]
         listeners = [contenders.listener(name, ports[name], http_filter) for name, http_filter in filters.items()]
         service = contenders.bootstrap([contenders.listener("authz", service_port, None)], [])
         with (Envoy(service, self.directory, cores=[self.service_core], name="authz") as authz,
@@ -123,15 +137,17 @@ class CpuBench:
     def _slice(self, envoy, row, ports, requests, seconds):
         """Microseconds of Envoy's CPU a request, and how many requests."""
         for attempt in range(RETRIES):
+            before = records(envoy) if row.sends else None
             busy, cpu = self.watch.busy_seconds(), envoy.cpu_seconds()
             result = wrk(ports[row.listener], requests[row.key], seconds, cores=[self.client_core])
             used = envoy.cpu_seconds() - cpu
             foreign = self.watch.busy_seconds() - busy - used
+            lost = self._note_records(row, before, records(envoy)) if row.sends else 0
             expected = result["requests"] if row.kind == traffic.BLOCKED else 0
             if result["refused"] != expected:
                 raise BenchError(f"{row.title}: {result['refused']} of {result['requests']} requests were refused, "
                                  f"expected {expected}")
-            if foreign <= FOREIGN_SHARE * seconds:
+            if foreign <= FOREIGN_SHARE * seconds and not lost:
                 break
             if attempt < RETRIES - 1:
                 self.repeated += 1
@@ -140,16 +156,58 @@ class CpuBench:
         return used / result["requests"] * 1e6, result["requests"]
 
 
-def ratio(over, under, resamples=2000):
-    """Ratio of two rows' medians of added CPU, and its 95 % interval by resampling the passes."""
-    value = statistics.median(over.added) / statistics.median(under.added)
+    def _note_records(self, row, before, after):
+        sent, lost = (now - then for now, then in zip(after, before, strict=True))
+        self.samples[row.key].sent += sent
+        self.samples[row.key].lost += lost
+        if not sent:
+            raise BenchError(f"{row.title}: no record reached the sink")
+        return lost
+
+
+def records(envoy):
+    """Records that ABS took, and records that did not reach it, so far; of all filters together."""
+    counters = envoy.stats(r"portcullis\.traffic\.")
+
+    def total(*names):
+        return sum(value for name, value in counters.items() if name.endswith(names))
+
+    return total(".sent"), total(".dropped", ".failed")
+
+
+def ratio(over, under):
+    """Ratio of two rows' medians of added CPU, and its 95 % interval."""
+    return _with_interval(lambda of: _quotient(of(over.added), of(under.added)), len(over.added))
+
+
+def ratio_of_more(over, under):
+    """What one row adds to another, over what that adds to no filter, and its 95 % interval."""
+    return _with_interval(lambda of: _quotient(of(_less(over, under)), of(under.added)), len(over.added))
+
+
+def difference(over, under):
+    """What one row takes more than another, microseconds a request, and its 95 % interval."""
+    return _with_interval(lambda of: statistics.median(of(_less(over, under))), len(over.added))
+
+
+def _less(over, under):
+    """Pass by pass, so that what a pass did to both falls out."""
+    return [one - other for one, other in zip(over.total, under.total, strict=True)]
+
+
+def _quotient(over, under):
+    above, below = statistics.median(over), statistics.median(under)
+    # Over nothing, or less, a ratio says nothing.
+    return above / below if below > 0 else math.nan
+
+
+def _with_interval(figure, passes, resamples=2000):
+    """A figure of values by pass, and its 95 % interval by resampling the passes. `figure` takes a function that picks
+    the values of the passes that count."""
     chance = random.Random(2)
-    passes = range(len(over.added))
     seen = []
     for _ in range(resamples):
-        picked = chance.choices(passes, k=len(over.added))
-        below = statistics.median(under.added[one] for one in picked)
-        if below > 0:
-            seen.append(statistics.median(over.added[one] for one in picked) / below)
-    seen.sort()
-    return value, seen[int(len(seen) * 0.025)], seen[int(len(seen) * 0.975) - 1]
+        picked = chance.choices(range(passes), k=passes)
+        seen.append(figure(lambda values, picked=picked: [values[one] for one in picked]))
+    seen = sorted(value for value in seen if not math.isnan(value)) or [math.nan]
+    return figure(lambda values: values), seen[int(len(seen) * 0.025)], seen[max(int(len(seen) * 0.975) - 1, 0)]

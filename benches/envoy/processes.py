@@ -1,15 +1,18 @@
-"""The processes of a benchmark: Envoy, the ABS simulator and wrk, what they cost, and how they end.
+"""The processes of a benchmark: Envoy, the ABS simulator, sinks, wrk and oha, what they cost, and how they end.
 
 Nothing here knows what is compared.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.parse
@@ -19,6 +22,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
 START_DEADLINE_SECONDS = 120
+LIBC = ctypes.CDLL(None, use_errno=True)
+# Of linux/prctl.h.
+PR_SET_PDEATHSIG = 1
 
 
 class BenchError(Exception):
@@ -76,7 +82,13 @@ def fetch(url, data=None, method=None, timeout=120):
         return None
 
 
+def _end_with_parent():
+    # However this program ends, even killed, what it started ends too.
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def _first_in_line():
+    _end_with_parent()
     # Other programs on the machine must not take the measured core: root may ask to go first, others may not.
     # A nice value would not do: it counts only among the processes of one session (man 7 sched, autogroup).
     with contextlib.suppress(PermissionError):
@@ -95,7 +107,7 @@ class Process:
         with open(self.log_path, "wb") as output:
             self.child = subprocess.Popen(
                 self.command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                preexec_fn=_first_in_line if cores else None, env={**os.environ, **(environment or {})})
+                preexec_fn=_first_in_line if cores else _end_with_parent, env={**os.environ, **(environment or {})})
 
     def __enter__(self):
         return self
@@ -204,6 +216,20 @@ class Simulator(Process):
         return json.loads(fetch(self.url + "/admin/counters") or b"{}")
 
 
+class Sink(Process):
+    """sink.py, with the attack list of a simulator."""
+
+    def __init__(self, directory, name, simulator, cores=None, deaf=False):
+        command = [sys.executable, HERE / "sink.py", simulator.url, *(["--deaf"] if deaf else [])]
+        super().__init__(command, Path(directory) / f"{name}.log", cores)
+        line = re.compile(r"sink listening on (http://\S+)")
+        try:
+            self.url = wait_for("the sink", lambda: (self.check(), line.search(self.log()))[1])[1]
+        except BaseException:
+            self.stop()
+            raise
+
+
 def address_of(url):
     host, port = re.match(r"https?://([^:/]+):(\d+)", url).groups()
     return {"socket_address": {"address": host, "port_value": int(port)}}
@@ -217,13 +243,43 @@ def wrk(port, requests, seconds, connections=16, cores=None, delay_ms=None):
     if delay_ms is not None:
         command.append(str(delay_ms))
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60,
-                          preexec_fn=_first_in_line if cores else None)
+                          preexec_fn=_first_in_line if cores else _end_with_parent)
     if done.returncode != 0:
         raise BenchError(f"wrk failed: {done.stdout}{done.stderr}")
     result = json.loads(done.stdout.splitlines()[-1])
     if result["broken"] or not result["requests"]:
         raise BenchError(f"wrk met broken connections: {result}")
     return result
+
+
+def oha(port, headers, rate, seconds, connections, cores=None):
+    """Requests at a fixed rate, whatever the answers take; latencies in microseconds, and how many were answered.
+
+    A latency counts from when the request was due, so that a wait for a free connection is part of it.
+    """
+    binary = Path(os.environ.get("OHA_BIN", REPOSITORY / ".tools/bin/oha"))
+    if not binary.is_file():
+        raise BenchError(f"oha is not at {binary}: run `tools/install oha`")
+    command = ["taskset", "-c", ",".join(map(str, cores))] if cores else []
+    command += [str(binary), "--no-tui", "--output-format", "json", "-z", f"{seconds}s", "-q", str(rate),
+                "-c", str(connections), "--latency-correction"]
+    for name, value in headers.items():
+        command += ["-H", f"{name}: {value}"]
+    done = subprocess.run([*command, f"http://127.0.0.1:{port}/shop/cart"], capture_output=True, text=True,
+                          timeout=seconds + 60, preexec_fn=_first_in_line if cores else _end_with_parent)
+    if done.returncode != 0:
+        raise BenchError(f"oha failed: {done.stdout}{done.stderr}")
+    result = json.loads(done.stdout)
+    answered = sum(result["statusCodeDistribution"].values())
+    # At the end of its time oha gives up what is under way.
+    broken = {what: count for what, count in result["errorDistribution"].items() if "deadline" not in what}
+    if broken or set(result["statusCodeDistribution"]) != {"200"}:
+        raise BenchError(f"oha met {result['statusCodeDistribution']} and {broken}")
+    if answered < 0.98 * rate * seconds:
+        raise BenchError(f"oha was to make {rate * seconds} requests and made {answered}: the machine is too busy")
+    microseconds = {name: share * 1e6 for name, share in result["latencyPercentiles"].items()}
+    return {"requests": answered, "p50": microseconds["p50"], "p99": microseconds["p99"],
+            "p999": microseconds["p99.9"]}
 
 
 class CoreWatch:

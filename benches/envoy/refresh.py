@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import contenders
 import traffic
 from probe import Prober
-from processes import Envoy, Simulator, free_ports, wait_for, wrk
+from processes import Envoy, Simulator, Sink, free_ports, wait_for, wrk
 
 MIB = 1 << 20
 WORKERS = 4
@@ -17,12 +17,23 @@ PROBES_A_WORKER = 2
 SETTLE_SECONDS = 3
 
 
+@dataclass(frozen=True)
+class Sending:
+    """`enable_abs` on, to a sink."""
+    section: dict
+    timeout: str = "30s"
+    # The sink never answers.
+    deaf: bool = False
+
+
 class Setup:
     """One Envoy with the filter and one simulator; no core is pinned, as in production."""
 
-    def __init__(self, directory, module, concurrency, entries, kinds, refresh_seconds):
+    def __init__(self, directory, module, concurrency, entries, kinds, refresh_seconds, sending=None):
+        """`sending` of `None`: `enable_abs` is off."""
         self.directory, self.module, self.concurrency = directory, module, concurrency
         self.entries, self.kinds, self.refresh_seconds = entries, kinds, refresh_seconds
+        self.sending = sending
         self.stack = contextlib.ExitStack()
 
     def __enter__(self):
@@ -30,10 +41,16 @@ class Setup:
             self.simulator = self.stack.enter_context(
                 Simulator(self.directory, "abs-refresh", self.entries, self.kinds))
             self.port = free_ports(1)[0]
-            http_filter = contenders.portcullis_filter(self.module, "portcullis", "abs", self.refresh_seconds)
+            abs_url, options = self.simulator.url, {}
+            if self.sending:
+                abs_url = self.stack.enter_context(
+                    Sink(self.directory, "sink-refresh", self.simulator, deaf=self.sending.deaf)).url
+                options = {"traffic_section": self.sending.section, "abs_timeout": self.sending.timeout}
+            http_filter = contenders.portcullis_filter(
+                self.module, "portcullis", "abs", self.refresh_seconds, **options)
             config = contenders.bootstrap(
                 [contenders.listener("clients", self.port, http_filter, balance=True)],
-                [contenders.cluster("abs", self.simulator.url)])
+                [contenders.cluster("abs", abs_url)])
             self.envoy = self.stack.enter_context(
                 Envoy(config, self.directory, self.concurrency, name="envoy-refresh"))
             self.prober = self.stack.enter_context(Prober(self.port, PROBES_A_WORKER * self.concurrency))

@@ -14,7 +14,7 @@ def write(path, kind, entries=0, kinds="ips", seed=1, bearer="opaque"):
     """A file of whole requests for load.lua."""
     blocks = []
     for number in range(CLIENTS):
-        headers = _clean(number, bearer)
+        headers = clean(number, bearer)
         if kind == BLOCKED:
             headers.update(listed(number * STRIDE % entries, kinds, seed))
         blocks.append(request_bytes(headers))
@@ -28,7 +28,8 @@ def request_bytes(headers):
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def _clean(number, bearer):
+def clean(number, bearer="opaque"):
+    """The headers of a client that is on no list."""
     # Lengths are those of the generated entries. 198.18.0.0/15 is never generated.
     token = f"tok-{'c' * 8}-{number:030x}"
     if bearer == "jwt":
