@@ -209,8 +209,9 @@ def cpu_bars(bench, plan):
         if off and alone:
             value, low, high = difference(off, alone)
             bars.append(Bar(
-                f"enable_abs off, {size} {words}: over the block-only module", value, (high - low) / 2, "µs",
-                f"off - block-only; the bar is the noise: half of the 95 % interval, {low:.2f} to {high:.2f} µs"))
+                f"enable_abs off, {size} {words}: over the block-only module", value, round(value - low, 2), "µs",
+                f"off - block-only; the bar is the noise: what the 95 % interval, {low:.2f} to {high:.2f} µs, holds below "
+                "the median"))
     for kinds, words in (("ips", "addresses"), ("mixed", "of all kinds")):
         add(f"{size} {words}, all blocked, to ext_authz that allows", f"ours-{kinds}-{large}-blocked", "ext_authz", 0.2)
     return bars
@@ -231,7 +232,7 @@ def latency_part(directory, module, plan):
             "the least and the most of them in brackets. A latency counts from when the request was due (oha with "
             "`--latency-correction`)."]
     return "\n".join(text), [
-        Bar("p99 with enable_abs on over p99 with it off", added, noise, "µs",
+        Bar("p99 with enable_abs on over p99 with it off", added, round(noise), "µs",
             "medians of the rounds; the bar is the noise: the spread of p99 between the rounds with it off")]
 
 
