@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::Agent;
+use ureq::http::uri::Authority;
 use ureq::http::{Method, Request};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
@@ -87,10 +88,11 @@ impl Server {
         trust: &Trust,
     ) -> Result<Self, HttpError> {
         let bare = url.trim_end_matches('/');
-        let host = ["http://", "https://"]
+        let authority = ["http://", "https://"]
             .iter()
-            .find_map(|scheme| bare.strip_prefix(scheme));
-        if host.is_none_or(|host| host.is_empty() || host.contains(['/', '?', '#', '@', ' '])) {
+            .find_map(|scheme| bare.strip_prefix(scheme))
+            .and_then(|rest| rest.parse::<Authority>().ok());
+        if !authority.is_some_and(|authority| names_host_and_port(&authority)) {
             return Err(HttpError::Url {
                 url: url.to_owned(),
                 what,
@@ -163,6 +165,13 @@ impl Server {
             .map_err(|error: io::Error| failed(error.to_string()))?;
         Ok(Answer { status, body })
     }
+}
+
+/// Whether there is a host, a port that is one or none, and nothing else.
+fn names_host_and_port(authority: &Authority) -> bool {
+    let port = authority.port_u16().map(|port| format!(":{port}"));
+    let host = authority.host();
+    !host.is_empty() && format!("{host}{}", port.unwrap_or_default()) == authority.as_str()
 }
 
 fn read_certificates(path: &PathBuf) -> Result<RootCerts, HttpError> {
