@@ -51,8 +51,7 @@ fn import(common: &Common, args: &AttackListArgs) -> Result<Report, Failure> {
 fn remove(common: &Common, args: &AttackListArgs) -> Result<Report, Failure> {
     let wanted = match (&args.file, args.kind) {
         (Some(path), _) => {
-            let text = file::read(path)?;
-            let list = abs::read(text.as_bytes()).map_err(|error| EntryError::File {
+            let list = abs::read(&file::read_bytes(path)?).map_err(|error| EntryError::File {
                 file: path.display().to_string(),
                 error,
             })?;

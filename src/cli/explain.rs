@@ -88,7 +88,7 @@ fn read_request(args: &ExplainArgs, address: Option<IpAddr>) -> Result<Request, 
         .find_map(|scheme| args.url.strip_prefix(scheme));
     let (mut authority, path) = match rest {
         Some(rest) => {
-            let end = rest.find(['/', '?']).unwrap_or(rest.len());
+            let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
             let (authority, path) = rest.split_at(end);
             if authority.is_empty() {
                 return Err(wrong());
@@ -132,7 +132,7 @@ fn read_list(args: &ExplainArgs, config: &Config) -> Result<Option<Vec<u8>>, Fai
     let body = match (&args.list, &args.abs.abs_url) {
         _ if !config.enable_abs_attack => return Ok(None),
         (Some(path), _) => {
-            let body = file::read(path)?.into_bytes();
+            let body = file::read_bytes(path)?;
             // A fault is told by the list's reader itself, and not by what the filter does without a list.
             abs::read(&body).map_err(|error| ExplainError::List {
                 file: path.display().to_string(),

@@ -30,6 +30,20 @@ pub enum FileError {
         /// What the system said.
         error: io::Error,
     },
+    /// Not there, where the file that holds the filter is meant.
+    #[error("{file} is not there; --config FILE names the file that holds the filter")]
+    Missing {
+        /// The file.
+        file: String,
+    },
+    /// A directory, a pipe or a device.
+    #[error(
+        "{file} was not changed: it is no regular file; --config FILE names the file that holds the filter"
+    )]
+    NotAFile {
+        /// The file.
+        file: String,
+    },
     /// Write-protected.
     #[error(
         "{file} was not changed: it is read-only; take write permission for it, or run as who has it"
@@ -82,6 +96,14 @@ pub enum FileError {
         /// The file.
         file: String,
     },
+    /// Only its owner and root can make a file that belongs to the same owner.
+    #[error(
+        "{file} was not changed: it belongs to another user, and its successor would not; run as its owner, or as root"
+    )]
+    Owner {
+        /// The file.
+        file: String,
+    },
     /// Changed, but perhaps not for good.
     #[error(
         "{file} was changed, but its directory could not be written to disk: {error}; check the disk"
@@ -104,12 +126,25 @@ pub enum FileError {
     },
 }
 
-/// Reads a file as text.
+/// Reads the file that holds the filter.
 pub fn read(path: &Path) -> Result<String, FileError> {
-    fs::read_to_string(path).map_err(|error| FileError::Read {
+    fs::read_to_string(path).map_err(|error| unreadable(path, error))
+}
+
+/// Reads any other file, whatever bytes it holds.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FileError> {
+    fs::read(path).map_err(|error| FileError::Read {
         file: path.display().to_string(),
         error,
     })
+}
+
+fn unreadable(path: &Path, error: io::Error) -> FileError {
+    let file = path.display().to_string();
+    match error.kind() {
+        ErrorKind::NotFound => FileError::Missing { file },
+        _ => FileError::Read { file, error },
+    }
 }
 
 /// Changes a file under its lock: `change` gets the text and gives the new one, if it is to change, and its own result.
@@ -137,10 +172,7 @@ struct Target {
 impl Target {
     fn of(path: &Path) -> Result<Self, FileError> {
         let name = path.display().to_string();
-        let read = |error| FileError::Read {
-            file: name.clone(),
-            error,
-        };
+        let read = |error| unreadable(path, error);
         let target = fs::canonicalize(path).map_err(read)?;
         // A volume of the kubelet: FILE -> ..data/FILE, ..data -> ..2026_11_23_18_00_00.1; no other real path has ..
         // at the start of a component.
@@ -150,8 +182,11 @@ impl Target {
         if in_cluster_volume {
             return Err(FileError::ClusterVolume { file: name });
         }
-        // The permissions decide, for root too, whom the system lets write anywhere.
         let metadata = fs::metadata(&target).map_err(read)?;
+        if !metadata.is_file() {
+            return Err(FileError::NotAFile { file: name });
+        }
+        // The permissions decide, for root too, whom the system lets write anywhere.
         let opened = OpenOptions::new().append(true).open(&target);
         if metadata.permissions().readonly() || opened.is_err() {
             return Err(FileError::ReadOnly { file: name });
@@ -172,14 +207,20 @@ impl Target {
             .directory
             .join(format!(".{}.lock", file_name.to_string_lossy()));
         let doing = self.failing("the lock file beside it can't be opened");
-        let mode = fs::metadata(&self.path).map_err(&doing)?.mode();
+        let owned = fs::metadata(&self.path).map_err(&doing)?;
         let file = match File::open(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(mode)
-                .open(&path),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let created = OpenOptions::new()
+                    .write(true)
+                    .create(true)
+                    .truncate(false)
+                    .mode(owned.mode())
+                    .open(&path);
+                // Whoever may change the file must be able to take its lock, when root was the first to. Others can't
+                // give files away, and need not.
+                let _ = chown(&path, Some(owned.uid()), Some(owned.gid()));
+                created
+            }
             other => other,
         };
         let file = file.map_err(doing)?;
@@ -210,8 +251,14 @@ impl Target {
         successor.write_all(text.as_bytes()).map_err(writing())?;
         let now = successor.as_file().metadata().map_err(writing())?;
         if (now.uid(), now.gid()) != (before.uid(), before.gid()) {
-            chown(successor.path(), Some(before.uid()), Some(before.gid()))
-                .map_err(self.failing("its owner and group can't be kept"))?;
+            chown(successor.path(), Some(before.uid()), Some(before.gid())).map_err(|error| {
+                match error.kind() {
+                    ErrorKind::PermissionDenied => FileError::Owner {
+                        file: self.name.clone(),
+                    },
+                    _ => self.failing("its owner and group can't be kept")(error),
+                }
+            })?;
         }
         successor
             .as_file()

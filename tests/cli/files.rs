@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::Workspace;
+use crate::support::{PORTCULLIS, Workspace};
 
 /// What `envoy/` holds, and the file's text.
 fn state(workspace: &Workspace) -> (Vec<String>, String) {
@@ -94,6 +95,58 @@ fn mode_and_owner_stay() {
         (before.mode(), before.uid(), before.gid()),
         (after.mode(), after.uid(), after.gid())
     );
+    // Else the owner could not take the lock once root has made it.
+    let lock = fs::metadata(workspace.path("envoy/.filter.json.lock")).unwrap();
+    assert_eq!((lock.uid(), lock.gid()), (after.uid(), after.gid()));
+}
+
+#[test]
+fn a_file_of_another_user_is_refused() {
+    let workspace = Workspace::new();
+    // Another user must reach the file and the tool.
+    for folder in ["", "envoy"] {
+        let open = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(workspace.path(folder), open).unwrap();
+    }
+    let tool = workspace.path("portcullis");
+    fs::copy(PORTCULLIS, &tool).unwrap();
+    let writable = fs::Permissions::from_mode(0o666);
+    fs::set_permissions(workspace.path("envoy/filter.json"), writable).unwrap();
+    let before = state(&workspace);
+    let output = Command::new(tool)
+        .arg("disable_firewall")
+        .current_dir(workspace.path(""))
+        .uid(65534)
+        .gid(65534)
+        .output()
+        .expect("another user's program can't be started: this test needs root");
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "error: envoy/filter.json was not changed: it belongs to another user, and its successor would not; run \
+         as its owner, or as root\n"
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(state(&workspace), before);
+}
+
+#[test]
+fn what_is_no_file_is_refused() {
+    let workspace = Workspace::new();
+    let status = Command::new("mkfifo")
+        .arg(workspace.path("pipe"))
+        .status()
+        .unwrap();
+    assert!(status.success());
+    for name in ["envoy", "pipe"] {
+        workspace.assert_refused(
+            &["--config", name, "disable_firewall"],
+            1,
+            &format!(
+                "error: {name} was not changed: it is no regular file; --config FILE names the file that holds the \
+                 filter\n"
+            ),
+        );
+    }
 }
 
 #[test]
