@@ -49,14 +49,17 @@ help: ## lists these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
-demo: module simulator ## the whole story with a real Envoy: allowed, attack, listed, blocked, unblocked
-	@tools/install envoy
+demo: demo-tools module simulator ## the whole story with a real Envoy: allowed, attack, listed, blocked, unblocked
 	examples/demo/demo.sh
 
 .PHONY: run
-run: build simulator ## like demo, but leaves all of it running and prints the addresses
-	@tools/install envoy
+run: demo-tools build simulator ## like demo, but leaves all of it running and prints the addresses
 	examples/demo/demo.sh run
+
+# What a machine lacks is said before minutes of building.
+.PHONY: demo-tools
+demo-tools:
+	@tools/install curl rust-targets wasm-opt envoy
 
 .PHONY: build
 build: module cli ## the shippable module at target/portcullis.wasm, the CLI at target/release/portcullis

@@ -59,6 +59,23 @@ fn the_demo_prints_what_the_readme_shows() {
 }
 
 #[test]
+fn a_demo_that_fails_shows_what_its_programs_wrote() {
+    for mode in ["demo", "run"] {
+        let demo = Command::new("examples/demo/demo.sh")
+            .arg(mode)
+            // Does not know Envoy's options, and says so.
+            .env("ENVOY_BIN", "/bin/cat")
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&demo.stderr);
+        assert_eq!(demo.status.code(), Some(1), "{told}");
+        assert!(told.contains("demo: Envoy ended"), "{told}");
+        assert!(told.contains("cat: invalid option"), "{told}");
+    }
+}
+
+#[test]
 fn every_path_in_the_documents_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let documents = Command::new("git")

@@ -31,6 +31,11 @@ for needed in "$envoy" "$module" "$simulator" "$api"; do
     }
 done
 
+command -v curl >/dev/null || {
+    echo "demo: curl is missing; install it by your system's package manager" >&2
+    exit 1
+}
+
 # Seconds after which a step that has not come true has failed.
 deadline=30
 # The simulator's own credentials: a real ABS has others.
@@ -43,9 +48,10 @@ stop() {
     trap - EXIT INT TERM
     [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
     wait
-    if [ $status -ne 0 ] && [ "$mode" = demo ]; then
-        printf '\ndemo: FAILED; the end of what Envoy wrote:\n' >&2
-        tail -n 20 "$work/envoy.log" >&2 || true
+    # 130: somebody ended it, which is no failure.
+    if [ $status -ne 0 ] && [ $status -ne 130 ]; then
+        printf '\ndemo: FAILED; the end of what the programs wrote:\n' >&2
+        (cd "$work" && tail -n 20 -- *.log >&2) || true
     fi
     rm -rf "$work"
     exit $status
