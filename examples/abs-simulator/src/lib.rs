@@ -13,7 +13,7 @@
 //! | [`detection`] | the two rules that list a client |
 //! | [`faults`] | what can be made to go wrong, and how |
 //! | [`state`] | all that changes, behind one mutex |
-//! | [`routes`], [`admin`] | the HTTP interface: ABS's part, and the part that drives the simulator |
+//! | [`routes`] | the HTTP interface: ABS's part, and the part that drives the simulator |
 //! | [`access`] | credentials |
 //! | [`injection`] | counting requests and letting faults strike them |
 //! | [`error`] | every answer that is not a success |
@@ -22,7 +22,6 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
-pub mod admin;
 pub mod attack_list;
 pub mod date;
 pub mod detection;

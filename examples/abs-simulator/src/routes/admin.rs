@@ -13,19 +13,19 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::{blocking, json_text, parse_json};
 use crate::attack_list::{AttackList, Identifier};
 use crate::date::parse_date;
 use crate::error::ApiError;
 use crate::faults::Fault;
 use crate::generate::{Kinds, generate};
-use crate::routes::{blocking, json_text, parse_json};
 use crate::state::{Counters, Simulator};
 
 /// How many records are answered where no limit is asked for.
 const DEFAULT_RECORDS: usize = 1000;
 
 /// The endpoints under `/admin`.
-pub fn router() -> Router<Arc<Simulator>> {
+pub(super) fn router() -> Router<Arc<Simulator>> {
     Router::new()
         .route(
             "/admin/list",
@@ -143,24 +143,24 @@ async fn add_to_list(
     State(simulator): State<Arc<Simulator>>,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    blocking(move || {
-        let listing: Listing = parse_json(&body)?;
-        let times = listing.times()?;
-        Ok(add(&simulator, false, listing.into_identifiers(), times))
-    })
-    .await
+    blocking(move || take_listing(&simulator, false, &body)).await
 }
 
 async fn load_list(
     State(simulator): State<Arc<Simulator>>,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    blocking(move || {
-        let listing: Listing = parse_json(&body)?;
-        let times = listing.times()?;
-        Ok(add(&simulator, true, listing.into_identifiers(), times))
-    })
-    .await
+    blocking(move || take_listing(&simulator, true, &body)).await
+}
+
+fn take_listing(
+    simulator: &Simulator,
+    replace: bool,
+    body: &[u8],
+) -> Result<Json<Value>, ApiError> {
+    let listing: Listing = parse_json(body)?;
+    let times = listing.times()?;
+    Ok(add(simulator, replace, listing.into_identifiers(), times))
 }
 
 async fn generate_list(
