@@ -5,8 +5,9 @@ use portcullis::host::{HostError, LogLevel};
 use serde_json::json;
 
 use crate::abs::{Abs, ips, list_answer};
-use crate::fake_host::{Answer, Hostcall, Interrupt, secret};
+use crate::fake_host::{Answer, Hostcall, Interrupt};
 use crate::process::{MAIN, Process};
+use crate::secrets::secret;
 use crate::*;
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

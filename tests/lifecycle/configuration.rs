@@ -1,8 +1,9 @@
 use serde_json::{Value, json};
 
 use crate::abs::{Abs, ips, list_answer};
-use crate::fake_host::{Answer, Effects, VmId, secret};
+use crate::fake_host::{Answer, Effects, VmId};
 use crate::process::{MAIN, Process};
+use crate::secrets::secret;
 use crate::*;
 
 /// The size of the word that a list was dropped, in its manifest's place.

@@ -1,8 +1,9 @@
 use serde_json::{Value, json};
 
 use crate::abs::{Abs, ips};
-use crate::fake_host::{Answer, secret};
+use crate::fake_host::Answer;
 use crate::process::Process;
+use crate::secrets::secret;
 use crate::*;
 
 /// `n` addresses from `10.<block>.0.0` on.

@@ -12,6 +12,10 @@
 
 #[path = "../support/fake_host.rs"]
 mod fake_host;
+#[path = "../support/secrets.rs"]
+mod secrets;
+#[path = "../support/seeded.rs"]
+mod seeded;
 
 /// ABS as the tests play it.
 mod abs;
@@ -45,8 +49,9 @@ use core::time::Duration;
 use serde_json::{Value, json};
 
 use crate::abs::Abs;
-use crate::fake_host::{Request, secret};
+use crate::fake_host::Request;
 use crate::process::Process;
+use crate::secrets::secret;
 
 /// One minute's interval, and keys that must not get out.
 fn config() -> Value {

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use crate::abs::{ips, list_answer};
-use crate::fake_host::{Answer, Hostcall, Interrupt, Random, Reaction, VmId};
+use crate::fake_host::{Answer, Hostcall, Interrupt, Reaction, VmId};
 use crate::process::Process;
+use crate::seeded::Random;
 use crate::*;
 
 /// An address that the list number `version` names and no other does.

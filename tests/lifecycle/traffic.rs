@@ -1,8 +1,9 @@
 use serde_json::{Value, json};
 
 use crate::abs::{Abs, ips};
-use crate::fake_host::{Answer, Reaction, secret};
+use crate::fake_host::{Answer, Reaction};
 use crate::process::Process;
+use crate::secrets::secret;
 use crate::*;
 
 fn traffic_config() -> Value {

@@ -3,8 +3,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::abs::{Abs, ips};
-use crate::fake_host::{Answer, Reply, secret};
+use crate::fake_host::{Answer, Reply};
 use crate::process::{Outcome, Process};
+use crate::secrets::secret;
 use crate::*;
 
 fn jwt(claims: &Value) -> String {

@@ -17,46 +17,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use portcullis::host::{
     CallToken, Host, HostError, HttpCall, LocalReply, LogLevel, MetricHandle, MetricType, RootId,
     SharedValue, WriteCondition,
 };
 
-/// Every secret of a test holds this, so that none can be forgotten when leaks are looked for.
-const MARKER: &str = "pl4nted-s3cret";
-
-/// A secret that must never leave the filter.
-pub fn secret(name: &str) -> String {
-    format!("{MARKER}-{name}")
-}
+use crate::secrets::holds_secret;
+use crate::seeded::Random;
 
 /// The number of a VM; no two VMs of a process have the same, dead ones included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct VmId(pub u32);
-
-/// Numbers that look random and come out the same for the same seed (SplitMix64, Vigna 2015).
-#[derive(Debug)]
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `n`.
-    pub fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-}
 
 /// What ABS, or Envoy in its stead, answers to a call.
 #[derive(Clone, Debug, Default)]
@@ -487,31 +458,11 @@ impl State {
     }
 
     fn look_for_leaks(&mut self, way: &str, bytes: &[u8]) {
-        let found = needles().iter().any(|needle| {
-            bytes
-                .windows(needle.len())
-                .any(|window| window == needle.as_bytes())
-        });
-        if found {
+        if holds_secret(bytes) {
             let shown = String::from_utf8_lossy(bytes);
             self.leaks.push(format!("{way}: {shown}"));
         }
     }
-}
-
-/// The marker, plain and as it shows within base64, at each of its three alignments.
-fn needles() -> &'static [String; 4] {
-    static NEEDLES: std::sync::OnceLock<[String; 4]> = std::sync::OnceLock::new();
-    NEEDLES.get_or_init(|| {
-        let encoded = |shift: usize| {
-            let text = format!("{}{MARKER}", "x".repeat(shift));
-            let encoded = STANDARD_NO_PAD.encode(text);
-            // The groups at both ends hold bits of their neighbours.
-            let first = (shift * 8).div_ceil(6);
-            encoded[first..encoded.len() - 2].to_owned()
-        };
-        [MARKER.to_owned(), encoded(0), encoded(1), encoded(2)]
-    })
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -639,7 +590,7 @@ impl Host for FakeHost {
     }
 
     fn random(&self) -> u64 {
-        self.world.0.borrow_mut().random.next()
+        self.world.0.borrow_mut().random.number()
     }
 
     fn environment_variable(&self, name: &str) -> Option<String> {

@@ -4,8 +4,9 @@
 //! ends the process where they fail, before any of our code sees it; Envoy's can't fail.
 
 use anyhow::{Result, bail};
-use wasmtime::{Caller, Engine, Extern, Linker};
+use wasmtime::{Caller, Engine, Linker};
 
+use crate::memory::{pairs_from_bytes, pairs_to_bytes, place, read, write};
 use crate::odd::BytesAnswer;
 use crate::process::{Call, Headers};
 use crate::vm::{Guest, Reply};
@@ -458,90 +459,13 @@ fn give(
         None => None,
     };
     let answer = odd.unwrap_or_else(|| BytesAnswer::honest(honest));
-    let mut pointer = 0;
-    if let Some(bytes) = &answer.bytes {
-        let Some(Extern::Func(allocate)) = host.get_export("proxy_on_memory_allocate") else {
-            bail!("proxy_on_memory_allocate is not exported");
-        };
-        let size = u32::try_from(bytes.len())?;
-        pointer = allocate.typed::<u32, u32>(&host)?.call(&mut *host, size)?;
-        write(host, pointer, bytes)?;
-    }
+    let pointer = match &answer.bytes {
+        Some(bytes) => place(host, bytes)?,
+        None => 0,
+    };
     if let Some(told) = answer.told {
         write(host, data_at, &pointer.to_le_bytes())?;
         write(host, size_at, &told.to_le_bytes())?;
     }
     Ok(answer.status)
-}
-
-fn read(host: &mut Host<'_>, at: u32, size: u32) -> Result<Vec<u8>> {
-    let Some(Extern::Memory(memory)) = host.get_export("memory") else {
-        bail!("no memory is exported");
-    };
-    let bytes = memory.data(&*host).get(at as usize..);
-    match bytes.and_then(|bytes| bytes.get(..size as usize)) {
-        Some(bytes) => Ok(bytes.to_vec()),
-        None => bail!("the module handed over {size} bytes at {at}, which is not in its memory"),
-    }
-}
-
-fn write(host: &mut Host<'_>, at: u32, bytes: &[u8]) -> Result<()> {
-    let Some(Extern::Memory(memory)) = host.get_export("memory") else {
-        bail!("no memory is exported");
-    };
-    memory.write(host, at as usize, bytes)?;
-    Ok(())
-}
-
-/// Lays headers out as the ABI does; no headers are no bytes, as in Envoy where there is no such map.
-fn pairs_to_bytes(pairs: &Headers) -> Vec<u8> {
-    if pairs.is_empty() {
-        return Vec::new();
-    }
-    let word = |n: usize| u32::try_from(n).expect("a sound size").to_le_bytes();
-    let mut bytes = word(pairs.len()).to_vec();
-    for (name, value) in pairs {
-        bytes.extend(word(name.len()));
-        bytes.extend(word(value.len()));
-    }
-    for (name, value) in pairs {
-        bytes.extend(name.as_bytes());
-        bytes.push(0);
-        bytes.extend(value);
-        bytes.push(0);
-    }
-    bytes
-}
-
-/// Reads what the module laid out; what it does not hold to is a failure, as in the host.
-fn pairs_from_bytes(bytes: &[u8]) -> Result<Headers> {
-    fn take<'a>(bytes: &mut &'a [u8], n: usize) -> Result<&'a [u8]> {
-        let Some((head, rest)) = bytes.split_at_checked(n) else {
-            bail!("a header map is cut");
-        };
-        *bytes = rest;
-        Ok(head)
-    }
-    fn word(bytes: &mut &[u8]) -> Result<usize> {
-        let word = take(bytes, 4)?.try_into()?;
-        Ok(u32::from_le_bytes(word) as usize)
-    }
-    let mut rest = bytes;
-    let n = word(&mut rest)?;
-    let mut sizes = Vec::new();
-    for _ in 0..n {
-        sizes.push((word(&mut rest)?, word(&mut rest)?));
-    }
-    let mut pairs = Headers::new();
-    for (name_size, value_size) in sizes {
-        let name = String::from_utf8(take(&mut rest, name_size)?.to_vec())?;
-        take(&mut rest, 1)?;
-        let value = take(&mut rest, value_size)?.to_vec();
-        take(&mut rest, 1)?;
-        pairs.push((name, value));
-    }
-    if !rest.is_empty() {
-        bail!("a header map goes on after its last pair");
-    }
-    Ok(pairs)
 }

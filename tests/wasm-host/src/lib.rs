@@ -5,8 +5,12 @@
 //! | [`process`] | what the VMs of a process share: shared data, clocks, metrics, log, calls |
 //! | [`vm`] | one VM: its memory, and the callbacks in the order in which Envoy makes them |
 //! | `hostcalls` | every import of the module |
+//! | `memory` | bytes and headers, to and from the module's memory |
 //! | [`odd`] | wrong answers to hostcalls |
 //! | [`secrets`] | the search for what must not get out |
+//! | [`seeded`] | random numbers that a seed repeats |
+//!
+//! The last two are the fake host's of the lifecycle tests, too.
 
 #![allow(
     clippy::panic,
@@ -17,7 +21,11 @@
 )]
 
 mod hostcalls;
+mod memory;
 pub mod odd;
 pub mod process;
+#[path = "../../support/secrets.rs"]
 pub mod secrets;
+#[path = "../../support/seeded.rs"]
+pub mod seeded;
 pub mod vm;

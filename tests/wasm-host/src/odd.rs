@@ -1,29 +1,8 @@
 //! Wrong answers to hostcalls: statuses, bytes and numbers that no sound host would give.
 
-/// Numbers that look random and come out the same for the same seed (SplitMix64, Vigna 2015).
-#[derive(Clone, Debug)]
-pub struct Random(u64);
+use crate::seeded::Random;
 
 impl Random {
-    /// A sequence of its own for each seed.
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// The next number.
-    pub fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `n`, which is not 0.
-    pub fn below(&mut self, n: u64) -> u64 {
-        self.number() % n
-    }
-
     /// So many bytes.
     pub fn bytes(&mut self, n: u64) -> Vec<u8> {
         (0..n).map(|_| self.number() as u8).collect()

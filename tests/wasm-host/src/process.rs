@@ -4,8 +4,8 @@ use core::cell::{RefCell, RefMut};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::odd::Random;
 use crate::secrets::holds_secret;
+use crate::seeded::Random;
 
 /// Headers of a request, an answer or a reply.
 pub type Headers = Vec<(String, Vec<u8>)>;
@@ -28,6 +28,11 @@ pub struct Call {
 }
 
 impl Call {
+    /// Whether it asks for the list.
+    pub fn is_get(&self) -> bool {
+        self.header(":method").as_deref() == Some("GET")
+    }
+
     /// The value of the first header of this name, as text.
     pub fn header(&self, name: &str) -> Option<String> {
         let mut values = self.headers.iter().filter(|(known, _)| known == name);

@@ -1,5 +1,7 @@
 //! The search for what must not get out: in plain and in the encodings that a careless line would use.
 
+use std::sync::LazyLock;
+
 /// Every secret of a test holds this, so that none can be forgotten.
 const MARKER: &str = "pl4nted-s3cret";
 
@@ -11,21 +13,37 @@ pub fn secret(name: &str) -> String {
 /// Whether bytes hold a secret: as it stands, in any letter case, in hex, in base64, or with its bytes apart, as in
 /// UTF-16 and in lists of numbers.
 pub fn holds_secret(bytes: &[u8]) -> bool {
-    let lower = bytes.to_ascii_lowercase();
-    let dense: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
-    let holds = |bytes: &[u8], needle: &str| {
-        bytes
-            .windows(needle.len())
-            .any(|window| window == needle.as_bytes())
+    static FORMS: LazyLock<Forms> = LazyLock::new(Forms::of_marker);
+    let holds = |bytes: &[u8], form: &String| {
+        let mut windows = bytes.windows(form.len());
+        windows.any(|window| window == form.as_bytes())
     };
-    let hex: String = MARKER.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let numbers: Vec<String> = MARKER.bytes().map(|byte| byte.to_string()).collect();
-    holds(&lower, MARKER)
-        || holds(&lower, &hex)
-        || holds(&dense, MARKER)
-        || holds(bytes, &numbers.join(", "))
-        || holds(bytes, &numbers.join(","))
-        || base64_forms().iter().any(|form| holds(bytes, form))
+    let lower = bytes.to_ascii_lowercase();
+    let dense: Vec<u8> = lower.iter().copied().filter(|byte| *byte != 0).collect();
+    FORMS.in_lower_case.iter().any(|form| holds(&dense, form))
+        || FORMS.exact.iter().any(|form| holds(bytes, form))
+}
+
+/// What is looked for.
+struct Forms {
+    in_lower_case: Vec<String>,
+    exact: [String; 3],
+}
+
+impl Forms {
+    fn of_marker() -> Self {
+        let hex = MARKER.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let numbers: Vec<String> = MARKER.bytes().map(|byte| byte.to_string()).collect();
+        Self {
+            in_lower_case: vec![
+                MARKER.to_owned(),
+                hex,
+                numbers.join(", "),
+                numbers.join(","),
+            ],
+            exact: base64_forms(),
+        }
+    }
 }
 
 /// The parts of the marker's base64 that stay the same whatever stands before and after it.

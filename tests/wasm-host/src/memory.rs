@@ -1,0 +1,93 @@
+//! Bytes and headers, to and from the module's memory. What the module hands over wrongly is a failure, as in the host.
+
+use anyhow::{Result, bail};
+use wasmtime::{Caller, Extern, Memory};
+
+use crate::process::Headers;
+use crate::vm::Guest;
+
+/// Copies bytes out of the module's memory.
+pub(crate) fn read(host: &mut Caller<'_, Guest>, at: u32, size: u32) -> Result<Vec<u8>> {
+    let bytes = memory(host)?.data(&*host).get(at as usize..);
+    match bytes.and_then(|bytes| bytes.get(..size as usize)) {
+        Some(bytes) => Ok(bytes.to_vec()),
+        None => bail!("the module handed over {size} bytes at {at}, which is not in its memory"),
+    }
+}
+
+/// Copies bytes into the module's memory.
+pub(crate) fn write(host: &mut Caller<'_, Guest>, at: u32, bytes: &[u8]) -> Result<()> {
+    memory(host)?.write(host, at as usize, bytes)?;
+    Ok(())
+}
+
+/// Copies bytes into room that the module allocates, and says where.
+pub(crate) fn place(host: &mut Caller<'_, Guest>, bytes: &[u8]) -> Result<u32> {
+    let Some(Extern::Func(allocate)) = host.get_export("proxy_on_memory_allocate") else {
+        bail!("proxy_on_memory_allocate is not exported");
+    };
+    let size = u32::try_from(bytes.len())?;
+    let at = allocate.typed::<u32, u32>(&host)?.call(&mut *host, size)?;
+    write(host, at, bytes)?;
+    Ok(at)
+}
+
+fn memory(host: &mut Caller<'_, Guest>) -> Result<Memory> {
+    match host.get_export("memory") {
+        Some(Extern::Memory(memory)) => Ok(memory),
+        _ => bail!("no memory is exported"),
+    }
+}
+
+/// Lays headers out as the ABI does; no headers are no bytes, as in Envoy where there is no such map.
+pub(crate) fn pairs_to_bytes(pairs: &Headers) -> Vec<u8> {
+    if pairs.is_empty() {
+        return Vec::new();
+    }
+    let word = |n: usize| u32::try_from(n).expect("a sound size").to_le_bytes();
+    let mut bytes = word(pairs.len()).to_vec();
+    for (name, value) in pairs {
+        bytes.extend(word(name.len()));
+        bytes.extend(word(value.len()));
+    }
+    for (name, value) in pairs {
+        bytes.extend(name.as_bytes());
+        bytes.push(0);
+        bytes.extend(value);
+        bytes.push(0);
+    }
+    bytes
+}
+
+/// Reads what the module laid out; what it does not hold to is a failure, as in the host.
+pub(crate) fn pairs_from_bytes(bytes: &[u8]) -> Result<Headers> {
+    fn take<'a>(bytes: &mut &'a [u8], n: usize) -> Result<&'a [u8]> {
+        let Some((head, rest)) = bytes.split_at_checked(n) else {
+            bail!("a header map is cut");
+        };
+        *bytes = rest;
+        Ok(head)
+    }
+    fn word(bytes: &mut &[u8]) -> Result<usize> {
+        let word = take(bytes, 4)?.try_into()?;
+        Ok(u32::from_le_bytes(word) as usize)
+    }
+    let mut rest = bytes;
+    let n = word(&mut rest)?;
+    let mut sizes = Vec::new();
+    for _ in 0..n {
+        sizes.push((word(&mut rest)?, word(&mut rest)?));
+    }
+    let mut pairs = Headers::new();
+    for (name_size, value_size) in sizes {
+        let name = String::from_utf8(take(&mut rest, name_size)?.to_vec())?;
+        take(&mut rest, 1)?;
+        let value = take(&mut rest, value_size)?.to_vec();
+        take(&mut rest, 1)?;
+        pairs.push((name, value));
+    }
+    if !rest.is_empty() {
+        bail!("a header map goes on after its last pair");
+    }
+    Ok(pairs)
+}

@@ -1,0 +1,19 @@
+//! The release modules themselves, as they are shipped, in a host of the tests.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests fail by panics"
+)]
+
+/// A process with a main thread and workers, and what is sent through it.
+mod support;
+
+/// No answer of a host makes the module trap, and its memory stays bounded.
+mod hostile;
+/// It fetches, blocks, keeps the list, unblocks.
+mod life;
+/// It tells no secret, and sends its credentials to ABS alone.
+mod secrets;
