@@ -1,7 +1,7 @@
 # Every command of the project. `make help` lists them.
 #
 # Tools are installed where a target needs them, by tools/install, under .tools/; everything that is built goes to
-# target/. A machine needs git, make, Rust by rustup, Python 3 with venv, Node.js and curl.
+# target/. A machine needs git, make, a C compiler, Rust by rustup, Python 3 with venv, Node.js and curl.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
