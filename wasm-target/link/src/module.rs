@@ -91,7 +91,7 @@ pub fn check_features(wasm: &[u8]) -> Result<(), LinkError> {
     Ok(())
 }
 
-/// Holds the module to just the exports of `keep`.
+/// Holds the module to the exports of `keep`, none of which wasm-opt may have dropped.
 pub fn check_exports(wasm: &[u8], keep: &[String]) -> Result<(), LinkError> {
     let found = exports(wasm)?;
     let missing: Vec<String> = keep
