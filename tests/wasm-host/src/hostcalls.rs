@@ -1,13 +1,13 @@
 //! Every import that the module may have (`wasm-target/imports.txt`), honest or odd.
 //!
-//! Two are never odd: `environ_get` and `environ_sizes_get`. The C library behind Rust's `std::env` reads them once and
-//! ends the process where they fail, before any of our code sees it; Envoy's can't fail.
+//! `environ_get` and `environ_sizes_get` never fail, but they may say too much or nothing: the C library behind Rust's
+//! `std::env` reads them once and ends the process where they fail, before any of our code sees it. Envoy's can't fail.
 
 use anyhow::{Result, bail};
-use wasmtime::{Caller, Engine, Linker};
+use wasmtime::{Caller, Engine, Extern, Linker};
 
 use crate::memory::{pairs_from_bytes, pairs_to_bytes, place, read, write};
-use crate::odd::BytesAnswer;
+use crate::odd::{BytesAnswer, Deed};
 use crate::process::{Call, Headers};
 use crate::vm::{Guest, Reply};
 
@@ -46,7 +46,7 @@ fn contexts(linker: &mut Linker<Guest>) -> Result<()> {
             let line = String::from_utf8_lossy(&message).into_owned();
             state.logs.push((level, line));
             drop(state);
-            Ok(odd_status(&mut host).unwrap_or(OK))
+            Ok(deed(&mut host, "proxy_log").told.unwrap_or(OK))
         },
     )?;
     linker.func_wrap(
@@ -54,37 +54,37 @@ fn contexts(linker: &mut Linker<Guest>) -> Result<()> {
         "proxy_get_current_time_nanoseconds",
         |mut host: Host<'_>, at: u32| {
             let unix = host.data().process.state().unix;
-            give_number(&mut host, at, unix)
+            give_time(&mut host, "proxy_get_current_time_nanoseconds", at, unix)
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_set_effective_context",
         |mut host: Host<'_>, context: u32| {
-            if let Some(status) = odd_status(&mut host) {
-                return status;
+            let deed = deed(&mut host, "proxy_set_effective_context");
+            if deed.done && !host.data().roots.contains_key(&context) {
+                return deed.told.unwrap_or(BAD_ARGUMENT);
             }
-            if !host.data().roots.contains_key(&context) {
-                return BAD_ARGUMENT;
+            if deed.done {
+                host.data_mut().effective = context;
             }
-            host.data_mut().effective = context;
-            OK
+            deed.told.unwrap_or(OK)
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_set_tick_period_milliseconds",
         |mut host: Host<'_>, period: u32| {
-            if let Some(status) = odd_status(&mut host) {
-                return status;
+            let deed = deed(&mut host, "proxy_set_tick_period_milliseconds");
+            if deed.done {
+                let now = host.data().process.state().monotonic;
+                let context = host.data().effective;
+                let period = u64::from(period) * 1_000_000;
+                host.data_mut()
+                    .roots
+                    .insert(context, (period, now.saturating_add(period)));
             }
-            let now = host.data().process.state().monotonic;
-            let context = host.data().effective;
-            let period = u64::from(period) * 1_000_000;
-            host.data_mut()
-                .roots
-                .insert(context, (period, now + period));
-            OK
+            deed.told.unwrap_or(OK)
         },
     )?;
     Ok(())
@@ -102,17 +102,13 @@ fn data(linker: &mut Linker<Guest>) -> Result<()> {
          cas_at: u32| {
             let key = read(&mut host, key_at, key_size)?;
             let found = host.data().process.state().data.get(&key).cloned();
-            let status = match &found {
-                Some((bytes, _)) => give(&mut host, Ok(bytes.clone()), data_at, size_at)?,
-                None => give(&mut host, Err(NOT_FOUND), data_at, size_at)?,
+            let bytes = match &found {
+                Some((bytes, _)) => Ok(bytes.clone()),
+                None => Err(NOT_FOUND),
             };
-            let mut cas = found.map_or(0, |(_, cas)| cas);
-            if let Some(oddness) = &mut host.data_mut().oddness
-                && oddness.strikes()
-            {
-                cas = oddness.random.odd_number() as u32;
-            }
-            write(&mut host, cas_at, &cas.to_le_bytes())?;
+            let status = give(&mut host, "proxy_get_shared_data", bytes, data_at, size_at)?;
+            let cas = found.map_or(0, |(_, cas)| cas);
+            give_word(&mut host, "proxy_get_shared_data", cas_at, cas)?;
             Ok(status)
         },
     )?;
@@ -127,11 +123,10 @@ fn data(linker: &mut Linker<Guest>) -> Result<()> {
                 state.say("a shared-data key", &key);
                 state.say("a shared-data value", &bytes);
             }
-            if let Some(status) = odd_status(&mut host) {
-                return Ok(status);
-            }
-            let written = host.data().process.state().set(&key, &bytes, cas);
-            Ok(if written { OK } else { CAS_MISMATCH })
+            let deed = deed(&mut host, "proxy_set_shared_data");
+            let written = !deed.done || host.data().process.state().set(&key, &bytes, cas);
+            let honest = if written { OK } else { CAS_MISMATCH };
+            Ok(deed.told.unwrap_or(honest))
         },
     )?;
     linker.func_wrap(
@@ -148,7 +143,7 @@ fn data(linker: &mut Linker<Guest>) -> Result<()> {
                 let rest = whole.get(start as usize..).unwrap_or_default();
                 rest[..rest.len().min(limit as usize)].to_vec()
             });
-            give(&mut host, part, data_at, size_at)
+            give(&mut host, "proxy_get_buffer_bytes", part, data_at, size_at)
         },
     )?;
     Ok(())
@@ -169,7 +164,13 @@ fn requests(linker: &mut Linker<Guest>) -> Result<()> {
                 _ => Err(BAD_ARGUMENT),
             };
             let bytes = pairs.map(pairs_to_bytes);
-            give(&mut host, bytes, data_at, size_at)
+            give(
+                &mut host,
+                "proxy_get_header_map_pairs",
+                bytes,
+                data_at,
+                size_at,
+            )
         },
     )?;
     linker.func_wrap(
@@ -182,7 +183,7 @@ fn requests(linker: &mut Linker<Guest>) -> Result<()> {
                 (Some(_), b"request\0protocol") => Ok(b"HTTP/1.1".to_vec()),
                 _ => Err(NOT_FOUND),
             };
-            give(&mut host, value, data_at, size_at)
+            give(&mut host, "proxy_get_property", value, data_at, size_at)
         },
     )?;
     linker.func_wrap(
@@ -196,15 +197,15 @@ fn requests(linker: &mut Linker<Guest>) -> Result<()> {
                 state.say("a property's path", &path);
                 state.say("filter state", &value);
             }
-            if let Some(status) = odd_status(&mut host) {
-                return Ok(status);
-            }
+            let deed = deed(&mut host, "proxy_set_property");
             if host.data().request.is_none() {
-                return Ok(NOT_FOUND);
+                return Ok(deed.told.unwrap_or(NOT_FOUND));
             }
-            let verdict = String::from_utf8_lossy(&value).into_owned();
-            host.data_mut().outcome.verdict = Some(verdict);
-            Ok(OK)
+            if deed.done {
+                let verdict = String::from_utf8_lossy(&value).into_owned();
+                host.data_mut().outcome.verdict = Some(verdict);
+            }
+            Ok(deed.told.unwrap_or(OK))
         },
     )?;
     linker.func_wrap("env", "proxy_send_local_response", send_local_response)?;
@@ -234,15 +235,15 @@ fn send_local_response(
         state.say("a reply's headers", &headers);
     }
     pairs_from_bytes(&headers)?;
-    if let Some(status) = odd_status(&mut host) {
-        return Ok(status);
+    let deed = deed(&mut host, "proxy_send_local_response");
+    if deed.done {
+        host.data_mut().outcome.reply = Some(Reply {
+            status,
+            details: String::from_utf8_lossy(&details).into_owned(),
+            body: String::from_utf8_lossy(&body).into_owned(),
+        });
     }
-    host.data_mut().outcome.reply = Some(Reply {
-        status,
-        details: String::from_utf8_lossy(&details).into_owned(),
-        body: String::from_utf8_lossy(&body).into_owned(),
-    });
-    Ok(OK)
+    Ok(deed.told.unwrap_or(OK))
 }
 
 #[allow(clippy::too_many_arguments, reason = "they are the ABI's")]
@@ -263,8 +264,9 @@ fn http_call(
     let headers = pairs_from_bytes(&read(&mut host, headers_at, headers_size)?)?;
     let body = read(&mut host, body_at, body_size)?;
     pairs_from_bytes(&read(&mut host, trailers_at, trailers_size)?)?;
-    if let Some(status) = odd_status(&mut host) {
-        return Ok(status);
+    let deed = deed(&mut host, "proxy_http_call");
+    if !deed.done {
+        return Ok(deed.told.unwrap_or(OK));
     }
     let guest = host.data_mut();
     guest.n_calls += 1;
@@ -276,15 +278,10 @@ fn http_call(
         headers,
         body,
     };
-    let mut token = call.token;
+    let token = call.token;
     guest.process.state().calls.push(call);
-    if let Some(oddness) = &mut guest.oddness
-        && oddness.strikes()
-    {
-        token = oddness.random.odd_number() as u32;
-    }
-    write(&mut host, token_at, &token.to_le_bytes())?;
-    Ok(OK)
+    give_word(&mut host, "proxy_http_call", token_at, token)?;
+    Ok(deed.told.unwrap_or(OK))
 }
 
 fn metrics(linker: &mut Linker<Guest>) -> Result<()> {
@@ -293,18 +290,18 @@ fn metrics(linker: &mut Linker<Guest>) -> Result<()> {
         "proxy_define_metric",
         |mut host: Host<'_>, _kind: u32, at: u32, size: u32, metric_at: u32| {
             let name = read(&mut host, at, size)?;
-            if let Some(status) = odd_status(&mut host) {
-                return Ok(status);
+            host.data().process.state().say("a metric's name", &name);
+            let deed = deed(&mut host, "proxy_define_metric");
+            if deed.done {
+                let mut state = host.data().process.state();
+                state
+                    .definitions
+                    .push(String::from_utf8_lossy(&name).into_owned());
+                let number = u32::try_from(state.definitions.len() - 1)?;
+                drop(state);
+                give_word(&mut host, "proxy_define_metric", metric_at, number)?;
             }
-            let mut state = host.data().process.state();
-            state.say("a metric's name", &name);
-            state
-                .definitions
-                .push(String::from_utf8_lossy(&name).into_owned());
-            let number = u32::try_from(state.definitions.len() - 1)?;
-            drop(state);
-            write(&mut host, metric_at, &number.to_le_bytes())?;
-            Ok(OK)
+            Ok(deed.told.unwrap_or(OK))
         },
     )?;
     linker.func_wrap(
@@ -312,28 +309,31 @@ fn metrics(linker: &mut Linker<Guest>) -> Result<()> {
         "proxy_increment_metric",
         |mut host: Host<'_>, metric: u32, by: i64| {
             let by = u64::try_from(by).unwrap_or(0);
-            change_metric(&mut host, metric, |value| value.saturating_add(by))
+            let deed = deed(&mut host, "proxy_increment_metric");
+            change_metric(&host, deed, metric, |value| value.saturating_add(by))
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_record_metric",
-        |mut host: Host<'_>, metric: u32, value: u64| change_metric(&mut host, metric, |_| value),
+        |mut host: Host<'_>, metric: u32, value: u64| {
+            let deed = deed(&mut host, "proxy_record_metric");
+            change_metric(&host, deed, metric, |_| value)
+        },
     )?;
     Ok(())
 }
 
-fn change_metric(host: &mut Host<'_>, metric: u32, change: impl FnOnce(u64) -> u64) -> u32 {
-    if let Some(status) = odd_status(host) {
-        return status;
-    }
+fn change_metric(host: &Host<'_>, deed: Deed, metric: u32, change: impl FnOnce(u64) -> u64) -> u32 {
     let mut state = host.data().process.state();
     let Some(name) = state.definitions.get(metric as usize).cloned() else {
-        return BAD_ARGUMENT;
+        return deed.told.unwrap_or(BAD_ARGUMENT);
     };
-    let value = state.metrics.entry(name).or_default();
-    *value = change(*value);
-    OK
+    if deed.done {
+        let value = state.metrics.entry(name).or_default();
+        *value = change(*value);
+    }
+    deed.told.unwrap_or(OK)
 }
 
 fn wasi(linker: &mut Linker<Guest>) -> Result<()> {
@@ -357,7 +357,7 @@ fn wasi(linker: &mut Linker<Guest>) -> Result<()> {
                 state.logs.push((u32::MAX, line));
             }
             write(&mut host, written_at, &written.to_le_bytes())?;
-            Ok(odd_status(&mut host).unwrap_or(OK))
+            Ok(OK)
         },
     )?;
     linker.func_wrap(
@@ -365,8 +365,15 @@ fn wasi(linker: &mut Linker<Guest>) -> Result<()> {
         "environ_sizes_get",
         |mut host: Host<'_>, number_at: u32, size_at: u32| {
             let lines = environment(&host);
-            let number = u32::try_from(lines.len())?;
-            let size = u32::try_from(lines.iter().map(Vec::len).sum::<usize>())?;
+            let mut number = u32::try_from(lines.len())?;
+            let mut size = u32::try_from(lines.iter().map(Vec::len).sum::<usize>())?;
+            if let Some(oddness) = &mut host.data_mut().oddness
+                && oddness.strikes("environ_sizes_get")
+            {
+                // Never less than there is: the rest would be written over the module's own memory.
+                number += oddness.random.below(1_000) as u32;
+                size += oddness.random.below(100_000) as u32;
+            }
             write(&mut host, number_at, &number.to_le_bytes())?;
             write(&mut host, size_at, &size.to_le_bytes())?;
             Ok(OK)
@@ -376,6 +383,11 @@ fn wasi(linker: &mut Linker<Guest>) -> Result<()> {
         MODULE,
         "environ_get",
         |mut host: Host<'_>, pointers_at: u32, texts_at: u32| {
+            if let Some(oddness) = &mut host.data_mut().oddness
+                && oddness.strikes("environ_get")
+            {
+                return Ok(OK);
+            }
             let (mut pointer_at, mut text_at) = (pointers_at, texts_at);
             for line in environment(&host) {
                 write(&mut host, pointer_at, &text_at.to_le_bytes())?;
@@ -397,17 +409,25 @@ fn wasi(linker: &mut Linker<Guest>) -> Result<()> {
                 state.monotonic
             };
             drop(state);
-            give_number(&mut host, at, time)
+            give_time(&mut host, "clock_time_get", at, time)
         },
     )?;
     linker.func_wrap(
         MODULE,
         "random_get",
         |mut host: Host<'_>, at: u32, size: u32| {
-            if let Some(status) = odd_status(&mut host) {
-                return Ok(status);
+            let mut bytes = host.data().process.state().random.bytes(u64::from(size));
+            if let Some(oddness) = &mut host.data_mut().oddness
+                && oddness.strikes("random_get")
+            {
+                match oddness.random.below(4) {
+                    0 => return Ok(oddness.status()),
+                    // Success, and nothing written.
+                    1 => return Ok(OK),
+                    2 => bytes.fill(0),
+                    _ => bytes.fill(u8::MAX),
+                }
             }
-            let bytes = host.data().process.state().random.bytes(u64::from(size));
             write(&mut host, at, &bytes)?;
             Ok(OK)
         },
@@ -422,21 +442,68 @@ fn environment(host: &Host<'_>) -> Vec<Vec<u8>> {
     let state = host.data().process.state();
     let lines = state.environment.iter();
     lines
-        .map(|(name, value)| format!("{name}={value}\0").into_bytes())
+        .map(|line| [line.as_slice(), b"\0"].concat())
         .collect()
 }
 
-/// A status in place of an honest answer, now and then, where the host is odd.
-fn odd_status(host: &mut Host<'_>) -> Option<u32> {
-    let oddness = host.data_mut().oddness.as_mut()?;
-    oddness.strikes().then(|| oddness.status())
+/// What a hostcall with an effect does. An odd host may call the module back first.
+fn deed(host: &mut Host<'_>, hostcall: &'static str) -> Deed {
+    call_back(host);
+    if let Some(oddness) = &mut host.data_mut().oddness
+        && oddness.strikes(hostcall)
+    {
+        return oddness.deed();
+    }
+    Deed::HONEST
 }
 
-/// Writes a number of 64 bits; an odd host writes another, or none.
-fn give_number(host: &mut Host<'_>, at: u32, honest: u64) -> Result<u32> {
+/// A callback within a hostcall, now and then, as no sound host makes. What it answers does not count, but it must
+/// not trap.
+fn call_back(host: &mut Host<'_>) {
+    let Some(oddness) = &mut host.data_mut().oddness else {
+        return;
+    };
+    if !oddness.lies || oddness.random.below(200) != 0 {
+        return;
+    }
+    let number = oddness.random.odd_number() as u32;
+    let root = 1 + oddness.random.below(3) as u32;
+    let which = oddness.random.below(4);
+    let effective = host.data().effective;
+    // None within this one.
+    let oddness = host.data_mut().oddness.take();
+    let export = |host: &mut Host<'_>, name: &str| match host.get_export(name) {
+        Some(Extern::Func(function)) => Some(function),
+        _ => None,
+    };
+    let result = match which {
+        0 => export(host, "proxy_on_tick")
+            .map(|function| function.typed(&host)?.call(&mut *host, root)),
+        1 => export(host, "proxy_on_configure").map(|function| {
+            let function = function.typed::<(u32, u32), u32>(&host)?;
+            function.call(&mut *host, (root, number)).map(drop)
+        }),
+        2 => export(host, "proxy_on_http_call_response").map(|function| {
+            let arguments = (root, number, 1u32, number, 0u32);
+            function.typed(&host)?.call(&mut *host, arguments)
+        }),
+        _ => export(host, "proxy_on_log")
+            .map(|function| function.typed(&host)?.call(&mut *host, number)),
+    };
+    let guest = host.data_mut();
+    guest.oddness = oddness;
+    guest.effective = effective;
+    guest.n_callbacks += 1;
+    if let Some(Err(error)) = result {
+        guest.trap_within.get_or_insert(error);
+    }
+}
+
+/// Writes a time; an odd host writes another, or none.
+fn give_time(host: &mut Host<'_>, hostcall: &'static str, at: u32, honest: u64) -> Result<u32> {
     let mut number = honest;
     if let Some(oddness) = &mut host.data_mut().oddness
-        && oddness.strikes()
+        && oddness.strikes(hostcall)
     {
         number = oddness.random.odd_number();
         if number.is_multiple_of(4) {
@@ -447,15 +514,28 @@ fn give_number(host: &mut Host<'_>, at: u32, honest: u64) -> Result<u32> {
     Ok(OK)
 }
 
+/// Writes a number that the module is to give back later; an odd host writes another.
+fn give_word(host: &mut Host<'_>, hostcall: &'static str, at: u32, honest: u32) -> Result<()> {
+    let mut number = honest;
+    if let Some(oddness) = &mut host.data_mut().oddness
+        && oddness.strikes(hostcall)
+    {
+        number = oddness.random.odd_number() as u32;
+    }
+    write(host, at, &number.to_le_bytes())
+}
+
 /// Hands bytes over in room that the module allocates.
 fn give(
     host: &mut Host<'_>,
+    hostcall: &'static str,
     honest: Result<Vec<u8>, u32>,
     data_at: u32,
     size_at: u32,
 ) -> Result<u32> {
+    call_back(host);
     let odd = match &mut host.data_mut().oddness {
-        Some(oddness) => oddness.strikes().then(|| oddness.bytes(&honest)),
+        Some(oddness) => oddness.strikes(hostcall).then(|| oddness.bytes(&honest)),
         None => None,
     };
     let answer = odd.unwrap_or_else(|| BytesAnswer::honest(honest));

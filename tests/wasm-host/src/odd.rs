@@ -1,4 +1,10 @@
-//! Wrong answers to hostcalls: statuses, bytes and numbers that no sound host would give.
+//! Wrong answers to hostcalls: statuses, bytes and numbers that no sound host would give, and deeds that it does not do,
+//! or does and denies.
+//!
+//! What is never odd, since no module could tell: a pointer to memory that the module did not hand out, and a size
+//! above that of the room that it did.
+
+use std::collections::BTreeMap;
 
 use crate::seeded::Random;
 
@@ -56,19 +62,63 @@ pub struct Oddness {
     pub random: Random,
     /// One in so many hostcalls is answered oddly.
     pub one_in: u64,
-    /// Answers may contradict themselves, too: room that is asked for and then not named, sizes below the room's.
-    /// The module can't give such room back.
+    /// Answers may contradict themselves or the truth, too: room that is asked for and then not named, sizes below the
+    /// room's, deeds denied or only claimed; and callbacks may come within a hostcall. The module can't give back room
+    /// that is not named.
     pub lies: bool,
-    /// How many times it was.
-    pub times: u64,
+    /// How many times it was, by hostcall.
+    pub times: BTreeMap<&'static str, u64>,
+}
+
+/// What a hostcall does that has an effect, and what it says of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Deed {
+    /// Whether it does it.
+    pub done: bool,
+    /// What it says, where not what is true.
+    pub told: Option<u32>,
+}
+
+impl Deed {
+    /// As an honest host does.
+    pub const HONEST: Self = Self {
+        done: true,
+        told: None,
+    };
 }
 
 impl Oddness {
-    /// Whether the next hostcall is answered oddly.
-    pub fn strikes(&mut self) -> bool {
+    /// One that strikes one in so many hostcalls.
+    pub fn new(seed: u64, one_in: u64, lies: bool) -> Self {
+        Self {
+            random: Random::new(seed),
+            one_in,
+            lies,
+            times: BTreeMap::new(),
+        }
+    }
+
+    /// Whether this hostcall is answered oddly.
+    pub fn strikes(&mut self, hostcall: &'static str) -> bool {
         let strikes = self.random.below(self.one_in) == 0;
-        self.times += u64::from(strikes);
+        if strikes {
+            *self.times.entry(hostcall).or_default() += 1;
+        }
         strikes
+    }
+
+    /// What is done in place of an honest deed.
+    pub fn deed(&mut self) -> Deed {
+        let status = self.status();
+        let (done, told) = match self.random.below(if self.lies { 4 } else { 1 }) {
+            0 | 1 => (false, status),
+            2 => (true, status),
+            _ => (false, 0),
+        };
+        Deed {
+            done,
+            told: Some(told),
+        }
     }
 
     /// A status that is not 0.

@@ -50,8 +50,8 @@ pub struct State {
     pub unix: u64,
     /// Where random numbers come from.
     pub random: Random,
-    /// Environment variables.
-    pub environment: Vec<(String, String)>,
+    /// Environment variables, as `NAME=value`.
+    pub environment: Vec<Vec<u8>>,
     /// Values with their compare-and-set numbers.
     pub data: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
     last_cas: u32,

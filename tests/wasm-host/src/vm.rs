@@ -122,6 +122,9 @@ pub struct Guest {
     pub(crate) outcome: Outcome,
     pub(crate) n_calls: u32,
     pub(crate) oddness: Option<Oddness>,
+    /// Callbacks within hostcalls, and the first of their traps.
+    pub(crate) n_callbacks: u64,
+    pub(crate) trap_within: Option<wasmtime::Error>,
 }
 
 /// One VM.
@@ -146,6 +149,8 @@ impl Vm {
             outcome: unjudged(),
             n_calls: 0,
             oddness: None,
+            n_callbacks: 0,
+            trap_within: None,
         };
         let mut store = Store::new(&compiled.engine, guest);
         store.set_fuel(FUEL).expect("fuel is on");
@@ -169,10 +174,17 @@ impl Vm {
         self.store.data_mut().oddness = oddness;
     }
 
-    /// How many hostcalls were answered oddly since [`Self::be_odd`].
-    pub fn times_odd(&self) -> u64 {
+    /// How many hostcalls were answered oddly since [`Self::be_odd`], by their names.
+    pub fn times_odd(&self) -> BTreeMap<&'static str, u64> {
         let oddness = &self.store.data().oddness;
-        oddness.as_ref().map_or(0, |oddness| oddness.times)
+        oddness
+            .as_ref()
+            .map_or_else(BTreeMap::new, |oddness| oddness.times.clone())
+    }
+
+    /// How many callbacks came within hostcalls.
+    pub fn n_callbacks_within(&self) -> u64 {
+        self.store.data().n_callbacks
     }
 
     /// Its number in the process.
@@ -198,8 +210,13 @@ impl Vm {
 
     /// A root context gets its configuration. Whether it took it.
     pub fn configure(&mut self, root: u32, json: &[u8]) -> Result<bool> {
-        self.store.data_mut().configuration = json.to_vec();
         let size = u32::try_from(json.len()).expect("a sound size");
+        self.configure_told(root, size, json)
+    }
+
+    /// The same with any size.
+    pub fn configure_told(&mut self, root: u32, size: u32, json: &[u8]) -> Result<bool> {
+        self.store.data_mut().configuration = json.to_vec();
         let taken: u32 = self.call("proxy_on_configure", root, (root, size))?;
         self.store.data_mut().configuration.clear();
         Ok(taken != 0)
@@ -288,6 +305,18 @@ impl Vm {
         })
     }
 
+    /// A callback of a stream, whether there is such a stream or not.
+    pub fn stray(&mut self, name: &str, stream: u32) -> Result<()> {
+        match name {
+            "proxy_on_request_headers" => {
+                let arguments = (stream, 3u32, 1u32);
+                self.call::<_, u32>(name, stream, arguments).map(drop)
+            }
+            "proxy_on_context_create" => self.call(name, stream, (stream, stream)),
+            _ => self.call(name, stream, stream),
+        }
+    }
+
     fn call<P: WasmParams, R: WasmResults>(
         &mut self,
         name: &str,
@@ -299,7 +328,11 @@ impl Vm {
         let function = self
             .instance
             .get_typed_func::<P, R>(&mut self.store, name)?;
-        function.call(&mut self.store, arguments)
+        let result = function.call(&mut self.store, arguments)?;
+        match self.store.data_mut().trap_within.take() {
+            Some(trap) => Err(trap.context("in a callback within a hostcall")),
+            None => Ok(result),
+        }
     }
 }
 

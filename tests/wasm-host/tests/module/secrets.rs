@@ -17,8 +17,8 @@ fn it_tells_no_secret() {
     let mut envoy = Envoy::start(&MODULE, 2, &config, 2);
     // Keys by environment variable, without others in the configuration and with them.
     envoy.process.state().environment = vec![
-        ("ABS_ACCESS_KEY".to_owned(), secret("access-key")),
-        ("ABS_SECRET_KEY".to_owned(), secret("secret-key")),
+        format!("ABS_ACCESS_KEY={}", secret("access-key")).into_bytes(),
+        format!("ABS_SECRET_KEY={}", secret("secret-key")).into_bytes(),
     ];
     let both = json!({"cluster": "abs", "access_key": secret("a"), "secret_key": secret("b")});
     for abs in [json!({"cluster": "abs"}), both] {
