@@ -18,6 +18,9 @@ const HEADER: usize = 32;
 /// Intervals in one value of ranges: at most 256 KiB of IPv6, so that no copy under the host's mutex is long.
 const INTERVALS_PER_CHUNK: usize = 8_192;
 
+/// More chunks than the ranges of the largest `attack_list_memory` take.
+const MAX_RANGE_CHUNKS: u32 = 1 << 15;
+
 /// What a frame holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -152,6 +155,16 @@ pub struct Extent {
     pub range_chunks: u32,
 }
 
+impl Extent {
+    /// Whether a list can have so many values. Emptying a slot goes through all of them, so a number that somebody made
+    /// up would hold the VM up without end.
+    fn is_possible(self) -> bool {
+        self.shards <= 1 << MAX_SHARD_BITS
+            && self.buckets <= 1 << MAX_BUCKET_BITS
+            && self.range_chunks <= MAX_RANGE_CHUNKS
+    }
+}
+
 /// What is in force, and where it stands: the value that is written last when a list is published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
@@ -261,6 +274,8 @@ impl Manifest {
         };
         let sound = 1u32.checked_shl(shard_bits.into()) == Some(manifest.extent.shards)
             && 1u32.checked_shl(bucket_bits.into()) == Some(manifest.extent.buckets)
+            && manifest.extent.is_possible()
+            && manifest.other_extent.is_possible()
             && reader.0.is_empty();
         sound.then_some(manifest)
     }
@@ -574,6 +589,37 @@ mod tests {
             assert_eq!(another.generation, manifest.generation);
             assert!(!another.is_value(Record::Shard, 0, &bytes));
         }
+    }
+
+    #[test]
+    fn a_manifest_with_more_values_than_any_list_has_reads_as_absent() {
+        let sound = Manifest::new(&list(20), KEY, None);
+        let read = |change: &dyn Fn(&mut Manifest)| {
+            let mut manifest = sound.clone();
+            change(&mut manifest);
+            Manifest::from_bytes(&manifest.to_bytes())
+        };
+        assert!(read(&|_| {}).is_some());
+        assert!(read(&|manifest| manifest.other_extent.buckets = 1 << MAX_BUCKET_BITS).is_some());
+        assert_eq!(
+            read(&|manifest| manifest.extent.range_chunks = u32::MAX),
+            None
+        );
+        assert_eq!(
+            read(&|manifest| manifest.other_extent.shards = u32::MAX),
+            None
+        );
+        assert_eq!(
+            read(&|manifest| manifest.other_extent.buckets = u32::MAX),
+            None
+        );
+        assert_eq!(
+            read(&|manifest| manifest.other_extent.range_chunks = u32::MAX),
+            None
+        );
+        // The largest list that a configuration allows is one of ranges alone, each in a chunk with others.
+        let most = (1u64 << 30) / (8 * INTERVALS_PER_CHUNK as u64);
+        assert!(most + 1 < u64::from(MAX_RANGE_CHUNKS));
     }
 
     #[test]
