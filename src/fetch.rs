@@ -185,8 +185,10 @@ impl fmt::Display for Reason {
             Reason::NoAnswer => f.write_str(
                 "no whole answer came within abs.timeout; check ABS, or allow more time",
             ),
+            // An answer that is too large ends so too where ABS does not tell its size by HEAD.
             Reason::BrokeOff => f.write_str(
-                "no connection to ABS, or it broke off; check the cluster's endpoints and its TLS settings",
+                "no connection to ABS, or it broke off; check the cluster's endpoints and its TLS settings, and \
+                 http.async_response_buffer_limit if the answer may have more than 32 MiB",
             ),
             Reason::TooLarge(bytes) => write!(
                 f,

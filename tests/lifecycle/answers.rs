@@ -207,7 +207,12 @@ fn a_call_that_broke_off_is_told_from_an_answer_that_is_too_large() {
         abs.answer(Answer::reset());
         abs.answer_head(Answer::new(405, "").header("content-length", "999999999"));
     };
-    assert_trouble("HEAD not allowed", unknown, "reset", "no connection");
+    assert_trouble(
+        "HEAD not allowed",
+        unknown,
+        "reset",
+        "http.async_response_buffer_limit",
+    );
     let large = |abs: &Abs| {
         abs.answer(Answer::reset());
         abs.answer_head(Answer::new(200, "").header("content-length", "33554433"));
