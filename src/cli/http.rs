@@ -20,6 +20,7 @@ pub struct Server {
     pub what: &'static str,
     /// Scheme, host and port, without a slash at the end.
     pub url: String,
+    timeout: Duration,
     agent: Agent,
 }
 
@@ -120,6 +121,7 @@ impl Server {
         Ok(Self {
             what,
             url: bare.to_owned(),
+            timeout,
             agent,
         })
     }
@@ -143,7 +145,7 @@ impl Server {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let told = |error: ureq::Error| failed(error.to_string());
+        let told = |error: ureq::Error| failed(self.reason(&error));
         let answer = match body.is_empty() {
             true => request
                 .body(())
@@ -162,8 +164,25 @@ impl Server {
             .limit(LARGEST_BODY)
             .reader()
             .read_to_end(&mut body)
-            .map_err(|error: io::Error| failed(error.to_string()))?;
+            .map_err(|error: io::Error| failed(self.reason(&error.into())))?;
         Ok(Answer { status, body })
+    }
+
+    /// Why there is no answer, with what an operator can do about it.
+    fn reason(&self, error: &ureq::Error) -> String {
+        match error {
+            ureq::Error::Timeout(_) => format!("none within {:?}", self.timeout),
+            ureq::Error::Io(error)
+                if error.kind() == io::ErrorKind::InvalidData
+                    && self.url.starts_with("https://") =>
+            {
+                format!(
+                    "TLS failed: {error}; check that TLS is spoken there (http:// is without), and with a certificate \
+                     that this machine trusts"
+                )
+            }
+            other => other.to_string(),
+        }
     }
 }
 

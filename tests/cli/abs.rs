@@ -49,7 +49,7 @@ fn a_faulty_abs_is_told_and_changes_nothing() {
         ),
         (
             r#"{"hang_after_headers": true}"#,
-            "error: ABS at http://abs gave no answer: timeout: global\n",
+            "error: ABS at http://abs gave no answer: none within 1s\n",
         ),
     ];
     for (fault, words) in table {
@@ -157,10 +157,17 @@ fn the_certificate_of_abs_is_checked() {
     let unknown = trusting.run(&["attack_list"]);
     let words = String::from_utf8(unknown.stderr).unwrap();
     assert!(
-        words.contains("certificate") && words.contains("UnknownIssuer"),
+        words.contains("UnknownIssuer") && words.contains("a certificate that this machine trusts"),
         "{words}"
     );
     assert_eq!(unknown.status.code(), Some(1));
+    // The other way round: TLS asked of a server that speaks none.
+    let plain = Abs::start(&[]);
+    let url = plain.url.replace("http://", "https://");
+    let no_tls = trusting.run(&["attack_list", "--abs", &url]);
+    let words = String::from_utf8(no_tls.stderr).unwrap();
+    assert!(words.contains("check that TLS is spoken there"), "{words}");
+    assert_eq!(no_tls.status.code(), Some(1));
     trusting.assert_refused(
         &["attack_list", "--ca", "empty.pem"],
         1,
