@@ -85,15 +85,19 @@ pub fn ask(url: &str) -> Result<RunningEnvoy, EnvoyError> {
             })
     };
     let info = get("/server_info")?;
-    let text = |key: &str| info.get(key).and_then(Value::as_str).unwrap_or_default();
+    let text = |key: &str| info.get(key).and_then(Value::as_str);
+    // Other servers answer with JSON too.
+    let (Some(version), Some(state)) = (text("version"), text("state")) else {
+        return Err(EnvoyError::NotEnvoy {
+            url: server.url.clone(),
+            path: "/server_info",
+            status: 200,
+        });
+    };
     Ok(RunningEnvoy {
         // 9a1d.../1.40.0/Clean/RELEASE/BoringSSL
-        version: text("version")
-            .split('/')
-            .nth(1)
-            .unwrap_or("unknown")
-            .to_owned(),
-        state: text("state").to_owned(),
+        version: version.split('/').nth(1).unwrap_or("unknown").to_owned(),
+        state: state.to_owned(),
         metrics: read_metrics(&get("/stats?format=json&filter=%5Ewasm")?),
         listeners: get("/listeners?format=json")?,
         dump: get("/config_dump")?,

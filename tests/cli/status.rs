@@ -362,12 +362,11 @@ fn a_server_that_is_no_envoy_is_told() {
     admin.info = json!("not what Envoy says");
     let url = admin.serve();
     workspace.show_as(&url, "http://envoy");
-    let output = workspace.run(&["status", "--envoy", &url]);
-    // A body that is JSON passes for Envoy's, its version then being unknown.
-    assert!(
-        String::from_utf8(output.stdout)
-            .unwrap()
-            .contains("envoy                   : unknown")
+    workspace.assert_refused(
+        &["status", "--envoy", &url],
+        1,
+        "error: http://envoy/server_info answered with status 200 and no JSON of Envoy's; \
+         is this Envoy's admin interface?\n",
     );
 
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
