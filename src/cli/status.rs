@@ -258,7 +258,8 @@ fn freshness(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
         )]
         (true, Some(age)) if age as f64 <= interval + timeout + 1.0 => "success",
         (true, _) if failures > 0 => "failure",
-        (true, _) => "none yet",
+        (true, Some(_)) => "overdue",
+        (true, None) => "none yet",
     };
     page.line("last fetch", result, json!(result));
     let stale = envoy.metric(Metric::Stale) == Some(1);
@@ -274,6 +275,12 @@ fn freshness(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
     } else if result == "failure" {
         page.warnings.push(format!(
             "the last fetch of the attack list failed (list's age: {text}); Envoy's log says why"
+        ));
+    } else if result == "overdue" {
+        page.warnings.push(format!(
+            "the attack list is {text} old, no fetch has ended since, and one is due every {} minutes; is Envoy in \
+             distress?",
+            config.refresh_interval.as_secs_f64() / 60.0
         ));
     }
 }

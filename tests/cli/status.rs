@@ -246,7 +246,7 @@ fn tls_is_seen_at_listeners_and_at_the_cluster_of_abs() {
 fn what_an_operator_should_look_at_is_told() {
     let workspace = Workspace::new();
     type Change<'a> = &'a dyn Fn(&mut Admin);
-    let table: [(Change<'_>, &[&str]); 9] = [
+    let table: [(Change<'_>, &[&str]); 10] = [
         (&|_| {}, &[]),
         (
             &|admin| admin.configuration()["enable_firewall"] = json!(false),
@@ -286,6 +286,14 @@ fn what_an_operator_should_look_at_is_told() {
             },
             &[
                 "the last fetch of the attack list failed (list's age: 7200 s); Envoy's log says why",
+            ],
+        ),
+        (
+            // Nothing has failed, and nothing has come.
+            &|admin| admin.set("attack_list.last_success_unix_seconds", now() - 7200),
+            &[
+                "the attack list is 7200 s old, no fetch has ended since, and one is due every 10 minutes; is Envoy in \
+                 distress?",
             ],
         ),
         (
