@@ -43,9 +43,10 @@ mod shell;
 mod status;
 mod yaml_edit;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use self::args::{Arguments, Command};
 use self::error::Failure;
@@ -53,7 +54,7 @@ use self::output::Report;
 
 /// Reads the command line, runs the command, prints what it says. 0: done, 1: refused, 2: usage.
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::parse_from(as_typed_for_ase(std::env::args_os()));
     let common = &arguments.common;
     if common.user.is_some() || common.password.is_some() {
         output::print_note(
@@ -62,6 +63,25 @@ pub fn run() -> ExitCode {
     }
     let result = dispatch(&arguments);
     output::print(&result, common.output)
+}
+
+/// The command line, in which a command after ASE's `-p` is no password: there it may stand without one, to be asked for
+/// it.
+fn as_typed_for_ase(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let commands = Arguments::command();
+    let is_command = |word: &OsString| commands.get_subcommands().any(|one| word == one.get_name());
+    let mut words: Vec<OsString> = words.collect();
+    // The first command is the one that is meant.
+    let before = words
+        .iter()
+        .position(is_command)
+        .and_then(|at| at.checked_sub(1));
+    if let Some(word) = before.and_then(|at| words.get_mut(at))
+        && word == "-p"
+    {
+        *word = "-p=".into();
+    }
+    words
 }
 
 fn dispatch(arguments: &Arguments) -> Result<Report, Failure> {
