@@ -1,6 +1,7 @@
 //! The life of a list: fetched, enforced, kept through failures, taken back.
 
-use portcullis_wasm_host::vm::{Answer, Compiled};
+use portcullis_wasm_host::process::Process;
+use portcullis_wasm_host::vm::{Answer, Compiled, Vm};
 use serde_json::json;
 
 use crate::support::{BLOCK_ONLY, Envoy, MODULE, ROOT, attacks, clean, config, list, listed};
@@ -55,5 +56,25 @@ fn whole_life(module: &Compiled) {
         assert!(vm.configure(ROOT + 1, b"{}").unwrap());
         let outcome = vm.request(ROOT + 1, attacks()[0].1.clone()).unwrap();
         assert!(!outcome.stopped);
+    }
+}
+
+/// What it can't do it says, rather than do nothing.
+#[test]
+fn the_block_only_module_refuses_to_send_traffic_information() {
+    let mut config = config();
+    config["enable_abs"] = json!(true);
+    for (module, takes) in [(&*MODULE, true), (&*BLOCK_ONLY, false)] {
+        let process = Process::new(9);
+        let mut vm = Vm::new(module, &process);
+        vm.create_root(ROOT).unwrap();
+        let taken = vm.configure(ROOT, config.to_string().as_bytes()).unwrap();
+        assert_eq!(taken, takes);
+        let state = process.state();
+        let says_why = |(_, line): &(u32, String)| {
+            line.starts_with("configuration refused: enable_abs: ")
+                && line.contains("load portcullis.wasm in its place")
+        };
+        assert_eq!(state.logs.iter().any(says_why), !takes, "{:?}", state.logs);
     }
 }
