@@ -1,6 +1,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use portcullis::blocklist::snapshot::{FrameHeader, Record, frame, unframe};
 use serde_json::{Value, json};
 
 use crate::abs::ips;
@@ -294,6 +295,78 @@ fn whatever_value_of_shared_data_is_damaged_nothing_panics_and_the_next_fetches_
                     "{key} {name}"
                 );
                 drop(abs);
+            }
+        }
+    }
+}
+
+/// A value with every number in it at a bound in turn, as a neighbour that knows the format could make it: its check sum
+/// is right.
+fn forgeries(record: Record, value: &[u8]) -> Vec<Vec<u8>> {
+    let (header, payload) = unframe(record, value).unwrap();
+    let mut forged = Vec::new();
+    for at in 0..payload.len() {
+        for (size, byte) in [(4, 0xff), (8, 0x00)] {
+            let mut payload = payload.to_vec();
+            let end = payload.len().min(at + size);
+            payload[at..end].fill(byte);
+            forged.push(frame(record, header, &payload));
+        }
+    }
+    for generation in [0, u64::MAX] {
+        let header = FrameHeader {
+            generation,
+            ..header
+        };
+        forged.push(frame(record, header, payload));
+    }
+    forged
+}
+
+#[test]
+fn whatever_a_neighbour_forges_no_callback_goes_on_without_end_and_no_clean_client_is_denied() {
+    let list = |last: &str| ips(&["192.0.2.1", "198.51.100.0/24", last]);
+    for (name, record) in [
+        ("manifest", Record::Manifest),
+        ("lease", Record::Lease),
+        ("freshness", Record::Freshness),
+        ("eldest", Record::Eldest),
+    ] {
+        let value = started(1, &config(), list("192.0.2.2")).0;
+        let value = value.world().value(&format!("/{name}")).unwrap();
+        for (number, forged) in forgeries(record, &value).into_iter().enumerate() {
+            let (process, abs) = started(1, &config(), list("192.0.2.2"));
+            let mut keys = process.world().keys();
+            keys.retain(|key| key.ends_with(&format!("/{name}")));
+            process.world().overwrite(&keys[0], &forged);
+            for thread in process.threads() {
+                let n = Cell::new(0);
+                let few = move |_: Hostcall<'_>| {
+                    n.set(n.get() + 1);
+                    assert!(
+                        n.get() < 500_000,
+                        "{name} {number} makes too many hostcalls"
+                    );
+                    false
+                };
+                process.interrupt(thread, few, Interrupt::Die);
+            }
+            // A new list is published beside it, then fetching is turned off.
+            abs.list(list("192.0.2.3"));
+            process.advance(seconds(75));
+            for worker in process.workers() {
+                assert!(
+                    !process.denies(worker, &from("192.0.2.9")),
+                    "{name} {number}"
+                );
+            }
+            process.configure(&json!({}));
+            process.advance(seconds(5));
+            for worker in process.workers() {
+                assert!(
+                    !process.denies(worker, &from("192.0.2.1")),
+                    "{name} {number}"
+                );
             }
         }
     }
