@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 
 use crate::faults::{Endpoint, Fault};
-use crate::state::{Counters, Simulator};
+use crate::state::{Simulator, State};
 use crate::transport::ConnectionControl;
 
 /// Counts the request and lets the fault in force, if any, have its way with the answer.
@@ -22,7 +22,7 @@ pub async fn strike(
 ) -> Response {
     let fault = {
         let mut state = simulator.state();
-        count(&mut state.counters, &request);
+        count(&mut state, &request);
         let fault = state.faults.strike(endpoint);
         state.counters.faults += u64::from(fault.is_some());
         fault
@@ -64,9 +64,13 @@ async fn damaged(fault: &Fault, response: Response, connection: &ConnectionContr
     Response::from_parts(parts, fault.damaged(whole, connection))
 }
 
-fn count(counters: &mut Counters, request: &Request) {
+fn count(state: &mut State, request: &Request) {
+    let counters = &mut state.counters;
     let counter = match (request.method(), request.uri().path()) {
-        (&Method::GET, "/v4/abs/attacklist") => &mut counters.attacklist_get,
+        (&Method::GET, "/v4/abs/attacklist") => {
+            state.fetch_times.add();
+            &mut counters.attacklist_get
+        }
         (&Method::PUT, "/v4/abs/attacklist") => &mut counters.attacklist_put,
         (&Method::DELETE, "/v4/abs/attacklist") => &mut counters.attacklist_delete,
         (&Method::POST, "/ase/request") => &mut counters.ase_request,

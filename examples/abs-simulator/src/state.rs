@@ -1,7 +1,8 @@
 //! All that changes while the simulator runs, behind one mutex, and the settings, which don't.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 
@@ -9,6 +10,9 @@ use crate::detection::{Detection, DetectionRules};
 use crate::faults::Faults;
 use crate::store::Store;
 use crate::traffic::{Traffic, TrafficRecord};
+
+/// How many times of fetches are kept.
+const FETCH_TIMES: usize = 10_000;
 
 /// What is set when the simulator starts.
 #[derive(Clone, Debug)]
@@ -78,6 +82,35 @@ pub struct Counters {
     pub faults: u64,
 }
 
+/// When the attack list was asked for, by a clock that no one sets.
+#[derive(Debug)]
+pub struct FetchTimes {
+    start: Instant,
+    times: VecDeque<Duration>,
+}
+
+impl FetchTimes {
+    fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            times: VecDeque::new(),
+        }
+    }
+
+    /// Adds now.
+    pub fn add(&mut self) {
+        if self.times.len() == FETCH_TIMES {
+            self.times.pop_front();
+        }
+        self.times.push_back(self.start.elapsed());
+    }
+
+    /// Milliseconds since the simulator's start, oldest first.
+    pub fn as_millis(&self) -> Vec<u128> {
+        self.times.iter().map(Duration::as_millis).collect()
+    }
+}
+
 /// All that changes.
 #[derive(Debug)]
 pub struct State {
@@ -91,6 +124,8 @@ pub struct State {
     pub faults: Faults,
     /// The counters.
     pub counters: Counters,
+    /// When the attack list was asked for.
+    pub fetch_times: FetchTimes,
 }
 
 impl State {
@@ -122,6 +157,7 @@ impl Simulator {
             detection: Detection::new(settings.rules.clone()),
             faults: Faults::default(),
             counters: Counters::default(),
+            fetch_times: FetchTimes::new(),
         };
         Self {
             settings,

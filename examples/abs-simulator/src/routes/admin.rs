@@ -35,6 +35,7 @@ pub(super) fn router() -> Router<Arc<Simulator>> {
         .route("/admin/generate", post(generate_list))
         .route("/admin/fault", post(set_fault).delete(clear_faults))
         .route("/admin/counters", get(get_counters))
+        .route("/admin/fetches", get(get_fetches))
         .route("/admin/records", get(get_records).delete(clear_records))
 }
 
@@ -229,6 +230,10 @@ async fn clear_faults(State(simulator): State<Arc<Simulator>>) -> StatusCode {
 
 async fn get_counters(State(simulator): State<Arc<Simulator>>) -> Json<Counters> {
     Json(simulator.state().counters)
+}
+
+async fn get_fetches(State(simulator): State<Arc<Simulator>>) -> Json<Vec<u128>> {
+    Json(simulator.state().fetch_times.as_millis())
 }
 
 async fn get_records(

@@ -150,7 +150,7 @@ fn the_window_takes_in_both_its_minutes() {
 #[test]
 fn an_entry_expires_and_can_be_listed_again() {
     let server = Server::simulator(&[]);
-    server.list(r#"{"ips":["192.0.2.1"],"usernames":["bob"],"ttl_seconds":0.2}"#);
+    server.list(r#"{"ips":["192.0.2.1"],"usernames":["bob"],"ttl_seconds":3}"#);
     server.list(r#"{"ips":["192.0.2.2"]}"#);
     let before = server.attack_list(ACTIVE);
     wait_until("two entries expire", || {
@@ -401,26 +401,41 @@ fn generated_entries_follow_the_scheme() {
 }
 
 #[test]
+fn the_times_of_fetches_are_told() {
+    let server = Server::simulator(&[]);
+    let times = || -> Vec<u64> {
+        serde_json::from_value(server.admin("GET", "/admin/fetches", "").json()).unwrap()
+    };
+    assert!(times().is_empty());
+    server.active();
+    let first = times();
+    wait_until("the clock goes on", || {
+        server.active();
+        times().last() > first.last()
+    });
+    let times = times();
+    assert!(times.is_sorted() && times.starts_with(&first), "{times:?}");
+    assert_eq!(times.len() as u64, server.counter("attacklist_get"));
+}
+
+#[test]
 fn a_large_list_is_served_from_memory() {
     let server = Server::simulator(&[]);
     let whole = r#"{"entries":100000,"kinds":"mixed","detected_at":"2026-03-01T10:00"}"#;
     server.admin("POST", "/admin/generate", whole);
     server.list(r#"{"ips":["192.0.2.1"],"detected_at":"2026-03-01T09:00"}"#);
-    let fastest = |target: &str| {
-        let times = [(); 7].map(|()| {
-            let start = Instant::now();
-            assert!(server.attack_list(target).body.len() > 3_000_000);
-            start.elapsed()
-        });
-        times.into_iter().min().unwrap()
+    let time = |target: &str| {
+        let start = Instant::now();
+        assert!(server.attack_list(target).body.len() > 3_000_000);
+        start.elapsed()
     };
     // A window that leaves out an entry makes the simulator serialise the list each time.
-    let serialised = fastest(
-        "/v4/abs/attacklist?earlier_date=2026-03-01T10:00&later_date=2099-01-01T00:00&status=active",
-    );
-    let kept = fastest(ACTIVE);
-    assert!(
-        kept * 2 < serialised,
-        "{kept:?} is not far below {serialised:?}"
-    );
+    let window = "/v4/abs/attacklist?earlier_date=2026-03-01T10:00&later_date=2099-01-01T00:00&status=active";
+    // Both by turns, and the fastest of each: what else the machine does only adds to a time.
+    let (mut serialised, mut kept) = (time(window), time(ACTIVE));
+    wait_until("the kept list takes less than half the time", || {
+        serialised = serialised.min(time(window));
+        kept = kept.min(time(ACTIVE));
+        kept * 2 < serialised
+    });
 }

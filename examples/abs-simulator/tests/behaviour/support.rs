@@ -11,7 +11,7 @@ pub const SIMULATOR: &str = env!("CARGO_BIN_EXE_abs-simulator");
 pub const SAMPLE_API: &str = env!("CARGO_BIN_EXE_sample-api");
 
 /// How long anything may take before a test fails.
-pub const DEADLINE: Duration = Duration::from_secs(10);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 pub const CREDENTIALS: [(&str, &str); 2] = [("x-abs-ak", "abs_ak"), ("x-abs-sk", "abs_sk")];
 
