@@ -225,7 +225,7 @@ impl Abs {
         let address = self.url.split("://").nth(1).unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
         stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
+            .set_read_timeout(Some(Duration::from_secs(60)))
             .unwrap();
         let length = body.len();
         write!(
