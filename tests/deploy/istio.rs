@@ -4,14 +4,15 @@
 use crate::command::{run_readme, tool};
 use crate::prometheus::Prometheus;
 use crate::proxy::Proxy;
+use crate::rig::RIGS;
+use crate::rig::interval::assert_interval;
 use crate::rig::process::repository;
 use crate::rig::services::Api;
-use crate::rig::{RIGS, eventually, eventually_or};
 use crate::secure_abs::{KEYS, SecureAbs};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Seconds between two fetches in these tests. All else is as the manifests say.
@@ -259,29 +260,9 @@ impl Mesh {
 
     /// Fails the test unless ABS is asked `count` times in that many intervals: not once for each worker, nor once for
     /// each direction.
-    async fn assert_one_fetch_an_interval(&self, count: u64) {
-        let before = self.abs.fetches();
-        let first = eventually("the next fetch", async || {
-            Some(self.abs.fetches()).filter(|now| *now > before)
-        })
-        .await;
-        assert_eq!(first, before + 1, "two fetches at once");
-        let start = Instant::now();
-        let deadline = Duration::from_secs_f64(3.0 * INTERVAL * count as f64);
-        let seen = eventually_or(
-            &format!("{count} fetches"),
-            deadline,
-            async || Some(self.abs.fetches()).filter(|now| *now >= first + count),
-            String::new,
-        )
-        .await;
-        let took = start.elapsed().as_secs_f64() / INTERVAL;
-        assert_eq!(seen, first + count, "two fetches at once");
-        let due = count as f64;
-        assert!(
-            (due * 0.85 - 0.1..due * 1.25 + 0.5).contains(&took),
-            "{count} fetches took {took:.2} intervals"
-        );
+    async fn assert_one_fetch_an_interval(&self, count: u32) {
+        let interval = Duration::from_secs_f64(INTERVAL);
+        assert_interval(async || self.abs.fetch_times(), interval, count).await;
     }
 
     /// What Envoy says that it runs is what Istio would have given it.

@@ -1,10 +1,11 @@
 //! The ABS simulator behind TLS, under the name that the examples have: abs.example.com.
 
-use crate::rig::services::Abs;
+use crate::rig::services::{Abs, fetch_times};
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::process::Command;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The credentials that it takes.
@@ -48,11 +49,9 @@ impl SecureAbs {
         self.files.path().join("cert.pem").display().to_string()
     }
 
-    /// How often the attack list was asked for.
-    pub fn fetches(&self) -> u64 {
-        self.admin("GET", "counters", &Value::Null)["attacklist_get"]
-            .as_u64()
-            .unwrap()
+    /// When the attack list was asked for, since the simulator's start.
+    pub fn fetch_times(&self) -> Vec<Duration> {
+        fetch_times(self.admin("GET", "fetches", &Value::Null))
     }
 
     /// The simulator's admin interface, which is behind TLS too.
@@ -64,7 +63,7 @@ impl SecureAbs {
                 "--show-error",
                 "--fail-with-body",
                 "--max-time",
-                "20",
+                "60",
             ])
             .args(["--cacert", &self.certificate()])
             .args(["--resolve", &format!("abs.example.com:{port}:127.0.0.1")])

@@ -2,7 +2,9 @@
 
 use crate::rig::client::{Connection, Reply, Request};
 use crate::rig::process::{artefact, repository};
-use crate::rig::{Rig, Setup, eventually_or, scenario, throughout};
+use crate::rig::stopwatch::Stopwatch;
+use crate::rig::traffic::Traffic;
+use crate::rig::{Rig, Setup, eventually, scenario, throughout, within};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,7 +24,7 @@ fn the_documented_order_of_commands_switches_a_running_envoy() {
         let mut tool = Tool::of(rig).await;
         tool.listed.becomes("denied", Reply::is_denied).await;
         tool.manual.becomes("denied", Reply::is_denied).await;
-        let traffic = rig.traffic(&rig.get("/steady").from("127.0.0.8"), 4);
+        let traffic = rig.traffic(&rig.get("/steady").from("127.0.0.8"), 4).await;
 
         let mut run = Vec::new();
         for (line, expected) in documented_commands() {
@@ -36,7 +38,7 @@ fn the_documented_order_of_commands_switches_a_running_envoy() {
                 }
                 "enable_firewall" => tool.manual.becomes("denied", Reply::is_denied).await,
                 "enable_abs" => rig.records_become_more().await,
-                "disable_abs" => rig.records_stay().await,
+                "disable_abs" => rig.records_stay(&traffic).await,
                 "enable_abs_attack" => tool.listed.becomes("denied", Reply::is_denied).await,
                 "disable_abs_attack" => {
                     tool.listed.becomes("allowed", Reply::is_allowed).await;
@@ -68,7 +70,7 @@ fn the_documented_order_of_commands_switches_a_running_envoy() {
 fn manual_lists_change_while_envoy_serves() {
     scenario(Setup::new(), async |rig| {
         let mut tool = Tool::of(rig).await;
-        let traffic = rig.traffic(&rig.get("/steady").from("127.0.0.8"), 4);
+        let traffic = rig.traffic(&rig.get("/steady").from("127.0.0.8"), 4).await;
 
         tool.run("portcullis add_blacklist ip 127.0.0.9");
         tool.manual.becomes("denied", Reply::is_denied).await;
@@ -222,7 +224,7 @@ impl Client {
             request,
             connections,
         } = self;
-        let what = format!("{request:?} is {what}");
+        let what = format!("{request} is {what}");
         let every_worker = async || {
             for connection in connections.iter_mut() {
                 if !holds(&connection.send(request).await.unwrap()) {
@@ -231,7 +233,7 @@ impl Client {
             }
             Some(())
         };
-        eventually_or(&what, EFFECT, every_worker, String::new).await;
+        within(EFFECT, &what, every_worker).await;
     }
 }
 
@@ -243,30 +245,25 @@ impl Rig {
     async fn records_become_more(&self) {
         let before = self.abs.counter("traffic_records").await;
         let more = async || (self.abs.counter("traffic_records").await > before).then_some(());
-        eventually_or("ABS gets traffic information", EFFECT, more, String::new).await;
+        within(EFFECT, "ABS gets traffic information", more).await;
     }
 
-    /// What was under way may still come; after that nothing does, though traffic goes on.
-    async fn records_stay(&self) {
-        let mut last = self.abs.counter("traffic_records").await;
-        let quiet = async || {
+    /// What was under way may still come, in time; after that nothing does, though traffic goes on.
+    async fn records_stay(&self, traffic: &Traffic) {
+        let command = Stopwatch::start();
+        let mut records = self.abs.counter("traffic_records").await;
+        // When the last record was seen to come, and how many requests there were by then.
+        let (mut at, mut good) = (command.elapsed(), traffic.good());
+        eventually("no record comes of 400 requests", async || {
             let now = self.abs.counter("traffic_records").await;
-            let before = std::mem::replace(&mut last, now);
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            (self.abs.counter("traffic_records").await == now && before == now).then_some(())
-        };
-        eventually_or(
-            "ABS gets no more traffic information",
-            EFFECT,
-            quiet,
-            String::new,
-        )
-        .await;
-        let still = self.abs.counter("traffic_records").await;
-        throughout(Duration::from_secs(1), async || {
-            assert_eq!(self.abs.counter("traffic_records").await, still);
+            if now != records {
+                records = now;
+                (at, good) = (command.elapsed(), traffic.good());
+            }
+            (traffic.good() >= good + 400).then_some(())
         })
         .await;
+        assert!(at < EFFECT, "a record came {at:?} after the command");
     }
 
     /// A fetch that was under way may still end; the interval is 1.2 seconds.

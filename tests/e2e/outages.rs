@@ -184,7 +184,7 @@ fn a_stale_list_is_kept_where_that_is_configured() {
         let listed = rig.get("/").from("127.0.0.7");
         rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
         rig.becomes_denied(&listed).await;
-        assert_eq!(rig.envoy.count("attack_list.stale").await, 0);
+        rig.metric_becomes("attack_list.stale", 0).await;
 
         rig.abs.stop();
 

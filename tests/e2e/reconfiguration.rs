@@ -1,11 +1,10 @@
 //! The configuration changes while Envoy serves.
 
 use crate::rig::audit::Replies;
-use crate::rig::client::Request;
+use crate::rig::client::{Reply, Request};
 use crate::rig::envoy::{Change, DEADLINE, envoy_binary};
 use crate::rig::process::{Process, artefact, repository};
-use crate::rig::traffic::Traffic;
-use crate::rig::{Setup, eventually, scenario, throughout};
+use crate::rig::{Setup, scenario, throughout};
 use serde_json::json;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -20,21 +19,17 @@ fn fifty_changes_under_traffic_fail_no_request_and_cause_no_storm_of_fetches() {
         let listed = rig.get("/").from("127.0.0.7");
         rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
         rig.becomes_denied(&listed).await;
-        let passing = rig.traffic(&rig.get("/").from("127.0.0.8"), 8);
+        let passing = rig.traffic(&rig.get("/").from("127.0.0.8"), 8).await;
         // A listed client stays blocked throughout.
-        let blocked = Traffic::start(&listed, 4, |reply| reply.is_denied());
+        let blocked = rig.traffic_on_every_worker(&listed, Reply::is_denied).await;
 
         let start = Instant::now();
         let fetches = rig.abs.fetches().await;
         for change in 1..=50 {
-            let sent = passing.sent();
             rig.envoy
                 .reconfigure(json!({"deny_list": {"ips": [format!("192.0.2.{change}")]}}))
                 .await;
-            eventually("traffic between two changes", async || {
-                (passing.sent() > sent + 8).then_some(())
-            })
-            .await;
+            passing.goes_on(25).await;
         }
         let fetched = rig.abs.fetches().await - fetches;
         let intervals = start.elapsed().as_secs_f64() / 1.2;
@@ -226,16 +221,13 @@ fn another_build_of_the_module_takes_over_under_traffic_with_the_list_in_force()
         rig.becomes_denied(&listed).await;
         // From here on the list can come from nowhere but shared data.
         rig.abs.stop();
-        let passing = rig.traffic(&rig.get("/").from("127.0.0.8"), 8);
-        let blocked = Traffic::start(&listed, 8, |reply| reply.is_denied());
+        let passing = rig.traffic(&rig.get("/").from("127.0.0.8"), 8).await;
+        let blocked = rig.traffic_on_every_worker(&listed, Reply::is_denied).await;
 
         for module in [&other, &shipped, &other, &shipped] {
-            let sent = (passing.sent(), blocked.sent());
             assert_eq!(rig.envoy.take_module(module).await, Change::Accepted);
-            eventually("traffic under this module", async || {
-                (passing.sent() > sent.0 + 200 && blocked.sent() > sent.1 + 200).then_some(())
-            })
-            .await;
+            passing.goes_on(200).await;
+            blocked.goes_on(200).await;
         }
 
         passing.stop().await.assert_clean();

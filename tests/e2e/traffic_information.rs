@@ -148,23 +148,22 @@ fn abs_lists_an_attacker_from_what_it_was_told_and_the_attacker_is_blocked() {
 #[test]
 fn after_disable_abs_nothing_more_arrives() {
     scenario(sending(json!({"flush_interval": "100ms"})), async |rig| {
-        let traffic = rig.traffic(&rig.get("/"), 4);
+        let traffic = rig.traffic(&rig.get("/"), 4).await;
         eventually("records arrive", async || {
             (rig.abs.counter("traffic_records").await > 50).then_some(())
         })
         .await;
         rig.envoy.reconfigure(json!({"enable_abs": false})).await;
         // What was on its way when the switch was turned may still arrive; then it is still, while requests go on.
-        let settled = rig.abs.counter("traffic_records").await;
-        let sent = traffic.sent();
-        eventually("requests go on", async || {
-            (traffic.sent() > sent + 500).then_some(())
+        eventually("no record comes of 200 requests", async || {
+            let before = rig.abs.counter("traffic_records").await;
+            traffic.goes_on(200).await;
+            (rig.abs.counter("traffic_records").await == before).then_some(())
         })
         .await;
-        let after = rig.abs.counter("traffic_records").await;
-        assert!(after <= settled + 100, "{settled} became {after}");
+        let last = rig.abs.counter("traffic_records").await;
         throughout(Duration::from_secs(1), async || {
-            assert_eq!(rig.abs.counter("traffic_records").await, after);
+            assert_eq!(rig.abs.counter("traffic_records").await, last);
         })
         .await;
         traffic.stop().await.assert_clean();
@@ -181,9 +180,11 @@ fn with_abs_down_traffic_is_unharmed_memory_bounded_and_the_books_balance() {
             rig.abs.stop();
             send_numbered(rig, 100..4_100).await;
             rig.metric_reaches("traffic.dropped", 1_000).await;
-            let log = rig.envoy.log();
-            let lines = log.matches("sending traffic information failed").count();
-            assert!((1..=4).contains(&lines), "one line a worker, not {lines}");
+            let told = |what: &str| {
+                let line = format!("sending traffic information {what}");
+                rig.envoy.log().matches(&line).count()
+            };
+            rig.envoy.logs("sending traffic information failed").await;
             rig.abs.restart().await;
             eventually("every record is accounted for", async || {
                 (books(rig).await.iter().sum::<u64>() == 4_100).then_some(())
@@ -195,16 +196,11 @@ fn with_abs_down_traffic_is_unharmed_memory_bounded_and_the_books_balance() {
             assert!(arrived >= sent - 100, "{arrived} of {sent}");
             eventually(
                 "each worker that failed says that it works again",
-                async || {
-                    let again = rig
-                        .envoy
-                        .log()
-                        .matches("sending traffic information works again")
-                        .count();
-                    (again == lines).then_some(())
-                },
+                async || (told("works again") == told("failed")).then_some(()),
             )
             .await;
+            let lines = told("failed");
+            assert!((1..=4).contains(&lines), "one line a worker, not {lines}");
         },
     );
 }
@@ -212,7 +208,7 @@ fn with_abs_down_traffic_is_unharmed_memory_bounded_and_the_books_balance() {
 #[test]
 fn whatever_abs_answers_requests_pass_and_records_are_kept_or_counted() {
     scenario(sending(json!({"flush_interval": "100ms"})), async |rig| {
-        let traffic = rig.traffic(&rig.get("/steady"), 4);
+        let traffic = rig.traffic(&rig.get("/steady"), 4).await;
         for (fault, kept) in [
             (json!({"status": 401}), true),
             (json!({"status": 413}), false),
@@ -255,16 +251,12 @@ fn whatever_abs_answers_requests_pass_and_records_are_kept_or_counted() {
 #[test]
 fn a_changed_configuration_loses_no_record() {
     scenario(sending(json!({"flush_interval": "200ms"})), async |rig| {
-        let traffic = rig.traffic(&rig.get("/"), 4);
+        let traffic = rig.traffic(&rig.get("/"), 4).await;
         for round in 0..10 {
-            let sent = traffic.sent();
             rig.envoy
                 .reconfigure(json!({"deny_list": {"ips": [format!("192.0.2.{round}")]}}))
                 .await;
-            eventually("requests go on", async || {
-                (traffic.sent() > sent + 50).then_some(())
-            })
-            .await;
+            traffic.goes_on(50).await;
         }
         let report = traffic.stop().await;
         report.assert_clean();

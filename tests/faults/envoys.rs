@@ -40,7 +40,7 @@ fn the_same_filter_on_ten_listeners() {
         for listener in listeners {
             // Traffic of the listeners together reaches every worker; this is about what they answer.
             assert!(at(rig, listener, LISTED).send().await.is_denied());
-            lanes.push(rig.traffic(&at(rig, listener, CLEAN), 2));
+            lanes.push(rig.traffic(&at(rig, listener, CLEAN), 2).await);
         }
         let (started, fetches) = (std::time::Instant::now(), rig.abs.fetches().await);
         rig.abs.list(json!({"ips": ["127.0.0.9"]})).await;

@@ -3,7 +3,7 @@
 use crate::every_second;
 use crate::rig::client::Reply;
 use crate::rig::{eventually, scenario};
-use crate::steady::{CLEAN, LISTED, Lane, Steady};
+use crate::steady::{CLEAN, LISTED, Steady};
 use crate::watch::{Watch, recovers};
 use serde_json::{Value, json};
 
@@ -99,7 +99,7 @@ fn abs_lists_so_many_clients_that_most_requests_would_be_denied() {
         let either = |reply: &Reply| reply.is_denied() || reply.is_allowed();
         let mut lanes = Vec::new();
         for _ in 0..4 {
-            lanes.push(Lane::start(rig, &listed, either).await);
+            lanes.push(rig.traffic_on_every_worker(&listed, either).await);
         }
         // On every worker: each counts for itself.
         rig.becomes_allowed(&listed).await;
@@ -110,7 +110,7 @@ fn abs_lists_so_many_clients_that_most_requests_would_be_denied() {
         })
         .await;
         for lane in lanes {
-            lane.stop().await.assert_clean("a listed client");
+            lane.stop().await.assert_clean();
         }
         rig.becomes_denied(&listed).await;
         eventually("each worker says that it enforces again", async || {
@@ -131,12 +131,12 @@ fn that_no_list_has_come_yet_is_not_abs_denying_too_many() {
     scenario(setup, async |rig| {
         let request = rig.get("/").from(CLEAN);
         // More on each worker than the share needs, over more ticks than it takes to see it.
-        let lane = Lane::start(rig, &request, Reply::is_denied).await;
+        let traffic = rig
+            .traffic_on_every_worker(&request, Reply::is_denied)
+            .await;
         rig.metric_reaches("denied.source=abs.kind=no_list", 1_200)
             .await;
         rig.metric_reaches("fetch.result=status", 3).await;
-        lane.stop()
-            .await
-            .assert_clean("a client before the first list");
+        traffic.stop().await.assert_clean();
     });
 }

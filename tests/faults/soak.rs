@@ -33,7 +33,10 @@ fn length() -> Duration {
 
 #[test]
 fn nothing_fails_passes_or_grows_while_everything_changes() {
-    let setup = every_second().plugin(json!({"guard": {"max_denied_percent": 95}}));
+    let setup = every_second().plugin(json!({
+        "abs": {"timeout": "1s"},
+        "guard": {"max_denied_percent": 95}
+    }));
     scenario(setup, async |rig| {
         let steady = Steady::with_list(rig).await;
         let mut run = Run::start(rig).await;

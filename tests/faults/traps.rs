@@ -3,6 +3,7 @@
 use crate::every_second;
 use crate::rig::client::Request;
 use crate::rig::process::artefact;
+use crate::rig::stopwatch::Stopwatch;
 use crate::rig::{Rig, Setup, eventually, scenario, throughout};
 use crate::soak::resident_kilobytes;
 use crate::steady::{CLEAN, LISTED, LISTED_TOKEN, Steady};
@@ -75,18 +76,18 @@ fn a_vm_crashes_again_as_soon_as_it_was_made_anew() {
         let steady = with_old_vms(rig).await;
         steady.stop(&[]).await;
         let watch = Watch::begin(rig, "trap_again_at_once").await;
-        // All on one connection, so on one worker.
-        let crash = command(rig, "request");
+        // All on one connection, so on one worker, and at once, so that the worker sees no pause between them: the first
+        // crashes the old VM, the second the new one, and the third finds none.
+        let crash = command(rig, "request").http2();
         let mut connection = crash.connect().await.unwrap();
-        // The first crashes the old VM, the second the new one, and the third finds none.
-        for _ in 0..3 {
-            assert_eq!(connection.send(&crash).await.unwrap().status, 503);
+        let crashed = Stopwatch::start();
+        for reply in connection.send_at_once(&crash, 3).await {
+            assert_eq!(reply.status, 503, "{reply:?}");
         }
-        let crashed = Instant::now();
         let stats = rig.envoy.stats("wasm.portcullis.vm_reload_").await;
         assert_eq!(stats["wasm.portcullis.vm_reload_success"], 1, "{stats:?}");
         assert_eq!(stats["wasm.portcullis.vm_reload_backoff"], 1, "{stats:?}");
-        let listed = rig.get("/").from(CLEAN).bearer(LISTED_TOKEN);
+        let listed = rig.get("/").from(CLEAN).bearer(LISTED_TOKEN).http2();
         eventually("the worker blocks again", async || {
             let reply = connection.send(&listed).await.unwrap();
             assert!(reply.is_denied() || reply.status == 503, "{reply:?}");

@@ -129,12 +129,14 @@ pub async fn recovers(rig: &Rig) {
         (good_fetches(rig).await > before).then_some(())
     })
     .await;
-    let log = rig.envoy.log();
-    let last = log
-        .lines()
-        .rfind(|line| line.contains("fetching the attack list"))
-        .unwrap_or_default();
-    assert!(last.contains("works again"), "{last}");
+    // The line comes through a pipe, a moment later.
+    eventually("the last line on fetches says that they work", async || {
+        let log = rig.envoy.log();
+        let about_fetches = |line: &&str| line.contains("fetching the attack list");
+        let last = log.lines().rfind(about_fetches)?;
+        last.contains("works again").then_some(())
+    })
+    .await;
 }
 
 /// The filter's warnings and errors so far, and Envoy's line for each crash of a VM.

@@ -5,16 +5,18 @@
 use super::audit::Replies;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::header::{HeaderName, HeaderValue};
-use hyper::{HeaderMap, Method};
+use hyper::{HeaderMap, Method, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::TcpSocket;
 
 /// Longer than anything here should ever take.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A request that can be sent many times. Each [`Request::send`] opens a connection of its own.
 #[derive(Clone, Debug)]
@@ -163,7 +165,7 @@ impl Request {
     pub async fn send(&self) -> Reply {
         self.try_send()
             .await
-            .unwrap_or_else(|error| panic!("no reply to {} {}: {error}", self.method, self.path))
+            .unwrap_or_else(|error| panic!("no reply to {self}: {error}"))
     }
 
     fn build(&self) -> hyper::Request<Full<Bytes>> {
@@ -186,6 +188,16 @@ impl Request {
     }
 }
 
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)?;
+        match self.from {
+            Some(from) => write!(f, " from {from}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Connection {
     /// Sends `request` on this connection.
     pub async fn send(&mut self, request: &Request) -> std::io::Result<Reply> {
@@ -201,17 +213,7 @@ impl Connection {
                     sender.send_request(outgoing).await?
                 }
             };
-            let headers_only = hyper::body::Body::is_end_stream(answer.body());
-            let status = answer.status().as_u16();
-            let mut headers = answer.headers().clone();
-            let body = answer.into_body().collect().await?;
-            headers.extend(body.trailers().cloned().unwrap_or_default());
-            Ok::<_, hyper::Error>(Reply {
-                status,
-                headers,
-                body: String::from_utf8_lossy(&body.to_bytes()).into_owned(),
-                headers_only,
-            })
+            read(answer).await
         };
         let reply = tokio::time::timeout(TIMEOUT, answer)
             .await?
@@ -219,6 +221,39 @@ impl Connection {
         request.replies.keep(&reply);
         Ok(reply)
     }
+
+    /// Sends `request` so many times over HTTP/2, none of them waiting for the reply to another.
+    pub async fn send_at_once(&mut self, request: &Request, times: usize) -> Vec<Reply> {
+        let Sender::Http2(sender) = &mut self.sender else {
+            panic!("HTTP/1.1 takes one request at a time");
+        };
+        sender.ready().await.unwrap();
+        let answers: Vec<_> = (0..times)
+            .map(|_| sender.send_request(request.build()))
+            .collect();
+        let mut replies = Vec::new();
+        for answer in answers {
+            let answer = tokio::time::timeout(TIMEOUT, answer).await.unwrap();
+            let reply = read(answer.unwrap()).await.unwrap();
+            request.replies.keep(&reply);
+            replies.push(reply);
+        }
+        replies
+    }
+}
+
+async fn read(answer: Response<Incoming>) -> hyper::Result<Reply> {
+    let headers_only = hyper::body::Body::is_end_stream(answer.body());
+    let status = answer.status().as_u16();
+    let mut headers = answer.headers().clone();
+    let body = answer.into_body().collect().await?;
+    headers.extend(body.trailers().cloned().unwrap_or_default());
+    Ok(Reply {
+        status,
+        headers,
+        body: String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+        headers_only,
+    })
 }
 
 impl Reply {

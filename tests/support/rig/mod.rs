@@ -2,7 +2,7 @@
 //!
 //! [`scenario`] starts all three, runs a test's body against them, searches every output for the secrets that the body
 //! planted, and stops everything. Where the test fails, all outputs are printed. Nothing here waits by the clock alone:
-//! see [`eventually`] and [`throughout`].
+//! see [`eventually`], [`within`] and [`throughout`].
 
 #![allow(
     dead_code,
@@ -12,8 +12,10 @@
 pub mod audit;
 pub mod client;
 pub mod envoy;
+pub mod interval;
 pub mod process;
 pub mod services;
+pub mod stopwatch;
 pub mod traffic;
 
 use audit::{Replies, Secrets};
@@ -25,6 +27,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
+use stopwatch::Stopwatch;
 use tokio::sync::Semaphore;
 use traffic::Traffic;
 
@@ -313,9 +316,23 @@ impl Rig {
         .await;
     }
 
-    /// Steady traffic of `request` that should be let pass.
-    pub fn traffic(&self, request: &Request, connections: usize) -> Traffic {
-        Traffic::start(request, connections, Reply::is_allowed)
+    /// Steady traffic of `request` that should be let pass, on so many connections.
+    pub async fn traffic(&self, request: &Request, n_connections: usize) -> Traffic {
+        let mut connections = Vec::new();
+        for _ in 0..n_connections {
+            connections.push(request.connect().await.unwrap());
+        }
+        Traffic::start(connections, request, Reply::is_allowed).await
+    }
+
+    /// Steady traffic of `request` on one connection to each worker, for whose replies `holds` should be true.
+    pub async fn traffic_on_every_worker(
+        &self,
+        request: &Request,
+        holds: fn(&Reply) -> bool,
+    ) -> Traffic {
+        let connections = self.connections_to_all_workers(request).await;
+        Traffic::start(connections, request, holds).await
     }
 
     async fn assert_no_secret_leaked(&mut self) {
@@ -362,6 +379,30 @@ pub async fn eventually_or<T>(
             "not within {deadline:?}: {what} {}",
             instead()
         );
+    }
+}
+
+/// Looks until `condition` gives something, and fails the test where that takes longer than `bound`: a bound that is
+/// promised, not one to notice a test that hangs. Time that the machine had no time counts as none.
+pub async fn within<T>(
+    bound: Duration,
+    what: &str,
+    mut condition: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let watch = Stopwatch::start();
+    let mut poll = tokio::time::interval(POLL);
+    loop {
+        poll.tick().await;
+        let value = condition().await;
+        let elapsed = watch.elapsed();
+        assert!(
+            elapsed < bound,
+            "not within {bound:?}: {what}; after {elapsed:?}, and {:?} late",
+            watch.late()
+        );
+        if let Some(value) = value {
+            return value;
+        }
     }
 }
 

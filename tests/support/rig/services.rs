@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
+use tokio::net::TcpSocket;
 
 /// The ABS simulator, running or stopped; its port stays the same.
 pub struct Abs {
@@ -17,6 +19,8 @@ pub struct Abs {
     pub address: SocketAddr,
     arguments: Vec<String>,
     process: Option<Process>,
+    /// Holds its port while it is stopped, without listening: nobody else is given it.
+    reserved: Option<TcpSocket>,
 }
 
 impl Abs {
@@ -30,6 +34,7 @@ impl Abs {
                 .chain(further.iter().cloned())
                 .collect(),
             process: None,
+            reserved: None,
         };
         abs.restart().await;
         abs
@@ -38,6 +43,7 @@ impl Abs {
     /// Starts it, with an empty list, after [`Abs::stop`].
     pub async fn restart(&mut self) {
         assert!(self.process.is_none(), "the simulator is running");
+        self.reserved = None;
         let mut process = Process::start(
             "abs-simulator",
             Command::new(simulator())
@@ -51,6 +57,10 @@ impl Abs {
     /// Kills it: connections end without a word.
     pub fn stop(&mut self) {
         self.process = None;
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(self.address).unwrap();
+        self.reserved = Some(socket);
     }
 
     /// Adds entries; `list` has ABS's shape.
@@ -91,6 +101,11 @@ impl Abs {
     /// How often the attack list was asked for.
     pub async fn fetches(&self) -> u64 {
         self.counter("attacklist_get").await
+    }
+
+    /// When the attack list was asked for, since the simulator's start.
+    pub async fn fetch_times(&self) -> Vec<Duration> {
+        fetch_times(self.admin(Method::GET, "/admin/fetches", None).await)
     }
 
     /// The traffic records it has got.
@@ -143,6 +158,12 @@ impl Api {
             _process: process,
         }
     }
+}
+
+/// The simulator's word on when it was asked for the list.
+pub fn fetch_times(millis: Value) -> Vec<Duration> {
+    let millis: Vec<u64> = serde_json::from_value(millis).unwrap();
+    millis.into_iter().map(Duration::from_millis).collect()
 }
 
 fn simulator() -> PathBuf {

@@ -1,0 +1,41 @@
+//! How often ABS is asked for its list, by ABS's own clock: looking late changes nothing.
+
+use super::envoy::DEADLINE;
+use super::eventually_or;
+use super::stopwatch::Stopwatch;
+use std::time::Duration;
+
+/// Waits for one fetch and the `count` after it, and fails the test unless they took that many intervals, give or take
+/// the jitter, and no two came together. `fetches` gives the times of all fetches so far.
+pub async fn assert_interval(
+    fetches: impl AsyncFn() -> Vec<Duration>,
+    interval: Duration,
+    count: u32,
+) {
+    let watch = Stopwatch::start();
+    let before = fetches().await.len();
+    let last = before + count as usize;
+    let times = eventually_or(
+        &format!("{count} fetches after the next"),
+        DEADLINE + interval * count,
+        async || Some(fetches().await).filter(|times| times.len() > last),
+        String::new,
+    )
+    .await;
+    let times = &times[before..=last];
+    // A fetch may come late on a machine that is, and the next in time.
+    let late = watch.late();
+    for pair in times.windows(2) {
+        assert!(
+            pair[1] - pair[0] + late > interval / 2,
+            "two fetches at once: {times:?}, {late:?} late"
+        );
+    }
+    let took = times[times.len() - 1] - times[0];
+    let least = (interval * count).mul_f64(0.85) - interval.mul_f64(0.1);
+    let most = (interval * count).mul_f64(1.25) + interval.mul_f64(0.5);
+    assert!(
+        took + late >= least && took <= most + late,
+        "{count} intervals of {interval:?} took {took:?}: {times:?}, {late:?} late"
+    );
+}
