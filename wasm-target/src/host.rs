@@ -108,14 +108,31 @@ static ROOM: Scratch = Scratch(UnsafeCell::new([0; SCRATCH]));
 thread_local! {
     /// Whether the hostcall under way may have the scratch room.
     static OFFERED: Cell<bool> = const { Cell::new(false) };
+
+    /// The room that the host got last, and its size.
+    static GIVEN: Cell<(*mut u8, usize)> = const { Cell::new((core::ptr::null_mut(), 0)) };
 }
 
-/// Room of `size` bytes for what a hostcall returns.
+/// Room of `size` bytes for what a hostcall returns. Null where there is none: the hostcall fails then, and the VM lives.
 pub fn allocate(size: usize) -> *mut u8 {
-    if size <= SCRATCH && OFFERED.replace(false) {
-        return ROOM.0.get().cast();
-    }
-    vec![0u8; size].leak().as_mut_ptr()
+    let room = if size <= SCRATCH && OFFERED.replace(false) {
+        ROOM.0.get().cast()
+    } else {
+        let mut room = Vec::new();
+        if room.try_reserve_exact(size).is_err() {
+            return core::ptr::null_mut();
+        }
+        room.resize(size, 0);
+        room.leak().as_mut_ptr()
+    };
+    GIVEN.set((room, size));
+    room
+}
+
+/// The size of the room that the host says holds `size` bytes at `data`; `None` where it got no such room last.
+fn room_size(data: *mut u8, size: usize) -> Option<usize> {
+    let (room, room_size) = GIVEN.replace((core::ptr::null_mut(), 0));
+    (core::ptr::eq(data, room) && size <= room_size).then_some(room_size)
 }
 
 fn check(status: u32) -> Result<(), HostError> {
@@ -142,9 +159,11 @@ fn owned_bytes(
     if data.is_null() {
         return Ok(None);
     }
-    // SAFETY: the host got `data` from `allocate`, which made a boxed slice of just this size: the scratch room was
-    // not offered.
-    Ok(Some(unsafe { Vec::from_raw_parts(data, size, size) }))
+    let Some(room) = room_size(data, size) else {
+        return Ok(None);
+    };
+    // SAFETY: `allocate` made a vector with just this much room: the scratch room was not offered.
+    Ok(Some(unsafe { Vec::from_raw_parts(data, size, room) }))
 }
 
 /// Makes a hostcall that returns bytes in the scratch room where they fit, and shows them to `visit`.
@@ -157,13 +176,16 @@ fn visit_bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32, visit: impl F
     if check(status).is_err() || data.is_null() {
         return;
     }
-    if core::ptr::eq(data, ROOM.0.get().cast()) && size <= SCRATCH {
+    let Some(room) = room_size(data, size) else {
+        return;
+    };
+    if core::ptr::eq(data, ROOM.0.get().cast()) {
         // SAFETY: the host wrote `size` bytes to the scratch room, which is not offered again while `visit` runs
         // unless `visit` makes such a call itself, and none does.
         visit(unsafe { core::slice::from_raw_parts(data, size) });
     } else {
-        // SAFETY: not the scratch room, so `allocate` made a boxed slice of just this size.
-        visit(&unsafe { Vec::from_raw_parts(data, size, size) });
+        // SAFETY: not the scratch room, so `allocate` made a vector with just this much room.
+        visit(&unsafe { Vec::from_raw_parts(data, size, room) });
     }
 }
 

@@ -1,8 +1,7 @@
 //! Wrong answers to hostcalls: statuses, bytes and numbers that no sound host would give, and deeds that it does not do,
 //! or does and denies.
 //!
-//! What is never odd, since no module could tell: a pointer to memory that the module did not hand out, and a size
-//! above that of the room that it did.
+//! What is never odd, since no module could tell: bytes written elsewhere than into room that it handed out.
 
 use std::collections::BTreeMap;
 
@@ -163,10 +162,13 @@ impl Oddness {
                     told: (!told.is_multiple_of(3)).then_some(told),
                 };
             }
-            // Less than there is.
+            // Less than there is, or more.
             6 => {
                 let bytes = self.changed(honest);
-                let told = self.random.below(bytes.len() as u64 + 1) as u32;
+                let told = match self.random.below(2) {
+                    0 => self.random.below(bytes.len() as u64 + 1) as u32,
+                    _ => bytes.len() as u32 | self.random.odd_number() as u32,
+                };
                 return BytesAnswer {
                     status: 0,
                     bytes: (!bytes.is_empty()).then_some(bytes),

@@ -305,6 +305,11 @@ impl Vm {
         })
     }
 
+    /// Asks for room, as hostcalls do that return bytes. 0: there is none.
+    pub fn allocate(&mut self, size: u32) -> Result<u32> {
+        self.call("proxy_on_memory_allocate", 0, size)
+    }
+
     /// A callback of a stream, whether there is such a stream or not.
     pub fn stray(&mut self, name: &str, stream: u32) -> Result<()> {
         match name {

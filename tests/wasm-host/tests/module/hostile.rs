@@ -214,6 +214,21 @@ fn live_with_odd_hosts(module: &Compiled, seeds: Range<u64>) -> BTreeMap<&'stati
     odd
 }
 
+/// A value of shared data may be larger than a VM has memory for: whoever wrote it must not end the VM by it.
+#[test]
+fn where_there_is_no_room_it_says_so_and_lives() {
+    let process = Process::new(10);
+    let mut vm = Vm::new(&MODULE, &process);
+    for size in [0x8000_0000, u32::MAX] {
+        assert_eq!(vm.allocate(size).unwrap(), 0);
+    }
+    vm.create_root(9).unwrap();
+    let json = br#"{"deny_list": {"ips": ["192.0.2.7"]}}"#;
+    assert!(vm.configure(9, json).unwrap());
+    let outcome = vm.request(9, attacks()[0].1.clone()).unwrap();
+    assert!(outcome.stopped);
+}
+
 /// Rooms that a lying host asks for and never names again are lost, so this host only errs.
 #[test]
 fn its_memory_stays_bounded() {
