@@ -29,9 +29,9 @@ use crate::verdict::{ApiPolicy, Hits, Kind, Reason, Verdict, judge};
 /// gRPC's PERMISSION_DENIED.
 const GRPC_PERMISSION_DENIED: u32 = 7;
 
-/// A root context that missed this many of its ticks is gone; the host does not say so to a module without the
-/// callback, which would cost each request.
-const MISSED_TICKS: u32 = 8;
+/// A root context that did not tick for this many of its periods is gone; the host does not say so to a module without
+/// the callback, which would cost each request.
+const MISSED_PERIODS: u32 = 8;
 
 /// Whether this module can send traffic information. In the block-only module the code for it is left out.
 const SENDS_TRAFFIC: bool = cfg!(feature = "traffic");
@@ -54,6 +54,8 @@ pub struct Vm {
     metrics: Metrics,
     /// In the order in which they were configured.
     roots: Vec<Root>,
+    /// When any of them ticked last.
+    last_tick: Duration,
     sources: Vec<Source>,
     recorder: Recorder,
     current: CurrentRequest,
@@ -75,9 +77,8 @@ struct Root {
     destination: Option<Destination>,
     rules: u64,
     tick_period: Duration,
-    last_tick: Duration,
-    /// Ticks of other root contexts since this one's last.
-    missed_ticks: u32,
+    /// How long others have ticked since it did.
+    idle: Duration,
     denied_share: DeniedShare,
 }
 
@@ -94,6 +95,7 @@ impl Vm {
             local_key: FingerprintKey::from_words([host.random(), host.random()]),
             metrics: Metrics::default(),
             roots: Vec::new(),
+            last_tick: Duration::ZERO,
             sources: Vec::new(),
             recorder: Recorder::new(owner.0),
             current: CurrentRequest::default(),
@@ -124,8 +126,7 @@ impl Vm {
                 return Err(errors);
             }
         };
-        let mut root = Root::new(id, config, self.local_key);
-        root.last_tick = host.monotonic_now();
+        let root = Root::new(id, config, self.local_key);
         if let Some(id) = root.source
             && !self.sources.iter().any(|source| source.id() == id)
         {
@@ -316,24 +317,27 @@ impl Vm {
 
     /// Forgets root contexts that do not tick any more; the last one stays.
     fn drop_roots_gone(&mut self, now: Duration, ticking: RootId) {
-        for root in &mut self.roots {
-            if root.id == ticking {
-                root.last_tick = now;
-                root.missed_ticks = 0;
+        // A thread that stood still held all its root contexts up alike: of such a pause little counts.
+        let passed = now.saturating_sub(self.last_tick).min(TICK);
+        self.last_tick = now;
+        self.roots.retain_mut(|root| {
+            root.idle = if root.id == ticking {
+                Duration::ZERO
             } else {
-                root.missed_ticks = root.missed_ticks.saturating_add(1);
-            }
-        }
-        // Both by count and by time: a thread that was held up delays all its root contexts alike.
-        self.roots.retain(|root| {
-            let patience = root.tick_period.saturating_mul(MISSED_TICKS);
-            let overdue = now.saturating_sub(root.last_tick) > patience;
-            root.is_stopped() || !overdue || root.missed_ticks <= MISSED_TICKS
+                root.idle.saturating_add(passed)
+            };
+            let patience = root.tick_period.saturating_mul(MISSED_PERIODS);
+            root.is_stopped() || root.idle <= patience
         });
     }
 
     fn drop_unused(&mut self, host: &dyn Host) {
         let (roots, metrics) = (&self.roots, &self.metrics);
+        let lives = |id| roots.iter().any(|root| root.id == id);
+        self.recorder.give_up_calls(lives);
+        for source in &mut self.sources {
+            source.give_up_call(lives);
+        }
         self.recorder.retain(host, metrics, |destination| {
             let mut used = roots.iter().filter_map(|root| root.destination.as_ref());
             used.any(|used| used == destination)
@@ -390,8 +394,7 @@ impl Root {
             rules: entry_rules(&config),
             config: Rc::new(config),
             tick_period: SHORT_TICK,
-            last_tick: Duration::ZERO,
-            missed_ticks: 0,
+            idle: Duration::ZERO,
             denied_share: DeniedShare::default(),
         }
     }

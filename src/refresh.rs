@@ -49,9 +49,6 @@ const PATIENCE_OF_WORKERS: u32 = 12;
 /// the last attempt is too old to go by.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 
-/// How many ticks of its VM a root context may miss before it counts as gone, and its call in flight as lost.
-const MISSED_TICKS: u32 = 8;
-
 /// The keys of one source's shared data. Their number is bounded, since the host can't delete one:
 ///
 /// | key | holds |
@@ -390,8 +387,6 @@ pub struct Refresh {
     call: Option<Call>,
     /// Ticks of this VM, in a row, that found the lease free.
     free_ticks: u32,
-    /// Ticks of this VM since the caller's last one.
-    ticks_without_caller: u32,
     /// This VM has ended an attempt since it got the lease.
     has_fetched: bool,
 }
@@ -403,7 +398,6 @@ impl Refresh {
             owner,
             call: None,
             free_ticks: 0,
-            ticks_without_caller: 0,
             has_fetched: false,
         }
     }
@@ -422,12 +416,11 @@ impl Refresh {
     pub fn on_tick(
         &mut self,
         now: Duration,
-        root: RootId,
         view: &LeaseView,
         vm: Standing,
         schedule: &Schedule,
     ) -> Plan {
-        self.note_caller(now, root);
+        self.call = self.call.filter(|call| now <= call.deadline);
         match &view.lease {
             Some(lease) if lease.owner == self.owner => {
                 self.free_ticks = 0;
@@ -508,17 +501,9 @@ impl Refresh {
         }
     }
 
-    /// A call is lost past its deadline, or when the root context that made it has stopped ticking.
-    fn note_caller(&mut self, now: Duration, root: RootId) {
-        let Some(call) = self.call else { return };
-        self.ticks_without_caller = if call.root == root {
-            0
-        } else {
-            self.ticks_without_caller.saturating_add(1)
-        };
-        if now > call.deadline || self.ticks_without_caller > MISSED_TICKS {
-            self.call = None;
-        }
+    /// The call is lost if the root context that made it is gone.
+    pub fn give_up_call(&mut self, lives: impl Fn(RootId) -> bool) {
+        self.call = self.call.filter(|call| lives(call.root));
     }
 
     /// A call was made.
@@ -529,7 +514,6 @@ impl Refresh {
         root: RootId,
         timeout: Duration,
     ) {
-        self.ticks_without_caller = 0;
         self.call = Some(Call {
             token,
             root,
@@ -672,10 +656,10 @@ mod tests {
     fn an_absent_lease_is_created_and_never_overwritten() {
         let mut refresh = Refresh::new(ME);
         assert_eq!(
-            refresh.on_tick(at(1), ROOT, &ABSENT, ELDEST, &SCHEDULE),
+            refresh.on_tick(at(1), &ABSENT, ELDEST, &SCHEDULE),
             Plan::Wait
         );
-        let plan = refresh.on_tick(at(1), ROOT, &ABSENT, ELDEST, &SCHEDULE);
+        let plan = refresh.on_tick(at(1), &ABSENT, ELDEST, &SCHEDULE);
         let Plan::Write(lease, WriteCondition::Absent) = plan else {
             panic!("{plan:?}");
         };
@@ -689,8 +673,8 @@ mod tests {
             lease: None,
             cas: Some(3),
         };
-        refresh.on_tick(at(1), ROOT, &garbage, ELDEST, &SCHEDULE);
-        let plan = refresh.on_tick(at(1), ROOT, &garbage, ELDEST, &SCHEDULE);
+        refresh.on_tick(at(1), &garbage, ELDEST, &SCHEDULE);
+        let plan = refresh.on_tick(at(1), &garbage, ELDEST, &SCHEDULE);
         assert!(
             matches!(plan, Plan::Write(_, WriteCondition::Unchanged(3))),
             "{plan:?}"
@@ -703,7 +687,7 @@ mod tests {
         let expired = view(lease(10));
         let mut plans = Vec::new();
         for second in [9, 10, 11, 12] {
-            plans.push(refresh.on_tick(at(second), ROOT, &expired, WORKER, &SCHEDULE));
+            plans.push(refresh.on_tick(at(second), &expired, WORKER, &SCHEDULE));
         }
         assert_eq!(plans[..3], [Plan::Wait, Plan::Wait, Plan::Wait]);
         assert!(
@@ -715,7 +699,7 @@ mod tests {
     #[test]
     fn the_holder_fetches_at_once_and_then_an_interval_later() {
         let mut refresh = Refresh::new(ME);
-        let plan = refresh.on_tick(at(100), ROOT, &view(lease(105)), ELDEST, &SCHEDULE);
+        let plan = refresh.on_tick(at(100), &view(lease(105)), ELDEST, &SCHEDULE);
         let Plan::Fetch(opened, _) = plan else {
             panic!("{plan:?}");
         };
@@ -732,9 +716,7 @@ mod tests {
                 expires: at(second + 5),
                 ..ended.clone()
             };
-            if let Plan::Fetch(..) =
-                refresh.on_tick(at(second), ROOT, &view(held), ELDEST, &SCHEDULE)
-            {
+            if let Plan::Fetch(..) = refresh.on_tick(at(second), &view(held), ELDEST, &SCHEDULE) {
                 fetched = Some(second);
                 break;
             }
@@ -792,7 +774,7 @@ mod tests {
         let (ended, _) = refresh
             .on_attempt_ended(at(100), &view(open), Ending::Success)
             .unwrap();
-        let plan = refresh.on_tick(at(101), ROOT, &view(ended), WORKER, &SCHEDULE);
+        let plan = refresh.on_tick(at(101), &view(ended), WORKER, &SCHEDULE);
         let Plan::Write(released, _) = plan else {
             panic!("{plan:?}");
         };
@@ -828,16 +810,14 @@ mod tests {
     fn a_call_whose_maker_is_gone_is_given_up() {
         let mut refresh = Refresh::new(ME);
         refresh.on_call_started(at(100), CallToken(1), ROOT, SCHEDULE.timeout);
-        for _ in 0..MISSED_TICKS {
-            refresh.on_tick(at(100), RootId(2), &view(lease(105)), ELDEST, &SCHEDULE);
-        }
+        refresh.give_up_call(|root| root == ROOT);
         assert!(refresh.call().is_some());
-        refresh.on_tick(at(100), RootId(2), &view(lease(105)), ELDEST, &SCHEDULE);
+        refresh.give_up_call(|root| root != ROOT);
         assert!(refresh.call().is_none());
         assert!(!refresh.takes_answer(CallToken(1)));
 
         refresh.on_call_started(at(100), CallToken(2), ROOT, SCHEDULE.timeout);
-        refresh.on_tick(at(133), ROOT, &view(lease(135)), ELDEST, &SCHEDULE);
+        refresh.on_tick(at(133), &view(lease(135)), ELDEST, &SCHEDULE);
         assert!(refresh.call().is_none());
     }
 

@@ -149,6 +149,11 @@ impl Source {
         self.refresh.call().map(|call| call.root)
     }
 
+    /// No answer will come to a call of a root context that is gone.
+    pub fn give_up_call(&mut self, lives: impl Fn(RootId) -> bool) {
+        self.refresh.give_up_call(lives);
+    }
+
     /// How soon the next tick should come.
     pub fn tick_period(&self) -> Duration {
         let waiting = self.assembly.is_some()
@@ -170,7 +175,6 @@ impl Source {
         self.take_up(host, VALUES_PER_TICK);
         let view = self.read_lease(host);
         self.note_age(host, now, self.refresh.holds(&view), orders.config);
-        let had_call = self.refresh.call().is_some();
         let standing = Standing {
             served: vm.served,
             eldest: self.is_eldest(host, now, &view, vm),
@@ -179,11 +183,7 @@ impl Source {
             interval: orders.config.refresh_interval,
             timeout: orders.abs.timeout,
         };
-        let plan = self.refresh.on_tick(now, root, &view, standing, &schedule);
-        if had_call && self.refresh.call().is_none() {
-            // No answer will come any more: its maker is gone, or the host broke its promise.
-            host.log(LogLevel::Debug, "the call for the attack list was lost");
-        }
+        let plan = self.refresh.on_tick(now, &view, standing, &schedule);
         match plan {
             Plan::Wait => {}
             Plan::Write(lease, condition) => {

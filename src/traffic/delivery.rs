@@ -18,9 +18,6 @@ use crate::metrics::{Metric, Metrics};
 /// How long past its timeout an answer is waited for.
 const ANSWER_GRACE: Duration = Duration::from_secs(2);
 
-/// How many ticks the caller of a call in flight may miss before the call counts as lost.
-const MISSED_TICKS: u32 = 8;
-
 /// Where records go: two filters of one VM with the same destination share its queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
@@ -47,7 +44,6 @@ struct Call {
     token: CallToken,
     root: RootId,
     deadline: Duration,
-    ticks_without_caller: u32,
 }
 
 /// One destination's records in one VM.
@@ -93,19 +89,21 @@ impl Delivery {
     /// Sends what is due, and gives up a call that will not be answered.
     pub fn tick(&mut self, host: &dyn Host, metrics: &Metrics, recording: Recording<'_>) {
         let now = host.monotonic_now();
-        if let Some(call) = &mut self.call {
-            call.ticks_without_caller = if call.root == recording.root {
-                0
-            } else {
-                call.ticks_without_caller.saturating_add(1)
-            };
-            if now > call.deadline || call.ticks_without_caller > MISSED_TICKS {
-                self.call = None;
-                let account = self.sender.answered(Answer::None, recording.traffic, now);
-                book(host, metrics, account);
-            }
+        if self.call.is_some_and(|call| now > call.deadline) {
+            self.call = None;
+            let account = self.sender.answered(Answer::None, recording.traffic, now);
+            book(host, metrics, account);
         }
         self.send(host, metrics, recording, now);
+    }
+
+    /// No answer will come to a call of a root context that is gone: the next tick gives it up.
+    pub fn give_up_call(&mut self, lives: impl Fn(RootId) -> bool) {
+        if let Some(call) = &mut self.call
+            && !lives(call.root)
+        {
+            call.deadline = Duration::ZERO;
+        }
     }
 
     /// An answer came to a call of this VM. `false`: not to one of ours.
@@ -158,7 +156,6 @@ impl Delivery {
                     token,
                     root: recording.root,
                     deadline: now.saturating_add(abs.timeout).saturating_add(ANSWER_GRACE),
-                    ticks_without_caller: 0,
                 });
             }
             Err(_) => {

@@ -197,6 +197,13 @@ impl Recorder {
         }
     }
 
+    /// No answer will come to calls of root contexts that are gone.
+    pub fn give_up_calls(&mut self, lives: impl Fn(RootId) -> bool) {
+        for delivery in &mut self.deliveries {
+            delivery.give_up_call(&lives);
+        }
+    }
+
     /// Stops sending to where no configuration sends any more.
     pub fn retain(
         &mut self,

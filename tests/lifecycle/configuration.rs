@@ -443,3 +443,62 @@ fn an_empty_configuration_blocks_nothing_and_asks_the_host_for_nothing() {
     assert_eq!((effects.writes, effects.reads, effects.calls), (0, 0, 0));
     assert_eq!(process.tick_period(1), None);
 }
+
+#[test]
+fn a_thread_that_stood_still_for_long_forgets_no_configuration() {
+    for pause in [1, 5, 60, 600] {
+        let process = Process::new(1);
+        Abs::serving(process.world(), ips(&["192.0.2.1"]));
+        for filter in 0..12 {
+            let mut own = config();
+            own["deny_list"] = json!({"ips": [format!("192.0.2.{}", 100 + filter)]});
+            process.configure_filter(filter, &own);
+        }
+        let assert_each_judges_by_its_own = || {
+            for filter in 0..12 {
+                for listed in 0..12 {
+                    let request = from(&format!("192.0.2.{}", 100 + listed));
+                    let denied = process.request_to(1, filter, &request).denied.is_some();
+                    assert_eq!(
+                        denied,
+                        filter == listed,
+                        "{filter} {listed}, {pause} s of pause"
+                    );
+                }
+            }
+        };
+        // Right after it was configured, and once ticks have become rare.
+        for before in [millis(0), seconds(14)] {
+            process.advance(before);
+            process.hold_up(1);
+            process.advance(seconds(pause));
+            process.let_go(1);
+            process.advance(seconds(2));
+            assert_each_judges_by_its_own();
+        }
+    }
+}
+
+#[test]
+fn many_filters_of_one_vm_take_no_call_of_one_of_them_for_lost() {
+    let process = Process::new(1);
+    let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
+    abs.latency(seconds(2));
+    for filter in 0..12 {
+        process.configure_filter(
+            filter,
+            &config_with(json!({
+                "enable_abs": true,
+                "deny_list": {"ips": [format!("192.0.2.{}", 100 + filter)]},
+            })),
+        );
+    }
+    process.advance(seconds(5));
+    assert_eq!(gets(&process), 1);
+    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+    process.advance(seconds(10));
+    let records = process.world().sent().into_iter();
+    let records = records.filter(|call| call.header(":method") == Some("POST"));
+    assert_eq!(records.count(), 1, "the two records are sent once");
+    assert_eq!(process.world().metric("traffic.sent"), 2);
+}
