@@ -43,6 +43,7 @@ export ABS_ACCESS_KEY=abs_ak ABS_SECRET_KEY=abs_sk
 
 work=$(mktemp -d)
 pids=()
+declare -A pid_of
 stop() {
     local status=$?
     trap - EXIT INT TERM
@@ -81,7 +82,11 @@ start() {
     : >"$work/$name.log"
     "$@" >>"$work/$name.log" 2>&1 &
     pids+=($!)
+    pid_of[$name]=$!
 }
+
+# lives NAME: ends the demo at once where the program has ended, rather than wait for what can't come.
+lives() { kill -0 "${pid_of[$1]}" 2>/dev/null || fail "$1 ended"; }
 
 is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
@@ -97,7 +102,12 @@ done
 
 # address_of NAME: what the program said in its first line.
 address_of() { sed -n '1s#.* listening on http://##p' "$work/$1.log"; }
-has_address() { [ -n "$(address_of "$1")" ]; }
+has_address() {
+    [ -n "$(address_of "$1")" ] || {
+        lives "$1"
+        false
+    }
+}
 
 start abs-simulator "$simulator" --listen "127.0.0.1:${ports[0]}"
 start sample-api "$api" --listen "127.0.0.1:${ports[1]}"
@@ -124,9 +134,8 @@ grep -q '"abs_attack_request_minutes": 0.02' "$work/envoy/filter.json" || fail "
 grep -q '"enable_abs": true' "$work/envoy/filter.json" || fail "envoy/filter.json does not have enable_abs off"
 
 start envoy "$envoy" -c "$work/envoy/envoy.yaml" --admin-address-path "$work/admin" --concurrency 4 --disable-hot-restart
-envoy_pid=${pids[-1]}
 is_ready() {
-    kill -0 "$envoy_pid" 2>/dev/null || fail "Envoy ended"
+    lives envoy
     [ -s "$work/admin" ] && [ "$(curl -s "http://$(cat "$work/admin")/ready")" = LIVE ]
 }
 eventually "Envoy is ready" is_ready
@@ -153,7 +162,7 @@ List a client, and a second or two later it is blocked:
 Switch the blocking off and on:
   target/release/portcullis --config $work/envoy/filter.json disable_firewall
 END
-    wait "$envoy_pid" || fail "Envoy ended"
+    wait "${pid_of[envoy]}" || fail "envoy ended"
     exit
 fi
 
