@@ -252,7 +252,7 @@ pub fn visit_identifiers(
 
 /// Every Authorization value: as it stands, and where it holds a comma each part of it too. Envoy joins repeated headers
 /// of this name by commas, and no credentials hold one (RFC 9110, 11.2), so a clean value can't hide a listed one.
-fn authorizations(headers: &RequestHeaders) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn authorizations(headers: &RequestHeaders) -> impl Iterator<Item = &[u8]> {
     headers.values("authorization").flat_map(|value| {
         // Few hold a comma, and most that do are sent to get around the filter.
         let parts = value

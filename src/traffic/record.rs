@@ -11,7 +11,7 @@ use std::io::Write;
 use crate::config::{Api, Traffic, TrafficFormat, UsernameSource};
 use crate::identifier::PerKind;
 use crate::request::{
-    IdentifierRef, RequestHeaders, bearer_token, visit_cookies, visit_identifiers,
+    IdentifierRef, RequestHeaders, authorizations, bearer_token, visit_cookies, visit_identifiers,
 };
 use crate::verdict::Verdict;
 
@@ -259,9 +259,10 @@ fn push_request_headers(
         .iter()
         .any(|source| matches!(source, UsernameSource::JwtClaim(_)));
     if api.oauth2_access_token || reads_jwt {
-        for value in headers.values("authorization") {
-            if bearer_token(value).is_some() {
-                push_header(text, b"authorization", value);
+        // Of joined ones each alone: beside a token may stand a password.
+        for value in authorizations(headers) {
+            if !value.contains(&b',') && bearer_token(value).is_some() {
+                push_header(text, b"authorization", value.trim_ascii());
             }
         }
     }
@@ -514,6 +515,22 @@ mod tests {
             (&line["verdict"], &line["blocked"]),
             (&json!("allowed"), &json!(false))
         );
+    }
+
+    #[test]
+    fn of_credentials_that_envoy_joined_the_password_stays_home_too() {
+        for joined in [
+            b"Bearer t1,Basic Ym9iOmh1bnRlcjI=",
+            b"Basic Ym9iOmh1bnRlcjI=,Bearer t1",
+        ] {
+            let line = line(
+                &Api::default(),
+                &[("authorization", joined)],
+                Verdict::Allow,
+            );
+            assert_eq!(line["user_info"][0], json!({"username": "bob"}));
+            assert_eq!(line["headers"], json!([{"authorization": "Bearer t1"}]));
+        }
     }
 
     #[test]
