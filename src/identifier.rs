@@ -4,6 +4,7 @@
 //! `attack_list`) or where they are looked up (see `blocklist`).
 
 use core::hash::Hasher;
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
@@ -145,9 +146,11 @@ impl FingerprintKey {
         }
     }
 
-    /// The fingerprint of one cookie. `value` comes without enclosing double quotes.
+    /// The fingerprint of one cookie. `value` comes without enclosing double quotes. A byte equals its percent-encoded
+    /// form, as with the servers that decode cookies: a client could else write the same session in another way.
     pub fn cookie(&self, name: &[u8], value: &[u8]) -> Fingerprint {
-        self.fingerprint(IdentifierKind::Cookie, name, value)
+        let value: Cow<'_, [u8]> = percent_encoding::percent_decode(value).into();
+        self.fingerprint(IdentifierKind::Cookie, name, &value)
     }
 
     /// The fingerprint of a bearer token, byte for byte.

@@ -218,12 +218,16 @@ pub fn visit_identifiers(
                     .is_none_or(|names| names.iter().any(|wanted| wanted.as_bytes() == name));
                 if counts && !value.is_empty() {
                     visit(IdentifierRef::Cookie { name, value });
+                    if value.contains(&b'\\') {
+                        let value = &unescape(value);
+                        visit(IdentifierRef::Cookie { name, value });
+                    }
                 }
             });
         }
     }
     if wanted.oauth_token && api.oauth2_access_token {
-        for token in authorizations(headers).filter_map(bearer_token) {
+        for token in bearer_tokens(headers) {
             visit(IdentifierRef::OauthToken(token));
         }
     }
@@ -262,6 +266,20 @@ pub(crate) fn authorizations(headers: &RequestHeaders) -> impl Iterator<Item = &
     })
 }
 
+/// Every bearer token, and where it holds white space each word of it too. No token does (RFC 6750, 2.1), but servers
+/// that split the header at spaces take the one or the other word.
+fn bearer_tokens(headers: &RequestHeaders) -> impl Iterator<Item = &[u8]> {
+    fn is_space(byte: &u8) -> bool {
+        matches!(byte, b' ' | b'\t')
+    }
+    let tokens = authorizations(headers).filter_map(bearer_token);
+    tokens.flat_map(|token| {
+        let words = token.iter().any(is_space).then(|| token.split(is_space));
+        let words = words.into_iter().flatten().filter(|word| !word.is_empty());
+        core::iter::once(token).chain(words)
+    })
+}
+
 fn visit_usernames(
     source: &UsernameSource,
     headers: &RequestHeaders,
@@ -281,7 +299,7 @@ fn visit_usernames(
             }
         }
         UsernameSource::JwtClaim(claim) => {
-            for token in authorizations(headers).filter_map(bearer_token) {
+            for token in bearer_tokens(headers) {
                 if let Some(name) = jwt_claim(token, claim) {
                     visit(IdentifierRef::Username(&name));
                 }
@@ -522,6 +540,31 @@ fn unquote(value: &[u8]) -> &[u8] {
     }
 }
 
+/// Resolves backslashes as many servers do in a cookie's value in double quotes: any byte stands for itself (RFC 2109,
+/// 4.1), and as with Python's three octal digits make one.
+fn unescape(mut text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    loop {
+        text = match text {
+            [
+                b'\\',
+                high @ b'0'..=b'3',
+                middle @ b'0'..=b'7',
+                low @ b'0'..=b'7',
+                rest @ ..,
+            ] => {
+                plain.push((high & 7) << 6 | (middle & 7) << 3 | low & 7);
+                rest
+            }
+            [b'\\', byte, rest @ ..] | [byte, rest @ ..] => {
+                plain.push(*byte);
+                rest
+            }
+            [] => return plain,
+        };
+    }
+}
+
 fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     let at = text.iter().position(|&byte| byte == separator)?;
     let (head, tail) = text.split_at_checked(at)?;
@@ -628,6 +671,58 @@ mod tests {
         });
         assert!(tokens.contains(&b"t1".to_vec()) && tokens.contains(&b"t2".to_vec()));
         assert_eq!(names, [b"bob".to_vec()]);
+    }
+
+    #[test]
+    fn a_listed_token_cannot_hide_among_other_words() {
+        // Servers take the second word, or the last.
+        for header in ["Bearer t1 x", "Bearer x t1", "bearer x\tt1 ,Basic Ym9iOng="] {
+            let headers = headers(&[("authorization", header.as_bytes())]);
+            let found = identifiers(&api(), &headers, EVERY_KIND);
+            assert!(found.contains(&String::from("token t1")), "{found:?}");
+        }
+        let claims = String::from_utf8(jwt(br#"{"sub":"bob"}"#)).unwrap();
+        for header in [
+            format!("Bearer {claims} a.b"),
+            format!("Bearer a.b {claims}"),
+        ] {
+            let headers = headers(&[("authorization", header.as_bytes())]);
+            let found = identifiers(&api(), &headers, EVERY_KIND);
+            assert!(found.contains(&String::from("user bob")), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_listed_cookie_cannot_hide_behind_escapes_that_servers_resolve() {
+        let key = FingerprintKey::from_words([1, 2]);
+        let prints = |header: &str| {
+            let headers = headers(&[("cookie", header.as_bytes())]);
+            let (mut prints, cookie) = (Vec::new(), true);
+            let wanted = PerKind {
+                cookie,
+                ..PerKind::default()
+            };
+            visit_identifiers(&api(), &headers, wanted, &mut |identifier| {
+                prints.push(identifier.fingerprint(&key));
+            });
+            prints
+        };
+        for (listed, sent) in [
+            ("s%3Aabc", "S=s:abc"),
+            ("s:abc", "S=s%3aabc"),
+            ("abc", "S=%61%62c"),
+            ("abc", "S=\"%61bc\""),
+            ("100%", "S=100%"),
+            ("abc", r#"S="\141b\c""#),
+            (r"a\b", r"S=a\b"),
+        ] {
+            let listed = key.cookie(b"S", listed.as_bytes());
+            assert!(prints(sent).contains(&listed), "{sent}");
+        }
+        let listed = key.cookie(b"S", b"abc");
+        for sent in ["S=%2561bc", "S=%4abc", r"S=\141bd", r"S=\14", "T=abc"] {
+            assert!(!prints(sent).contains(&listed), "{sent}");
+        }
     }
 
     #[test]
