@@ -141,7 +141,12 @@ impl Recorder {
         }
         self.memory = memory;
         let root = recording.root;
-        self.waiting.insert(request.stream, Waiting { draft, root });
+        let earlier = self.waiting.insert(request.stream, Waiting { draft, root });
+        if let Some(Waiting { draft, .. }) = earlier {
+            // A stream whose end was never told: its number is used again.
+            self.memory = self.memory.saturating_sub(draft.memory());
+            metrics.add(host, Metric::TrafficDropped, 1);
+        }
     }
 
     /// A stream is over: makes its record, and hands it on. `recording_of` finds what a root context wants.

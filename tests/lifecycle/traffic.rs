@@ -1,7 +1,9 @@
+use portcullis::filter::Vm;
+use portcullis::host::{RootId, StreamId};
 use serde_json::{Value, json};
 
 use crate::abs::{Abs, ips};
-use crate::fake_host::{Answer, Reaction};
+use crate::fake_host::{Answer, Reaction, World};
 use crate::process::Process;
 use crate::secrets::secret;
 use crate::*;
@@ -129,4 +131,29 @@ fn records_that_wait_show_no_secret_even_in_a_debug_form() {
         process.advance(seconds(i));
     }
     assert_eq!(process.world().pending().len(), 1);
+}
+
+#[test]
+fn a_stream_whose_end_is_never_told_is_counted_when_its_number_comes_again() {
+    let world = World::new(1);
+    world.set_abs(|_| Reaction::Hold);
+    let host = world.new_vm();
+    let mut vm = Vm::new(&host);
+    let (root, stream) = (RootId(1), StreamId(7));
+    host.add_root(root);
+    let mut config = traffic_config();
+    config["traffic"]["queue_memory"] = json!("4KB");
+    config["traffic"]["batch_bytes"] = json!("1KB");
+    vm.configure(&host, root, config.to_string().as_bytes())
+        .unwrap();
+    for _ in 0..100 {
+        host.begin_request(root, Request::get("/"));
+        vm.request(&host, root, stream);
+    }
+    vm.stream_ended(&host, stream);
+    host.end_request();
+    world.pass(seconds(2));
+    vm.tick(&host, root);
+    assert_eq!(world.metric("traffic.dropped"), 99);
+    assert_eq!(world.sent().len(), 1);
 }
