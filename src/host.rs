@@ -52,8 +52,8 @@ pub enum WriteCondition {
     Unchanged(u32),
 }
 
-/// An HTTP call to a cluster of Envoy.
-#[derive(Clone, Debug)]
+/// An HTTP call to a cluster of Envoy. It has no debug form: its headers hold keys.
+#[derive(Clone)]
 pub struct HttpCall<'a> {
     /// The Envoy cluster.
     pub cluster: &'a str,

@@ -3,6 +3,7 @@
 //! Pure: [`Sender`] says what to send and takes how it went; the calls are made by `delivery`. The books always balance:
 //! records taken = sent + dropped + failed + still here.
 
+use core::fmt;
 use core::time::Duration;
 use std::collections::VecDeque;
 
@@ -14,12 +15,23 @@ use crate::refresh::FIRST_BACKOFF;
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
 /// What is to be sent next.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Shipment {
     /// `None` for a batch; for the sideband interface, the record's id and whether its response is told.
     pub sideband: Option<(CorrelationId, bool)>,
     /// The body, before compression.
     pub body: Vec<u8>,
+}
+
+impl fmt::Debug for Shipment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Shipment({:?}, {} bytes, redacted)",
+            self.sideband,
+            self.body.len()
+        )
+    }
 }
 
 /// How a call went.
