@@ -132,8 +132,6 @@ pub struct Failure {
 pub enum Reason {
     /// The call could not be made.
     NotSent(HostError),
-    /// No answer, and none will come.
-    NoAnswer,
     /// The answer broke off, or there was no connection.
     BrokeOff,
     /// The answer is larger than Envoy takes; its size in bytes.
@@ -182,9 +180,6 @@ impl fmt::Display for Reason {
                 "the cluster has no healthy host or its circuit breaker is open; check the cluster's endpoints",
             ),
             Reason::NotSent(error) => write!(f, "the call could not be made: {error}"),
-            Reason::NoAnswer => f.write_str(
-                "no whole answer came within abs.timeout; check ABS, or allow more time",
-            ),
             // An answer that is too large ends so too where ABS does not tell its size by HEAD.
             Reason::BrokeOff => f.write_str(
                 "no connection to ABS, or it broke off; check the cluster's endpoints and its TLS settings, and \
@@ -255,7 +250,7 @@ impl Failure {
     /// A failure without word of when to come back.
     pub fn new(reason: Reason) -> Self {
         let result = match &reason {
-            Reason::NoAnswer | Reason::Status(504) => FetchResult::Timeout,
+            Reason::Status(504) => FetchResult::Timeout,
             Reason::NotSent(_) | Reason::BrokeOff => FetchResult::Reset,
             Reason::TooLarge(_) => FetchResult::TooLarge,
             Reason::Status(401 | 403) => FetchResult::Unauthorized,
@@ -684,7 +679,6 @@ mod tests {
             (Reason::Status(403), FetchResult::Unauthorized),
             (Reason::Status(500), FetchResult::Status),
             (Reason::Status(504), FetchResult::Timeout),
-            (Reason::NoAnswer, FetchResult::Timeout),
             (Reason::BrokeOff, FetchResult::Reset),
             (Reason::TooLarge(1), FetchResult::TooLarge),
             (Reason::Encoding, FetchResult::Malformed),

@@ -79,7 +79,7 @@ pub enum Metric {
     EntriesSkipped,
     /// Traffic records that ABS took.
     TrafficSent,
-    /// Traffic records that did not fit the queue.
+    /// Traffic records that did not fit, or whose configuration went away.
     TrafficDropped,
     /// Traffic records that ABS did not take.
     TrafficFailed,

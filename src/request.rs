@@ -190,7 +190,7 @@ impl fmt::Debug for RequestHeaders {
 }
 
 /// The API that a request is for: the first whose host name and base path match, so `apis` come longest base path
-/// first. `None` where no API matches; such a request carries no identifier that counts, and passes.
+/// first. `None` where no API matches; what judges such a request then is up to the caller.
 pub fn select_api<'a>(apis: &'a [Api], authority: &[u8], path: &[u8]) -> Option<&'a Api> {
     apis.iter().find(|api| {
         path_matches(&api.url, path)
