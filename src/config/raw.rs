@@ -286,18 +286,16 @@ impl<'a> Section<'a> {
         allowed: &'static str,
         errors: &mut Errors,
     ) -> Option<f64> {
-        let number = match self.value(key)? {
+        let value = self.value(key)?;
+        let number = match value {
             Value::Number(number) => Some(*number),
             Value::String(text) => fraction(text),
             _ => None,
         };
-        match (number, self.value(key)?) {
-            (Some(number), _) => Some(number),
-            (None, other) => {
-                self.report(key, wrong_type(other, allowed), errors);
-                None
-            }
+        if number.is_none() {
+            self.report(key, wrong_type(value, allowed), errors);
         }
+        number
     }
 
     /// A number, or null for none.
