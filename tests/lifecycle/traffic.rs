@@ -57,6 +57,38 @@ fn each_request_becomes_one_record_with_its_verdict() {
 }
 
 #[test]
+fn a_request_is_read_once_for_verdict_and_record() {
+    let mut config = traffic_config();
+    config["deny_list"] = json!({"ips": ["192.0.2.66"], "oauth_tokens": [secret("token")]});
+    // Address and headers for the verdict; beside them the record needs the protocol alone.
+    for (enable_abs, questions) in [(false, 2), (true, 3)] {
+        config["enable_abs"] = json!(enable_abs);
+        let process = Process::new(1);
+        process.configure(&config);
+        process.advance(seconds(1));
+        let asked = || process.world().effects(process.vm(1)).questions;
+        let before = asked();
+        process.denies(1, &Request::get("/").bearer("unlisted"));
+        assert_eq!(asked() - before, questions);
+    }
+}
+
+#[test]
+fn a_short_flush_interval_is_kept_without_further_requests() {
+    let process = Process::new(1);
+    let abs = Abs::serving(process.world(), ips(&[]));
+    abs.answer(Answer::new(200, ""));
+    let mut config = traffic_config();
+    config["traffic"]["flush_interval"] = json!("100ms");
+    process.configure(&config);
+    process.advance(seconds(1));
+    process.denies(1, &Request::get("/"));
+    // It is looked at as often as it is long.
+    process.advance(millis(200));
+    assert_eq!(records(&process).len(), 1);
+}
+
+#[test]
 fn records_outlive_a_change_of_configuration_and_a_time_without_abs() {
     let process = Process::new(1);
     let abs = Abs::serving(process.world(), ips(&[]));

@@ -197,6 +197,8 @@ pub struct Effects {
     pub reads: u64,
     pub calls: u64,
     pub metrics: u64,
+    /// What was asked of the request in hand: headers, address, protocol.
+    pub questions: u64,
 }
 
 type KeyTest = Box<dyn Fn(&str) -> bool>;
@@ -722,12 +724,14 @@ impl Host for FakeHost {
     }
 
     fn visit_source_address(&self, visit: &mut dyn FnMut(&[u8])) {
+        self.note(|effects| effects.questions += 1);
         if let Some(request) = &*self.request.borrow() {
             visit(request.source_address.as_bytes());
         }
     }
 
     fn visit_request_headers(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        self.note(|effects| effects.questions += 1);
         if let Some(request) = &*self.request.borrow() {
             for (name, value) in &request.headers {
                 visit(name.as_bytes(), value);
@@ -736,6 +740,7 @@ impl Host for FakeHost {
     }
 
     fn visit_request_protocol(&self, visit: &mut dyn FnMut(&[u8])) {
+        self.note(|effects| effects.questions += 1);
         if self.request.borrow().is_some() {
             visit(b"HTTP/1.1");
         }
