@@ -63,6 +63,8 @@ pub struct Config {
     pub traffic: Traffic,
     /// What a list from ABS may not do.
     pub guard: Guard,
+    /// IPv6 clients and listed addresses are compared by so many of their first bits.
+    pub ipv6_prefix: u8,
 }
 
 impl Config {
@@ -101,6 +103,7 @@ pub const KNOWN_KEYS: &[(&str, &[&str])] = &[
     ("abs", callout::ABS_KEYS),
     ("apis[]", api::API_KEYS),
     ("apis[].username[]", api::USERNAME_KEYS),
+    ("apis[].jwt", api::JWT_KEYS),
     ("allow_list", list::LIST_KEYS),
     ("deny_list", list::LIST_KEYS),
     ("deny_response", sections::DENY_RESPONSE_KEYS),
@@ -164,12 +167,44 @@ pub struct Api {
     pub cookie: Option<Vec<String>>,
     /// Whether the bearer token counts.
     pub oauth2_access_token: bool,
+    /// Query parameters that carry a bearer token.
+    pub oauth2_query: Vec<String>,
+    /// Cookies that carry a bearer token.
+    pub oauth2_cookie: Vec<String>,
+    /// Path parameters that carry the cookie of their name.
+    pub path_parameters: Vec<String>,
+    /// Whether `url` matches in any letter case.
+    pub url_case_insensitive: bool,
+    /// Where a JSON web token is besides the bearer token, and what its claims name.
+    pub jwt: Option<Jwt>,
     /// Headers that carry an API key, in lower case.
     pub apikey_header: Vec<String>,
     /// Query parameters that carry an API key.
     pub apikey_qs: Vec<String>,
     /// Where user names come from.
     pub username: Vec<UsernameSource>,
+}
+
+/// The object `jwt` of ASE's API JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Jwt {
+    /// Where the token is.
+    pub location: JwtLocation,
+    /// The claim that names the user, a further source of user names.
+    pub username: Option<String>,
+    /// The claim that names the client, reported to ABS.
+    pub client_id: Option<String>,
+}
+
+/// Where a JSON web token is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JwtLocation {
+    /// In the Authorization header, where tokens are read anyway.
+    Authorization,
+    /// In a header, its name in lower case.
+    Header(String),
+    /// In a query parameter.
+    Query(String),
 }
 
 /// Where a user name comes from.

@@ -16,7 +16,7 @@ use crate::byte_source::ByteSource;
 use crate::config::{Abs, Config};
 use crate::gzip::GzipReader;
 use crate::host::{Host, HostError};
-use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind};
+use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind, range_of_prefix};
 use crate::metrics::FetchResult;
 
 /// Envoy takes no larger answer unless its runtime key `http.async_response_buffer_limit` says so.
@@ -593,6 +593,7 @@ impl EntrySink for ListSink<'_> {
         if self.never_block.covers(range) || self.rules.allow_list.covers(range) {
             self.count_skipped();
         }
+        let range = range_of_prefix(range, self.rules.config.ipv6_prefix);
         let inserted = self.builder.insert_ip(range);
         self.note(inserted)
     }

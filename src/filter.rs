@@ -10,21 +10,17 @@ use std::rc::Rc;
 use siphasher::sip::SipHasher13;
 
 use crate::blocklist::{AddressRanges, LocalList};
-use crate::config::{Api, BeforeFirstList, Config, ConfigError, UsernameSource};
+use crate::config::{Api, Config, ConfigError, JwtLocation, UsernameSource};
 use crate::current_request::CurrentRequest;
-use crate::denied_share::DeniedShare;
 use crate::host::{CallToken, Host, LocalReply, LogLevel, RootId, StreamId};
-use crate::identifier::{
-    Fingerprint, FingerprintKey, IdentifierKind, PerKind, parse_source_address,
-};
+use crate::identifier::FingerprintKey;
+use crate::judge::{DeniedShare, Policy, Reason, Replaced, Verdict, judge};
 use crate::metrics::{Metric, Metrics};
 use crate::refresh::{OwnerId, SHORT_TICK, SPARE_TICK, SourceId, TICK};
-use crate::request::{RequestHeaders, select_api, visit_identifiers};
-use crate::source::{Confirmed, ListInForce, Orders, Source, VmIdentity};
+use crate::source::{Orders, Source, VmIdentity};
 use crate::traffic::delivery::Destination;
 use crate::traffic::record;
 use crate::traffic::recorder::{Recorded, Recorder, Recording};
-use crate::verdict::{ApiPolicy, Hits, Kind, Reason, Verdict, judge};
 
 /// gRPC's PERMISSION_DENIED.
 const GRPC_PERMISSION_DENIED: u32 = 7;
@@ -229,9 +225,6 @@ impl Vm {
         let Some(root) = self.roots.get_mut(position) else {
             return Verdict::Allow;
         };
-        if !root.config.enable_firewall {
-            return Verdict::Allow;
-        }
         let mut source = match root.source {
             Some(id) => self.sources.iter_mut().find(|source| source.id() == id),
             None => None,
@@ -239,10 +232,11 @@ impl Vm {
         if let Some(source) = &mut source {
             source.take_up_now(host);
         }
-        let judged = root.judge(host, source.as_deref_mut(), &mut self.current);
+        let policy = root.policy();
+        let judged = judge(host, &policy, source.as_deref_mut(), &mut self.current);
         let verdict = judged.unwrap_or_else(|Replaced| {
             // The list was replaced while it was asked. The new one is whole; a second time can't be in one request.
-            let again = root.judge(host, source, &mut self.current);
+            let again = judge(host, &policy, source, &mut self.current);
             again.unwrap_or(Verdict::Allow)
         });
         if root.config.guard.max_denied_percent.is_some() {
@@ -266,7 +260,7 @@ impl Vm {
         let headers = self.current.headers();
         let request = Recorded {
             stream,
-            api: root.api_for(headers),
+            api: root.policy().api_for(headers),
             headers,
             source_address: self.current.source_address(),
             verdict,
@@ -364,9 +358,6 @@ fn source_of<'a>(
     Some((source, newest.orders()?))
 }
 
-/// The list was replaced while a request was judged.
-struct Replaced;
-
 impl Root {
     fn new(id: RootId, config: Config, local_key: FingerprintKey) -> Self {
         let source = config.abs.as_ref().filter(|_| config.enable_abs_attack);
@@ -403,12 +394,16 @@ impl Root {
         self.tick_period == Duration::ZERO
     }
 
-    /// The API that a request belongs to.
-    fn api_for(&self, headers: &RequestHeaders) -> &Api {
-        self.only_api().unwrap_or_else(|| {
-            select_api(&self.config.apis, headers.authority(), headers.path())
-                .unwrap_or(&self.default_api)
-        })
+    fn policy(&self) -> Policy<'_> {
+        Policy {
+            config: &self.config,
+            allow_list: &self.allow_list,
+            deny_list: &self.deny_list,
+            never_block: &self.never_block,
+            default_api: &self.default_api,
+            header_names: &self.header_names,
+            is_exceeded: self.denied_share.is_exceeded(),
+        }
     }
 
     fn recording(&self) -> Option<Recording<'_>> {
@@ -449,76 +444,6 @@ impl Root {
                 )
             };
             host.log(level, text);
-        }
-    }
-
-    fn judge(
-        &self,
-        host: &dyn Host,
-        source: Option<&mut Source>,
-        request: &mut CurrentRequest,
-    ) -> Result<Verdict, Replaced> {
-        let mut lookup = Lookup {
-            root: self,
-            list: source
-                .as_deref()
-                .and_then(|source| source.list(&self.config)),
-            hits: Hits::default(),
-            maybe: Vec::new(),
-        };
-        let no_list_yet = source.as_deref().is_some_and(|source| !source.has_list());
-        if no_list_yet && self.config.before_first_list == BeforeFirstList::Deny {
-            lookup.hits.attack_list = Some(Kind::NoList);
-        }
-        lookup.ask_for_address(host, request);
-        if lookup.hits.allow_list {
-            return Ok(Verdict::AllowListed);
-        }
-        let wanted = lookup.wanted();
-        let mut api = self.only_api();
-        if wanted.any() || api.is_none() && !lookup.found_nothing() {
-            request.read_headers(host, &self.header_names);
-            let headers = request.headers();
-            let chosen = self.api_for(headers);
-            api = Some(chosen);
-            visit_identifiers(chosen, headers, wanted, &mut |identifier| {
-                let kind = identifier.kind();
-                lookup.ask(kind, &|key| identifier.fingerprint(key));
-            });
-        }
-        let (mut hits, maybe) = (lookup.hits, lookup.maybe);
-        if let Some(source) = source {
-            for fingerprint in maybe {
-                match (source.confirm(host, fingerprint), fingerprint.kind()) {
-                    (Confirmed::Listed, Some(kind)) => hits.note_attack_list(kind),
-                    (Confirmed::Replaced, _) => return Err(Replaced),
-                    _ => {}
-                }
-            }
-        }
-        if hits.is_empty() {
-            return Ok(Verdict::Allow);
-        }
-        let api = api.unwrap_or(&self.default_api);
-        let policy = ApiPolicy {
-            enable_blocking: api.enable_blocking,
-            mode: api.mode,
-        };
-        let verdict = judge(&hits, policy);
-        Ok(match verdict {
-            Verdict::Deny(reason) if verdict.is_of_abs() && self.denied_share.is_exceeded() => {
-                Verdict::WouldDeny(reason)
-            }
-            _ => verdict,
-        })
-    }
-
-    /// The one API that judges every request, if there is no choosing.
-    fn only_api(&self) -> Option<&Api> {
-        match self.config.apis.as_slice() {
-            [] => Some(&self.default_api),
-            [api] if api.hostname.is_none() && api.url.is_empty() => Some(api),
-            _ => None,
         }
     }
 
@@ -563,85 +488,6 @@ impl Root {
     }
 }
 
-/// One request's questions to the lists.
-struct Lookup<'a> {
-    root: &'a Root,
-    list: Option<&'a ListInForce>,
-    hits: Hits,
-    /// What the gate of ABS's list let through.
-    maybe: Vec<Fingerprint>,
-}
-
-impl Lookup<'_> {
-    fn holds(&self, kind: IdentifierKind) -> bool {
-        self.root.allow_list.holds(kind)
-            || self.root.deny_list.holds(kind)
-            || self.list.is_some_and(|list| list.holds(kind))
-    }
-
-    /// The kinds to read from headers: those that any list names.
-    fn wanted(&self) -> PerKind<bool> {
-        PerKind {
-            ip: false,
-            cookie: self.holds(IdentifierKind::Cookie),
-            oauth_token: self.holds(IdentifierKind::OauthToken),
-            api_key: self.holds(IdentifierKind::ApiKey),
-            username: self.holds(IdentifierKind::Username),
-        }
-    }
-
-    fn found_nothing(&self) -> bool {
-        self.hits.is_empty() && self.maybe.is_empty()
-    }
-
-    fn ask_for_address(&mut self, host: &dyn Host, request: &mut CurrentRequest) {
-        if !self.holds(IdentifierKind::Ip) {
-            return;
-        }
-        request.read_source_address(host);
-        let Some(address) = parse_source_address(request.source_address()) else {
-            return;
-        };
-        if self.root.allow_list.contains_ip(address) {
-            self.hits.allow_list = true;
-            return;
-        }
-        if self.root.deny_list.contains_ip(address) {
-            self.hits.note_deny_list(IdentifierKind::Ip);
-        }
-        let Some(list) = self.list else { return };
-        let in_range = list.ranges().contains(address);
-        let fingerprint = list.key().ip(address);
-        let maybe = !in_range && list.may_contain(fingerprint);
-        if !(in_range || maybe) || self.root.never_block.contains(address) {
-            return;
-        }
-        if in_range {
-            self.hits.note_attack_list(IdentifierKind::Ip);
-        } else {
-            self.maybe.push(fingerprint);
-        }
-    }
-
-    fn ask(&mut self, kind: IdentifierKind, fingerprint: &dyn Fn(&FingerprintKey) -> Fingerprint) {
-        let (allow_list, deny_list) = (&self.root.allow_list, &self.root.deny_list);
-        if allow_list.holds(kind) && allow_list.contains(fingerprint(allow_list.key())) {
-            self.hits.allow_list = true;
-        }
-        if deny_list.holds(kind) && deny_list.contains(fingerprint(deny_list.key())) {
-            self.hits.note_deny_list(kind);
-        }
-        if let Some(list) = self.list
-            && list.holds(kind)
-        {
-            let fingerprint = fingerprint(list.key());
-            if list.may_contain(fingerprint) {
-                self.maybe.push(fingerprint);
-            }
-        }
-    }
-}
-
 /// The headers of their own that APIs name for API keys and user names, and those that records tell.
 fn header_names(config: &Config, default_api: &Api) -> Vec<String> {
     let mut names = Vec::new();
@@ -658,6 +504,9 @@ fn header_names(config: &Config, default_api: &Api) -> Vec<String> {
             if let UsernameSource::Header(name) = source {
                 add(name);
             }
+        }
+        if let Some(JwtLocation::Header(name)) = api.jwt.as_ref().map(|jwt| &jwt.location) {
+            add(name);
         }
     }
     if SENDS_TRAFFIC && config.enable_abs {
@@ -676,6 +525,7 @@ fn entry_rules(config: &Config) -> u64 {
         config.attack_list_memory,
         guard.widest_ipv4.into(),
         guard.widest_ipv6.into(),
+        config.ipv6_prefix.into(),
         change,
     ] {
         hasher.write_u64(number);

@@ -4,11 +4,20 @@
 //! `attack_list`) or where they are looked up (see `blocklist`).
 
 use core::hash::Hasher;
-use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-use ipnet::IpNet;
 use siphasher::sip::SipHasher13;
+
+mod address;
+mod canonical;
+
+pub use address::{
+    embedded_ipv4, fold_mapped, host_of_prefix, parse_address, parse_range, parse_source_address,
+    range_of_prefix,
+};
+pub use canonical::is_same_cookie_name;
+
+use canonical::{canonical_value, normalised_name, with_canonical_name};
 
 /// A kind of client identifier, as ABS tells them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -146,27 +155,29 @@ impl FingerprintKey {
         }
     }
 
-    /// The fingerprint of one cookie. `value` comes without enclosing double quotes. A byte equals its percent-encoded
-    /// form, as with the servers that decode cookies: a client could else write the same session in another way.
+    /// The fingerprint of one cookie, in canonical form. `value` comes without enclosing double quotes.
     pub fn cookie(&self, name: &[u8], value: &[u8]) -> Fingerprint {
-        let value: Cow<'_, [u8]> = percent_encoding::percent_decode(value).into();
-        self.fingerprint(IdentifierKind::Cookie, name, &value)
+        let value = canonical_value(value);
+        with_canonical_name(name, |name| {
+            self.fingerprint(IdentifierKind::Cookie, name, &value)
+        })
     }
 
-    /// The fingerprint of a bearer token, byte for byte.
+    /// The fingerprint of a bearer token, in canonical form.
     pub fn oauth_token(&self, token: &[u8]) -> Fingerprint {
-        self.fingerprint(IdentifierKind::OauthToken, &[], token)
+        self.fingerprint(IdentifierKind::OauthToken, &[], &canonical_value(token))
     }
 
-    /// The fingerprint of an API key's value. The name it travels under does not count: the same key may come in
-    /// a header or in the query.
+    /// The fingerprint of an API key's value, in canonical form. The name it travels under does not count: the same key
+    /// may come in a header or in the query.
     pub fn api_key(&self, value: &[u8]) -> Fingerprint {
-        self.fingerprint(IdentifierKind::ApiKey, &[], value)
+        self.fingerprint(IdentifierKind::ApiKey, &[], &canonical_value(value))
     }
 
-    /// The fingerprint of a user name, byte for byte.
+    /// The fingerprint of a user name: of its characters in Unicode normalization form C (UAX 15). Bytes that are no UTF-8
+    /// are read as Latin-1.
     pub fn username(&self, name: &[u8]) -> Fingerprint {
-        self.fingerprint(IdentifierKind::Username, &[], name)
+        self.fingerprint(IdentifierKind::Username, &[], &normalised_name(name))
     }
 
     fn fingerprint(&self, kind: IdentifierKind, name: &[u8], value: &[u8]) -> Fingerprint {
@@ -182,199 +193,5 @@ impl FingerprintKey {
     }
 }
 
-/// IPv4-mapped IPv6 (RFC 4291, 2.5.5.2) as the IPv4 address it stands for; any other address as it is.
-pub fn fold_mapped(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(address, IpAddr::V4),
-        IpAddr::V4(_) => address,
-    }
-}
-
-/// Reads an address as ABS, an operator or Envoy writes it: IPv4, or IPv6 with or without brackets and zone.
-/// The zone is dropped: it names an interface of one host and does not identify a client. `None` for anything else.
-pub fn parse_address(text: &str) -> Option<IpAddr> {
-    let inner = match text.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']')?,
-        None => text,
-    };
-    if let Ok(v4) = inner.parse::<Ipv4Addr>() {
-        // Brackets belong to IPv6 alone.
-        return (inner.len() == text.len()).then_some(IpAddr::V4(v4));
-    }
-    let without_zone = match inner.split_once('%') {
-        Some((_, "")) => return None,
-        Some((address, _)) => address,
-        None => inner,
-    };
-    without_zone
-        .parse::<Ipv6Addr>()
-        .ok()
-        .map(|v6| fold_mapped(IpAddr::V6(v6)))
-}
-
-/// Reads an address or a range in CIDR form, as ABS or an operator writes it; a lone address is a range of one. Host bits
-/// stay as they were written. IPv4-mapped IPv6 is folded: `::ffff:192.0.2.0/120` is `192.0.2.0/24`; a range wider than
-/// all of IPv4 (a prefix under 96) stays IPv6. `None` for anything else, leading zeros and signs of a prefix included.
-pub fn parse_range(text: &str) -> Option<IpNet> {
-    let Some((address_text, prefix_text)) = text.split_once('/') else {
-        return parse_address(text).map(IpNet::from);
-    };
-    let leading_zero = prefix_text.starts_with('0') && prefix_text.len() > 1;
-    // The number parser would take a sign.
-    if leading_zero || !prefix_text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let prefix: u8 = prefix_text.parse().ok()?;
-    // Of IPv4-mapped IPv6 the prefix counts from the front of the IPv6 address.
-    let is_ipv6_text = address_text.contains(':');
-    let (address, prefix) = match (parse_address(address_text)?, prefix.checked_sub(96)) {
-        (IpAddr::V4(v4), Some(prefix)) if is_ipv6_text => (IpAddr::V4(v4), prefix),
-        (IpAddr::V4(v4), None) if is_ipv6_text => (IpAddr::V6(v4.to_ipv6_mapped()), prefix),
-        (address, _) => (address, prefix),
-    };
-    IpNet::new(address, prefix).ok()
-}
-
-/// Reads Envoy's `source.address` (`192.0.2.1:443`, `[2001:db8::1]:443`) without its port. `None` where the peer
-/// has no IP address (a Unix domain socket, for instance).
-pub fn parse_source_address(text: &[u8]) -> Option<IpAddr> {
-    let text = core::str::from_utf8(text).ok()?;
-    let (address, _port) = text.rsplit_once(':')?;
-    if address.contains(':') && !address.starts_with('[') {
-        // An IPv6 address without a port: its last group is not a port.
-        return parse_address(text);
-    }
-    parse_address(address)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[cfg(target_arch = "wasm32")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    const KEY: FingerprintKey = FingerprintKey::from_words([1, 2]);
-
-    #[test]
-    fn addresses_are_read_in_every_spelling() {
-        let table: &[(&str, Option<&str>)] = &[
-            ("192.0.2.1", Some("192.0.2.1")),
-            ("::ffff:192.0.2.1", Some("192.0.2.1")),
-            ("::FFFF:c000:0201", Some("192.0.2.1")),
-            ("2001:DB8:0::1", Some("2001:db8::1")),
-            ("[2001:db8::1]", Some("2001:db8::1")),
-            ("fe80::1%eth0", Some("fe80::1")),
-            ("fe80::1%", None),
-            ("[192.0.2.1]", None),
-            ("[2001:db8::1", None),
-            ("192.0.2.01", None),
-            ("192.0.2", None),
-            ("192.0.2.1 ", None),
-            ("", None),
-            ("localhost", None),
-        ];
-        for (text, expected) in table {
-            assert_eq!(
-                parse_address(text),
-                expected.map(|text| text.parse().unwrap()),
-                "{text:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn source_addresses_lose_their_port() {
-        let table: &[(&[u8], Option<&str>)] = &[
-            (b"192.0.2.1:443", Some("192.0.2.1")),
-            (b"[2001:db8::1]:443", Some("2001:db8::1")),
-            (b"[::ffff:192.0.2.1]:443", Some("192.0.2.1")),
-            (b"[fe80::1%eth0]:443", Some("fe80::1")),
-            (b"2001:db8::1", Some("2001:db8::1")),
-            (b"/run/envoy.sock", None),
-            (b"@abstract:1", None),
-            (b"", None),
-            (b":", None),
-            (b"\xff\xfe:80", None),
-            (b"192.0.2.1", None),
-        ];
-        for (text, expected) in table {
-            assert_eq!(
-                parse_source_address(text),
-                expected.map(|text| text.parse().unwrap()),
-                "{text:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn kinds_and_names_do_not_run_into_each_other() {
-        let prints = [
-            KEY.oauth_token(b"x"),
-            KEY.api_key(b"x"),
-            KEY.username(b"x"),
-            KEY.cookie(b"", b"x"),
-            KEY.cookie(b"x", b""),
-            KEY.cookie(b"a", b"bc"),
-            KEY.cookie(b"ab", b"c"),
-        ];
-        let distinct: std::collections::HashSet<_> = prints.iter().collect();
-        assert_eq!(distinct.len(), prints.len());
-    }
-
-    #[test]
-    fn mapped_addresses_equal_ipv4() {
-        let v4: IpAddr = "192.0.2.1".parse().unwrap();
-        let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
-        assert_eq!(KEY.ip(v4), KEY.ip(mapped));
-    }
-
-    #[test]
-    fn the_key_decides_the_fingerprint_and_never_prints() {
-        let other = FingerprintKey::from_words([1, 3]);
-        assert_ne!(KEY.username(b"bob"), other.username(b"bob"));
-        assert_eq!(KEY.username(b"bob").kind(), Some(IdentifierKind::Username));
-        assert_eq!(format!("{KEY:?}"), "FingerprintKey(redacted)");
-    }
-
-    #[test]
-    fn ranges_are_read_in_canonical_form() {
-        let table: &[(&str, Option<&str>)] = &[
-            ("192.0.2.1", Some("192.0.2.1/32")),
-            ("192.0.2.129/25", Some("192.0.2.128/25")),
-            ("192.0.2.1/32", Some("192.0.2.1/32")),
-            ("192.0.2.1/0", Some("0.0.0.0/0")),
-            ("::ffff:192.0.2.1", Some("192.0.2.1/32")),
-            ("::ffff:192.0.2.1/128", Some("192.0.2.1/32")),
-            ("::ffff:192.0.2.129/120", Some("192.0.2.0/24")),
-            ("::FFFF:c000:0201/96", Some("0.0.0.0/0")),
-            ("::ffff:192.0.2.1/95", Some("::fffe:0:0/95")),
-            ("2001:DB8::1/32", Some("2001:db8::/32")),
-            ("[2001:db8::1]/64", Some("2001:db8::/64")),
-            ("fe80::1%eth0/64", Some("fe80::/64")),
-            ("::/0", Some("::/0")),
-            ("192.0.2.1/33", None),
-            ("::ffff:192.0.2.1/129", None),
-            ("2001:db8::/129", None),
-            ("192.0.2.0/", None),
-            ("192.0.2.0/08", None),
-            ("192.0.2.0/00", None),
-            ("192.0.2.0/+8", None),
-            ("192.0.2.0/-8", None),
-            ("192.0.2.0/ 8", None),
-            ("192.0.2.0/8/8", None),
-            ("192.0.2.0/255.255.255.0", None),
-            ("192.0.2.0/256", None),
-            ("192.0.2/24", None),
-            ("/24", None),
-            ("", None),
-            ("192.0.2.1-192.0.2.9", None),
-        ];
-        for (text, expected) in table {
-            let range = parse_range(text).map(|range| range.trunc().to_string());
-            assert_eq!(range.as_deref(), *expected, "{text:?}");
-        }
-        let as_written = parse_range("192.0.2.129/25").unwrap();
-        assert_eq!(as_written.to_string(), "192.0.2.129/25");
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! plugin configuration -> config ----------------------------.
-//! a request's headers  -> request -> identifier -> blocklist -> verdict -> local reply, filter state, metrics
+//! a request's headers  -> request -> identifier -> blocklist -> judge -> local reply, filter state, metrics
 //! ABS's JSON           -> attack_list -> blocklist::builder -> snapshot in shared data -> every worker's gate
 //! ticks, answers       -> refresh (who fetches, when, what counts as done) -> effects
 //! ```
@@ -16,18 +16,18 @@
 //! | [`request`] | header bytes to identifiers, by an API's rules |
 //! | [`attack_list`] | ABS's JSON, read as a stream; the one file that knows its shape |
 //! | [`blocklist`] | the list in force: builder, gate, buckets, ranges, snapshot bytes |
-//! | [`verdict`] | identifiers and lists to a verdict, in the order of the contract |
+//! | [`judge`] | identifiers and lists to a verdict, in the documented order; all blocking policy, and the bound on the share of denied requests |
 //! | [`refresh`] | who fetches and when: lease, interval, backoff, staleness; the shared-data keys |
 //! | [`fetch`] | one fetch: the request sent, and what its answer amounts to |
 //! | [`json`] | JSON as a stream of events; the one place where it is parsed |
+//! | [`codec`] | bytes to bytes: base64 |
 //! | [`byte_source`] | where bytes come from, piece by piece |
 //! | [`deflate`] | compresses what is sent |
 //! | [`gzip`] | gzip: a body read as a stream, or made at once |
 //! | [`source`] | the list in force in one VM, kept up to date through shared data |
 //! | [`current_request`] | what is known of the request in hand; each hostcall for it is made once |
 //! | [`traffic`] | traffic information: records, their queue, the calls that carry them to ABS |
-//! | [`denied_share`] | the share of denied requests, for the guard against a list that denies too many |
-//! | [`metrics`] | every metric's name |
+//! //! | [`metrics`] | every metric's name |
 //! | [`host`] | the one port to the world outside |
 //! | [`filter`] | wiring of all that to a host; no policy of its own |
 //!
@@ -50,19 +50,19 @@
 pub mod attack_list;
 pub mod blocklist;
 pub mod byte_source;
+pub mod codec;
 pub mod config;
 pub mod current_request;
 pub mod deflate;
-pub mod denied_share;
 pub mod fetch;
 pub mod filter;
 pub mod gzip;
 pub mod host;
 pub mod identifier;
 pub mod json;
+pub mod judge;
 pub mod metrics;
 pub mod refresh;
 pub mod request;
 pub mod source;
 pub mod traffic;
-pub mod verdict;

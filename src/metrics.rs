@@ -5,7 +5,7 @@ use core::cell::{Cell, RefCell};
 
 use crate::host::{Host, HostError, LogLevel, MetricHandle, MetricType};
 use crate::identifier::IdentifierKind;
-use crate::verdict::{Kind, Reason, Source};
+use crate::judge::{Kind, Reason, Source};
 
 /// How a fetch of the attack list ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

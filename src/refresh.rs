@@ -59,7 +59,7 @@ const FORGOTTEN: Duration = Duration::from_secs(60);
 /// | `freshness` | when the list was last given or confirmed, and its ETag |
 /// | `{a,b}/gate/N`, `{a,b}/bucket/N`, `{a,b}/ranges/N` | the lists |
 ///
-/// All start with `portcullis/v1/<hash of the source>/`: the host may give all plugins one key space, and filters with
+/// All start with `portcullis/v2/<hash of the source>/`: the host may give all plugins one key space, and filters with
 /// different sources must not share a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys {
@@ -70,7 +70,7 @@ impl Keys {
     /// The keys of a source.
     pub fn new(source: SourceId) -> Self {
         Self {
-            prefix: format!("portcullis/v1/{:016x}/", source.0),
+            prefix: format!("portcullis/v2/{:016x}/", source.0),
         }
     }
 

@@ -11,7 +11,7 @@ use portcullis::blocklist::snapshot::{Assembly, Manifest, Needed};
 use portcullis::blocklist::{AddressRanges, Blocklist, Builder, Gate};
 use portcullis::config::Api;
 use portcullis::identifier::{Fingerprint, FingerprintKey, PerKind};
-use portcullis::request::{RequestHeaders, select_api, visit_identifiers};
+use portcullis::request::{RequestHeaders, select_api, visit_readings};
 
 const KEY: FingerprintKey =
     FingerprintKey::from_words([0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]);
@@ -132,7 +132,7 @@ impl Extraction {
         };
         let mut sum = 0;
         if let Some(api) = select_api(&self.apis, self.headers.authority(), self.headers.path()) {
-            visit_identifiers(api, &self.headers, wanted, &mut |identifier| {
+            visit_readings(api, &self.headers, wanted, &mut |identifier| {
                 sum ^= identifier.fingerprint(&KEY).0;
             });
         }

@@ -246,7 +246,7 @@ mod tests {
     fn names(range: core::ops::Range<u32>, limit: u64) -> Result<Blocklist, BuilderFull> {
         let mut builder = Builder::new(KEY, limit);
         for i in range {
-            builder.insert(KEY.username(&i.to_le_bytes()))?;
+            builder.insert(KEY.username(i.to_string().as_bytes()))?;
         }
         builder.finish()
     }
@@ -271,7 +271,7 @@ mod tests {
         let mut builder = Builder::new(KEY, 1_000);
         for i in 0..100_000u32 {
             builder
-                .insert(KEY.username(&(i % 50).to_le_bytes()))
+                .insert(KEY.username((i % 50).to_string().as_bytes()))
                 .unwrap();
         }
         let kept: usize = builder.partitions.iter().map(Vec::capacity).sum();

@@ -12,7 +12,7 @@ use super::ranges::AddressRanges;
 use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind, PerKind};
 
 const MAGIC: [u8; 4] = *b"PRTC";
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const HEADER: usize = 32;
 
 /// Intervals in one value of ranges: at most 256 KiB of IPv6, so that no copy under the host's mutex is long.
@@ -496,7 +496,9 @@ mod tests {
     fn list(n: u32) -> Blocklist {
         let mut builder = Builder::new(KEY, u64::MAX);
         for i in 0..n {
-            builder.insert(KEY.username(&i.to_le_bytes())).unwrap();
+            builder
+                .insert(KEY.username(i.to_string().as_bytes()))
+                .unwrap();
         }
         builder.insert_ip("10.0.0.0/8".parse().unwrap()).unwrap();
         builder.insert_ip("2001:db8::/32".parse().unwrap()).unwrap();
@@ -525,7 +527,7 @@ mod tests {
             assert!(ranges.contains("2001:db8::1".parse().unwrap()));
             let mut room = Vec::new();
             for i in (0..n).step_by(37) {
-                let print = KEY.username(&i.to_le_bytes());
+                let print = KEY.username(i.to_string().as_bytes());
                 assert!(gate.may_contain(print));
                 let index = manifest.bucket_index(print);
                 let bucket = manifest.bucket_to_bytes(&list, index, &mut room);
@@ -540,7 +542,7 @@ mod tests {
     fn every_flipped_bit_and_every_cut_reads_as_absent() {
         let list = list(20);
         let manifest = Manifest::new(&list, KEY, None);
-        let print = KEY.username(&7u32.to_le_bytes());
+        let print = KEY.username(7u32.to_string().as_bytes());
         let bucket = manifest.bucket_to_bytes(&list, 0, &mut Vec::new());
         let values = [manifest.to_bytes(), bucket];
         for value in &values {
@@ -568,7 +570,7 @@ mod tests {
         let first = Manifest::new(&list, KEY, None);
         let second = Manifest::new(&list, KEY, Some(&first));
         assert_eq!((second.generation, second.slot), (2, Slot::B));
-        let print = KEY.username(&7u32.to_le_bytes());
+        let print = KEY.username(7u32.to_string().as_bytes());
         let bucket = second.bucket_to_bytes(&list, 0, &mut Vec::new());
         assert_eq!(first.bucket_contains(&bucket, print), None);
         let shard = second.shard_to_bytes(&list, 0).unwrap();

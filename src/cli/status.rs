@@ -8,8 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use portcullis::config::Config;
 use portcullis::identifier::IdentifierKind;
+use portcullis::judge::{Kind, Reason, Source};
 use portcullis::metrics::{FetchResult, Metric};
-use portcullis::verdict::{Kind, Reason, Source};
 use serde_json::{Value, json};
 
 use self::page::Page;

@@ -4,7 +4,7 @@ use super::error::{Errors, Path, Problem};
 use super::field::{is_second, read_names, read_text};
 use super::raw::{Section, Value, wrong_type};
 use super::value;
-use super::{Api, Mode, UsernameSource};
+use super::{Api, Jwt, JwtLocation, Mode, UsernameSource};
 
 pub(super) const API_KEYS: &[&str] = &[
     "api_id",
@@ -14,12 +14,19 @@ pub(super) const API_KEYS: &[&str] = &[
     "mode",
     "cookie",
     "oauth2_access_token",
+    "oauth2_query",
+    "oauth2_cookie",
+    "path_parameters",
+    "url_case_insensitive",
+    "jwt",
     "apikey_header",
     "apikey_qs",
     "username",
 ];
 
 pub(super) const USERNAME_KEYS: &[&str] = &["basic_auth", "header", "jwt_claim"];
+pub(super) const JWT_KEYS: &[&str] = &["location", "username", "clientid"];
+
 pub(super) fn read_apis(root: &Section<'_>, errors: &mut Errors) -> Vec<Api> {
     const ALLOWED: &str =
         "a list of API objects, such as [{\"api_id\": \"shop\", \"url\": \"/shop\"}]";
@@ -116,6 +123,32 @@ fn read_api(section: &Section<'_>, errors: &mut Errors) -> (Api, bool) {
             ),
         },
         oauth2_access_token: section.boolean("oauth2_access_token", true, errors),
+        oauth2_query: read_names(
+            section,
+            "oauth2_query",
+            "a list of names of query parameters, such as [\"access_token\"]; [] for none",
+            value::identifier_text,
+            errors,
+        )
+        .unwrap_or_else(|| vec!["access_token".to_owned()]),
+        oauth2_cookie: read_names(
+            section,
+            "oauth2_cookie",
+            "a cookie's name, or a list of names; [] for none",
+            value::cookie_name,
+            errors,
+        )
+        .unwrap_or_default(),
+        path_parameters: read_names(
+            section,
+            "path_parameters",
+            "a list of names of path parameters, such as [\"jsessionid\"]; [] for none",
+            value::identifier_text,
+            errors,
+        )
+        .unwrap_or_else(|| vec!["jsessionid".to_owned()]),
+        url_case_insensitive: section.boolean("url_case_insensitive", false, errors),
+        jwt: read_jwt(section, errors),
         apikey_header: read_names(
             section,
             "apikey_header",
@@ -142,6 +175,37 @@ fn default_api_id(hostname: Option<&str>, url: &str) -> String {
     let mut api_id = hostname.unwrap_or("*").to_owned();
     api_id.push_str(if url.is_empty() { "/" } else { url });
     api_id
+}
+
+/// Reads the object by which ASE's API JSON says where a JSON web token is, and which claims name the user and the client.
+/// Empty strings, as the vendor's samples have them, count as absent.
+fn read_jwt(section: &Section<'_>, errors: &mut Errors) -> Option<Jwt> {
+    const CLAIM: &str = "the name of a claim, such as \"username\"";
+    if !section.has("jwt") {
+        return None;
+    }
+    let jwt = section.section("jwt", JWT_KEYS, errors);
+    let location = read_text(
+        &jwt,
+        "location",
+        "\"h:authorization:bearer\", \"h:\" and a header's name, or \"qs:\" and a parameter's name, such as \"h:x-jwt\"",
+        |text| value::jwt_location(text).map(|_| text.to_owned()),
+        errors,
+    );
+    let location = location.and_then(|text| value::jwt_location(&text).ok());
+    let mut claim = |key| {
+        let parse = |text: &str| match text {
+            "" => Ok(String::new()),
+            _ => value::identifier_text(text),
+        };
+        read_text(&jwt, key, CLAIM, parse, errors).filter(|claim| !claim.is_empty())
+    };
+    let (username, client_id) = (claim("username"), claim("clientid"));
+    Some(Jwt {
+        location: location.unwrap_or(JwtLocation::Authorization),
+        username,
+        client_id,
+    })
 }
 
 fn read_username(section: &Section<'_>, errors: &mut Errors) -> Vec<UsernameSource> {

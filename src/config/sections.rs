@@ -14,6 +14,8 @@ use super::field::{
 use super::list::read_list;
 use super::raw::{Section, Value};
 use super::value::{self, DurationRange};
+use crate::identifier::range_of_prefix;
+
 use super::{BeforeFirstList, Config, DenyResponse, Guard, WhenStale};
 
 pub(super) const ROOT_KEYS: &[&str] = &[
@@ -33,6 +35,7 @@ pub(super) const ROOT_KEYS: &[&str] = &[
     "when_stale",
     "traffic",
     "guard",
+    "ipv6_prefix",
 ];
 
 pub(super) const DENY_RESPONSE_KEYS: &[&str] = &["status", "body", "headers"];
@@ -79,7 +82,7 @@ pub(super) fn read_config(
         "\"keep\" or \"drop\"",
         errors,
     );
-    Config {
+    let mut config = Config {
         enable_firewall: root.boolean("enable_firewall", true, errors),
         enable_abs,
         enable_abs_attack,
@@ -106,6 +109,30 @@ pub(super) fn read_config(
         },
         traffic: read_traffic(root, enable_abs, environment, errors),
         guard: read_guard(root, errors),
+        ipv6_prefix: 128,
+    };
+    read_ipv6_prefix(root, &mut config, errors);
+    config
+}
+
+/// Reads `ipv6_prefix`, and brings the ranges of the configuration to the form that clients are compared in.
+fn read_ipv6_prefix(root: &Section<'_>, config: &mut Config, errors: &mut Errors) {
+    let prefix = read_whole(
+        root,
+        "ipv6_prefix",
+        128,
+        (32, 128),
+        "a whole number from 32 to 128, without quotes, such as 64",
+        errors,
+    );
+    config.ipv6_prefix = u8::try_from(prefix).unwrap_or(128);
+    let lists = [
+        &mut config.allow_list.ips,
+        &mut config.deny_list.ips,
+        &mut config.guard.never_block,
+    ];
+    for range in lists.into_iter().flatten() {
+        *range = range_of_prefix(*range, config.ipv6_prefix);
     }
 }
 

@@ -84,6 +84,7 @@ fn defaults() -> Config {
             never_block: Vec::new(),
             max_denied_percent: None,
         },
+        ipv6_prefix: 128,
     }
 }
 
@@ -96,6 +97,11 @@ fn default_api(api_id: &str, hostname: Option<&str>, url: &str) -> Api {
         mode: Mode::Enforce,
         cookie: None,
         oauth2_access_token: true,
+        oauth2_query: texts(&["access_token"]),
+        oauth2_cookie: Vec::new(),
+        path_parameters: texts(&["jsessionid"]),
+        url_case_insensitive: false,
+        jwt: None,
         apikey_header: texts(&["x-api-key"]),
         apikey_qs: texts(&["api_key"]),
         username: vec![
@@ -262,6 +268,11 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
                 mode: Mode::Shadow,
                 cookie: Some(texts(&["JSESSIONID"])),
                 oauth2_access_token: false,
+                oauth2_query: texts(&["access_token"]),
+                oauth2_cookie: Vec::new(),
+                path_parameters: texts(&["jsessionid"]),
+                url_case_insensitive: false,
+                jwt: None,
                 apikey_header: texts(&["x-key", "x-other"]),
                 apikey_qs: texts(&["key"]),
                 username: vec![
@@ -507,6 +518,10 @@ fn every_known_key_is_read() {
                 "apis[].username[]" => (
                     format!(r#"{{"apis": [{{"username": [{entry}]}}]}}"#),
                     format!("apis[0].username[0].{key}"),
+                ),
+                "apis[].jwt" => (
+                    format!(r#"{{"apis": [{{"jwt": {entry}}}]}}"#),
+                    format!("apis[0].jwt.{key}"),
                 ),
                 _ => (
                     format!(r#"{{"{section}": {entry}}}"#),

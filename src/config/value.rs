@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use ipnet::IpNet;
 
+use super::JwtLocation;
 use super::error::{Problem, quoted};
 use crate::identifier::{parse_address, parse_range};
 
@@ -201,6 +202,25 @@ pub(super) fn abs_key(text: &str) -> Result<String, Problem> {
     let is_refused = |character: char| !character.is_ascii_graphic() || character == ':';
     let allowed = "a key of visible ASCII characters without \":\"";
     checked(text, is_refused, allowed).map(str::to_owned)
+}
+
+/// Reads where a JSON web token is, in the form of ASE's API JSON: `h:<header>`, `h:authorization:bearer`, `qs:<parameter>`.
+/// Empty: in the Authorization header.
+pub(super) fn jwt_location(text: &str) -> Result<JwtLocation, Problem> {
+    let allowed = "\"h:authorization:bearer\", \"h:\" and a header's name, or \"qs:\" and a parameter's name, such as \"h:x-jwt\"";
+    let location = text.to_ascii_lowercase();
+    match (location.split_once(':'), text.split_once(':')) {
+        (None, _) if location.is_empty() => Ok(JwtLocation::Authorization),
+        (Some(("h", name)), _) => {
+            let name = name.trim();
+            if matches!(name, "authorization" | "authorization:bearer") {
+                return Ok(JwtLocation::Authorization);
+            }
+            header_name(name).map(JwtLocation::Header)
+        }
+        (Some(("qs", _)), Some((_, name))) => identifier_text(name.trim()).map(JwtLocation::Query),
+        _ => Err(Problem::refused_text(text, allowed)),
+    }
 }
 
 /// Reads the name of an environment variable. What can't be one is not shown: it may be the secret itself, in the

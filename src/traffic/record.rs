@@ -10,10 +10,10 @@ use std::io::Write;
 
 use crate::config::{Api, Traffic, TrafficFormat, UsernameSource};
 use crate::identifier::PerKind;
+use crate::judge::Verdict;
 use crate::request::{
     IdentifierRef, RequestHeaders, authorizations, bearer_token, visit_cookies, visit_identifiers,
 };
-use crate::verdict::Verdict;
 
 /// A longer header value is left out: a token that was cut would be another token.
 pub const LONGEST_VALUE: usize = 8 * 1024;
@@ -430,7 +430,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::identifier::IdentifierKind;
-    use crate::verdict::{Kind, Reason, Source};
+    use crate::judge::{Kind, Reason, Source};
     use serde_json::{Value, json};
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;

@@ -12,9 +12,9 @@ use super::delivery::{Delivery, Destination};
 use super::record::{CorrelationId, Draft, Seen};
 use crate::config::{Abs, Api, Traffic};
 use crate::host::{CallToken, Host, RootId, StreamId};
+use crate::judge::Verdict;
 use crate::metrics::{Metric, Metrics};
 use crate::request::RequestHeaders;
-use crate::verdict::Verdict;
 
 /// What one configuration wants recorded, and where it goes.
 #[derive(Clone, Copy, Debug)]

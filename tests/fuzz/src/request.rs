@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use portcullis::config::{Api, Config};
 use portcullis::identifier::{FingerprintKey, IdentifierKind, PerKind, parse_source_address};
 use portcullis::request::{
-    IdentifierRef, RequestHeaders, host_name, path_matches, select_api, visit_identifiers,
+    IdentifierRef, RequestHeaders, host_name, path_matches, select_api, visit_apis,
+    visit_identifiers, visit_readings,
 };
 
 const APIS: &str = r#"{"apis": [
@@ -49,6 +50,16 @@ pub fn request(data: &[u8]) {
     let api = select_api(&config.apis, headers.authority(), headers.path());
     let api = api.expect("the last one takes every request");
     assert!(path_matches(&api.url, headers.path()));
+    let mut is_first = true;
+    visit_apis(
+        &config.apis,
+        headers.authority(),
+        headers.path(),
+        &mut |other| {
+            assert!(!is_first || other == Some(api));
+            is_first = false;
+        },
+    );
     for api in &config.apis {
         judge(api, &lines, &headers, data.len());
     }
@@ -71,6 +82,12 @@ fn judge(api: &Api, lines: &[(&[u8], &[u8])], headers: &RequestHeaders, length: 
         one_by_one.extend(of_kind);
     }
     assert_eq!(all, one_by_one);
+
+    let mut readings = BTreeSet::new();
+    visit_readings(api, headers, ALL, &mut |identifier| {
+        readings.insert((identifier.kind(), identifier.fingerprint(&KEY).0));
+    });
+    assert!(all.is_subset(&readings), "what is reported is judged");
 
     // A listed identifier can't hide behind a clean one, wherever that is put.
     let clean: [(&[u8], &[u8]); 4] = [

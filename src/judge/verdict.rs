@@ -1,10 +1,10 @@
 //! Identifiers found on lists to a verdict, in the order of the contract.
 //!
-//! Owns the order and nothing else: who looked where is `filter`'s part.
+//! Owns the order and nothing else: what was found is up to `lookup`.
 
 use core::fmt;
 
-use crate::config::Mode;
+use crate::config::{Api, Mode};
 use crate::identifier::IdentifierKind;
 
 /// Whose list denied a request.
@@ -84,6 +84,21 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// The severer of two verdicts on one request; the first where they are equally severe.
+    pub fn or_severer(self, other: Verdict) -> Verdict {
+        let severity = |verdict| match verdict {
+            Verdict::Allow => 0,
+            Verdict::AllowListed => 1,
+            Verdict::WouldDeny(_) => 2,
+            Verdict::Deny(_) => 3,
+        };
+        if severity(other) > severity(self) {
+            other
+        } else {
+            self
+        }
+    }
+
     /// Whether an entry of ABS's list denies the request, or would. That there is no list yet is no such entry.
     pub fn is_of_abs(self) -> bool {
         match self {
@@ -134,6 +149,16 @@ pub struct ApiPolicy {
     pub enable_blocking: bool,
     /// Whether a deny is carried out.
     pub mode: Mode,
+}
+
+impl ApiPolicy {
+    /// That of `api`.
+    pub fn of(api: &Api) -> Self {
+        Self {
+            enable_blocking: api.enable_blocking,
+            mode: api.mode,
+        }
+    }
 }
 
 /// Judges a request of an Envoy whose firewall is on: allow list, deny list, the API's `enable_blocking`, ABS's list.

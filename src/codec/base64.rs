@@ -1,0 +1,174 @@
+//! Base64 (RFC 4648) as servers decode it, the strictest and the most tolerant alike.
+//!
+//! A decoder stricter than the server's would let a listed name pass in a spelling that the server reads. Decoders
+//! differ in three points, so one text has up to four readings; libraries offer one each.
+
+/// Decodes base64 as the most tolerant servers do: both alphabets, padding or none, and any other byte skipped.
+pub(crate) fn decode(text: &[u8]) -> Vec<u8> {
+    decode_until(text, None)
+}
+
+/// As [`decode`], ended by the decoded byte `end`.
+fn decode_until(text: &[u8], end: Option<u8>) -> Vec<u8> {
+    // A one leads the bits read so far: its position gives their number.
+    const NONE: u32 = 1;
+    let mut bits = NONE;
+    let mut decoded = Vec::with_capacity(text.len());
+    for &byte in text {
+        let Some(sextet) = sextet(byte) else {
+            continue;
+        };
+        bits = bits << 6 | u32::from(sextet);
+        if let [1, first, second, third] = bits.to_be_bytes() {
+            let group = [first, second, third];
+            decoded.extend_from_slice(&group);
+            bits = NONE;
+            if end.is_some_and(|end| group.contains(&end)) {
+                return decoded;
+            }
+        }
+    }
+    // Two or three sextets remain where the length is not a multiple of three bytes; a single one carries no byte.
+    match bits.leading_zeros() {
+        13 => {
+            let [_, _, first, second] = (bits >> 2).to_be_bytes();
+            decoded.extend_from_slice(&[first, second]);
+        }
+        19 => {
+            let [_, _, _, first] = (bits >> 4).to_be_bytes();
+            decoded.push(first);
+        }
+        _ => (),
+    }
+    decoded
+}
+
+/// Calls `visit` with what each kind of decoder makes of `text`, up to a few bytes behind the first `end`: the digits of the
+/// URL alphabet decoded (Node.js, Go) or skipped (Python, PHP), padding in the middle skipped or taken for the end. One
+/// reading where they agree.
+pub(crate) fn visit_readings(text: &[u8], end: u8, visit: &mut dyn FnMut(Vec<u8>)) {
+    let unpadded = trim_padding(text.trim_ascii());
+    let mut visit = |text: &[u8]| visit(decode_until(text, Some(end)));
+    visit(unpadded);
+    let has_inner_padding = unpadded.contains(&b'=');
+    let is_url_digit = |byte: &u8| matches!(byte, b'-' | b'_');
+    if has_inner_padding {
+        visit(until_padding(unpadded));
+    }
+    if unpadded.iter().any(is_url_digit) {
+        let digits = unpadded.iter().filter(|byte| !is_url_digit(byte));
+        let standard: Vec<u8> = digits.copied().collect();
+        visit(&standard);
+        if has_inner_padding {
+            visit(until_padding(&standard));
+        }
+    }
+}
+
+/// The first byte that `text` decodes to and that is no JSON white space, without decoding the rest.
+pub(crate) fn first_visible_byte(text: &[u8]) -> Option<u8> {
+    let start = text.get(..64).unwrap_or(text);
+    let mut decoded = decode(start).into_iter();
+    decoded.find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+}
+
+fn until_padding(text: &[u8]) -> &[u8] {
+    text.split(|&byte| byte == b'=').next().unwrap_or_default()
+}
+
+fn trim_padding(mut text: &[u8]) -> &[u8] {
+    while let [rest @ .., b'='] = text {
+        text = rest;
+    }
+    text
+}
+
+fn sextet(byte: u8) -> Option<u8> {
+    Some(match byte {
+        b'A'..=b'Z' => byte.wrapping_sub(b'A'),
+        b'a'..=b'z' => byte.wrapping_sub(b'a').wrapping_add(26),
+        b'0'..=b'9' => byte.wrapping_sub(b'0').wrapping_add(52),
+        b'+' | b'-' => 62,
+        b'/' | b'_' => 63,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    /// Base64 by the RFC's own picture of it, bit by bit, to check the decoder against.
+    fn encode(bytes: &[u8], alphabet: &[u8; 64]) -> String {
+        let bits: Vec<bool> = bytes
+            .iter()
+            .flat_map(|byte| (0..8).rev().map(move |at| byte >> at & 1 == 1))
+            .collect();
+        bits.chunks(6)
+            .map(|chunk| {
+                let sextet = (0..6).fold(0, |sum, at| {
+                    sum << 1 | usize::from(chunk.get(at).copied().unwrap_or(false))
+                });
+                char::from(alphabet[sextet])
+            })
+            .collect()
+    }
+
+    const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+    #[test]
+    fn base64_is_read_to_the_last_bit() {
+        // RFC 4648, 10.
+        for (encoded, decoded) in [
+            ("", ""),
+            ("Zg==", "f"),
+            ("Zm8=", "fo"),
+            ("Zm9v", "foo"),
+            ("Zm9vYg==", "foob"),
+            ("Zm9vYmE=", "fooba"),
+            ("Zm9vYmFy", "foobar"),
+        ] {
+            assert_eq!(decode(encoded.as_bytes()), decoded.as_bytes());
+        }
+        let every_byte: Vec<u8> = (0..=255).rev().collect();
+        for length in 0..=every_byte.len() {
+            for alphabet in [STANDARD, URL_SAFE] {
+                let encoded = encode(&every_byte[..length], alphabet);
+                assert_eq!(decode(encoded.as_bytes()), &every_byte[..length]);
+            }
+        }
+    }
+
+    #[test]
+    fn text_that_decoders_read_differently_has_every_reading() {
+        let readings = |text: &str| {
+            let mut found = Vec::new();
+            visit_readings(text.as_bytes(), b'?', &mut |bytes| found.push(bytes));
+            found
+        };
+        let has = |text: &str, bytes: &[u8]| readings(text).iter().any(|found| found == bytes);
+        assert_eq!(readings("Ym9iOng="), [b"bob:x"]);
+        assert_eq!(readings(" Ym9iOng "), [b"bob:x"]);
+        assert!(has("Y-m9iOng=", b"bob:x"), "skipped");
+        assert!(has("YjE_Pj46", b"b1?"), "decoded");
+        assert!(has("Ym9iOng=Ym9i", b"bob:x"), "padding ends it");
+        assert!(has("Y=m9iOng", b"bob:x"), "padding is skipped");
+        assert!(has("Y_m9iOng=Ym9i", b"bob:x"), "both");
+    }
+
+    #[test]
+    fn a_json_object_is_known_by_its_first_byte() {
+        for (text, first) in [
+            ("e30", Some(b'{')),
+            ("IAp7fQ", Some(b'{')),
+            ("Ym9i", Some(b'b')),
+            ("", None),
+            ("IA", None),
+        ] {
+            assert_eq!(first_visible_byte(text.as_bytes()), first, "{text}");
+        }
+    }
+}

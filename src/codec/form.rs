@@ -1,0 +1,20 @@
+//! Percent-encoding and the encoding of forms.
+
+use std::borrow::Cow;
+
+/// Resolves percent signs; borrowed where there are none. A percent sign that two hex digits do not follow means itself.
+pub(crate) fn percent_decode(text: &[u8]) -> Cow<'_, [u8]> {
+    percent_encoding::percent_decode(text).into()
+}
+
+/// Decodes a name or a value of a form (WHATWG URL, 5.1): percent signs, and `+` as a space.
+pub(crate) fn form_decode(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&b'+') {
+        return percent_decode(text);
+    }
+    let spaced: Vec<u8> = text
+        .iter()
+        .map(|&byte| if byte == b'+' { b' ' } else { byte })
+        .collect();
+    Cow::Owned(percent_encoding::percent_decode(&spaced).collect())
+}

@@ -1,0 +1,140 @@
+//! Canonical forms of values and names: what of them identifies a client.
+//!
+//! Owns equivalences that hold for every common server. Where servers differ, `request` gives each reading instead.
+
+use std::borrow::Cow;
+
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+
+use crate::codec::base64;
+use crate::codec::form::{form_decode, percent_decode};
+use crate::codec::whitespace::trim_wide;
+
+/// A shorter signature is none: HMAC-SHA-1 has 20 bytes, 27 digits of base64.
+const SHORTEST_SIGNATURE: usize = 27;
+
+/// A shorter text before a signature is taken for a prefix that many clients share, such as a version.
+const SHORTEST_SIGNED: usize = 16;
+
+/// A longer user name is compared byte for byte: to normalise it would take long, and nobody has one.
+const LONGEST_NAME: usize = 1024;
+
+/// The canonical form of a token, an API key or a cookie's value: decoded as a form is (percent signs, `+` as a space), up to
+/// a NUL, without white space around it, and without a signature.
+pub(super) fn canonical_value(value: &[u8]) -> Cow<'_, [u8]> {
+    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'%' | b'+');
+    if value.iter().all(is_plain) {
+        return signed_part(value);
+    }
+    let decoded = form_decode(value);
+    Cow::Owned(signed_part(trim_wide(until_nul(&decoded))).into_owned())
+}
+
+fn until_nul(text: &[u8]) -> &[u8] {
+    text.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
+/// The part of a token, an API key or a cookie's value that identifies: all but a signature, since servers accept one
+/// signature in many spellings (spare bits of the last base64 digit, padding, both alphabets, skipped bytes, the second
+/// ECDSA signature), and nobody else can make another one.
+///
+/// - JSON web signature (RFC 7515, 7.1: three parts, the first a JSON object): `header.payload`.
+/// - JSON web encryption (RFC 7516, 7.1: five parts): its header as it is, the other parts decoded.
+/// - Signed text, as itsdangerous and Flask make it: at least 16 bytes, then a dot and a signature of at least 27 base64
+///   digits: the text before the last dot.
+///
+/// Any other value is whole.
+fn signed_part(value: &[u8]) -> Cow<'_, [u8]> {
+    let Some(last_dot) = value.iter().rposition(|&byte| byte == b'.') else {
+        return Cow::Borrowed(value);
+    };
+    let Some((signed, signature)) = value.split_at_checked(last_dot) else {
+        return Cow::Borrowed(value);
+    };
+    let mut parts = value.split(|&byte| byte == b'.');
+    let header = parts.next().unwrap_or_default();
+    let is_jose = || base64::first_visible_byte(header) == Some(b'{');
+    match parts.count() {
+        2 if is_jose() => return Cow::Borrowed(signed),
+        4 if is_jose() => return Cow::Owned(decoded_parts(value)),
+        _ => {}
+    }
+    let digits = signature
+        .iter()
+        .filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+' | b'/'));
+    if signed.len() >= SHORTEST_SIGNED && digits.count() >= SHORTEST_SIGNATURE {
+        Cow::Borrowed(signed)
+    } else {
+        Cow::Borrowed(value)
+    }
+}
+
+fn decoded_parts(value: &[u8]) -> Vec<u8> {
+    let mut parts = value.split(|&byte| byte == b'.');
+    let mut decoded = parts.next().unwrap_or_default().to_vec();
+    for part in parts {
+        decoded.push(b'.');
+        decoded.extend_from_slice(&base64::decode(part));
+    }
+    decoded
+}
+
+/// Whether servers take two cookie names for the same; see [`with_canonical_name`].
+pub fn is_same_cookie_name(one: &[u8], other: &[u8]) -> bool {
+    one == other || with_canonical_name(one, |one| with_canonical_name(other, |other| one == other))
+}
+
+const fn fold(byte: u8) -> u8 {
+    match byte {
+        b' ' | b'.' | b'[' => b'_',
+        _ => byte.to_ascii_lowercase(),
+    }
+}
+
+/// Calls `use_name` with the canonical form of a cookie's name: percent signs decoded, up to a NUL, without white space
+/// around it, in lower case (nginx), and by PHP's rules for variable names: ` `, `.` and `[` are `_`, and `name[key]` is an
+/// element of `name`.
+pub(super) fn with_canonical_name<T>(name: &[u8], use_name: impl FnOnce(&[u8]) -> T) -> T {
+    // Most names are short: folding them allocates nothing.
+    let mut short = [0_u8; 64];
+    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'%' | b'[');
+    match short.get_mut(..name.len()) {
+        Some(folded) if name.iter().all(is_plain) => {
+            for (to, from) in folded.iter_mut().zip(name) {
+                *to = fold(*from);
+            }
+            use_name(folded)
+        }
+        _ => {
+            let decoded = percent_decode(name);
+            let mut name = trim_wide(until_nul(&decoded));
+            if let Some(at) = name.iter().position(|&byte| byte == b'[')
+                && let Some((base, key)) = name.split_at_checked(at)
+                && key.contains(&b']')
+            {
+                name = base;
+            }
+            let folded: Vec<u8> = name.iter().copied().map(fold).collect();
+            use_name(&folded)
+        }
+    }
+}
+
+/// A user name in normalization form C, in UTF-8.
+pub(super) fn normalised_name(name: &[u8]) -> Cow<'_, [u8]> {
+    let name = trim_wide(name);
+    if name.is_ascii() || name.len() > LONGEST_NAME {
+        return Cow::Borrowed(name);
+    }
+    let text: Cow<'_, str> = match core::str::from_utf8(name) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(name.iter().copied().map(char::from).collect()),
+    };
+    match is_nfc_quick(text.chars()) {
+        IsNormalized::Yes => match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        },
+        _ => Cow::Owned(text.nfc().collect::<String>().into_bytes()),
+    }
+}

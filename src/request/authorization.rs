@@ -1,0 +1,238 @@
+//! Credentials of an Authorization header, as their RFCs have them and as the most tolerant servers read them.
+//!
+//! Owns schemes: Bearer, Basic, Digest and whatever else comes before a token.
+
+use crate::codec::base64;
+
+use super::headers::RequestHeaders;
+use super::text::{
+    before, percent_decode, quoted, space_at_start, split_once, trim_ows, trim_wide, unescape,
+    words,
+};
+
+/// Servers take the text behind the first scheme or the last. So many of the first are looked at, and the last.
+const MAX_SCHEMES: usize = 3;
+
+/// Servers take the first, the second or the last word of a value. So many are looked at from either end.
+const MAX_WORDS: usize = 256;
+
+/// Every Authorization value: as it was sent, and where it holds a comma each part of it too. Envoy joins repeated headers
+/// of this name by commas, and no credentials hold one (RFC 9110, 11.2).
+pub fn authorizations(headers: &RequestHeaders) -> impl Iterator<Item = &[u8]> {
+    headers.values("authorization").flat_map(parts)
+}
+
+fn parts(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let parts = value
+        .contains(&b',')
+        .then(|| value.split(|&byte| byte == b','));
+    core::iter::once(value).chain(parts.into_iter().flatten())
+}
+
+/// The token of an Authorization header with the scheme Bearer (RFC 6750, 2.1), in any letter case, byte for byte;
+/// `None` for another scheme or an empty token. White space around the token does not belong to it.
+///
+/// `bearer  abc` gives `abc`.
+pub fn bearer_token(authorization: &[u8]) -> Option<&[u8]> {
+    credentials(authorization, b"bearer")
+}
+
+/// The user of an Authorization header with the scheme Basic (RFC 7617, 2): the text before the first colon of the decoded
+/// credentials. `None` for another scheme, for credentials without a colon, and for an empty user. See
+/// [`visit_user_readings`] for all that servers make of it.
+///
+/// `Basic Ym9iOnNlY3JldA==` gives `bob`.
+pub fn basic_username(authorization: &[u8]) -> Option<Vec<u8>> {
+    let mut user = base64::decode(credentials(authorization, b"basic")?);
+    let (name, _password) = split_once(&user, b':')?;
+    let length = name.len();
+    user.truncate(length);
+    (length > 0).then_some(user)
+}
+
+/// Calls `visit` with every text of an Authorization value that a server may take for a token or a key: each word but the
+/// scheme, and all that follows each `Bearer`.
+///
+/// `Bearer: a b` gives `a`, `b` and `a b`.
+pub fn visit_token_readings<'a>(authorization: &'a [u8], visit: &mut dyn FnMut(&'a [u8])) {
+    // What clients send: a scheme, a space and a token of visible ASCII.
+    if let Some((scheme, token)) = split_once(authorization, b' ')
+        && is_scheme(scheme)
+        && is_one_word(token)
+    {
+        return visit(token);
+    }
+    let mut words = words(authorization, b",");
+    let mut is_first = true;
+    for word in words.by_ref().take(MAX_WORDS) {
+        let is_scheme = core::mem::take(&mut is_first) && is_scheme(word);
+        if !is_scheme {
+            visit_word(word, visit);
+        }
+    }
+    for word in words.rev().take(MAX_WORDS) {
+        visit_word(word, visit);
+    }
+    // What was one word was visited above.
+    let mut visit_phrase = |text: &'a [u8]| {
+        if !text.iter().all(|byte| byte.is_ascii_graphic()) || text.contains(&b',') {
+            visit(text);
+        }
+    };
+    for rest in after_scheme(authorization, b"bearer") {
+        visit_phrase(trim_wide(rest));
+        visit_phrase(trim_wide(before(rest, b',')));
+    }
+    for part in parts(authorization) {
+        if let Some(token) = bearer_token(part) {
+            visit_phrase(token);
+        }
+    }
+}
+
+/// Calls `visit` with every user that a server may read in an Authorization value: of Basic by every reading of base64,
+/// with or without a colon, and of Digest (RFC 7616, 3.4).
+pub fn visit_user_readings(authorization: &[u8], visit: &mut dyn FnMut(&[u8])) {
+    for rest in after_scheme(authorization, b"basic") {
+        let rest = trim_wide(rest);
+        let mut visit_user = |decoded: Vec<u8>| {
+            let user = before(&decoded, b':');
+            if !user.is_empty() {
+                visit(user);
+            }
+        };
+        base64::visit_readings(rest, b':', &mut visit_user);
+        // Some decoders skip what follows the first word, some end there.
+        if let Some(first) = words(rest, b",").next()
+            && first.len() < rest.len()
+        {
+            base64::visit_readings(first, b':', &mut visit_user);
+        }
+    }
+    for rest in after_scheme(authorization, b"digest") {
+        for value in after(rest, b"username") {
+            visit_digest_user(value, visit);
+        }
+    }
+}
+
+/// A user as a parameter of Digest: `username="bob"`, `username=bob`, `username*=UTF-8''bob`.
+fn visit_digest_user(parameter: &[u8], visit: &mut dyn FnMut(&[u8])) {
+    let (is_extended, parameter) = match parameter.strip_prefix(b"*") {
+        Some(rest) => (true, rest),
+        None => (false, parameter),
+    };
+    let Some(value) = trim_wide(parameter).strip_prefix(b"=").map(trim_wide) else {
+        return;
+    };
+    if let Some(inner) = quoted(value) {
+        visit(inner);
+        if inner.contains(&b'\\') {
+            visit(&unescape(inner));
+        }
+    } else if let Some(word) = words(value, b",").next() {
+        match word.splitn(3, |&byte| byte == b'\'').nth(2) {
+            Some(text) if is_extended => visit(&percent_decode(text)),
+            _ => visit(word),
+        }
+    }
+}
+
+/// One word, and what is left of it where something is attached: `Bearer:token`, `token="token"`, `"token"`, `token;`.
+fn visit_word<'a>(word: &'a [u8], visit: &mut dyn FnMut(&'a [u8])) {
+    visit(word);
+    let is_attached = |byte: &u8| matches!(byte, b'"' | b'\'' | b';' | b':' | b'=' | b'<' | b'>');
+    if !word.iter().any(is_attached) {
+        return;
+    }
+    let trim = |mut text: &'a [u8]| {
+        while let [b'"' | b'\'' | b';' | b'<' | b'>', rest @ ..]
+        | [rest @ .., b'"' | b'\'' | b';' | b'<' | b'>'] = text
+        {
+            text = rest;
+        }
+        text
+    };
+    for separator in [b':', b'='] {
+        if let Some((_name, value)) = split_once(word, separator) {
+            let value = trim(value);
+            if !value.is_empty() && value != b"=" {
+                visit(value);
+            }
+        }
+    }
+    let trimmed = trim(word);
+    if !trimmed.is_empty() && trimmed.len() < word.len() {
+        visit(trimmed);
+    }
+}
+
+/// What follows the scheme in an Authorization header (RFC 9110, 11.4). A tab is taken for a space, as servers do.
+fn credentials<'a>(authorization: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
+    let (found, rest) = trim_ows(authorization).split_at_checked(scheme.len())?;
+    let value = trim_ows(rest);
+    let separated = value.len() < rest.len();
+    (separated && !value.is_empty() && found.eq_ignore_ascii_case(scheme)).then_some(value)
+}
+
+/// The text behind each occurrence of `scheme` and what parts it from the credentials: white space, a colon, or an equals
+/// sign.
+fn after_scheme<'a>(authorization: &'a [u8], scheme: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    after(authorization, scheme).filter_map(|rest| match rest {
+        [b':' | b'=', rest @ ..] => Some(rest),
+        _ => rest
+            .get(space_at_start(rest)..)
+            .filter(|_| space_at_start(rest) > 0),
+    })
+}
+
+/// The text behind the first occurrences of `word` and the last, in any letter case.
+fn after<'a>(text: &'a [u8], word: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let first = word.first().copied().unwrap_or_default();
+    let is_word = move |at: &usize| {
+        let end = at.saturating_add(word.len());
+        text.get(*at)
+            .is_some_and(|byte| byte.eq_ignore_ascii_case(&first))
+            && text
+                .get(*at..end)
+                .is_some_and(|found| found.eq_ignore_ascii_case(word))
+    };
+    let last = (0..text.len()).rev().find(is_word);
+    let mut firsts = (0..text.len()).filter(is_word);
+    let mut is_done = false;
+    let mut found = 0_usize;
+    core::iter::from_fn(move || {
+        if is_done {
+            return None;
+        }
+        found = found.saturating_add(1);
+        let next = if found <= MAX_SCHEMES {
+            firsts.next()
+        } else {
+            last
+        };
+        is_done = next == last;
+        text.get(next?.saturating_add(word.len())..)
+    })
+}
+
+/// A scheme of the IANA registry, or one that servers use as if it were: the word that comes before a token.
+fn is_scheme(word: &[u8]) -> bool {
+    const SCHEMES: [&[u8]; 7] = [
+        b"bearer", b"basic", b"digest", b"dpop", b"token", b"apikey", b"jwt",
+    ];
+    SCHEMES
+        .iter()
+        .any(|scheme| word.eq_ignore_ascii_case(scheme))
+}
+
+/// Whether the text is one word for every server.
+fn is_one_word(mut token: &[u8]) -> bool {
+    while let [rest @ .., b'='] = token {
+        token = rest;
+    }
+    !token.is_empty()
+        && token.iter().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+        })
+}

@@ -1,0 +1,364 @@
+//! The identifiers of a request, by the rules of its API.
+//!
+//! Owns which parts of a request carry which kind. How each part is read is decided in the files beside this one.
+
+use core::fmt;
+
+use super::authorization::{
+    authorizations, basic_username, bearer_token, visit_token_readings, visit_user_readings,
+};
+use super::cookies::{visit_cookie_readings, visit_cookies};
+use super::headers::RequestHeaders;
+use super::jwt::{self, visit_jwt_claims};
+use super::query::{query_values, visit_path_parameters, visit_query_readings};
+use super::text::{trim_ows, words};
+use crate::config::{Api, JwtLocation, UsernameSource};
+use crate::identifier::{
+    Fingerprint, FingerprintKey, IdentifierKind, PerKind, is_same_cookie_name,
+};
+
+/// So many JSON web tokens are decoded from the front of a request, and as many from its end. Servers read one: the first,
+/// the second or the last.
+const MAX_JWTS: usize = 16;
+
+/// So many words of a header's value are looked at from either end, beside the whole value.
+const MAX_WORDS: usize = 16;
+
+/// One identifier that a request carries. The address is not among them: Envoy determines it (`source.address`).
+///
+/// The value is never empty, and never printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum IdentifierRef<'a> {
+    /// One cookie.
+    Cookie {
+        /// Its name, byte for byte.
+        name: &'a [u8],
+        /// Its value, without enclosing double quotes.
+        value: &'a [u8],
+    },
+    /// A bearer token, byte for byte.
+    OauthToken(&'a [u8]),
+    /// An API key's value.
+    ApiKey(&'a [u8]),
+    /// A user name.
+    Username(&'a [u8]),
+}
+
+impl IdentifierRef<'_> {
+    /// Which kind it is.
+    pub const fn kind(&self) -> IdentifierKind {
+        match self {
+            IdentifierRef::Cookie { .. } => IdentifierKind::Cookie,
+            IdentifierRef::OauthToken(_) => IdentifierKind::OauthToken,
+            IdentifierRef::ApiKey(_) => IdentifierKind::ApiKey,
+            IdentifierRef::Username(_) => IdentifierKind::Username,
+        }
+    }
+
+    /// What it is looked up by.
+    pub fn fingerprint(&self, key: &FingerprintKey) -> Fingerprint {
+        match self {
+            IdentifierRef::Cookie { name, value } => key.cookie(name, value),
+            IdentifierRef::OauthToken(token) => key.oauth_token(token),
+            IdentifierRef::ApiKey(value) => key.api_key(value),
+            IdentifierRef::Username(name) => key.username(name),
+        }
+    }
+
+    const fn is_empty(&self) -> bool {
+        match self {
+            IdentifierRef::Cookie { value, .. }
+            | IdentifierRef::OauthToken(value)
+            | IdentifierRef::ApiKey(value)
+            | IdentifierRef::Username(value) => value.is_empty(),
+        }
+    }
+}
+
+impl fmt::Debug for IdentifierRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IdentifierRef({}, redacted)", self.kind().as_str())
+    }
+}
+
+/// Calls `visit` with every identifier of the `wanted` kinds that the request carries by the rules of `api`, read as the
+/// RFCs say. Kinds that are not wanted cost nothing. The same identifier may come more than once.
+pub fn visit_identifiers(
+    api: &Api,
+    headers: &RequestHeaders,
+    wanted: PerKind<bool>,
+    visit: &mut dyn FnMut(IdentifierRef<'_>),
+) {
+    let mut visit = |identifier: IdentifierRef<'_>| {
+        if !identifier.is_empty() {
+            visit(identifier);
+        }
+    };
+    if wanted.cookie {
+        for header in headers.values("cookie") {
+            visit_cookies(header, &mut |name, value| {
+                if counts(api, name) {
+                    visit(IdentifierRef::Cookie { name, value });
+                }
+            });
+        }
+        visit_cookies_in_path(api, headers, &mut visit);
+    }
+    if wanted.oauth_token && api.oauth2_access_token {
+        for token in authorizations(headers).filter_map(bearer_token) {
+            visit(IdentifierRef::OauthToken(token));
+        }
+        for name in &api.oauth2_query {
+            query_values(headers.path(), name, &mut |token| {
+                visit(IdentifierRef::OauthToken(token));
+            });
+        }
+        visit_token_cookies(api, headers, visit_cookies, &mut |token| {
+            visit(IdentifierRef::OauthToken(token));
+        });
+    }
+    if wanted.api_key {
+        for name in &api.apikey_header {
+            for value in headers.values(name) {
+                visit(IdentifierRef::ApiKey(trim_ows(value)));
+            }
+        }
+        for name in &api.apikey_qs {
+            query_values(headers.path(), name, &mut |value| {
+                visit(IdentifierRef::ApiKey(value));
+            });
+        }
+    }
+    if wanted.username {
+        for source in &api.username {
+            match source {
+                UsernameSource::BasicAuth => {
+                    for name in authorizations(headers).filter_map(basic_username) {
+                        visit(IdentifierRef::Username(&name));
+                    }
+                }
+                UsernameSource::Header(header) => {
+                    for value in headers.values(header) {
+                        visit(IdentifierRef::Username(trim_ows(value)));
+                    }
+                }
+                UsernameSource::JwtClaim(_) => {}
+            }
+        }
+        visit_claims(api, headers, &mut visit);
+    }
+}
+
+/// Calls `visit` with every reading of every identifier of the `wanted` kinds: whatever a common server may take for one.
+/// Holds all that [`visit_identifiers`] gives. The same reading may come more than once.
+pub fn visit_readings(
+    api: &Api,
+    headers: &RequestHeaders,
+    wanted: PerKind<bool>,
+    visit: &mut dyn FnMut(IdentifierRef<'_>),
+) {
+    let mut visit = |identifier: IdentifierRef<'_>| {
+        if !identifier.is_empty() {
+            visit(identifier);
+        }
+    };
+    if wanted.cookie {
+        for header in headers.values("cookie") {
+            visit_cookie_readings(header, &mut |name, value| {
+                if counts(api, name) {
+                    visit(IdentifierRef::Cookie { name, value });
+                }
+            });
+        }
+        visit_cookies_in_path(api, headers, &mut visit);
+    }
+    let reads_tokens = wanted.oauth_token && api.oauth2_access_token;
+    let reads_keys = wanted.api_key && !(api.apikey_header.is_empty() && api.apikey_qs.is_empty());
+    if reads_tokens || reads_keys {
+        for value in headers.values("authorization") {
+            visit_token_readings(value, &mut |word| {
+                if reads_tokens {
+                    visit(IdentifierRef::OauthToken(word));
+                }
+                if reads_keys {
+                    visit(IdentifierRef::ApiKey(word));
+                }
+            });
+        }
+    }
+    if reads_tokens {
+        visit_query_readings(headers.path(), &api.oauth2_query, &mut |token| {
+            visit(IdentifierRef::OauthToken(token));
+        });
+        visit_token_cookies(api, headers, visit_cookie_readings, &mut |token| {
+            visit(IdentifierRef::OauthToken(token));
+        });
+        visit_tokens_at_location(api, headers, &mut |token| {
+            visit(IdentifierRef::OauthToken(token));
+        });
+    }
+    if reads_keys {
+        for name in &api.apikey_header {
+            for value in headers.values(name) {
+                visit_words(value, &mut |word| visit(IdentifierRef::ApiKey(word)));
+            }
+        }
+        visit_query_readings(headers.path(), &api.apikey_qs, &mut |value| {
+            visit(IdentifierRef::ApiKey(value));
+        });
+    }
+    if wanted.username {
+        visit_usernames(api, headers, &mut |name| {
+            visit(IdentifierRef::Username(name));
+            if let Some(name) = latin_1(name) {
+                visit(IdentifierRef::Username(name.as_bytes()));
+            }
+        });
+        visit_claims(api, headers, &mut visit);
+    }
+}
+
+fn visit_usernames(api: &Api, headers: &RequestHeaders, visit: &mut dyn FnMut(&[u8])) {
+    for source in &api.username {
+        match source {
+            UsernameSource::BasicAuth => {
+                for value in headers.values("authorization") {
+                    visit_user_readings(value, visit);
+                }
+            }
+            UsernameSource::Header(header) => {
+                headers.values(header).map(trim_ows).for_each(&mut *visit);
+            }
+            UsernameSource::JwtClaim(_) => {}
+        }
+    }
+}
+
+/// The user names in the claims of every JSON web token of the request.
+fn visit_claims(api: &Api, headers: &RequestHeaders, visit: &mut dyn FnMut(IdentifierRef<'_>)) {
+    let claims = api.username.iter().filter_map(|source| match source {
+        UsernameSource::JwtClaim(claim) => Some(claim.as_str()),
+        UsernameSource::BasicAuth | UsernameSource::Header(_) => None,
+    });
+    let of_jwt = api.jwt.as_ref().and_then(|jwt| jwt.username.as_deref());
+    let claims: Vec<&str> = claims.chain(of_jwt).collect();
+    visit_jwts(api, headers, &claims, &mut |name| {
+        visit(IdentifierRef::Username(name));
+    });
+}
+
+/// Calls `visit` with each value that `claims` have in the request's JSON web tokens.
+pub(super) fn visit_jwts(
+    api: &Api,
+    headers: &RequestHeaders,
+    claims: &[&str],
+    visit: &mut dyn FnMut(&[u8]),
+) {
+    if claims.is_empty() {
+        return;
+    }
+    for value in headers.values("authorization") {
+        let mut tokens: Vec<&[u8]> = Vec::new();
+        visit_token_readings(value, &mut |word| {
+            if jwt::payload(word).is_some() {
+                tokens.push(word);
+            }
+        });
+        let from_end = tokens.len().saturating_sub(MAX_JWTS).max(MAX_JWTS);
+        let read = tokens
+            .iter()
+            .take(MAX_JWTS)
+            .chain(tokens.iter().skip(from_end));
+        for token in read {
+            visit_jwt_claims(token, claims, visit);
+        }
+    }
+    let mut visit_token = |token: &[u8]| visit_jwt_claims(token, claims, visit);
+    visit_query_readings(headers.path(), &api.oauth2_query, &mut visit_token);
+    visit_token_cookies(api, headers, visit_cookie_readings, &mut visit_token);
+    visit_tokens_at_location(api, headers, &mut visit_token);
+}
+
+/// The tokens where `jwt.location` says that they are, if not in the Authorization header.
+fn visit_tokens_at_location(api: &Api, headers: &RequestHeaders, visit: &mut dyn FnMut(&[u8])) {
+    match api.jwt.as_ref().map(|jwt| &jwt.location) {
+        Some(JwtLocation::Header(name)) => {
+            for value in headers.values(name) {
+                visit_words(value, visit);
+            }
+        }
+        Some(JwtLocation::Query(name)) => {
+            let names = core::slice::from_ref(name);
+            visit_query_readings(headers.path(), names, visit);
+        }
+        Some(JwtLocation::Authorization) | None => {}
+    }
+}
+
+/// The bearer tokens in the cookies that `oauth2_cookie` names.
+fn visit_token_cookies(
+    api: &Api,
+    headers: &RequestHeaders,
+    read: fn(&[u8], &mut dyn FnMut(&[u8], &[u8])),
+    visit: &mut dyn FnMut(&[u8]),
+) {
+    if api.oauth2_cookie.is_empty() {
+        return;
+    }
+    for header in headers.values("cookie") {
+        read(header, &mut |name, value| {
+            if names_include(&api.oauth2_cookie, name) {
+                visit(value);
+            }
+        });
+    }
+}
+
+/// Cookies that travel as path parameters, under the cookie's name in lower case.
+fn visit_cookies_in_path(
+    api: &Api,
+    headers: &RequestHeaders,
+    visit: &mut dyn FnMut(IdentifierRef<'_>),
+) {
+    visit_path_parameters(headers.path(), &api.path_parameters, &mut |name, value| {
+        let name = name.as_bytes();
+        if counts(api, name) {
+            visit(IdentifierRef::Cookie { name, value });
+        }
+    });
+}
+
+/// Whether the API reads cookies of this name.
+fn counts(api: &Api, name: &[u8]) -> bool {
+    let names = api.cookie.as_ref();
+    names.is_none_or(|names| names_include(names, name))
+}
+
+fn names_include(names: &[String], name: &[u8]) -> bool {
+    names
+        .iter()
+        .any(|wanted| is_same_cookie_name(wanted.as_bytes(), name))
+}
+
+/// A header's value as a whole, and each of its words.
+fn visit_words(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
+    let whole = trim_ows(value);
+    visit(whole);
+    if !whole
+        .iter()
+        .all(|byte| byte.is_ascii_graphic() && *byte != b',')
+    {
+        let mut words = words(whole, b",");
+        words.by_ref().take(MAX_WORDS).for_each(&mut *visit);
+        words.rev().take(MAX_WORDS).for_each(visit);
+    }
+}
+
+/// A longer user name is read as UTF-8 only.
+const MAX_LATIN_1: usize = 512;
+
+/// The text that bytes beyond ASCII are for a server that reads them as Latin-1, in UTF-8.
+fn latin_1(name: &[u8]) -> Option<String> {
+    (!name.is_ascii() && name.len() <= MAX_LATIN_1)
+        .then(|| name.iter().copied().map(char::from).collect())
+}

@@ -1,0 +1,159 @@
+//! The API that a request is for, by host name and path.
+//!
+//! Servers differ in how they read a path, so one path may lead to several APIs; see [`visit_apis`].
+
+use std::borrow::Cow;
+
+use super::text::{before, percent_decode};
+use crate::config::Api;
+
+/// The API that a request is for: the first whose host name and base path match, so `apis` come longest base path
+/// first. `None` where no API matches; what judges such a request then is up to the caller.
+pub fn select_api<'a>(apis: &'a [Api], authority: &[u8], path: &[u8]) -> Option<&'a Api> {
+    select(apis, authority, path, false)
+}
+
+/// Calls `visit` with every API that a server may take the request for: that of [`select_api`] first, then those of other
+/// readings of the path: without path parameters (`/shop;x=1`), with percent signs decoded, dot segments resolved and
+/// slashes merged, and without regard to letter case. `None` for a reading that no API matches. Clean paths have one
+/// reading.
+pub fn visit_apis<'a>(
+    apis: &'a [Api],
+    authority: &[u8],
+    path: &[u8],
+    visit: &mut dyn FnMut(Option<&'a Api>),
+) {
+    let path = before(before(path, b'?'), b'#');
+    let first = select(apis, authority, path, false);
+    visit(first);
+    let has_two_cases = |text: &[u8]| text.iter().any(u8::is_ascii_uppercase);
+    let reads_case =
+        has_two_cases(path) || apis.iter().any(|api| has_two_cases(api.url.as_bytes()));
+    let is_rewritten = path.iter().any(|byte| matches!(byte, b';' | b'%' | b'\\'))
+        || path.windows(2).any(|pair| matches!(pair, b"//" | b"/."));
+    if !reads_case && !is_rewritten {
+        return;
+    }
+    let mut visited = vec![first];
+    let mut visit_other = |path: &[u8]| {
+        for ignore_case in [false, true] {
+            let api = select(apis, authority, path, ignore_case);
+            if !visited.iter().any(|known| is_same(*known, api)) {
+                visited.push(api);
+                visit(api);
+            }
+        }
+    };
+    visit_other(path);
+    if is_rewritten {
+        let decoded = percent_decode(path);
+        // Parameters removed before percent signs are decoded (Tomcat), after it, and not at all.
+        let stripped = without_parameters(path);
+        visit_other(&normalised(&percent_decode(&stripped)));
+        visit_other(&normalised(&without_parameters(&decoded)));
+        visit_other(&normalised(&decoded));
+    }
+}
+
+fn is_same(one: Option<&Api>, other: Option<&Api>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => core::ptr::eq(one, other),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+fn select<'a>(
+    apis: &'a [Api],
+    authority: &[u8],
+    path: &[u8],
+    ignore_case: bool,
+) -> Option<&'a Api> {
+    apis.iter().find(|api| {
+        lies_under(&api.url, path, ignore_case || api.url_case_insensitive)
+            && api
+                .hostname
+                .as_deref()
+                .is_none_or(|hostname| host_matches(hostname, authority))
+    })
+}
+
+/// The path with each segment cut at its first semicolon.
+fn without_parameters(path: &[u8]) -> Vec<u8> {
+    let mut in_parameters = false;
+    let kept = path.iter().copied().filter(|byte| {
+        in_parameters = match byte {
+            b';' => true,
+            b'/' => false,
+            _ => in_parameters,
+        };
+        !in_parameters
+    });
+    kept.collect()
+}
+
+/// The path with backslashes as slashes, slashes merged and dot segments resolved (RFC 3986, 5.2.4).
+fn normalised(path: &[u8]) -> Vec<u8> {
+    let path: Cow<'_, [u8]> = if path.contains(&b'\\') {
+        let slashes = path
+            .iter()
+            .map(|&byte| if byte == b'\\' { b'/' } else { byte });
+        Cow::Owned(slashes.collect())
+    } else {
+        Cow::Borrowed(path)
+    };
+    let mut segments: Vec<&[u8]> = Vec::new();
+    for segment in path.split(|&byte| byte == b'/') {
+        match segment {
+            b"" | b"." => {}
+            b".." => {
+                segments.pop();
+            }
+            _ => segments.push(segment),
+        }
+    }
+    let mut normalised = Vec::with_capacity(path.len());
+    for segment in segments {
+        normalised.push(b'/');
+        normalised.extend_from_slice(segment);
+    }
+    if normalised.is_empty() {
+        normalised.push(b'/');
+    }
+    normalised
+}
+
+/// The host name in an `:authority` (RFC 3986, 3.2.2), without port, without the brackets of an IPv6 address, and
+/// without one trailing dot. Letter case stays: compare without regard to it.
+///
+/// `api.example.com.:443` gives `api.example.com`, `[2001:db8::1]:443` gives `2001:db8::1`.
+pub fn host_name(authority: &[u8]) -> &[u8] {
+    match authority.strip_prefix(b"[") {
+        Some(rest) => before(rest, b']'),
+        None => {
+            let host = before(authority, b':');
+            host.strip_suffix(b".").unwrap_or(host)
+        }
+    }
+}
+
+fn host_matches(hostname: &str, authority: &[u8]) -> bool {
+    host_name(authority).eq_ignore_ascii_case(host_name(hostname.as_bytes()))
+}
+
+/// Whether `path` lies under the base path `base`, on whole segments. The query and the fragment do not count.
+///
+/// `/shop` matches `/shop`, `/shop/`, `/shop?x` and `/shop/cart`, but not `/shopping`; an empty base matches all.
+/// Paths are compared byte for byte; see [`visit_apis`] for what servers make of them.
+pub fn path_matches(base: &str, path: &[u8]) -> bool {
+    lies_under(base, path, false)
+}
+
+fn lies_under(base: &str, path: &[u8], ignore_case: bool) -> bool {
+    let Some((start, rest)) = path.split_at_checked(base.len()) else {
+        return false;
+    };
+    let is_equal =
+        start == base.as_bytes() || ignore_case && start.eq_ignore_ascii_case(base.as_bytes());
+    is_equal && (base.is_empty() || matches!(rest.first(), None | Some(b'/' | b'?' | b'#')))
+}
