@@ -17,7 +17,7 @@ pub use address::{
 };
 pub use canonical::is_same_cookie_name;
 
-use canonical::{canonical_value, normalised_name, with_canonical_name};
+use canonical::{normalised_name, with_canonical_name, with_canonical_value};
 
 /// A kind of client identifier, as ABS tells them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -157,21 +157,26 @@ impl FingerprintKey {
 
     /// The fingerprint of one cookie, in canonical form. `value` comes without enclosing double quotes.
     pub fn cookie(&self, name: &[u8], value: &[u8]) -> Fingerprint {
-        let value = canonical_value(value);
         with_canonical_name(name, |name| {
-            self.fingerprint(IdentifierKind::Cookie, name, &value)
+            with_canonical_value(value, |value| {
+                self.fingerprint(IdentifierKind::Cookie, name, value)
+            })
         })
     }
 
     /// The fingerprint of a bearer token, in canonical form.
     pub fn oauth_token(&self, token: &[u8]) -> Fingerprint {
-        self.fingerprint(IdentifierKind::OauthToken, &[], &canonical_value(token))
+        with_canonical_value(token, |token| {
+            self.fingerprint(IdentifierKind::OauthToken, &[], token)
+        })
     }
 
     /// The fingerprint of an API key's value, in canonical form. The name it travels under does not count: the same key
     /// may come in a header or in the query.
     pub fn api_key(&self, value: &[u8]) -> Fingerprint {
-        self.fingerprint(IdentifierKind::ApiKey, &[], &canonical_value(value))
+        with_canonical_value(value, |value| {
+            self.fingerprint(IdentifierKind::ApiKey, &[], value)
+        })
     }
 
     /// The fingerprint of a user name: of its characters in Unicode normalization form C (UAX 15). Bytes that are no UTF-8

@@ -83,15 +83,33 @@ fn trim_padding(mut text: &[u8]) -> &[u8] {
     text
 }
 
+/// What each byte is worth as a digit of either alphabet; [`NO_DIGIT`] for any other byte.
+const DIGITS: [u8; 256] = digits();
+const NO_DIGIT: u8 = 64;
+
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "runs at compile time, where both are errors of the build"
+)]
+const fn digits() -> [u8; 256] {
+    const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut digits = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < STANDARD.len() {
+        digits[STANDARD[value] as usize] = value as u8;
+        value += 1;
+    }
+    digits[b'-' as usize] = 62;
+    digits[b'_' as usize] = 63;
+    digits
+}
+
 fn sextet(byte: u8) -> Option<u8> {
-    Some(match byte {
-        b'A'..=b'Z' => byte.wrapping_sub(b'A'),
-        b'a'..=b'z' => byte.wrapping_sub(b'a').wrapping_add(26),
-        b'0'..=b'9' => byte.wrapping_sub(b'0').wrapping_add(52),
-        b'+' | b'-' => 62,
-        b'/' | b'_' => 63,
-        _ => return None,
-    })
+    DIGITS
+        .get(usize::from(byte))
+        .copied()
+        .filter(|value| *value != NO_DIGIT)
 }
 
 #[cfg(test)]

@@ -19,15 +19,15 @@ const SHORTEST_SIGNED: usize = 16;
 /// A longer user name is compared byte for byte: to normalise it would take long, and nobody has one.
 const LONGEST_NAME: usize = 1024;
 
-/// The canonical form of a token, an API key or a cookie's value: decoded as a form is (percent signs, `+` as a space), up to
-/// a NUL, without white space around it, and without a signature.
-pub(super) fn canonical_value(value: &[u8]) -> Cow<'_, [u8]> {
+/// Calls `use_value` with the canonical form of a token, an API key or a cookie's value: decoded as a form is (percent
+/// signs, `+` as a space), up to a NUL, without white space around it, and without a signature.
+pub(super) fn with_canonical_value<T>(value: &[u8], use_value: impl FnOnce(&[u8]) -> T) -> T {
     let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'%' | b'+');
     if value.iter().all(is_plain) {
-        return signed_part(value);
+        return use_value(&signed_part(value));
     }
     let decoded = form_decode(value);
-    Cow::Owned(signed_part(trim_wide(until_nul(&decoded))).into_owned())
+    use_value(&signed_part(trim_wide(until_nul(&decoded))))
 }
 
 fn until_nul(text: &[u8]) -> &[u8] {

@@ -11,7 +11,10 @@ use super::text::{
 };
 
 /// Servers take the text behind the first scheme or the last. So many of the first are looked at, and the last.
-const MAX_SCHEMES: usize = 3;
+const MAX_SCHEMES: usize = 2;
+
+/// A longer text with white space or a comma inside is no token: those that are long have one word.
+const LONGEST_PHRASE: usize = 1024;
 
 /// Servers take the first, the second or the last word of a value. So many are looked at from either end.
 const MAX_WORDS: usize = 256;
@@ -75,7 +78,11 @@ pub fn visit_token_readings<'a>(authorization: &'a [u8], visit: &mut dyn FnMut(&
     }
     // What was one word was visited above.
     let mut visit_phrase = |text: &'a [u8]| {
-        if !text.iter().all(|byte| byte.is_ascii_graphic()) || text.contains(&b',') {
+        let is_word = |text: &[u8]| {
+            text.iter()
+                .all(|byte| byte.is_ascii_graphic() && *byte != b',')
+        };
+        if text.len() <= LONGEST_PHRASE && !is_word(text) {
             visit(text);
         }
     };
@@ -187,33 +194,24 @@ fn after_scheme<'a>(authorization: &'a [u8], scheme: &'a [u8]) -> impl Iterator<
 }
 
 /// The text behind the first occurrences of `word` and the last, in any letter case.
-fn after<'a>(text: &'a [u8], word: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let first = word.first().copied().unwrap_or_default();
-    let is_word = move |at: &usize| {
-        let end = at.saturating_add(word.len());
-        text.get(*at)
-            .is_some_and(|byte| byte.eq_ignore_ascii_case(&first))
-            && text
-                .get(*at..end)
-                .is_some_and(|found| found.eq_ignore_ascii_case(word))
-    };
-    let last = (0..text.len()).rev().find(is_word);
-    let mut firsts = (0..text.len()).filter(is_word);
-    let mut is_done = false;
-    let mut found = 0_usize;
-    core::iter::from_fn(move || {
-        if is_done {
-            return None;
+fn after<'a>(text: &'a [u8], word: &[u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    let (first, length) = (word.first().copied().unwrap_or_default(), word.len());
+    let candidates =
+        memchr::memchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), text);
+    let rests = candidates.filter_map(|at| {
+        let (found, rest) = text.get(at..)?.split_at_checked(length)?;
+        found.eq_ignore_ascii_case(word).then_some(rest)
+    });
+    let mut firsts = [None; MAX_SCHEMES];
+    let mut last = None;
+    let mut slots = firsts.iter_mut();
+    for rest in rests {
+        match slots.next() {
+            Some(slot) => *slot = Some(rest),
+            None => last = Some(rest),
         }
-        found = found.saturating_add(1);
-        let next = if found <= MAX_SCHEMES {
-            firsts.next()
-        } else {
-            last
-        };
-        is_done = next == last;
-        text.get(next?.saturating_add(word.len())..)
-    })
+    }
+    firsts.into_iter().chain([last]).flatten()
 }
 
 /// A scheme of the IANA registry, or one that servers use as if it were: the word that comes before a token.

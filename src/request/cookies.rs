@@ -2,8 +2,6 @@
 //!
 //! Owns how a header is parted into pairs. Which names and values are equal is decided in `identifier`.
 
-use crate::json::{self, Events, Scalar};
-
 use super::text::{
     percent_decode, quoted, split_once, trim_ows, trim_wide, unescape, unquote, words,
 };
@@ -104,38 +102,29 @@ fn visit_value(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
     if value.first() == Some(&b'j')
         && let Some(json) = percent_decode(value).strip_prefix(b"j:")
     {
-        let mut scalars = Scalars(visit);
-        // Values before an error do no harm.
-        let _ = json::read(&mut &*json, json.len(), &mut scalars);
+        visit_json_scalars(json, visit);
     }
 }
 
-/// Visits every value of a JSON text, however it nests: JavaScript makes `x` of `["x"]`.
-struct Scalars<'v>(&'v mut dyn FnMut(&[u8]));
-
-impl Events for Scalars<'_> {
-    fn scalar(&mut self, value: Scalar<'_>) -> bool {
-        match value {
-            Scalar::Text(text) => (self.0)(text.as_bytes()),
-            Scalar::Unsigned(number) => (self.0)(number.to_string().as_bytes()),
-            Scalar::Negative(number) => (self.0)(number.to_string().as_bytes()),
-            Scalar::Float(number) => (self.0)(number.to_string().as_bytes()),
-            Scalar::Null | Scalar::Bool(_) => {}
+/// Visits every string and number of a JSON text, however it nests: JavaScript makes `x` of `["x"]`. Whether the text is
+/// JSON is not looked at.
+fn visit_json_scalars(json: &[u8], visit: &mut dyn FnMut(&[u8])) {
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|&byte| byte == b'"')
+        && let Some((before, from_quote)) = rest.split_at_checked(at)
+        && let Some(inner) = quoted(from_quote)
+    {
+        words(before, b"[]{},:").for_each(&mut *visit);
+        let length = inner.len().saturating_add(2);
+        if inner.contains(&b'\\') {
+            let literal = from_quote.get(..length).unwrap_or_default();
+            if let Ok(text) = serde_json::from_slice::<String>(literal) {
+                visit(text.as_bytes());
+            }
+        } else {
+            visit(inner);
         }
-        true
+        rest = from_quote.get(length..).unwrap_or_default();
     }
-
-    fn begin_list(&mut self) -> bool {
-        true
-    }
-
-    fn begin_object(&mut self) -> bool {
-        true
-    }
-
-    fn key(&mut self, _name: &str) -> bool {
-        true
-    }
-
-    fn end(&mut self) {}
+    words(rest, b"[]{},:").for_each(visit);
 }

@@ -75,10 +75,12 @@ fn visit_parameter(parameter: &[u8], names: &[String], visit: &mut dyn FnMut(&[u
     }
 }
 
-/// A value as it was sent, and decoded; what either looks up has one canonical form.
+/// A value as it was sent, whose canonical form is decoded, and decoded once before where that makes a difference.
 fn visit_value(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
     visit(value);
-    if let Cow::Owned(decoded) = form_decode(value) {
+    if let Cow::Owned(decoded) = form_decode(value)
+        && decoded.iter().any(|byte| matches!(byte, b'%' | b'+'))
+    {
         visit(&decoded);
     }
 }
