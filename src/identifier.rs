@@ -15,7 +15,7 @@ pub use address::{
     embedded_ipv4, fold_mapped, host_of_prefix, parse_address, parse_range, parse_source_address,
     range_of_prefix,
 };
-pub use canonical::is_same_cookie_name;
+pub use canonical::{decoded_cookie_name, is_same_cookie_name};
 
 use canonical::{normalised_name, with_canonical_name, with_canonical_value};
 

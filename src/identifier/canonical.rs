@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use crate::codec::base64;
-use crate::codec::form::{form_decode, percent_decode};
+use crate::codec::form::percent_decode;
 use crate::codec::whitespace::trim_wide;
 
 /// A shorter signature is none: HMAC-SHA-1 has 20 bytes, 27 digits of base64.
@@ -19,15 +19,30 @@ const SHORTEST_SIGNED: usize = 16;
 /// A longer user name is compared byte for byte: to normalise it would take long, and nobody has one.
 const LONGEST_NAME: usize = 1024;
 
-/// Calls `use_value` with the canonical form of a token, an API key or a cookie's value: decoded as a form is (percent
-/// signs, `+` as a space), up to a NUL, without white space around it, and without a signature.
+/// Calls `use_value` with the canonical form of a token, an API key or a cookie's value: percent signs decoded, up to a NUL,
+/// `+` as a space (servers decode the one to the other), without white space around it, and without a signature.
 pub(super) fn with_canonical_value<T>(value: &[u8], use_value: impl FnOnce(&[u8]) -> T) -> T {
-    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'%' | b'+');
-    if value.iter().all(is_plain) {
+    let is_canonical = |byte: &u8| byte.is_ascii_graphic() && *byte != b'%';
+    let ends_with_plus = matches!(value, [b'+', ..] | [.., b'+']);
+    if value.iter().all(is_canonical) && !ends_with_plus {
         return use_value(&signed_part(value));
     }
-    let decoded = form_decode(value);
-    use_value(&signed_part(trim_wide(until_nul(&decoded))))
+    let mut decoded = percent_decode(value);
+    if decoded.contains(&b'+') {
+        for byte in decoded.to_mut() {
+            if *byte == b'+' {
+                *byte = b' ';
+            }
+        }
+    }
+    let trimmed = trim_wide(until_nul(&decoded));
+    if !trimmed.contains(&b' ') {
+        return use_value(&signed_part(trimmed));
+    }
+    // As in values that need no decoding.
+    let plus = |&byte: &u8| if byte == b' ' { b'+' } else { byte };
+    let value: Vec<u8> = trimmed.iter().map(plus).collect();
+    use_value(&signed_part(&value))
 }
 
 fn until_nul(text: &[u8]) -> &[u8] {
@@ -91,15 +106,27 @@ const fn fold(byte: u8) -> u8 {
     }
 }
 
+/// The canonical form of a cookie's name, where it takes more than folding letters; see [`with_canonical_name`].
+pub fn decoded_cookie_name(name: &[u8]) -> Cow<'_, [u8]> {
+    // A name that is decoded once more may be another one.
+    if name.iter().all(is_plain_in_name) || name.contains(&b'%') {
+        return Cow::Borrowed(name);
+    }
+    with_canonical_name(name, |name| Cow::Owned(name.to_vec()))
+}
+
+fn is_plain_in_name(byte: &u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'%' | b'[')
+}
+
 /// Calls `use_name` with the canonical form of a cookie's name: percent signs decoded, up to a NUL, without white space
 /// around it, in lower case (nginx), and by PHP's rules for variable names: ` `, `.` and `[` are `_`, and `name[key]` is an
 /// element of `name`.
 pub(super) fn with_canonical_name<T>(name: &[u8], use_name: impl FnOnce(&[u8]) -> T) -> T {
     // Most names are short: folding them allocates nothing.
     let mut short = [0_u8; 64];
-    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'%' | b'[');
     match short.get_mut(..name.len()) {
-        Some(folded) if name.iter().all(is_plain) => {
+        Some(folded) if name.iter().all(is_plain_in_name) => {
             for (to, from) in folded.iter_mut().zip(name) {
                 *to = fold(*from);
             }
@@ -112,7 +139,7 @@ pub(super) fn with_canonical_name<T>(name: &[u8], use_name: impl FnOnce(&[u8]) -
                 && let Some((base, key)) = name.split_at_checked(at)
                 && key.contains(&b']')
             {
-                name = base;
+                name = trim_wide(base);
             }
             let folded: Vec<u8> = name.iter().copied().map(fold).collect();
             use_name(&folded)

@@ -134,13 +134,20 @@ fn visit_digest_user(parameter: &[u8], visit: &mut dyn FnMut(&[u8])) {
     };
     if let Some(inner) = quoted(value) {
         visit(inner);
+        visit(before(inner, b','));
         if inner.contains(&b'\\') {
             visit(&unescape(inner));
         }
     } else if let Some(word) = words(value, b",").next() {
         match word.splitn(3, |&byte| byte == b'\'').nth(2) {
             Some(text) if is_extended => visit(&percent_decode(text)),
-            _ => visit(word),
+            _ => {
+                visit(word);
+                // The PHP manual's example takes single quotes too.
+                if let Some(rest) = word.strip_prefix(b"'") {
+                    visit(before(rest, b'\''));
+                }
+            }
         }
     }
 }
@@ -148,6 +155,13 @@ fn visit_digest_user(parameter: &[u8], visit: &mut dyn FnMut(&[u8])) {
 /// One word, and what is left of it where something is attached: `Bearer:token`, `token="token"`, `"token"`, `token;`.
 fn visit_word<'a>(word: &'a [u8], visit: &mut dyn FnMut(&'a [u8])) {
     visit(word);
+    // Spring Security's OAuth looks for no space.
+    if let Some((scheme, token)) = word.split_at_checked(6)
+        && scheme.eq_ignore_ascii_case(b"bearer")
+        && !token.is_empty()
+    {
+        visit(token);
+    }
     let is_attached = |byte: &u8| matches!(byte, b'"' | b'\'' | b';' | b':' | b'=' | b'<' | b'>');
     if !word.iter().any(is_attached) {
         return;

@@ -2,9 +2,8 @@
 //!
 //! Owns how a header is parted into pairs. Which names and values are equal is decided in `identifier`.
 
-use super::text::{
-    percent_decode, quoted, split_once, trim_ows, trim_wide, unescape, unquote, words,
-};
+use super::text::{percent_decode, quoted, split_once, trim_ows, trim_wide, unescape, unquote};
+use crate::identifier::decoded_cookie_name;
 
 /// Calls `visit` with the name and the value of each cookie of one Cookie header (RFC 6265, 4.2.1 and 5.2).
 ///
@@ -30,19 +29,41 @@ pub fn visit_cookie_readings(header_value: &[u8], visit: &mut dyn FnMut(&[u8], &
     if has_one_reading(header_value) {
         return visit_cookies(header_value, visit);
     }
-    // Every server parts pairs by `;`; some by commas (RFC 2109, 4.1) and by white space too.
     for pair in header_value.split(|&byte| byte == b';') {
         visit_pair(pair, visit);
-        let is_parted = |byte: &u8| *byte == b',' || !byte.is_ascii_graphic();
-        if trim_ows(pair).iter().any(is_parted) {
-            for pair in words(pair, b",") {
-                visit_pair(pair, visit);
-            }
+        if !trim_ows(pair).iter().all(|byte| is_octet(*byte)) {
+            visit_patterns(pair, visit);
         }
     }
 }
 
-/// Whether all servers read the header alike: visible ASCII without quotes, backslashes and commas, no space
+/// What RFC 6265 (4.1.1) lets a cookie consist of, and `=`.
+const fn is_octet(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b'\\' | b'[' | b']' | b';')
+}
+
+/// Every `name=value` within a pair, as servers find them that read the header by a pattern: any other byte ends a name or a
+/// value, and white space may be around the equals sign.
+fn visit_patterns(pair: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) {
+    let words = pair.split(|&byte| !is_octet(byte));
+    let mut words = words.filter(|word| !word.is_empty()).peekable();
+    let mut previous: &[u8] = b"";
+    while let Some(word) = words.next() {
+        if let Some((name, value)) = split_once(word, b'=') {
+            let name = if name.is_empty() { previous } else { name };
+            let value = match (value, words.peek()) {
+                (b"", Some(next)) => next,
+                _ => value,
+            };
+            if !name.is_empty() {
+                visit(name, value);
+            }
+        }
+        previous = word;
+    }
+}
+
+/// Whether all servers read the header alike: visible ASCII without quotes, backslashes, commas and brackets, no space
 /// but after a semicolon, and no value that starts as Express's JSON cookies do, with `j:`.
 fn has_one_reading(header_value: &[u8]) -> bool {
     let mut previous = b';';
@@ -50,7 +71,7 @@ fn has_one_reading(header_value: &[u8]) -> bool {
     header_value.iter().all(|&byte| {
         let is_alike = match byte {
             b' ' => previous == b';',
-            b'"' | b',' | b'\\' => false,
+            b'"' | b',' | b'\\' | b'[' | b']' => false,
             b':' | b'%' => (before_previous, previous) != (b'=', b'j'),
             _ => byte.is_ascii_graphic(),
         };
@@ -68,6 +89,8 @@ fn visit_pair(pair: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) {
     if name.is_empty() {
         return;
     }
+    // Once for all readings of the value.
+    let name = &decoded_cookie_name(name);
     visit_value(value, &mut |value| visit(name, value));
     // What comes after the white space that only some servers remove may be a quote.
     let wide = trim_wide(value);
@@ -92,11 +115,12 @@ fn visit_value(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
             visit(&unescape(inner));
         }
     } else {
-        if let [inner @ .., b'"'] = value {
+        let inner = value.strip_suffix(b"\"").unwrap_or(value);
+        if inner.len() < value.len() {
             visit(inner);
         }
-        if value.contains(&b'\\') {
-            visit(&unescape(value));
+        if inner.contains(&b'\\') {
+            visit(&unescape(inner));
         }
     }
     if value.first() == Some(&b'j')
@@ -106,15 +130,14 @@ fn visit_value(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
     }
 }
 
-/// Visits every string and number of a JSON text, however it nests: JavaScript makes `x` of `["x"]`. Whether the text is
-/// JSON is not looked at.
+/// Visits every string of a JSON text, however it nests, and the text itself without brackets: JavaScript makes `x` of
+/// `["x"]`, and `7` of `[7]`. Whether the text is JSON is not looked at.
 fn visit_json_scalars(json: &[u8], visit: &mut dyn FnMut(&[u8])) {
     let mut rest = json;
     while let Some(at) = rest.iter().position(|&byte| byte == b'"')
-        && let Some((before, from_quote)) = rest.split_at_checked(at)
+        && let Some(from_quote) = rest.get(at..)
         && let Some(inner) = quoted(from_quote)
     {
-        words(before, b"[]{},:").for_each(&mut *visit);
         let length = inner.len().saturating_add(2);
         if inner.contains(&b'\\') {
             let literal = from_quote.get(..length).unwrap_or_default();
@@ -126,5 +149,9 @@ fn visit_json_scalars(json: &[u8], visit: &mut dyn FnMut(&[u8])) {
         }
         rest = from_quote.get(length..).unwrap_or_default();
     }
-    words(rest, b"[]{},:").for_each(visit);
+    let mut bare = json;
+    while let [b'[' | b']' | b' ', inner @ ..] | [inner @ .., b'[' | b']' | b' '] = bare {
+        bare = inner;
+    }
+    visit(bare);
 }

@@ -79,7 +79,7 @@ fn visit_parameter(parameter: &[u8], names: &[String], visit: &mut dyn FnMut(&[u
 fn visit_value(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
     visit(value);
     if let Cow::Owned(decoded) = form_decode(value)
-        && decoded.iter().any(|byte| matches!(byte, b'%' | b'+'))
+        && decoded.contains(&b'%')
     {
         visit(&decoded);
     }

@@ -64,7 +64,7 @@ fn clients() -> Vec<Client> {
                 get().cookie("SID", "other").cookie("SID", &value),
             ],
             neighbours: vec![
-                get().cookie("sid", &value),
+                get().cookie("SID2", &value),
                 get().cookie("OTHER", &value),
                 get().cookie("SID", &format!("{value}x")),
                 get().cookie("SID", ""),
@@ -89,6 +89,8 @@ fn clients() -> Vec<Client> {
             kind: "api_key",
             listed: json!({"api_keys": [key]}),
             carriers: vec![
+                // Some servers read keys there too.
+                get().bearer(&key),
                 get().header("x-api-key", key.clone()),
                 Request::get(&format!("/shop?api_key={key}")),
                 Request::get(&format!("/shop?a=1&api%5Fkey={}", key.replace('-', "%2d"))),
@@ -97,7 +99,6 @@ fn clients() -> Vec<Client> {
                 get().header("x-other-key", key.clone()),
                 Request::get(&format!("/shop?apikey={key}")),
                 Request::get(&format!("/api_key={key}")),
-                get().bearer(&key),
             ],
         },
         Client {

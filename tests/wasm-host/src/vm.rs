@@ -132,6 +132,7 @@ pub struct Vm {
     store: Store<Guest>,
     instance: Instance,
     n_streams: u32,
+    instructions: u64,
 }
 
 impl Vm {
@@ -163,10 +164,16 @@ impl Vm {
             instance,
             // Root contexts have lower numbers.
             n_streams: 1_000,
+            instructions: 0,
         };
         vm.call::<(), ()>("_initialize", 0, ())
             .expect("constructors do not trap");
         vm
+    }
+
+    /// How many wasm instructions the callbacks took since this was asked last.
+    pub fn take_instructions(&mut self) -> u64 {
+        core::mem::take(&mut self.instructions)
     }
 
     /// Answers hostcalls oddly from now on.
@@ -334,6 +341,8 @@ impl Vm {
             .instance
             .get_typed_func::<P, R>(&mut self.store, name)?;
         let result = function.call(&mut self.store, arguments)?;
+        let used = FUEL.saturating_sub(self.store.get_fuel()?);
+        self.instructions = self.instructions.saturating_add(used);
         match self.store.data_mut().trap_within.take() {
             Some(trap) => Err(trap.context("in a callback within a hostcall")),
             None => Ok(result),

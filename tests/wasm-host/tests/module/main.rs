@@ -11,6 +11,8 @@
 /// A process with a main thread and workers, and what is sent through it.
 mod support;
 
+/// What any header block costs.
+mod cost;
 /// No answer of a host makes the module trap, and its memory stays bounded.
 mod hostile;
 /// It fetches, blocks, keeps the list, unblocks.

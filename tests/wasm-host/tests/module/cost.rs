@@ -1,0 +1,167 @@
+//! What a request costs in the module, in wasm instructions: counts that any machine repeats.
+
+use std::fmt::Write as _;
+
+use portcullis_wasm_host::seeded::Random;
+use portcullis_wasm_host::vm::Request;
+
+use crate::support::{Envoy, MODULE, ROOT, config, list, listed};
+
+/// Envoy takes header blocks of 60 KiB by default.
+const BLOCK: usize = 59 * 1024;
+
+/// The most that one header block may cost. Envoy's V8 took 2 ms for four times as many; see benches/RESULTS.md.
+const MOST: u64 = 12_000_000;
+
+/// How many blocks the search tries.
+const TRIES: u64 = 150;
+
+/// A block that repeats `part`, in which `#` is another number each time, in the header or pseudo-header `name`.
+fn block(name: &'static str, start: &str, part: &str) -> (&'static str, String) {
+    let mut value = start.to_owned();
+    let mut number = 0_u32;
+    while value.len() < BLOCK {
+        match part.split_once('#') {
+            Some((before, after)) => write!(value, "{before}{number:x}{after}").unwrap(),
+            None => value.push_str(part),
+        }
+        number += 1;
+    }
+    value.truncate(BLOCK);
+    (name, value)
+}
+
+/// Header blocks made to be dear, one for each way in which a header is taken apart.
+fn blocks() -> Vec<(&'static str, String)> {
+    let bearer = |part| block("authorization", "Bearer", part);
+    let cookies = |part| block("cookie", "", part);
+    let query = |part| block(":path", "/?", part);
+    vec![
+        bearer(" t"),
+        bearer(" #"),
+        bearer(" #=x:y"),
+        bearer(" Bearer #,"),
+        bearer(" e30.e30"),
+        bearer(" eyJhbGciOjF9.eyJzdWIiOlsxLDIsMywxLDIsMywxLDIsM119.#"),
+        bearer("."),
+        bearer("bd"),
+        block("authorization", "", "Bearer "),
+        block("authorization", "", "Basic Ym9iOng- "),
+        block("authorization", "Basic ", "Ym_-="),
+        block("authorization", "Basic Basic Basic ", "Ym_-="),
+        block("authorization", "Basic ", "zIrMiQ"),
+        block("authorization", "Digest Digest Digest ", "username"),
+        block("authorization", "Digest ", "username=\"\\\\\", "),
+        cookies("sid=#;"),
+        cookies("#=1;"),
+        cookies("#=+;"),
+        cookies("#=1,"),
+        cookies("a=b c=d "),
+        cookies("#=\"\\\\+\";"),
+        cookies("a=j:\"\\u0061\";"),
+        cookies("a=j:[1,2,3];"),
+        cookies("%=%;"),
+        cookies("a[=\"\\1;"),
+        query("api_key=#&"),
+        query("api_key=%+%00;&"),
+        query("%=;"),
+        query("access_token=%25;&"),
+        block(":path", "/", ";jsessionid=%+"),
+        block(":path", "/", "/..;%2e"),
+        block("x-api-key", "", "#,"),
+    ]
+}
+
+/// What a request with this header costs one worker that has a list of all kinds.
+fn cost(envoy: &mut Envoy, name: &str, value: &[u8]) -> u64 {
+    let mut request = Request::from("192.0.2.9", "/");
+    if name == ":path" {
+        request = Request::from("192.0.2.9", &String::from_utf8_lossy(value));
+    } else {
+        request = request.header(name, value);
+    }
+    let worker = &mut envoy.vms[1];
+    worker.take_instructions();
+    let outcome = worker.request(ROOT, request).unwrap();
+    assert!(!outcome.stopped, "no block names a listed client");
+    worker.take_instructions()
+}
+
+fn started() -> Envoy {
+    let mut envoy = Envoy::start(&MODULE, 1, &config(), 1);
+    envoy.run(3_000, &list(&listed()));
+    envoy
+}
+
+#[test]
+fn no_header_block_costs_more_than_its_bound() {
+    let mut envoy = started();
+    let mut table = String::new();
+    let mut dearest = 0;
+    for (name, value) in blocks() {
+        let instructions = cost(&mut envoy, name, value.as_bytes());
+        dearest = dearest.max(instructions);
+        let start: String = value.chars().take(40).collect();
+        writeln!(table, "{instructions:>10} {name}: {start}").unwrap();
+    }
+    println!("{table}");
+    assert!(dearest <= MOST, "{dearest} instructions\n{table}");
+}
+
+#[test]
+fn a_search_finds_no_header_block_that_costs_more() {
+    let mut envoy = started();
+    let mut random = Random::new(7);
+    let pieces: [&[u8]; 24] = [
+        b"Bearer ",
+        b"Basic ",
+        b"Digest username=",
+        b"a=",
+        b"sid=",
+        b"\"",
+        b"\\",
+        b"j:",
+        b";",
+        b",",
+        b" ",
+        b"%",
+        b"+",
+        b"=",
+        b".",
+        b"e30",
+        b"\xc2\xa0",
+        b"\xff",
+        b"[",
+        b"]",
+        b"1",
+        b"api_key=",
+        b"&",
+        b"\xe3\x80\x80",
+    ];
+    let mut dearest = (0, Vec::new());
+    for _ in 0..TRIES {
+        let name = ["authorization", "cookie", ":path", "x-api-key"][random.below(4) as usize];
+        let mut part = Vec::new();
+        for _ in 0..=random.below(6) {
+            part.extend_from_slice(pieces[random.below(24) as usize]);
+        }
+        let mut value = match name {
+            ":path" => b"/?".to_vec(),
+            _ => Vec::new(),
+        };
+        while value.len() < BLOCK {
+            value.extend_from_slice(&part);
+        }
+        let instructions = cost(&mut envoy, name, &value);
+        if instructions > dearest.0 {
+            dearest = (instructions, [name.as_bytes(), b": ", &part].concat());
+        }
+    }
+    println!("{} {}", dearest.0, dearest.1.escape_ascii());
+    assert!(
+        dearest.0 <= MOST,
+        "{} instructions: {}",
+        dearest.0,
+        dearest.1.escape_ascii()
+    );
+}
