@@ -286,6 +286,8 @@ pub struct Guard {
     pub widest_ipv6: u8,
     /// By how many percent the number of entries may change from one list to the next; `None` for any.
     pub max_change_percent: Option<f64>,
+    /// How many percent of the entries of a list may be unusable.
+    pub max_skipped_percent: f64,
     /// Addresses and ranges that ABS's list never denies; host bits zero, IPv4-mapped IPv6 folded.
     pub never_block: Vec<IpNet>,
     /// How many percent of the requests may be denied on ABS's list; `None` for any.

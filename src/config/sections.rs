@@ -43,6 +43,7 @@ pub(super) const GUARD_KEYS: &[&str] = &[
     "widest_ipv4",
     "widest_ipv6",
     "max_change_percent",
+    "max_skipped_percent",
     "never_block",
     "max_denied_percent",
 ];
@@ -162,17 +163,16 @@ fn read_refresh_interval(root: &Section<'_>, errors: &mut Errors) -> Duration {
 }
 
 fn read_deny_response(root: &Section<'_>, errors: &mut Errors) -> DenyResponse {
+    const STATUS: &str = "a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), \
+                          without quotes, such as 403";
     const HEADERS: &str =
         "an object from header name to value, such as {\"cache-control\": \"no-store\"}";
     let section = root.section("deny_response", DENY_RESPONSE_KEYS, errors);
-    let status = read_whole(
-        &section,
-        "status",
-        403,
-        (200, 599),
-        "a whole number from 200 to 599, without quotes, such as 403",
-        errors,
-    );
+    let status = read_whole(&section, "status", 403, (200, 599), STATUS, errors);
+    // What follows such a response on the connection would be read as the next response.
+    if let 204 | 205 | 304 = status {
+        section.report("status", refused_number(status.into(), STATUS), errors);
+    }
     let body = section
         .text("body", "a string; \"\" for no body", errors)
         .unwrap_or("Error: Unauthorized")
@@ -223,6 +223,7 @@ fn read_guard(root: &Section<'_>, errors: &mut Errors) -> Guard {
     };
     let max_change_percent = percent("max_change_percent", f64::MAX, CHANGE);
     let max_denied_percent = percent("max_denied_percent", 100.0, DENIED);
+    let max_skipped_percent = read_skipped_percent(&section, errors);
     let mut prefix = |key, default, most, allowed| {
         let length = read_whole(&section, key, default, (0, most), allowed, errors);
         u8::try_from(length).unwrap_or(u8::MAX)
@@ -243,7 +244,22 @@ fn read_guard(root: &Section<'_>, errors: &mut Errors) -> Guard {
         widest_ipv4,
         widest_ipv6,
         max_change_percent,
+        max_skipped_percent,
         never_block: read_ranges(&section, "never_block", errors),
         max_denied_percent,
+    }
+}
+
+fn read_skipped_percent(section: &Section<'_>, errors: &mut Errors) -> f64 {
+    const KEY: &str = "max_skipped_percent";
+    const ALLOWED: &str = "a number of percent from 0 to 100, such as 10";
+    const DEFAULT: f64 = 10.0;
+    match section.number(KEY, ALLOWED, errors) {
+        None => DEFAULT,
+        Some(percent) if (0.0..=100.0).contains(&percent) => percent,
+        Some(percent) => {
+            section.report(KEY, refused_number(percent, ALLOWED), errors);
+            DEFAULT
+        }
     }
 }

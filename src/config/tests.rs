@@ -81,6 +81,7 @@ fn defaults() -> Config {
             widest_ipv4: 8,
             widest_ipv6: 32,
             max_change_percent: None,
+            max_skipped_percent: 10.0,
             never_block: Vec::new(),
             max_denied_percent: None,
         },
@@ -427,13 +428,14 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ),
     (
         "guard in full",
-        r#"{"guard": {"widest_ipv4": 0, "widest_ipv6": 128.0, "max_change_percent": 250.5, "never_block": ["10.0.0.0/8", "192.0.2.1"],
+        r#"{"guard": {"widest_ipv4": 0, "widest_ipv6": 128.0, "max_change_percent": 250.5, "max_skipped_percent": 0, "never_block": ["10.0.0.0/8", "192.0.2.1"],
             "max_denied_percent": 100}}"#,
         |config| {
             config.guard = Guard {
                 widest_ipv4: 0,
                 widest_ipv6: 128,
                 max_change_percent: Some(250.5),
+                max_skipped_percent: 0.0,
                 never_block: ranges(&["10.0.0.0/8", "192.0.2.1/32"]),
                 max_denied_percent: Some(100.0),
             };
