@@ -320,6 +320,27 @@ pub struct ManualEntries {
     pub usernames: Vec<String>,
 }
 
+impl ManualEntries {
+    /// How many entries there are, of every kind.
+    pub fn n_entries(&self) -> usize {
+        let texts = [&self.oauth_tokens, &self.api_keys, &self.usernames];
+        let n_texts = texts
+            .map(Vec::len)
+            .into_iter()
+            .fold(0, usize::saturating_add);
+        let n_others = self.ips.len().saturating_add(self.cookies.len());
+        n_texts.saturating_add(n_others)
+    }
+
+    /// How many bytes the values have, names of cookies among them; an address counts as 16.
+    pub fn n_bytes(&self) -> usize {
+        let texts = [&self.oauth_tokens, &self.api_keys, &self.usernames];
+        let cookies = self.cookies.iter().flat_map(|(name, value)| [name, value]);
+        let values = texts.into_iter().flatten().chain(cookies).map(String::len);
+        values.fold(self.ips.len().saturating_mul(16), usize::saturating_add)
+    }
+}
+
 impl core::fmt::Debug for ManualEntries {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         // The values are secrets: only their numbers are shown.

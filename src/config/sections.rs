@@ -11,7 +11,7 @@ use super::error::{Errors, Problem};
 use super::field::{
     is_second, read_duration, read_ranges, read_size, read_text, read_whole, refused_number,
 };
-use super::list::read_list;
+use super::list::{check_size, read_list};
 use super::raw::{Section, Value};
 use super::value::{self, DurationRange};
 use crate::identifier::range_of_prefix;
@@ -112,6 +112,11 @@ pub(super) fn read_config(
         guard: read_guard(root, errors),
         ipv6_prefix: 128,
     };
+    let lists = [
+        ("allow_list", &config.allow_list),
+        ("deny_list", &config.deny_list),
+    ];
+    check_size(root, lists, errors);
     read_ipv6_prefix(root, &mut config, errors);
     config
 }

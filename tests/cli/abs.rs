@@ -234,7 +234,25 @@ fn an_abs_that_is_not_there_is_told() {
 }
 
 #[test]
-fn a_list_of_many_entries_is_imported_whole() {
+fn a_list_of_as_many_entries_as_a_manual_list_may_have_is_imported_whole() {
+    let abs = Abs::start(&[]);
+    abs.admin(
+        "POST",
+        "/admin/generate",
+        r#"{"entries": 5000, "kinds": "mixed", "seed": 1}"#,
+    );
+    let workspace = abs.workspace();
+    let output = workspace.run(&["attack_list", "--import-deny"]);
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "5000 entries of ABS's active attack list added to blacklist, 0 were in it already\n"
+    );
+    let valid = workspace.run(&["check_config"]);
+    assert!(valid.status.success());
+}
+
+#[test]
+fn a_list_longer_than_a_manual_list_may_be_is_not_imported() {
     let abs = Abs::start(&[]);
     abs.admin(
         "POST",
@@ -242,13 +260,15 @@ fn a_list_of_many_entries_is_imported_whole() {
         r#"{"entries": 20000, "kinds": "mixed", "seed": 1}"#,
     );
     let workspace = abs.workspace();
+    let before = workspace.read("envoy/filter.json");
     let output = workspace.run(&["attack_list", "--import-deny"]);
-    assert_eq!(
-        String::from_utf8(output.stdout).unwrap(),
-        "20000 entries of ABS's active attack list added to blacklist, 0 were in it already\n"
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        words.contains("deny_list: found 20000 entries") && words.contains("enable_abs_attack"),
+        "{words}"
     );
-    let valid = workspace.run(&["check_config"]);
-    assert!(valid.status.success());
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(workspace.read("envoy/filter.json"), before);
 }
 
 #[test]
