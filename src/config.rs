@@ -286,6 +286,8 @@ pub struct Guard {
     pub widest_ipv6: u8,
     /// By how many percent the number of entries may change from one list to the next; `None` for any.
     pub max_change_percent: Option<f64>,
+    /// How many percent of the entries of a list may be unusable.
+    pub max_skipped_percent: f64,
     /// Addresses and ranges that ABS's list never denies; host bits zero, IPv4-mapped IPv6 folded.
     pub never_block: Vec<IpNet>,
     /// How many percent of the requests may be denied on ABS's list; `None` for any.
@@ -316,6 +318,27 @@ pub struct ManualEntries {
     pub api_keys: Vec<String>,
     /// User names.
     pub usernames: Vec<String>,
+}
+
+impl ManualEntries {
+    /// How many entries there are, of every kind.
+    pub fn n_entries(&self) -> usize {
+        let texts = [&self.oauth_tokens, &self.api_keys, &self.usernames];
+        let n_texts = texts
+            .map(Vec::len)
+            .into_iter()
+            .fold(0, usize::saturating_add);
+        let n_others = self.ips.len().saturating_add(self.cookies.len());
+        n_texts.saturating_add(n_others)
+    }
+
+    /// How many bytes the values have, names of cookies among them; an address counts as 16.
+    pub fn n_bytes(&self) -> usize {
+        let texts = [&self.oauth_tokens, &self.api_keys, &self.usernames];
+        let cookies = self.cookies.iter().flat_map(|(name, value)| [name, value]);
+        let values = texts.into_iter().flatten().chain(cookies).map(String::len);
+        values.fold(self.ips.len().saturating_mul(16), usize::saturating_add)
+    }
 }
 
 impl core::fmt::Debug for ManualEntries {

@@ -10,14 +10,16 @@ use std::io::{self, Read};
 use ipnet::IpNet;
 use time::OffsetDateTime;
 
-use crate::attack_list::{AttackListError, EntrySink, read_attack_list};
-use crate::blocklist::{AddressRanges, Blocklist, Builder, BuilderFull, LocalList};
+use crate::attack_list::{AttackListError, EntryCounts, EntrySink, Skipped, read_attack_list};
+use crate::blocklist::{Blocklist, Builder, BuilderFull};
 use crate::byte_source::ByteSource;
 use crate::config::{Abs, Config};
 use crate::gzip::GzipReader;
 use crate::host::{Host, HostError};
-use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind, range_of_prefix};
+use crate::identifier::{Fingerprint, FingerprintKey, range_of_prefix};
+use crate::list_guard::{skips_too_many, too_wide};
 use crate::metrics::FetchResult;
+use crate::retry_after::retry_after;
 
 /// Envoy takes no larger answer unless its runtime key `http.async_response_buffer_limit` says so.
 pub const ENVOY_ANSWER_LIMIT: u64 = 32 * 1024 * 1024;
@@ -155,6 +157,8 @@ pub enum Reason {
     TooMuchJson(u64),
     /// The list would take more than `attack_list_memory`.
     Memory(BuilderFull),
+    /// More entries can't be used than `guard` lets a list have.
+    SkipsTooMany(Box<EntryCounts>),
     /// A range is wider than `guard` lets it be.
     RangeTooWide(IpNet, u8),
     /// The number of entries changed by more than `guard` lets it.
@@ -225,6 +229,13 @@ impl fmt::Display for Reason {
                 "the list needs more than the {} bytes of attack_list_memory; allow more, or shorten the list in ABS",
                 full.limit
             ),
+            Reason::SkipsTooMany(counts) => write!(
+                f,
+                "{} of the {} entries of the attack list can't be used, more than guard.max_skipped_percent allows: \
+                 {counts}; check that ABS answered with its attack list, and change the guard if it did",
+                counts.n_skipped(),
+                counts.n_entries()
+            ),
             Reason::RangeTooWide(range, widest) => write!(
                 f,
                 "the list holds the range {range}, wider than /{widest}; remove it in ABS, or change guard.widest_ipv4 \
@@ -258,6 +269,7 @@ impl Failure {
             Reason::Length { .. }
             | Reason::Encoding
             | Reason::AttackList(_)
+            | Reason::SkipsTooMany(_)
             | Reason::EntryTooLong
             | Reason::TooMuchJson(_) => FetchResult::Malformed,
             Reason::Memory(_) => FetchResult::Memory,
@@ -278,7 +290,7 @@ impl Failure {
 pub struct AnswerHeaders {
     status: Option<u16>,
     content_length: Option<u64>,
-    encoding: Vec<u8>,
+    coding: Coding,
     etag: Vec<u8>,
     retry_after: Option<Duration>,
 }
@@ -292,9 +304,9 @@ impl AnswerHeaders {
                 headers.status = parse_number(value).and_then(|status| status.try_into().ok());
             }
             b"content-length" => headers.content_length = parse_number(value),
-            b"content-encoding" => headers.encoding = value.to_ascii_lowercase(),
+            b"content-encoding" => headers.coding = headers.coding.and(value),
             b"etag" if value.len() <= LONGEST_ETAG => headers.etag = value.to_vec(),
-            b"retry-after" => headers.retry_after = parse_number(value).map(Duration::from_secs),
+            b"retry-after" => headers.retry_after = retry_after(value, host.unix_now()),
             _ => {}
         });
         headers.status.is_some().then_some(headers)
@@ -317,6 +329,42 @@ impl AnswerHeaders {
     }
 }
 
+/// What the bytes of a body have to go through to be its text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Coding {
+    /// They are the text.
+    #[default]
+    Identity,
+    /// They are compressed.
+    Gzip,
+    /// Something that was not asked for.
+    Unknown,
+}
+
+impl Coding {
+    /// With the codings of one more Content-Encoding, a list in which elements may be empty (RFC 9110, 5.6.1).
+    fn and(self, value: &[u8]) -> Self {
+        let is = |coding: &[u8], names: &[&str]| {
+            names
+                .iter()
+                .any(|name| coding.eq_ignore_ascii_case(name.as_bytes()))
+        };
+        let mut all = self;
+        for coding in value.split(|byte| *byte == b',') {
+            let coding = coding.trim_ascii();
+            // Software that takes the header for the character set, or has to say something, says one of these.
+            all = if is(coding, &["", "identity", "none", "utf-8", "utf8"]) {
+                all
+            } else if all == Coding::Identity && is(coding, &["gzip", "x-gzip"]) {
+                Coding::Gzip
+            } else {
+                Coding::Unknown
+            };
+        }
+        all
+    }
+}
+
 fn parse_number(value: &[u8]) -> Option<u64> {
     core::str::from_utf8(value.trim_ascii()).ok()?.parse().ok()
 }
@@ -326,9 +374,6 @@ fn parse_number(value: &[u8]) -> Option<u64> {
 pub struct Rules<'a> {
     /// Bounds and guard.
     pub config: &'a Config,
-    /// Entries that it names count as skipped. They are on the list all the same, since another filter may share it:
-    /// no request is denied for them while this allow list stands.
-    pub allow_list: &'a LocalList,
     /// For the fingerprints.
     pub key: FingerprintKey,
     /// How many entries the list in force has, if there is one.
@@ -390,41 +435,34 @@ fn read_list(
         .saturating_mul(JSON_BYTES_PER_LIST_BYTE)
         .max(LEAST_JSON_BYTES);
     let meter = Meter::default();
-    let mut never_block = AddressRanges::default();
-    for range in &rules.config.guard.never_block {
-        never_block.push(*range);
-    }
-    never_block.seal();
     let mut sink = ListSink {
         builder: Builder::new(rules.key, rules.config.attack_list_memory),
         rules,
-        never_block,
         meter: &meter,
-        skipped: 0,
         stopped: None,
     };
     let mut unzipped;
-    let text: &mut dyn ByteSource = match headers.encoding.as_slice() {
-        b"" | b"identity" => &mut body,
-        b"gzip" | b"x-gzip" => {
+    let text: &mut dyn ByteSource = match headers.coding {
+        Coding::Identity => &mut body,
+        Coding::Gzip => {
             unzipped = GzipReader::new(&mut body);
             &mut unzipped
         }
-        _ => return Err(Reason::Encoding),
+        Coding::Unknown => return Err(Reason::Encoding),
     };
     let outcome = read_attack_list(meter.limit(text, limit), &mut sink);
-    if let Err(error) = outcome {
-        return Err(match (meter.exceeded.get(), sink.stopped) {
-            (_, Some(stopped)) => stopped,
-            (Some(Exceeded::Entry), _) => Reason::EntryTooLong,
-            (Some(Exceeded::Total), _) => Reason::TooMuchJson(limit),
-            (None, None) => Reason::AttackList(error),
-        });
+    let counts = outcome.map_err(|error| match (meter.exceeded.get(), sink.stopped.take()) {
+        (_, Some(stopped)) => stopped,
+        (Some(Exceeded::Entry), _) => Reason::EntryTooLong,
+        (Some(Exceeded::Total), _) => Reason::TooMuchJson(limit),
+        (None, None) => Reason::AttackList(error),
+    })?;
+    if skips_too_many(&rules.config.guard, &counts) {
+        return Err(Reason::SkipsTooMany(Box::new(counts)));
     }
-    let (skipped, builder) = (sink.skipped, sink.builder);
-    let list = builder.finish().map_err(Reason::Memory)?;
+    let list = sink.builder.finish().map_err(Reason::Memory)?;
     check_change(&list, rules)?;
-    Ok((list, skipped))
+    Ok((list, counts.n_skipped()))
 }
 
 fn check_change(list: &Blocklist, rules: &Rules<'_>) -> Result<(), Reason> {
@@ -534,29 +572,17 @@ impl Read for Metered<'_> {
     }
 }
 
-/// Puts entries into the list, and counts those that will never be blocked.
+/// Puts entries into the list.
 struct ListSink<'a> {
     builder: Builder,
     rules: &'a Rules<'a>,
-    /// `guard.never_block`.
-    never_block: AddressRanges,
     meter: &'a Meter,
-    skipped: u64,
     stopped: Option<Reason>,
 }
 
 impl ListSink<'_> {
-    fn insert(
-        &mut self,
-        fingerprint: Fingerprint,
-        own: impl FnOnce(&FingerprintKey) -> Fingerprint,
-        kind: IdentifierKind,
-    ) -> bool {
+    fn insert(&mut self, fingerprint: Fingerprint) -> bool {
         self.meter.since_entry.set(0);
-        let allow_list = self.rules.allow_list;
-        if allow_list.holds(kind) && allow_list.contains(own(allow_list.key())) {
-            self.count_skipped();
-        }
         let inserted = self.builder.insert(fingerprint);
         self.note(inserted)
     }
@@ -567,31 +593,14 @@ impl ListSink<'_> {
         }
         self.stopped.is_none()
     }
-
-    fn count_skipped(&mut self) {
-        self.skipped = self.skipped.saturating_add(1);
-    }
 }
 
 impl EntrySink for ListSink<'_> {
     fn ip(&mut self, range: IpNet) -> bool {
         self.meter.since_entry.set(0);
-        let guard = &self.rules.config.guard;
-        let widest = match range {
-            IpNet::V4(_) => guard.widest_ipv4,
-            IpNet::V6(_) => guard.widest_ipv6,
-        };
-        if range.prefix_len() < widest {
+        if let Some(widest) = too_wide(&self.rules.config.guard, range) {
             self.stopped = Some(Reason::RangeTooWide(range, widest));
             return false;
-        }
-        // Nobody's address.
-        if range.prefix_len() == range.max_prefix_len() && range.addr().is_unspecified() {
-            self.count_skipped();
-            return true;
-        }
-        if self.never_block.covers(range) || self.rules.allow_list.covers(range) {
-            self.count_skipped();
         }
         let range = range_of_prefix(range, self.rules.config.ipv6_prefix);
         let inserted = self.builder.insert_ip(range);
@@ -599,44 +608,23 @@ impl EntrySink for ListSink<'_> {
     }
 
     fn cookie(&mut self, name: &str, value: &str) -> bool {
-        let (name, value) = (name.as_bytes(), value.as_bytes());
-        self.insert(
-            self.rules.key.cookie(name, value),
-            |key| key.cookie(name, value),
-            IdentifierKind::Cookie,
-        )
+        self.insert(self.rules.key.cookie(name.as_bytes(), value.as_bytes()))
     }
 
     fn oauth_token(&mut self, token: &str) -> bool {
-        let token = token.as_bytes();
-        self.insert(
-            self.rules.key.oauth_token(token),
-            |key| key.oauth_token(token),
-            IdentifierKind::OauthToken,
-        )
+        self.insert(self.rules.key.oauth_token(token.as_bytes()))
     }
 
     fn api_key(&mut self, value: &str) -> bool {
-        let value = value.as_bytes();
-        self.insert(
-            self.rules.key.api_key(value),
-            |key| key.api_key(value),
-            IdentifierKind::ApiKey,
-        )
+        self.insert(self.rules.key.api_key(value.as_bytes()))
     }
 
     fn username(&mut self, name: &str) -> bool {
-        let name = name.as_bytes();
-        self.insert(
-            self.rules.key.username(name),
-            |key| key.username(name),
-            IdentifierKind::Username,
-        )
+        self.insert(self.rules.key.username(name.as_bytes()))
     }
 
-    fn skipped(&mut self) {
+    fn skipped(&mut self, _: Skipped) {
         self.meter.since_entry.set(0);
-        self.count_skipped();
     }
 }
 

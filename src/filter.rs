@@ -382,7 +382,7 @@ impl Root {
             default_api,
             source,
             destination,
-            rules: entry_rules(&config),
+            rules: list_rules(&config),
             config: Rc::new(config),
             tick_period: SHORT_TICK,
             idle: Duration::ZERO,
@@ -420,7 +420,6 @@ impl Root {
         Some(Orders {
             config: &self.config,
             abs: self.config.abs.as_ref()?,
-            allow_list: &self.allow_list,
             rules: self.rules,
         })
     }
@@ -515,43 +514,19 @@ fn header_names(config: &Config, default_api: &Api) -> Vec<String> {
     names
 }
 
-/// A hash of all that decides which entries of ABS's list are taken.
-fn entry_rules(config: &Config) -> u64 {
-    let (guard, allowed) = (&config.guard, &config.allow_list);
+/// A hash of all that decides whether a list of ABS's is taken.
+fn list_rules(config: &Config) -> u64 {
+    let guard = &config.guard;
     let mut hasher = SipHasher13::new();
-    // Each with its length, and each list with its own, so that no two configurations are told by the same bytes.
-    let change = guard.max_change_percent.map_or(0, f64::to_bits);
     for number in [
         config.attack_list_memory,
         guard.widest_ipv4.into(),
         guard.widest_ipv6.into(),
         config.ipv6_prefix.into(),
-        change,
+        guard.max_change_percent.map_or(0, f64::to_bits),
+        guard.max_skipped_percent.to_bits(),
     ] {
         hasher.write_u64(number);
     }
-    for ranges in [&guard.never_block, &allowed.ips] {
-        hasher.write_usize(ranges.len());
-        for range in ranges {
-            note(&mut hasher, &range.to_string());
-        }
-    }
-    hasher.write_usize(allowed.cookies.len());
-    for (name, value) in &allowed.cookies {
-        note(&mut hasher, name);
-        note(&mut hasher, value);
-    }
-    for values in [&allowed.oauth_tokens, &allowed.api_keys, &allowed.usernames] {
-        hasher.write_usize(values.len());
-        for value in values {
-            note(&mut hasher, value);
-        }
-    }
     hasher.finish()
-}
-
-#[inline(never)]
-fn note(hasher: &mut SipHasher13, text: &str) {
-    hasher.write_usize(text.len());
-    hasher.write(text.as_bytes());
 }

@@ -15,10 +15,13 @@
 //! | [`identifier`] | the five kinds of client identifier, their canonical forms, their fingerprints |
 //! | [`request`] | header bytes to identifiers, by an API's rules |
 //! | [`attack_list`] | ABS's JSON, read as a stream; the one file that knows its shape |
+//! | [`list_value`] | what makes a listed value usable, whichever way its list comes in |
+//! | [`list_guard`] | what a list from outside may not do, whichever way it comes in |
 //! | [`blocklist`] | the list in force: builder, gate, buckets, ranges, snapshot bytes |
 //! | [`judge`] | identifiers and lists to a verdict, in the documented order; all blocking policy, and the bound on the share of denied requests |
 //! | [`refresh`] | who fetches and when: lease, interval, backoff, staleness; the shared-data keys |
 //! | [`fetch`] | one fetch: the request sent, and what its answer amounts to |
+//! | [`retry_after`] | the response header Retry-After as a time to wait |
 //! | [`json`] | JSON as a stream of events; the one place where it is parsed |
 //! | [`codec`] | bytes to bytes: base64 |
 //! | [`byte_source`] | where bytes come from, piece by piece |
@@ -61,8 +64,11 @@ pub mod host;
 pub mod identifier;
 pub mod json;
 pub mod judge;
+pub mod list_guard;
+pub mod list_value;
 pub mod metrics;
 pub mod refresh;
 pub mod request;
+pub mod retry_after;
 pub mod source;
 pub mod traffic;

@@ -9,7 +9,7 @@ use core::mem::discriminant;
 use core::time::Duration;
 
 use crate::blocklist::snapshot::{Assembly, Extent, Manifest, Needed, Record, Slot};
-use crate::blocklist::{AddressRanges, Blocklist, Gate, LocalList};
+use crate::blocklist::{AddressRanges, Blocklist, Gate};
 use crate::config::{Abs, Config, WhenStale};
 use crate::fetch::{self, Answer, AnswerHeaders, Failure, Method, Reason, Rules};
 use crate::host::{CallToken, Host, HostError, HttpCall, LogLevel, RootId, WriteCondition};
@@ -85,8 +85,6 @@ pub struct Orders<'a> {
     pub config: &'a Config,
     /// Its `abs`.
     pub abs: &'a Abs,
-    /// Its allow list.
-    pub allow_list: &'a LocalList,
     /// A hash of the rules that decide which entries are taken.
     pub rules: u64,
 }
@@ -260,7 +258,6 @@ impl Source {
             .map_or_else(|| new_key(host), |manifest| manifest.key);
         let rules = Rules {
             config: orders.config,
-            allow_list: orders.allow_list,
             key,
             n_entries_before: in_force.as_ref().map(Manifest::n_entries),
         };

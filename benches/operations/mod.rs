@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
-use portcullis::attack_list::{EntrySink, read_attack_list};
+use portcullis::attack_list::{EntrySink, Skipped, read_attack_list};
 use portcullis::blocklist::snapshot::{Assembly, Manifest, Needed};
 use portcullis::blocklist::{AddressRanges, Blocklist, Builder, Gate};
 use portcullis::config::Api;
@@ -225,5 +225,5 @@ impl EntrySink for Sink {
         self.0.insert(fingerprint).is_ok()
     }
 
-    fn skipped(&mut self) {}
+    fn skipped(&mut self, _: Skipped) {}
 }

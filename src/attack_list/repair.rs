@@ -2,32 +2,41 @@
 //!
 //! User names and cookies are the attacker's to choose, and software on the way to the list cuts them at a fixed
 //! length: through the middle of a UTF-8 sequence, or of the pair of `\u` escapes that JSON writes for a character
-//! past U+FFFF. A JSON parser refuses the body for either. Here such remains are overwritten, at the same length, so
-//! that positions in errors stay true. Knows nothing else of JSON.
+//! past U+FFFF. A JSON parser refuses the body for either, and for a byte order mark before it. Here all that is
+//! overwritten, at the same length, so that positions in errors stay true. Knows nothing else of JSON.
 
+use core::cell::Cell;
 use std::io::{self, Read};
 
 use crate::byte_source::ByteSource;
 
-/// Stands for a byte that is no UTF-8: JSON allows it in a string, and no header value can hold it (RFC 9110, 5.5),
-/// so that the entry matches nobody else.
-const NO_TEXT: u8 = 0x7f;
+/// Replaces a byte that is not UTF-8, since JSON allows it in a string. Where [`Repaired`] has replaced anything, a text
+/// with this character is not the one that was meant.
+pub(super) const NO_TEXT: char = '\u{7f}';
 
-/// U+FFFD, for an escape that is half a character.
-const NO_CHARACTER: &[u8; 6] = br"\ufffd";
+/// The same character, for an escape that is half a character.
+const NO_CHARACTER: &[u8; 6] = br"\u007f";
+
+/// The byte order mark that some software writes before UTF-8 (RFC 8259, 8.1: a parser may ignore it).
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads `body` with its text made good. Wants to be read with room for 32 bytes at least, so put a buffer before it.
 pub(super) struct Repaired<'b> {
     body: &'b mut dyn ByteSource,
     /// The end of what was read, where what follows decides.
     undecided: Vec<u8>,
+    is_at_start: bool,
+    /// Set once anything was replaced by [`NO_TEXT`].
+    has_replaced: &'b Cell<bool>,
 }
 
 impl<'b> Repaired<'b> {
-    pub(super) fn new(body: &'b mut dyn ByteSource) -> Self {
+    pub(super) fn new(body: &'b mut dyn ByteSource, has_replaced: &'b Cell<bool>) -> Self {
         Self {
             body,
             undecided: Vec::new(),
+            is_at_start: true,
+            has_replaced,
         }
     }
 }
@@ -50,11 +59,15 @@ impl Read for Repaired<'_> {
             let bytes = out
                 .get_mut(..held.saturating_add(read))
                 .ok_or(io::ErrorKind::InvalidData)?;
-            let decided = repair(bytes);
+            let decided = repair(bytes, self.has_replaced);
             self.undecided.clear();
             self.undecided
                 .extend_from_slice(bytes.get(decided..).unwrap_or_default());
             if decided > 0 {
+                if self.is_at_start {
+                    self.is_at_start = false;
+                    blank_byte_order_mark(bytes);
+                }
                 return Ok(decided);
             }
         }
@@ -62,12 +75,20 @@ impl Read for Repaired<'_> {
 }
 
 /// Makes the text good, and tells how many bytes of it need not know what follows.
-fn repair(bytes: &mut [u8]) -> usize {
-    let whole = repair_utf8(bytes);
-    repair_escapes(bytes.get_mut(..whole).unwrap_or_default())
+fn repair(bytes: &mut [u8], has_replaced: &Cell<bool>) -> usize {
+    let whole = repair_utf8(bytes, has_replaced);
+    repair_escapes(bytes.get_mut(..whole).unwrap_or_default(), has_replaced)
 }
 
-fn repair_utf8(bytes: &mut [u8]) -> usize {
+/// The mark is one character, so it is decided as a whole.
+fn blank_byte_order_mark(bytes: &mut [u8]) {
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        let mark = bytes.iter_mut().take(BYTE_ORDER_MARK.len());
+        mark.for_each(|byte| *byte = b' ');
+    }
+}
+
+fn repair_utf8(bytes: &mut [u8], has_replaced: &Cell<bool>) -> usize {
     let mut good: usize = 0;
     while let Some(rest) = bytes.get_mut(good..) {
         let Err(error) = core::str::from_utf8(rest) else {
@@ -79,13 +100,14 @@ fn repair_utf8(bytes: &mut [u8]) -> usize {
             return good;
         };
         let bad = rest.iter_mut().skip(error.valid_up_to()).take(length);
-        bad.for_each(|byte| *byte = NO_TEXT);
+        bad.for_each(|byte| *byte = NO_TEXT as u8);
+        has_replaced.set(true);
         good = good.saturating_add(length);
     }
     bytes.len()
 }
 
-fn repair_escapes(bytes: &mut [u8]) -> usize {
+fn repair_escapes(bytes: &mut [u8], has_replaced: &Cell<bool>) -> usize {
     let mut at: usize = 0;
     while let Some(rest) = bytes.get_mut(at..) {
         let Some(found) = rest.iter().position(|&byte| byte == b'\\') else {
@@ -100,10 +122,10 @@ fn repair_escapes(bytes: &mut [u8]) -> usize {
                 match read_escape(escape.get(6..).unwrap_or_default()) {
                     Escape::Undecided => return at,
                     Escape::Unit(0xdc00..=0xdfff) => 12,
-                    Escape::Unit(_) | Escape::Other => overwrite(escape),
+                    Escape::Unit(_) | Escape::Other => overwrite(escape, has_replaced),
                 }
             }
-            Escape::Unit(0xdc00..=0xdfff) => overwrite(escape),
+            Escape::Unit(0xdc00..=0xdfff) => overwrite(escape, has_replaced),
             Escape::Unit(_) => 6,
         };
         at = at.saturating_add(length);
@@ -135,7 +157,8 @@ fn read_escape(bytes: &[u8]) -> Escape {
     }
 }
 
-fn overwrite(escape: &mut [u8]) -> usize {
+fn overwrite(escape: &mut [u8], has_replaced: &Cell<bool>) -> usize {
+    has_replaced.set(true);
     for (byte, replacement) in escape.iter_mut().zip(NO_CHARACTER) {
         *byte = *replacement;
     }
@@ -164,11 +187,17 @@ mod tests {
 
     fn repaired(bytes: &[u8], piece: usize, room: usize) -> Vec<u8> {
         let mut pieces = Pieces(bytes, piece);
+        let has_replaced = Cell::new(false);
         // As the JSON parser reads: byte by byte, so that only the buffer reads what is below it.
-        BufReader::with_capacity(room, Repaired::new(&mut pieces))
-            .bytes()
-            .map(Result::unwrap)
-            .collect()
+        let found: Vec<u8> =
+            BufReader::with_capacity(room, Repaired::new(&mut pieces, &has_replaced))
+                .bytes()
+                .map(Result::unwrap)
+                .collect();
+        let text = found.strip_prefix(b"   ").unwrap_or(&found);
+        let is_changed = !bytes.ends_with(text);
+        assert_eq!(has_replaced.get(), is_changed, "{}", bytes.escape_ascii());
+        found
     }
 
     #[test]
@@ -183,20 +212,25 @@ mod tests {
             ),
             (br"\ud83d\ude00", br"\ud83d\ude00"),
             (br"\uD83D\uDE00x", br"\uD83D\uDE00x"),
-            (br#"\ud83d""#, br#"\ufffd""#),
-            (br"\ud83dxxxxxx", br"\ufffdxxxxxx"),
-            (br"\ud83d\n\ude00.", br"\ufffd\n\ufffd."),
-            (br"\ud83d\ud83d\ude00", br"\ufffd\ud83d\ude00"),
-            (br"\ud83d\u0041", br"\ufffd\u0041"),
-            (br"\ude00\ud83d.", br"\ufffd\ufffd."),
+            (br#"\ud83d""#, br#"\u007f""#),
+            (br"\ud83dxxxxxx", br"\u007fxxxxxx"),
+            (br"\ud83d\n\ude00.", br"\u007f\n\u007f."),
+            (br"\ud83d\ud83d\ude00", br"\u007f\ud83d\ude00"),
+            (br"\ud83d\u0041", br"\u007f\u0041"),
+            (br"\ude00\ud83d.", br"\u007f\u007f."),
             (br"\\ud83d.", br"\\ud83d."),
-            (br"\\\ud83d.", br"\\\ufffd."),
+            (br"\\\ud83d.", br"\\\u007f."),
             (br"\uxyzw\u12", br"\uxyzw\u12"),
             (b"a\xffb", b"a\x7fb"),
             (b"\xc3\"", b"\x7f\""),
             (b"\xf0\x9f\x98\"", b"\x7f\x7f\x7f\""),
             (b"\xed\xa0\xbd.", b"\x7f\x7f\x7f."),
-            (b"\xff\xfe\\ud83d\xc3.", b"\x7f\x7f\\ufffd\x7f."),
+            (b"\xff\xfe\\ud83d\xc3.", b"\x7f\x7f\\u007f\x7f."),
+            (b"\xef\xbb\xbf{}", b"   {}"),
+            (b"\xef\xbb\xbf", b"   "),
+            (b"\xef\xbb\xbf\xef\xbb\xbf", b"   \xef\xbb\xbf"),
+            (b"a\xef\xbb\xbf", b"a\xef\xbb\xbf"),
+            (b"\xef\xbb.", b"\x7f\x7f."),
             // What ends early is cut short anyway, and stays as it is.
             (b"a\xf0\x9f\x98", b"a\xf0\x9f\x98"),
             (br"a\ud83d", br"a\ud83d"),

@@ -2,8 +2,6 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
-
 use super::ranges::AddressRanges;
 use super::sort::sort_and_dedup;
 use crate::config::ManualEntries;
@@ -68,11 +66,6 @@ impl LocalList {
     /// Whether the list names the address, alone or in a range.
     pub fn contains_ip(&self, address: IpAddr) -> bool {
         self.ranges.contains(fold_mapped(address))
-    }
-
-    /// Whether the list names every address of the range, in one range or in several.
-    pub fn covers(&self, range: IpNet) -> bool {
-        self.ranges.covers(range)
     }
 
     /// Whether the list names the identifier, which is no address.

@@ -2,13 +2,16 @@
 //!
 //! What the list's JSON means is `portcullis::attack_list`'s business.
 
+use std::collections::HashSet;
 use std::env;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ipnet::IpNet;
-use portcullis::attack_list::{AttackListError, EntrySink, read_attack_list};
-use portcullis::config::{Abs, Config, ConfigError};
+use portcullis::attack_list::{AttackListError, EntryCounts, EntrySink, Skipped, read_attack_list};
+use portcullis::config::{Abs, Config, ConfigError, Guard};
 use portcullis::fetch::request_path;
+use portcullis::identifier::IdentifierKind;
+use portcullis::list_guard::{skips_too_many, too_wide};
 use serde_json::Value;
 use ureq::http::Method;
 
@@ -84,6 +87,17 @@ pub enum AbsError {
         /// Why not.
         error: AttackListError,
     },
+    /// More of the list can't be used than the guard of the configuration allows.
+    #[error(
+        "ABS at {url}: {} of the {} entries can't be used, more than guard.max_skipped_percent allows: {counts}",
+        .counts.n_skipped(), .counts.n_entries()
+    )]
+    SkipsTooMany {
+        /// Where.
+        url: String,
+        /// What can't be used.
+        counts: Box<EntryCounts>,
+    },
 }
 
 impl AbsError {
@@ -103,10 +117,12 @@ impl AbsError {
 /// ABS's list, as its entries.
 #[derive(Debug, Default)]
 pub struct List {
-    /// In the order in which they came.
+    /// In the order in which they came, each once.
     pub entries: Vec<Entry>,
-    /// How many could not be used.
-    pub skipped: u64,
+    /// Those that are left out, by their kinds and positions.
+    pub left_out: Vec<String>,
+    /// All that came.
+    pub counts: EntryCounts,
 }
 
 /// ABS, and the keys for it.
@@ -146,10 +162,27 @@ impl Client {
     /// Reads the list.
     pub fn fetch(&self, status: ListStatus) -> Result<List, AbsError> {
         let body = self.fetch_body(status)?;
-        read(body.as_slice()).map_err(|error| AbsError::NotAList {
+        read(&body, None).map_err(|error| self.not_a_list(error))
+    }
+
+    /// Reads the list as the filter would with this guard. A range that is too wide is left out.
+    pub fn fetch_guarded(&self, status: ListStatus, guard: &Guard) -> Result<List, AbsError> {
+        let body = self.fetch_body(status)?;
+        let list = read(&body, Some(guard)).map_err(|error| self.not_a_list(error))?;
+        if skips_too_many(guard, &list.counts) {
+            return Err(AbsError::SkipsTooMany {
+                url: self.server.url.clone(),
+                counts: Box::new(list.counts),
+            });
+        }
+        Ok(list)
+    }
+
+    fn not_a_list(&self, error: AttackListError) -> AbsError {
+        AbsError::NotAList {
             url: self.server.url.clone(),
             error,
-        })
+        }
     }
 
     /// Reads the list as ABS writes it.
@@ -171,10 +204,7 @@ impl Client {
     pub fn remove(&self, entries: &[Entry]) -> Result<(List, String), AbsError> {
         let body = to_abs_shape(entries, true).to_string().into_bytes();
         let answer = self.send(Method::PUT, PATH, body)?;
-        let removed = read(answer.as_slice()).map_err(|error| AbsError::NotAList {
-            url: self.server.url.clone(),
-            error,
-        })?;
+        let removed = read(&answer, None).map_err(|error| self.not_a_list(error))?;
         let message = serde_json::from_slice::<Value>(&answer)
             .ok()
             .and_then(|answer| Some(answer.get("message")?.as_str()?.to_owned()))
@@ -206,28 +236,62 @@ impl Client {
     }
 }
 
-/// Reads a list as ABS writes it.
-pub fn read(body: &[u8]) -> Result<List, AttackListError> {
-    let mut list = List::default();
-    read_attack_list(body, &mut list)?;
-    Ok(list)
+/// Reads a list as ABS writes it, with the filter's own reader. With a `guard`, ranges that it does not allow are left
+/// out.
+pub fn read(body: &[u8], guard: Option<&Guard>) -> Result<List, AttackListError> {
+    let mut reader = Reader {
+        guard,
+        known: HashSet::new(),
+        n_ips: 0,
+        list: List::default(),
+    };
+    reader.list.counts = read_attack_list(body, &mut reader)?;
+    Ok(reader.list)
 }
 
-impl List {
+/// Collects the entries of a list.
+struct Reader<'g> {
+    guard: Option<&'g Guard>,
+    /// What is collected.
+    known: HashSet<(u8, Option<String>, String)>,
+    /// How many addresses and ranges came, usable or not.
+    n_ips: u64,
+    list: List,
+}
+
+impl Reader<'_> {
     fn push(&mut self, kind: EntryKind, name: Option<&str>, value: &str) -> bool {
-        self.entries.push(Entry {
+        self.add(Entry {
             kind,
             name: name.map(str::to_owned),
             value: value.to_owned(),
-        });
+        })
+    }
+
+    fn add(&mut self, entry: Entry) -> bool {
+        let key = (entry.kind as u8, entry.name.clone(), entry.value.clone());
+        if self.known.insert(key) {
+            self.list.entries.push(entry);
+        }
         true
     }
 }
 
-impl EntrySink for List {
+impl EntrySink for Reader<'_> {
     fn ip(&mut self, range: IpNet) -> bool {
-        self.entries.push(Entry::from_range(range));
-        true
+        self.n_ips += 1;
+        if let Some(widest) = self.guard.and_then(|guard| too_wide(guard, range)) {
+            let key = match range {
+                IpNet::V4(_) => "guard.widest_ipv4",
+                IpNet::V6(_) => "guard.widest_ipv6",
+            };
+            self.list.left_out.push(format!(
+                "entry {} of ips: a range wider than /{widest} ({key})",
+                self.n_ips
+            ));
+            return true;
+        }
+        self.add(Entry::from_range(range))
     }
 
     fn cookie(&mut self, name: &str, value: &str) -> bool {
@@ -246,8 +310,11 @@ impl EntrySink for List {
         self.push(EntryKind::Username, None, name)
     }
 
-    fn skipped(&mut self) {
-        self.skipped = self.skipped.saturating_add(1);
+    fn skipped(&mut self, entry: Skipped) {
+        if entry.kind == IdentifierKind::Ip {
+            self.n_ips += 1;
+        }
+        self.list.left_out.push(entry.to_string());
     }
 }
 

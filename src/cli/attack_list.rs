@@ -1,5 +1,6 @@
 //! `attack_list`: ABS's list as a table or as JSON, its import into the manual deny list, false positives taken off.
 
+use portcullis::config::Guard;
 use serde_json::json;
 
 use super::abs::{self, Client, List};
@@ -31,7 +32,7 @@ fn show(common: &Common, args: &AttackListArgs) -> Result<Report, Failure> {
     let json = json!({
         "status": status,
         "entries": list.entries.len(),
-        "skipped": list.skipped,
+        "skipped": list.left_out.len(),
         "attacklist": to_abs_shape(&list.entries, common.show_secrets),
     });
     Ok(Report {
@@ -41,9 +42,10 @@ fn show(common: &Common, args: &AttackListArgs) -> Result<Report, Failure> {
 }
 
 fn import(common: &Common, args: &AttackListArgs) -> Result<Report, Failure> {
-    let list = Client::new(&args.abs)?.fetch(args.status)?;
+    let client = Client::new(&args.abs)?;
     let source = format!("ABS's {} attack list", status_name(args.status));
-    let mut report = lists::import_deny(common, &list.entries, args.replace, &source)?;
+    let fetch = |guard: &Guard| client.fetch_guarded(args.status, guard);
+    let (list, mut report) = lists::import_deny(common, fetch, args.replace, &source)?;
     report.notes.extend(notes(&list));
     Ok(report)
 }
@@ -51,10 +53,11 @@ fn import(common: &Common, args: &AttackListArgs) -> Result<Report, Failure> {
 fn remove(common: &Common, args: &AttackListArgs) -> Result<Report, Failure> {
     let wanted = match (&args.file, args.kind) {
         (Some(path), _) => {
-            let list = abs::read(&file::read_bytes(path)?).map_err(|error| EntryError::File {
-                file: path.display().to_string(),
-                error,
-            })?;
+            let list =
+                abs::read(&file::read_bytes(path)?, None).map_err(|error| EntryError::File {
+                    file: path.display().to_string(),
+                    error,
+                })?;
             list.entries
         }
         (None, Some(kind)) => vec![Entry::from_words(&EntryWords {
@@ -146,10 +149,10 @@ fn table(entries: &[Entry], show_secrets: bool) -> String {
 /// What an operator should look at in a list.
 fn notes(list: &List) -> Vec<String> {
     let mut notes = Vec::new();
-    if list.skipped > 0 {
+    if !list.left_out.is_empty() {
         notes.push(format!(
-            "{} entries of ABS's list can't be used and are left out, as the filter leaves them out",
-            list.skipped
+            "entries of ABS's list that can't be used are left out: {}",
+            named(&list.left_out)
         ));
     }
     let private = list.entries.iter().find(|entry| is_private_entry(entry));
@@ -161,6 +164,17 @@ fn notes(list: &List) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// Names the first of what is left out, and counts the rest.
+fn named(left_out: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let (shown, rest) = left_out.split_at(left_out.len().min(SHOWN));
+    let shown = shown.join("; ");
+    match rest.len() {
+        0 => shown,
+        more => format!("{shown}; and {more} more"),
+    }
 }
 
 fn is_private_entry(entry: &Entry) -> bool {

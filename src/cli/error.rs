@@ -42,6 +42,17 @@ pub enum Failure {
         /// Which list.
         list: &'static str,
     },
+    /// Nothing of a list that was to be imported can be used.
+    #[error("nothing of {list} can be imported: {left_out}; the blacklist was not changed")]
+    NothingToImport {
+        /// What was to be imported.
+        list: String,
+        /// What is left out of it.
+        left_out: String,
+    },
+    /// The list that was to take another's place is empty.
+    #[error("{0} is empty: the blacklist was not replaced; clear_blacklist empties it")]
+    ReplacedByNothing(String),
     /// ABS did not answer as asked.
     #[error(transparent)]
     Abs(#[from] AbsError),

@@ -134,7 +134,7 @@ fn read_list(args: &ExplainArgs, config: &Config) -> Result<Option<Vec<u8>>, Fai
         (Some(path), _) => {
             let body = file::read_bytes(path)?;
             // A fault is told by the list's reader itself, and not by what the filter does without a list.
-            abs::read(&body).map_err(|error| ExplainError::List {
+            abs::read(&body, None).map_err(|error| ExplainError::List {
                 file: path.display().to_string(),
                 error,
             })?;

@@ -1,14 +1,15 @@
 //! The manual lists: add, delete, view, clear. ASE's whitelist is `allow_list`, its blacklist `deny_list`.
 
+use portcullis::config::Guard;
 use serde_json::{Map, Value, json};
 
-use super::abs;
+use super::abs::{self, AbsError};
 use super::args::{BlacklistPart, Common, EntryWords, ListStatus, ViewBlacklistArgs};
 use super::change::change;
 use super::entry::{Entry, EntryError, kind_name};
 use super::error::Failure;
 use super::file;
-use super::filter_file::FilterFile;
+use super::filter_file::{self, FilterFile};
 use super::list_shape;
 use super::output::Report;
 
@@ -83,15 +84,29 @@ pub fn clear(common: &Common, list: List) -> Result<Report, Failure> {
     })
 }
 
-/// Adds many entries to the deny list; with `replace` nothing else stays on it.
+/// Adds what `fetch` brings to the deny list; with `replace` nothing else stays on it. `fetch` takes the guard of the
+/// configuration. What it brings is never nothing in place of something.
 pub fn import_deny(
     common: &Common,
-    entries: &[Entry],
+    fetch: impl FnOnce(&Guard) -> Result<abs::List, AbsError>,
     replace: bool,
     source: &str,
-) -> Result<Report, Failure> {
-    change(common, |configuration| {
+) -> Result<(abs::List, Report), Failure> {
+    let mut imported = abs::List::default();
+    let report = change(common, |configuration| {
+        let guard = guard_of(common, configuration)?;
+        imported = fetch(&guard)?;
+        let entries = imported.entries.as_slice();
+        if entries.is_empty() && !imported.left_out.is_empty() {
+            return Err(Failure::NothingToImport {
+                list: source.to_owned(),
+                left_out: imported.left_out.join("; "),
+            });
+        }
         let before = list_shape::read_list(configuration.get(List::Deny.key()));
+        if replace && entries.is_empty() && !before.is_empty() {
+            return Err(Failure::ReplacedByNothing(source.to_owned()));
+        }
         if replace {
             configuration.insert(List::Deny.key().to_owned(), json!({}));
         }
@@ -108,7 +123,18 @@ pub fn import_deny(
                 entries.len() - added.len()
             ),
         })
-    })
+    })?;
+    Ok((imported, report))
+}
+
+fn guard_of(common: &Common, configuration: &Map<String, Value>) -> Result<Guard, Failure> {
+    let json = Value::Object(configuration.clone()).to_string();
+    let config = filter_file::validate(json.as_bytes()).map_err(|errors| Failure::Invalid {
+        file: common.config.display().to_string(),
+        unchanged: true,
+        errors,
+    })?;
+    Ok(config.guard)
 }
 
 /// Shows the allow list.

@@ -11,7 +11,7 @@ use super::error::{Errors, Problem};
 use super::field::{
     is_second, read_duration, read_ranges, read_size, read_text, read_whole, refused_number,
 };
-use super::list::read_list;
+use super::list::{check_size, read_list};
 use super::raw::{Section, Value};
 use super::value::{self, DurationRange};
 use crate::identifier::range_of_prefix;
@@ -43,6 +43,7 @@ pub(super) const GUARD_KEYS: &[&str] = &[
     "widest_ipv4",
     "widest_ipv6",
     "max_change_percent",
+    "max_skipped_percent",
     "never_block",
     "max_denied_percent",
 ];
@@ -111,6 +112,11 @@ pub(super) fn read_config(
         guard: read_guard(root, errors),
         ipv6_prefix: 128,
     };
+    let lists = [
+        ("allow_list", &config.allow_list),
+        ("deny_list", &config.deny_list),
+    ];
+    check_size(root, lists, errors);
     read_ipv6_prefix(root, &mut config, errors);
     config
 }
@@ -162,17 +168,16 @@ fn read_refresh_interval(root: &Section<'_>, errors: &mut Errors) -> Duration {
 }
 
 fn read_deny_response(root: &Section<'_>, errors: &mut Errors) -> DenyResponse {
+    const STATUS: &str = "a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), \
+                          without quotes, such as 403";
     const HEADERS: &str =
         "an object from header name to value, such as {\"cache-control\": \"no-store\"}";
     let section = root.section("deny_response", DENY_RESPONSE_KEYS, errors);
-    let status = read_whole(
-        &section,
-        "status",
-        403,
-        (200, 599),
-        "a whole number from 200 to 599, without quotes, such as 403",
-        errors,
-    );
+    let status = read_whole(&section, "status", 403, (200, 599), STATUS, errors);
+    // What follows such a response on the connection would be read as the next response.
+    if let 204 | 205 | 304 = status {
+        section.report("status", refused_number(status.into(), STATUS), errors);
+    }
     let body = section
         .text("body", "a string; \"\" for no body", errors)
         .unwrap_or("Error: Unauthorized")
@@ -223,6 +228,7 @@ fn read_guard(root: &Section<'_>, errors: &mut Errors) -> Guard {
     };
     let max_change_percent = percent("max_change_percent", f64::MAX, CHANGE);
     let max_denied_percent = percent("max_denied_percent", 100.0, DENIED);
+    let max_skipped_percent = read_skipped_percent(&section, errors);
     let mut prefix = |key, default, most, allowed| {
         let length = read_whole(&section, key, default, (0, most), allowed, errors);
         u8::try_from(length).unwrap_or(u8::MAX)
@@ -243,7 +249,22 @@ fn read_guard(root: &Section<'_>, errors: &mut Errors) -> Guard {
         widest_ipv4,
         widest_ipv6,
         max_change_percent,
+        max_skipped_percent,
         never_block: read_ranges(&section, "never_block", errors),
         max_denied_percent,
+    }
+}
+
+fn read_skipped_percent(section: &Section<'_>, errors: &mut Errors) -> f64 {
+    const KEY: &str = "max_skipped_percent";
+    const ALLOWED: &str = "a number of percent from 0 to 100, such as 10";
+    const DEFAULT: f64 = 10.0;
+    match section.number(KEY, ALLOWED, errors) {
+        None => DEFAULT,
+        Some(percent) if (0.0..=100.0).contains(&percent) => percent,
+        Some(percent) => {
+            section.report(KEY, refused_number(percent, ALLOWED), errors);
+            DEFAULT
+        }
     }
 }

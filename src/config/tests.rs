@@ -81,6 +81,7 @@ fn defaults() -> Config {
             widest_ipv4: 8,
             widest_ipv6: 32,
             max_change_percent: None,
+            max_skipped_percent: 10.0,
             never_block: Vec::new(),
             max_denied_percent: None,
         },
@@ -427,13 +428,14 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ),
     (
         "guard in full",
-        r#"{"guard": {"widest_ipv4": 0, "widest_ipv6": 128.0, "max_change_percent": 250.5, "never_block": ["10.0.0.0/8", "192.0.2.1"],
+        r#"{"guard": {"widest_ipv4": 0, "widest_ipv6": 128.0, "max_change_percent": 250.5, "max_skipped_percent": 0, "never_block": ["10.0.0.0/8", "192.0.2.1"],
             "max_denied_percent": 100}}"#,
         |config| {
             config.guard = Guard {
                 widest_ipv4: 0,
                 widest_ipv6: 128,
                 max_change_percent: Some(250.5),
+                max_skipped_percent: 0.0,
                 never_block: ranges(&["10.0.0.0/8", "192.0.2.1/32"]),
                 max_denied_percent: Some(100.0),
             };
@@ -628,4 +630,62 @@ fn a_broken_copy_of_a_valid_configuration_never_panics() {
         }
     }
     assert!(n_refused > 0);
+}
+
+#[test]
+fn manual_lists_are_bounded_so_that_no_worker_is_held_long() {
+    let errors =
+        |json: serde_json::Value| match Config::parse(json.to_string().as_bytes(), &|_| None) {
+            Ok(_) => Vec::new(),
+            Err(errors) => errors.iter().map(ToString::to_string).collect(),
+        };
+    let names = |n: usize| (0..n).map(|i| format!("user-{i}")).collect::<Vec<_>>();
+    let allowed = "allowed: 5000 entries and 256 KB of values in allow_list and deny_list together, which a worker \
+                   takes up within 5 ms; longer lists belong on ABS's attack list, which is taken up piece by piece \
+                   (enable_abs_attack)";
+    let none: [String; 0] = [];
+    assert_eq!(
+        errors(serde_json::json!({"deny_list": {"usernames": names(5_000)}})),
+        none
+    );
+    assert_eq!(
+        errors(serde_json::json!({"deny_list": {"oauth_tokens": ["x".repeat(256 << 10)]}})),
+        none
+    );
+    assert_eq!(
+        errors(
+            serde_json::json!({"deny_list": {"usernames": names(3_000)}, "allow_list": {"api_keys": names(2_001)}})
+        ),
+        [format!(
+            "deny_list: found 5001 entries with 42789 bytes of values in both lists; {allowed}"
+        )]
+    );
+    assert_eq!(
+        errors(serde_json::json!({"allow_list": {"cookies": {"S": ["x".repeat(256 << 10)]}}})),
+        [format!(
+            "allow_list: found 1 entry with 262145 bytes of values in both lists; {allowed}"
+        )]
+    );
+    let list = errors(
+        serde_json::json!({"deny_list": {"ips": (0..400_000u32).map(|i| {
+        std::net::Ipv4Addr::from(0x0a00_0000 + i).to_string()
+    }).collect::<Vec<_>>()}}),
+    );
+    assert_eq!(
+        list,
+        [format!(
+            "deny_list: found 400000 entries with 6400000 bytes of values in both lists; {allowed}"
+        )]
+    );
+    for (n, found) in [(250, 0), (251, 1)] {
+        let named: serde_json::Map<_, _> = names(n)
+            .into_iter()
+            .map(|name| (name, serde_json::json!(["v"])))
+            .collect();
+        for key in ["cookies", "api_keys"] {
+            let told = errors(serde_json::json!({"deny_list": {key: named.clone()}}));
+            let expected = format!("deny_list.{key}: found 251 names; allowed: at most 250 names");
+            assert_eq!(told, vec![expected; found]);
+        }
+    }
 }

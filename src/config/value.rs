@@ -184,10 +184,9 @@ pub(super) fn cookie_value(text: &str) -> Result<String, Problem> {
 /// Reads a cookie's name (RFC 6265, 4.1.1), a bit more freely, as browsers do.
 pub(super) fn cookie_name(text: &str) -> Result<String, Problem> {
     let is_refused =
-        |character: char| matches!(character, '=' | ';' | ' ') || character.is_control();
-    let allowed =
-        "a cookie's name, without =, ;, spaces and control characters, such as \"JSESSIONID\"";
-    checked(text, is_refused, allowed).map(str::to_owned)
+        |character: char| matches!(character, '=' | ';') || character.is_ascii_control();
+    let allowed = "a cookie's name, without =, ; and control characters, such as \"JSESSIONID\"";
+    checked(text.trim(), is_refused, allowed).map(str::to_owned)
 }
 
 /// Reads a string of visible ASCII characters.

@@ -45,7 +45,8 @@ fn a_faulty_abs_is_told_and_changes_nothing() {
         (
             r#"{"body": "{}"}"#,
             "error: ABS at http://abs: the attack list holds none of the keys ips, cookies, oauth_tokens, \
-            api_keys and usernames, at the top level or under attacklist; check that ABS answered with its attack list\n",
+            api_keys and usernames, at the top level or under attacklist: found an empty object; check that ABS \
+            answered with its attack list\n",
         ),
         (
             r#"{"hang_after_headers": true}"#,
@@ -77,6 +78,136 @@ fn a_faulty_abs_is_told_and_changes_nothing() {
     assert_eq!(workspace.read("envoy/filter.json"), before);
 }
 
+/// A workspace whose blacklist names 192.0.2.99, and an ABS that gives this body as its list.
+fn with_body(abs: &Abs, body: &str) -> Workspace {
+    let workspace = abs.workspace();
+    let added = workspace.run(&["add_blacklist", "ip", "192.0.2.99"]);
+    assert!(added.status.success());
+    let fault = serde_json::json!({ "body": body });
+    abs.admin("POST", "/admin/fault", &fault.to_string());
+    workspace
+}
+
+#[test]
+fn an_import_takes_what_is_usable_and_names_what_is_not() {
+    let abs = Abs::start(&[]);
+    let body = r#"{"ips": ["0.0.0.0/0", "192.0.2.1\n", "::/0", "hunter2", "0.0.0.0/1", "198.51.100.0/24", "192.0.2.1"],
+                   "cookies": {"S": ["x; y", " v "], "a b": ["w"]}, "oauth_tokens": ["Bearer T", "Bearer"],
+                   "usernames": [1001, "1001"]}"#;
+    let workspace = with_body(&abs, body);
+    let output = workspace.run(&["attack_list", "--import-deny"]);
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "note: entries of ABS's list that can't be used are left out: entry 1 of ips: a range wider than /8 \
+         (guard.widest_ipv4); entry 3 of ips: a range wider than /32 (guard.widest_ipv6); entry 4 of ips: not an \
+         address or a CIDR range; entry 5 of ips: a range wider than /8 (guard.widest_ipv4); entry 1 of cookies: a \
+         character that no request can carry there; entry 2 of oauth_tokens: the name of an authentication scheme\n"
+    );
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "6 entries of ABS's active attack list added to blacklist, 0 were in it already\n"
+    );
+    let file: serde_json::Value =
+        serde_json::from_str(&workspace.read("envoy/filter.json")).unwrap();
+    let written = file.to_string();
+    for part in [
+        r#""ips":["192.0.2.99","192.0.2.1","198.51.100.0/24"]"#,
+        r#""oauth_tokens":["T"]"#,
+        r#""usernames":["1001"]"#,
+        r#""S":["v"]"#,
+        r#""a b":["w"]"#,
+    ] {
+        assert!(written.contains(part), "{part}: {written}");
+    }
+    assert!(workspace.run(&["check_config"]).status.success());
+}
+
+#[test]
+fn the_guard_of_the_configuration_holds_for_an_import() {
+    let abs = Abs::start(&[]);
+    for (widest, taken) in [(1, true), (2, false)] {
+        let workspace = with_body(&abs, r#"{"ips": ["0.0.0.0/1", "192.0.2.1"]}"#);
+        let file = workspace.read("envoy/filter.json");
+        let guarded = file.replacen(
+            "\"deny_list\"",
+            &format!("\"guard\": {{\"widest_ipv4\": {widest}}}, \"deny_list\""),
+            1,
+        );
+        assert_ne!(file, guarded);
+        workspace.write("envoy/filter.json", &guarded);
+        assert!(
+            workspace
+                .run(&["attack_list", "--import-deny"])
+                .status
+                .success()
+        );
+        let file = workspace.read("envoy/filter.json");
+        assert_eq!(file.contains("0.0.0.0/1"), taken, "{file}");
+        assert!(file.contains("192.0.2.1\""), "{file}");
+    }
+}
+
+#[test]
+fn a_list_is_never_replaced_by_nothing() {
+    let abs = Abs::start(&[]);
+    let many: Vec<_> = (0..101).map(|i| format!("10.0.0.{}", i * 3)).collect();
+    let many = serde_json::json!({ "ips": many }).to_string();
+    let table = [
+        (
+            r#"{"ips": ["0.0.0.0/0", "::/0"]}"#,
+            "error: nothing of ABS's active attack list can be imported: entry 1 of ips: a range wider than /8 \
+             (guard.widest_ipv4); entry 2 of ips: a range wider than /32 (guard.widest_ipv6); the blacklist was not \
+             changed\n",
+        ),
+        (
+            r#"{"ips": ["hunter2"]}"#,
+            "error: ABS at http://abs: none of the entries of the attack list can be used: ips 1 of 1 (entry 1 of \
+             ips: not an address or a CIDR range); check that ABS answered with its attack list\n",
+        ),
+        (
+            r#"{"ips": ["192.0.2.1"], "usernames": "hunter2,bob"}"#,
+            "error: ABS at http://abs: the attack list has another shape: found a string under usernames; expected a \
+             list of user names; check that ABS answered with its attack list\n",
+        ),
+        (
+            r#"{"message": "hunter2"}"#,
+            "error: ABS at http://abs: the attack list holds none of the keys ips, cookies, oauth_tokens, api_keys \
+             and usernames, at the top level or under attacklist: found an object with 1 key; check that ABS \
+             answered with its attack list\n",
+        ),
+        (
+            &many,
+            "error: ABS at http://abs: 15 of the 101 entries can't be used, more than guard.max_skipped_percent \
+             allows: ips 15 of 101 (entry 87 of ips: not an address or a CIDR range)\n",
+        ),
+    ];
+    for (body, words) in table {
+        let workspace = with_body(&abs, body);
+        let before = workspace.read("envoy/filter.json");
+        for arguments in [
+            &["attack_list", "--import-deny"][..],
+            &["attack_list", "--import-deny", "--replace"],
+        ] {
+            workspace.assert_refused(arguments, 1, words);
+        }
+        assert_eq!(workspace.read("envoy/filter.json"), before, "{body}");
+    }
+    let workspace = with_body(&abs, r#"{"attacklist": {}}"#);
+    let before = workspace.read("envoy/filter.json");
+    workspace.assert_refused(
+        &["attack_list", "--import-deny", "--replace"],
+        1,
+        "error: ABS's active attack list is empty: the blacklist was not replaced; clear_blacklist empties it\n",
+    );
+    assert!(
+        workspace
+            .run(&["attack_list", "--import-deny"])
+            .status
+            .success()
+    );
+    assert_eq!(workspace.read("envoy/filter.json"), before);
+}
+
 #[test]
 fn wrong_keys_are_told() {
     let abs = Abs::start(&["--access-key", "another", "--secret-key", "pair"]);
@@ -103,7 +234,25 @@ fn an_abs_that_is_not_there_is_told() {
 }
 
 #[test]
-fn a_list_of_many_entries_is_imported_whole() {
+fn a_list_of_as_many_entries_as_a_manual_list_may_have_is_imported_whole() {
+    let abs = Abs::start(&[]);
+    abs.admin(
+        "POST",
+        "/admin/generate",
+        r#"{"entries": 5000, "kinds": "mixed", "seed": 1}"#,
+    );
+    let workspace = abs.workspace();
+    let output = workspace.run(&["attack_list", "--import-deny"]);
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "5000 entries of ABS's active attack list added to blacklist, 0 were in it already\n"
+    );
+    let valid = workspace.run(&["check_config"]);
+    assert!(valid.status.success());
+}
+
+#[test]
+fn a_list_longer_than_a_manual_list_may_be_is_not_imported() {
     let abs = Abs::start(&[]);
     abs.admin(
         "POST",
@@ -111,13 +260,15 @@ fn a_list_of_many_entries_is_imported_whole() {
         r#"{"entries": 20000, "kinds": "mixed", "seed": 1}"#,
     );
     let workspace = abs.workspace();
+    let before = workspace.read("envoy/filter.json");
     let output = workspace.run(&["attack_list", "--import-deny"]);
-    assert_eq!(
-        String::from_utf8(output.stdout).unwrap(),
-        "20000 entries of ABS's active attack list added to blacklist, 0 were in it already\n"
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        words.contains("deny_list: found 20000 entries") && words.contains("enable_abs_attack"),
+        "{words}"
     );
-    let valid = workspace.run(&["check_config"]);
-    assert!(valid.status.success());
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(workspace.read("envoy/filter.json"), before);
 }
 
 #[test]

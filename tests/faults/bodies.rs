@@ -90,9 +90,27 @@ fn bodies_that_are_no_list() {
             json!({"body": "{\"message\": \"no\"}"}),
         )
         .await;
+        strike(
+            rig,
+            "nothing_usable",
+            json!({"body": "{\"ips\": [{\"value\": \"192.0.2.1\"}]}"}),
+        )
+        .await;
+        strike(
+            rig,
+            "another_shape",
+            json!({"body": "{\"ips\": [\"192.0.2.1\"], \"usernames\": \"bob,eve\"}"}),
+        )
+        .await;
         strike(rig, "gzip_bomb", json!({"gzip_bomb_megabytes": 2000})).await;
         steady
-            .stop(&["not_json", "no_known_key", "gzip_bomb"])
+            .stop(&[
+                "not_json",
+                "no_known_key",
+                "nothing_usable",
+                "another_shape",
+                "gzip_bomb",
+            ])
             .await;
     });
 }
@@ -151,15 +169,14 @@ fn odd_bodies_that_are_lists_all_the_same() {
             ),
             (
                 "deep_nesting",
-                format!("{{\"other\": {nested}, \"usernames\": [{nested}], \"ips\": [{listed}]}}")
+                format!("{{\"other\": {nested}, \"usernames\": [{nested}, \"bob\"], \"ips\": [{listed}]}}")
                     .into(),
             ),
             (
                 "wrong_types",
                 format!(
-                    "{{\"ips\": [1, null, {{\"ip\": 5}}, [], \"999.1.1.1\", {listed}, \"192.0.2.2\"], \
-                     \"cookies\": [\"a\"], \"oauth_tokens\": {{\"a\": \"b\"}}, \"api_keys\": 7, \
-                     \"usernames\": \"bob\"}}"
+                    "{{\"ips\": [1, null, {{\"ip\": 5}}, [], true, \"999.1.1.1\", {listed}, \"192.0.2.2\"], \
+                     \"cookies\": [], \"api_keys\": null, \"usernames\": [7, {{\"name\": \"bob\"}}]}}"
                 )
                 .into(),
             ),

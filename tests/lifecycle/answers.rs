@@ -120,6 +120,90 @@ fn what_is_no_attack_list_is_refused_whole() {
 }
 
 #[test]
+fn a_list_without_a_usable_entry_or_in_another_shape_is_refused_whole() {
+    let cases = [
+        (
+            r#"{"ips":{"A":{}}}"#,
+            "found an object with 1 key under ips",
+        ),
+        (r#"["192.0.2.3\n"]"#, "found a list; check"),
+        (
+            r#"{"ips":["A\n"]}"#,
+            "ips 1 of 1 (entry 1 of ips: not an address",
+        ),
+        (r#"[{"value":"192.0.2.3"}]"#, "found a list; check"),
+        (
+            r#"{"ips":[{"value":"192.0.2.3"}]}"#,
+            "of a type that no entry has",
+        ),
+        (r#""192.0.2.3,192.0.2.4""#, "found a string"),
+        (
+            r#"{"ips":"192.0.2.3,192.0.2.4"}"#,
+            "found a string under ips",
+        ),
+        ("3", "found a number"),
+        (r#"{"ips":3}"#, "found a number under ips"),
+        ("true", "found a boolean"),
+        (r#"{"message":"x"}"#, "found an object with 1 key"),
+        (
+            r#"{"total":1,"items":["192.0.2.3"]}"#,
+            "found an object with 2 keys",
+        ),
+        (
+            r#"{"attacklist":{"total":1,"items":["192.0.2.3"]},"next":"/2"}"#,
+            "found an object with 2 keys under attacklist",
+        ),
+        (
+            r#"{"ips":["192.0.2.3"],"usernames":[{"value":"bob"}]}"#,
+            "none of its usernames can be used",
+        ),
+        (
+            r#"{"ips":["192.0.2.3"],"cookies":["a"]}"#,
+            "found a list under cookies; expected an object",
+        ),
+    ];
+    for (body, told) in cases {
+        assert_answer(body, Answer::new(200, body), "malformed", told);
+    }
+}
+
+#[test]
+fn a_list_that_is_well_formed_and_empty_unblocks() {
+    for body in [
+        r#"{"ips":[]}"#,
+        r#"{"attacklist":{}}"#,
+        r#"{"attacklist":null}"#,
+        r#"{"ips":null,"cookies":{},"usernames":[]}"#,
+    ] {
+        let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
+        abs.answer(Answer::new(200, body));
+        process.advance(seconds(70));
+        assert_denies_just(&process, &[], &["192.0.2.1"]);
+        assert_eq!(process.world().fetches()["ok"], 2, "{body}");
+        assert_eq!(process.world().metric("attack_list.entries.kind=ip"), 0);
+    }
+}
+
+#[test]
+fn entries_are_read_however_they_are_written() {
+    let body = "\u{feff}{\"ips\":[\"192.0.2.1\\n\",\"192.0.2.1\",\" 192.0.2.1/32\"],\
+                \"oauth_tokens\":[\"Bearer t-1\",\"t-1\"],\"usernames\":[1001,\"1001 \"]}";
+    let process = Process::new(1);
+    let abs = Abs::serving(process.world(), ips(&[]));
+    abs.answer(Answer::new(200, body));
+    process.configure(&config());
+    process.advance(seconds(2));
+    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+    assert!(process.denies(1, &from("192.0.2.3").bearer("t-1")));
+    assert!(process.denies(1, &from("192.0.2.3").basic("1001")));
+    for (kind, entries) in [("ip", 1), ("oauth_token", 1), ("username", 1)] {
+        let metric = format!("attack_list.entries.kind={kind}");
+        assert_eq!(process.world().metric(&metric), entries, "{kind}");
+    }
+    assert_eq!(process.world().metric("entries_skipped"), 0);
+}
+
+#[test]
 fn a_body_that_is_not_as_long_as_announced_is_refused() {
     let body = ips(&["192.0.2.3"]).to_string();
     for length in [body.len() + 1, body.len() - 1, 0] {
@@ -187,8 +271,52 @@ fn a_broken_gzip_body_is_refused() {
 #[test]
 fn an_encoding_that_was_not_asked_for_is_refused() {
     let body = ips(&["192.0.2.3"]).to_string();
-    let answer = Answer::new(200, body).header("content-encoding", "br");
-    assert_answer("brotli", answer, "malformed", "content-encoding");
+    for encoding in ["br", "deflate", "gzip, br", "gzip, gzip", "zstd", "utf-16"] {
+        let answer = Answer::new(200, body.clone()).header("content-encoding", encoding);
+        assert_answer(encoding, answer, "malformed", "content-encoding");
+    }
+}
+
+#[test]
+fn encodings_that_change_nothing_are_passed_over() {
+    let plain = ips(&["192.0.2.3"]).to_string().into_bytes();
+    let zipped = gzip(&plain);
+    let take = |answer: Answer, name: &str| {
+        let (process, abs) = started(1, &config(), ips(&["192.0.2.1"]));
+        abs.answer(answer);
+        process.advance(seconds(70));
+        assert_eq!(process.world().fetches()["ok"], 2, "{name}");
+        assert_denies_just(&process, &["192.0.2.3"], &["192.0.2.1"]);
+    };
+    for encoding in [
+        "",
+        "identity",
+        "Identity",
+        "UTF-8",
+        "utf-8",
+        "none",
+        ",",
+        "identity,",
+        " , none",
+    ] {
+        let answer = Answer::new(200, plain.clone()).header("content-encoding", encoding);
+        take(answer, encoding);
+    }
+    for encoding in [
+        ", gzip",
+        "gzip, ",
+        "gzip",
+        "GZip",
+        "identity, gzip",
+        "X-GZIP,,",
+    ] {
+        let answer = Answer::new(200, zipped.clone()).header("content-encoding", encoding);
+        take(answer, encoding);
+    }
+    let twice = Answer::new(200, zipped)
+        .header("content-encoding", "gzip")
+        .header("content-encoding", "identity");
+    take(twice, "two headers");
 }
 
 #[test]
@@ -361,13 +489,11 @@ fn an_etag_is_sent_by_whoever_fetches_next() {
 }
 
 #[test]
-fn no_etag_is_sent_when_the_rules_for_taking_entries_have_changed() {
+fn no_etag_is_sent_when_the_rules_for_taking_a_list_have_changed() {
     let changes = [
-        json!({"guard": {"never_block": ["192.0.2.0/24"]}}),
         json!({"guard": {"widest_ipv4": 16}}),
+        json!({"guard": {"max_skipped_percent": 50}}),
         json!({"attack_list_memory": "1MB"}),
-        json!({"allow_list": {"ips": ["192.0.2.1"]}}),
-        json!({"allow_list": {"usernames": [secret("alice")]}}),
     ];
     for change in changes {
         let (process, abs) = started(1, &config(), ips(&[]));
@@ -423,12 +549,17 @@ fn an_etag_too_long_to_remember_or_none_at_all_is_not_sent() {
 fn entries_that_cannot_be_used_are_counted_and_the_rest_is_taken() {
     let list = json!({
         "ips": ["192.0.2.1", "not an address", 7, null, "", "10.0.0.0/33", {"ip": "192.0.2.2"}],
-        "usernames": "mallory",
+        "usernames": [{"name": "mallory"}, "bob\n"],
         "surprise": {"deep": [1, 2, 3]},
     });
     let (process, _abs) = started(1, &config(), list);
     assert_denies_just(&process, &["192.0.2.1", "192.0.2.2"], &["192.0.2.3"]);
     assert_eq!(process.world().metric("entries_skipped"), 6);
+    assert_eq!(
+        process.world().metric("attack_list.entries.kind=username"),
+        1
+    );
+    assert!(process.denies(1, &from("192.0.2.3").basic("bob")));
 }
 
 #[test]

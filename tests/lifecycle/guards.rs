@@ -98,6 +98,52 @@ fn a_range_wider_than_the_guard_allows_refuses_the_whole_list() {
 }
 
 #[test]
+fn a_list_of_which_more_cannot_be_used_than_the_guard_allows_is_refused() {
+    let list = |usable: u32, unusable: u32| {
+        let mut entries = block(1, usable);
+        entries.extend((0..unusable).map(|i| format!("name-{i}")));
+        json!({ "ips": entries })
+    };
+    assert_refused_until(
+        &config(),
+        &config_with(json!({"guard": {"max_skipped_percent": 11}})),
+        list(90, 11),
+        "malformed",
+        "11 of the 101 entries of the attack list can't be used, more than guard.max_skipped_percent allows: \
+         ips 11 of 101 (entry 91 of ips: not an address or a CIDR range)",
+    );
+    assert_refused_until(
+        &config_with(json!({"guard": {"max_skipped_percent": 0}})),
+        &config_with(json!({"guard": {"max_skipped_percent": 100}})),
+        list(1_000, 1),
+        "malformed",
+        "guard.max_skipped_percent",
+    );
+    for (usable, unusable) in [(91, 10), (1, 99)] {
+        let (process, _abs) = started(1, &config(), list(usable, unusable));
+        assert_denies_just(&process, &["10.1.0.0"], &[]);
+        let skipped = u64::from(unusable);
+        assert_eq!(process.world().metric("entries_skipped"), skipped);
+    }
+}
+
+#[test]
+fn what_the_allow_list_and_never_block_name_is_not_skipped() {
+    let config = config_with(json!({
+        "allow_list": {"ips": ["192.0.2.1"], "usernames": [secret("alice")]},
+        "guard": {"never_block": ["198.51.100.0/24"]},
+    }));
+    let list = json!({
+        "ips": ["192.0.2.1", "198.51.100.7", "198.51.100.0/28", "192.0.2.2"],
+        "usernames": [secret("alice")],
+    });
+    let (process, _abs) = started(1, &config, list);
+    assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1", "198.51.100.7"]);
+    assert_eq!(process.world().metric("entries_skipped"), 0);
+    assert_eq!(process.world().metric("attack_list.entries.kind=ip"), 4);
+}
+
+#[test]
 fn a_range_just_as_wide_as_the_guard_allows_is_taken() {
     let (process, _abs) = started(1, &config(), ips(&["10.0.0.0/8", "2001:db8::/32"]));
     assert_denies_just(

@@ -143,7 +143,7 @@ impl Explanation<'_> {
     fn listed(&self) -> ManualEntries {
         let list = self
             .list
-            .and_then(|list| abs::read(list).ok())
+            .and_then(|list| abs::read(list, None).ok())
             .unwrap_or_default();
         let mut listed = ManualEntries::default();
         for entry in list.entries {
@@ -177,7 +177,7 @@ impl Explanation<'_> {
                 }
             };
         };
-        let entries = match abs::read(list).map_or(0, |list| list.entries.len()) {
+        let entries = match abs::read(list, None).map_or(0, |list| list.entries.len()) {
             1 => "1 entry".to_owned(),
             count => format!("{count} entries"),
         };

@@ -58,7 +58,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         &[
             r#"abs.acces_key: unknown key; did you mean "access_key"? Known keys here: cluster, authority, access_key, secret_key, access_key_env, secret_key_env, timeout, attack_window"#,
             r#"traffic.sampel: unknown key; did you mean "sample"? Known keys here: format, path, gzip, queue_memory, batch_bytes, flush_interval, sample, ase_token, ase_token_env, headers"#,
-            r#"guard.neverblock: unknown key; did you mean "never_block"? Known keys here: widest_ipv4, widest_ipv6, max_change_percent, never_block, max_denied_percent"#,
+            r#"guard.neverblock: unknown key; did you mean "never_block"? Known keys here: widest_ipv4, widest_ipv6, max_change_percent, max_skipped_percent, never_block, max_denied_percent"#,
         ],
     ),
     (
@@ -431,12 +431,12 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
     ),
     (
         "apis: cookie names",
-        r#"{"apis": [{"cookie": ""}, {"url": "/a", "cookie": ["SID=SECRET", 1, "a b"]}, {"url": "/b", "cookie": {}}]}"#,
+        r#"{"apis": [{"cookie": ""}, {"url": "/a", "cookie": ["SID=SECRET", 1, "a;b"]}, {"url": "/b", "cookie": {}}]}"#,
         &[
-            r#"apis[0].cookie: found an empty string; allowed: a cookie's name, without =, ;, spaces and control characters, such as "JSESSIONID""#,
-            r#"apis[1].cookie[0]: found the character "="; allowed: a cookie's name, without =, ;, spaces and control characters, such as "JSESSIONID""#,
+            r#"apis[0].cookie: found an empty string; allowed: a cookie's name, without =, ; and control characters, such as "JSESSIONID""#,
+            r#"apis[1].cookie[0]: found the character "="; allowed: a cookie's name, without =, ; and control characters, such as "JSESSIONID""#,
             "apis[1].cookie[1]: found a number; allowed: a cookie's name, or a list of names; null for every cookie, [] for none",
-            r#"apis[1].cookie[2]: found the character " "; allowed: a cookie's name, without =, ;, spaces and control characters, such as "JSESSIONID""#,
+            r#"apis[1].cookie[2]: found the character ";"; allowed: a cookie's name, without =, ; and control characters, such as "JSESSIONID""#,
             "apis[2].cookie: found an object; allowed: a cookie's name, or a list of names; null for every cookie, [] for none",
         ],
     ),
@@ -573,8 +573,8 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "manual lists: a cookie's name with its value",
         r#"{"deny_list": {"cookies": {"": ["SECRET"], "SID=SECRET": ["x"]}}}"#,
         &[
-            r#"deny_list.cookies: found an empty string; allowed: a cookie's name, without =, ;, spaces and control characters, such as "JSESSIONID""#,
-            r#"deny_list.cookies: found the character "="; allowed: a cookie's name, without =, ;, spaces and control characters, such as "JSESSIONID""#,
+            r#"deny_list.cookies: found an empty string; allowed: a cookie's name, without =, ; and control characters, such as "JSESSIONID""#,
+            r#"deny_list.cookies: found the character "="; allowed: a cookie's name, without =, ; and control characters, such as "JSESSIONID""#,
         ],
     ),
     (
@@ -589,28 +589,56 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "deny_response: status",
         r#"{"deny_response": {"status": 199}}"#,
         &[
-            "deny_response.status: found 199; allowed: a whole number from 200 to 599, without quotes, such as 403",
+            "deny_response.status: found 199; allowed: a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), without quotes, such as 403",
+        ],
+    ),
+    (
+        "status 101",
+        r#"{"deny_response": {"status": 101, "body": ""}}"#,
+        &[
+            "deny_response.status: found 101; allowed: a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), without quotes, such as 403",
+        ],
+    ),
+    (
+        "status 204",
+        r#"{"deny_response": {"status": 204, "body": ""}}"#,
+        &[
+            "deny_response.status: found 204; allowed: a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), without quotes, such as 403",
+        ],
+    ),
+    (
+        "status 205",
+        r#"{"deny_response": {"status": 205, "body": ""}}"#,
+        &[
+            "deny_response.status: found 205; allowed: a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), without quotes, such as 403",
+        ],
+    ),
+    (
+        "status 304",
+        r#"{"deny_response": {"status": 304, "body": ""}}"#,
+        &[
+            "deny_response.status: found 304; allowed: a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), without quotes, such as 403",
         ],
     ),
     (
         "deny_response: status too high",
         r#"{"deny_response": {"status": 600.0}}"#,
         &[
-            "deny_response.status: found 600; allowed: a whole number from 200 to 599, without quotes, such as 403",
+            "deny_response.status: found 600; allowed: a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), without quotes, such as 403",
         ],
     ),
     (
         "deny_response: status with a fraction",
         r#"{"deny_response": {"status": 403.5}}"#,
         &[
-            "deny_response.status: found 403.5; allowed: a whole number from 200 to 599, without quotes, such as 403",
+            "deny_response.status: found 403.5; allowed: a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), without quotes, such as 403",
         ],
     ),
     (
         "deny_response: status and body of another type",
         r#"{"deny_response": {"status": "403", "body": null}}"#,
         &[
-            "deny_response.status: found a string; allowed: a whole number from 200 to 599, without quotes, such as 403",
+            "deny_response.status: found a string; allowed: a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), without quotes, such as 403",
             r#"deny_response.body: found null; allowed: a string; "" for no body"#,
         ],
     ),
@@ -618,7 +646,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "deny_response: a huge status",
         r#"{"deny_response": {"status": 18446744073709551615}}"#,
         &[
-            "deny_response.status: found a number beyond 10^12; allowed: a whole number from 200 to 599, without quotes, such as 403",
+            "deny_response.status: found a number beyond 10^12; allowed: a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), without quotes, such as 403",
         ],
     ),
     (
@@ -725,6 +753,27 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         ],
     ),
     (
+        "guard: skipped entries",
+        r#"{"guard": {"max_skipped_percent": -1}}"#,
+        &[
+            "guard.max_skipped_percent: found -1; allowed: a number of percent from 0 to 100, such as 10",
+        ],
+    ),
+    (
+        "guard: more skipped entries than there are",
+        r#"{"guard": {"max_skipped_percent": 100.5}}"#,
+        &[
+            "guard.max_skipped_percent: found 100.5; allowed: a number of percent from 0 to 100, such as 10",
+        ],
+    ),
+    (
+        "guard: skipped entries of another type",
+        r#"{"guard": {"max_skipped_percent": null}}"#,
+        &[
+            "guard.max_skipped_percent: found null; allowed: a number of percent from 0 to 100, such as 10",
+        ],
+    ),
+    (
         "guard: never_block",
         r#"{"guard": {"never_block": ["10.0.0.1/8", "office"]}}"#,
         &[
@@ -747,7 +796,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
             "apis[1].cookie[0]: found a number; allowed: a cookie's name, or a list of names; null for every cookie, [] for none",
             r#"deny_list.ips[1]: found "10.0.0.1/8", which has bits set behind its prefix; write 10.0.0.0/8 for the range or 10.0.0.1/32 for the one address"#,
             "deny_list.usernames[0]: found an empty string; allowed: a string that is not empty and has no line break and no NUL",
-            "deny_response.status: found 1; allowed: a whole number from 200 to 599, without quotes, such as 403",
+            "deny_response.status: found 1; allowed: a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), without quotes, such as 403",
             "traffic.sample: found 2; allowed: a number from 0 (no request) to 1 (every request), such as 0.1",
             "guard.widest_ipv4: found 99; allowed: a prefix length, a whole number from 0 (any range) to 32 (addresses alone)",
         ],

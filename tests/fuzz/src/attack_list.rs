@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use ipnet::IpNet;
-use portcullis::attack_list::{AttackListError, EntrySink, read_attack_list};
+use portcullis::attack_list::{AttackListError, EntrySink, Skipped, read_attack_list};
 use portcullis::blocklist::Builder;
 use portcullis::identifier::FingerprintKey;
 
@@ -32,6 +32,8 @@ impl Sink {
 
     fn value(&mut self, value: &str) -> bool {
         assert!(!value.is_empty(), "an empty value identifies nobody");
+        let breaks_line = value.contains(['\r', '\n', '\0']);
+        assert!(!breaks_line, "no request carries such a value");
         let print = self.builder.key().username(value.as_bytes());
         self.builder.insert(print).is_ok() && self.take()
     }
@@ -64,7 +66,8 @@ impl EntrySink for Sink {
         self.value(name)
     }
 
-    fn skipped(&mut self) {
+    fn skipped(&mut self, entry: Skipped) {
+        assert!(entry.position > 0);
         self.skipped += 1;
     }
 }
@@ -86,7 +89,7 @@ pub fn attack_list(data: &[u8]) {
     let mut whole = Sink::new(usize::MAX);
     let outcome = read_attack_list(data, &mut whole);
     if let Err(error) = &outcome {
-        assert!(error.to_string().len() < 400, "{error}");
+        assert!(error.to_string().len() < 1_000, "{error}");
     }
 
     let mut in_pieces = Sink::new(usize::MAX);
@@ -101,7 +104,10 @@ pub fn attack_list(data: &[u8]) {
         let full = read_attack_list(data, &mut little_room);
         assert_eq!(full, Err(AttackListError::SinkFull));
     }
-    if outcome.is_ok() {
+    if let Ok(counts) = outcome {
+        assert_eq!(counts.n_skipped(), whole.skipped as u64);
+        assert_eq!(counts.n_entries(), (whole.taken + whole.skipped) as u64);
+        assert!(whole.taken > 0 || whole.skipped == 0, "nothing is usable");
         // A part is never taken for the whole.
         let text = data.trim_ascii_end();
         let cut = text.len() - 1 - data.len() % text.len();

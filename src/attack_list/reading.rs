@@ -1,0 +1,346 @@
+//! The shape of the attack list: JSON events in, entries out.
+//!
+//! Owns which JSON value is an entry and of which kind, and what no list looks like. What makes a value usable belongs to
+//! `list_value`.
+
+use core::cell::Cell;
+use std::borrow::Cow;
+
+use super::error::{AttackListError, Shape};
+use super::repair::NO_TEXT;
+use super::{EntryCounts, EntrySink, Skipped};
+use crate::identifier::{IdentifierKind, PerKind};
+use crate::json::{Events, Fault, JsonError, Scalar};
+use crate::list_value::{Unusable, usable_cookie_name, usable_range, usable_value};
+
+/// A decimal number of so many digits is the same after its way through a float.
+const EXACT_DIGITS: usize = 15;
+
+/// Where in the list a JSON value is.
+#[derive(Clone, Copy)]
+enum Place {
+    /// The whole body.
+    Top,
+    /// Under `attacklist`.
+    Nested,
+    /// Under one of the five keys.
+    Key(IdentifierKind),
+    /// Under a name, in a map from names to lists.
+    Name(IdentifierKind),
+    /// In a list of entries.
+    Entry(IdentifierKind),
+    /// Under the singular name, in an entry that is an object.
+    Value(IdentifierKind),
+    /// In a list where an object belongs: software that knows no difference between the two writes an empty one so.
+    WrongList(Option<IdentifierKind>),
+}
+
+/// A list or an object that has not ended.
+struct Open {
+    place: Place,
+    is_object: bool,
+    /// How many keys it has.
+    n_keys: u64,
+    /// One of them is known.
+    has_known_key: bool,
+}
+
+/// One attack list while it is read.
+pub(super) struct Reading<'s> {
+    sink: &'s mut dyn EntrySink,
+    /// Something of the body was no text and was replaced.
+    has_replaced: &'s Cell<bool>,
+    /// Where the next value is.
+    place: Place,
+    open: Vec<Open>,
+    /// The name over the values now being read, of a map from names to lists.
+    name: String,
+    /// The body says what is listed, if only that nothing is.
+    has_list: bool,
+    /// What the whole body is.
+    shape: Shape,
+    counts: EntryCounts,
+    /// Kinds with an entry of another shape.
+    misshapen: PerKind<bool>,
+    /// The sink takes no more, so that the rest of the body says nothing.
+    is_full: bool,
+    /// Why the body is not a list.
+    refused: Option<AttackListError>,
+}
+
+impl<'s> Reading<'s> {
+    pub(super) fn new(sink: &'s mut dyn EntrySink, has_replaced: &'s Cell<bool>) -> Self {
+        Self {
+            sink,
+            has_replaced,
+            place: Place::Top,
+            open: Vec::new(),
+            name: String::new(),
+            has_list: false,
+            shape: Shape::default(),
+            counts: EntryCounts::default(),
+            misshapen: PerKind::default(),
+            is_full: false,
+            refused: None,
+        }
+    }
+
+    /// What the body amounts to, once the parser is through with it.
+    pub(super) fn finish(
+        self,
+        outcome: Result<(), JsonError>,
+    ) -> Result<EntryCounts, AttackListError> {
+        match (outcome, self.refused) {
+            (
+                Ok(())
+                | Err(JsonError {
+                    fault: Fault::Stopped,
+                    ..
+                }),
+                Some(refused),
+            ) => return Err(refused),
+            (Err(error), _) => return Err(error.into()),
+            (Ok(()), None) => {}
+        }
+        let counts = self.counts;
+        if !self.has_list {
+            return Err(AttackListError::NoKnownKey {
+                found: self.shape,
+                under_attacklist: false,
+            });
+        }
+        let n_skipped = counts.n_skipped();
+        if n_skipped > 0 && n_skipped == counts.n_entries() {
+            return Err(AttackListError::NothingUsable(Box::new(counts)));
+        }
+        let is_lost = |kind| *self.misshapen.get(kind) && *counts.usable.get(kind) == 0;
+        match IdentifierKind::ALL.into_iter().find(|kind| is_lost(*kind)) {
+            None => Ok(counts),
+            Some(kind) => Err(AttackListError::WrongEntries {
+                kind,
+                counts: Box::new(counts),
+            }),
+        }
+    }
+
+    /// `false`: the sink would take no more.
+    fn take(&mut self, kind: IdentifierKind, text: &str) -> bool {
+        let sink = &mut *self.sink;
+        let is_text = !self.has_replaced.get() || !text.contains(NO_TEXT);
+        let taken = match kind {
+            _ if !is_text => Err(Unusable::NotText),
+            IdentifierKind::Ip => usable_range(text).map(|range| sink.ip(range)),
+            IdentifierKind::Cookie => usable_cookie_name(&self.name)
+                .and_then(|name| Ok(sink.cookie(name, usable_value(kind, text)?))),
+            IdentifierKind::OauthToken => usable_value(kind, text).map(|it| sink.oauth_token(it)),
+            IdentifierKind::ApiKey => usable_value(kind, text).map(|it| sink.api_key(it)),
+            IdentifierKind::Username => usable_value(kind, text).map(|it| sink.username(it)),
+        };
+        match taken {
+            Ok(goes_on) => {
+                let usable = self.counts.usable.get_mut(kind);
+                *usable = usable.saturating_add(1);
+                self.is_full |= !goes_on;
+                goes_on
+            }
+            Err(reason) => {
+                self.skip(kind, reason);
+                true
+            }
+        }
+    }
+
+    fn skip(&mut self, kind: IdentifierKind, reason: Unusable) {
+        let entry = Skipped {
+            kind,
+            position: self.counts.of_kind(kind).saturating_add(1),
+            reason,
+        };
+        let skipped = self.counts.skipped.get_mut(kind);
+        *skipped = skipped.saturating_add(1);
+        self.counts.first_skipped.get_mut(kind).get_or_insert(entry);
+        *self.misshapen.get_mut(kind) |= reason == Unusable::WrongType;
+        self.sink.skipped(entry);
+    }
+
+    fn refuse(&mut self, error: AttackListError) {
+        if !self.is_full {
+            self.refused.get_or_insert(error);
+        }
+    }
+
+    /// A value that has another shape than those which belong in its place.
+    fn wrong_shape(&mut self, place: Place, found: Shape) {
+        let (kind, under_name) = match place {
+            Place::Top => {
+                self.shape = found;
+                return;
+            }
+            Place::Entry(kind) | Place::Value(kind) => {
+                return self.skip(kind, Unusable::WrongType);
+            }
+            Place::Nested => (None, false),
+            Place::WrongList(kind) => (kind, false),
+            Place::Key(kind) => (Some(kind), false),
+            Place::Name(kind) => (Some(kind), true),
+        };
+        // Of a list that should be an object, the list is what is wrong, and not what is in it.
+        let found = match place {
+            Place::WrongList(_) => Shape::List,
+            _ => found,
+        };
+        self.refuse(AttackListError::WrongShape {
+            kind,
+            under_name,
+            found,
+        });
+    }
+
+    fn begin(&mut self, is_object: bool) {
+        self.open.push(Open {
+            place: self.place,
+            is_object,
+            n_keys: 0,
+            has_known_key: false,
+        });
+    }
+}
+
+impl Events for Reading<'_> {
+    fn scalar(&mut self, value: Scalar<'_>) -> bool {
+        if self.refused.is_some() {
+            return false;
+        }
+        match (self.place, value) {
+            (Place::Entry(kind) | Place::Value(kind), value) => match entry_text(value) {
+                Ok(text) if !self.take(kind, &text) => return false,
+                Ok(_) => {}
+                Err(reason) => self.skip(kind, reason),
+            },
+            (Place::Nested, Scalar::Null) => self.has_list = true,
+            (Place::Key(_) | Place::Name(_), Scalar::Null) => {}
+            (place, value) => self.wrong_shape(place, shape_of(value)),
+        }
+        self.refused.is_none()
+    }
+
+    fn begin_list(&mut self) -> bool {
+        let inside = match self.place {
+            Place::Nested => {
+                self.has_list = true;
+                Place::WrongList(None)
+            }
+            Place::Key(kind @ IdentifierKind::Cookie) => Place::WrongList(Some(kind)),
+            Place::Key(kind) | Place::Name(kind) => Place::Entry(kind),
+            place => {
+                self.wrong_shape(place, Shape::List);
+                return false;
+            }
+        };
+        self.begin(false);
+        self.place = inside;
+        true
+    }
+
+    fn begin_object(&mut self) -> bool {
+        if let place @ (Place::WrongList(_) | Place::Value(_)) = self.place {
+            self.wrong_shape(place, Shape::SomeObject);
+            return false;
+        }
+        self.begin(true);
+        true
+    }
+
+    fn key(&mut self, name: &str) -> bool {
+        let Some(open) = self.open.last_mut() else {
+            return false;
+        };
+        open.n_keys = open.n_keys.saturating_add(1);
+        let place = match open.place {
+            Place::Top if name == "attacklist" => Some(Place::Nested),
+            Place::Top | Place::Nested => kind_of_key(name).map(|kind| {
+                self.has_list = true;
+                Place::Key(kind)
+            }),
+            Place::Key(kind @ (IdentifierKind::Cookie | IdentifierKind::ApiKey)) => {
+                self.name.clear();
+                self.name.push_str(name);
+                Some(Place::Name(kind))
+            }
+            Place::Entry(kind) => singular_names(kind)
+                .contains(&name)
+                .then_some(Place::Value(kind)),
+            Place::Key(_) | Place::Name(_) | Place::Value(_) | Place::WrongList(_) => None,
+        };
+        open.has_known_key |= place.is_some();
+        self.place = place.unwrap_or(self.place);
+        place.is_some()
+    }
+
+    fn end(&mut self) {
+        let Some(open) = self.open.pop() else {
+            return;
+        };
+        self.place = open.place;
+        if !open.is_object || open.has_known_key {
+            return;
+        }
+        match open.place {
+            Place::Top => self.shape = Shape::Object(open.n_keys),
+            Place::Nested if open.n_keys == 0 => self.has_list = true,
+            Place::Nested => self.refuse(AttackListError::NoKnownKey {
+                found: Shape::Object(open.n_keys),
+                under_attacklist: true,
+            }),
+            Place::Entry(kind) => self.skip(kind, Unusable::WrongType),
+            Place::Key(_) | Place::Name(_) if open.n_keys == 0 => {}
+            place => self.wrong_shape(place, Shape::Object(open.n_keys)),
+        }
+    }
+}
+
+/// The text of an entry.
+fn entry_text(value: Scalar<'_>) -> Result<Cow<'_, str>, Unusable> {
+    match value {
+        Scalar::Text(text) => Ok(text.into()),
+        Scalar::Unsigned(number) => Ok(number.to_string().into()),
+        Scalar::Negative(number) => Ok(number.to_string().into()),
+        Scalar::Float(number) => {
+            let text = number.to_string();
+            let n_digits = text.bytes().filter(u8::is_ascii_digit).count();
+            match n_digits <= EXACT_DIGITS {
+                true => Ok(text.into()),
+                false => Err(Unusable::LongNumber),
+            }
+        }
+        Scalar::Null => Err(Unusable::Null),
+        Scalar::Bool(_) => Err(Unusable::WrongType),
+    }
+}
+
+const fn shape_of(value: Scalar<'_>) -> Shape {
+    match value {
+        Scalar::Null => Shape::Null,
+        Scalar::Bool(_) => Shape::Bool,
+        Scalar::Unsigned(_) | Scalar::Negative(_) | Scalar::Float(_) => Shape::Number,
+        Scalar::Text(_) => Shape::Text,
+    }
+}
+
+/// The five keys of the list.
+fn kind_of_key(key: &str) -> Option<IdentifierKind> {
+    IdentifierKind::ALL
+        .into_iter()
+        .find(|kind| super::list_key(*kind) == key)
+}
+
+/// Under what an entry that is an object carries its value.
+const fn singular_names(kind: IdentifierKind) -> &'static [&'static str] {
+    match kind {
+        IdentifierKind::Ip => &["ip"],
+        IdentifierKind::Cookie => &["cookie"],
+        IdentifierKind::OauthToken => &["access_token", "oauth_token", "token"],
+        IdentifierKind::ApiKey => &["api_key"],
+        IdentifierKind::Username => &["username"],
+    }
+}

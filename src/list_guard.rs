@@ -1,0 +1,102 @@
+//! What a list from outside may not do, whichever way it comes in: fetched by the filter, imported by the command line
+//! tool.
+//!
+//! Owns the bounds of `guard` on one list. What follows from a breach is for the callers to decide.
+
+use ipnet::IpNet;
+
+use crate::attack_list::EntryCounts;
+use crate::config::Guard;
+
+/// With no more entries than this `guard.max_skipped_percent` says nothing.
+pub const SKIPPED_GUARD_FROM: u64 = 100;
+
+/// The shortest prefix that `guard` allows, where this range has a shorter one.
+pub fn too_wide(guard: &Guard, range: IpNet) -> Option<u8> {
+    let widest = match range {
+        IpNet::V4(_) => guard.widest_ipv4,
+        IpNet::V6(_) => guard.widest_ipv6,
+    };
+    (range.prefix_len() < widest).then_some(widest)
+}
+
+/// Whether more of the entries can't be used than `guard` allows.
+pub fn skips_too_many(guard: &Guard, counts: &EntryCounts) -> bool {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "percentages of counts need no exactness"
+    )]
+    let (skipped, entries) = (counts.n_skipped() as f64, counts.n_entries() as f64);
+    counts.n_entries() > SKIPPED_GUARD_FROM && skipped * 100.0 > entries * guard.max_skipped_percent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::identifier::PerKind;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn guard(json: &str) -> Guard {
+        let config = format!(r#"{{"guard": {json}}}"#);
+        Config::parse(config.as_bytes(), &|_| None).unwrap().guard
+    }
+
+    #[test]
+    fn ranges_are_held_to_the_widest_of_their_family() {
+        let table = [
+            ("0.0.0.0/0", Some(8)),
+            ("0.0.0.0/1", Some(8)),
+            ("10.0.0.0/7", Some(8)),
+            ("10.0.0.0/8", None),
+            ("192.0.2.1/32", None),
+            ("::/0", Some(32)),
+            ("2001:db8::/31", Some(32)),
+            ("2001:db8::/32", None),
+        ];
+        for (range, expected) in table {
+            assert_eq!(
+                too_wide(&guard("{}"), range.parse().unwrap()),
+                expected,
+                "{range}"
+            );
+        }
+        let lax = guard(r#"{"widest_ipv4": 0, "widest_ipv6": 0}"#);
+        for range in ["0.0.0.0/0", "::/0"] {
+            assert_eq!(too_wide(&lax, range.parse().unwrap()), None);
+        }
+    }
+
+    #[test]
+    fn the_share_of_skipped_entries_is_bounded_from_101_entries_on() {
+        let counts = |username, skipped| EntryCounts {
+            usable: PerKind {
+                username,
+                ..PerKind::default()
+            },
+            skipped: PerKind {
+                ip: skipped,
+                ..PerKind::default()
+            },
+            ..EntryCounts::default()
+        };
+        let table = [
+            ("{}", 1, 99, false),
+            ("{}", 90, 10, false),
+            ("{}", 91, 10, false),
+            ("{}", 90, 11, true),
+            ("{}", 900, 100, false),
+            ("{}", 899, 101, true),
+            (r#"{"max_skipped_percent": 0}"#, 1_000, 0, false),
+            (r#"{"max_skipped_percent": 0}"#, 1_000, 1, true),
+            (r#"{"max_skipped_percent": 100}"#, 1, 1_000, false),
+            (r#"{"max_skipped_percent": 0.5}"#, 995, 5, false),
+            (r#"{"max_skipped_percent": 0.5}"#, 994, 6, true),
+        ];
+        for (json, usable, skipped, expected) in table {
+            let found = skips_too_many(&guard(json), &counts(usable, skipped));
+            assert_eq!(found, expected, "{json} {usable} {skipped}");
+        }
+    }
+}

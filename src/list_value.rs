@@ -1,0 +1,249 @@
+//! What makes a listed value usable, whichever way its list comes in: from ABS, from the configuration, by the command
+//! line tool.
+//!
+//! Owns what is cut off a value before it is compared, and the values that no request can carry. What makes two values
+//! equal belongs to `identifier`; JSON belongs to `attack_list`.
+
+use core::fmt;
+
+use ipnet::IpNet;
+
+use crate::identifier::{IdentifierKind, parse_range};
+
+/// Why an entry of a list can't be used. Says nothing of the entry's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unusable {
+    /// Nothing, or nothing besides white space, quotes or a scheme.
+    Empty,
+    /// Not an address and not a range of them.
+    NotAnAddress,
+    /// `0.0.0.0` or `::`, the address of no client.
+    UnspecifiedAddress,
+    /// A cookie without a usable name.
+    CookieName,
+    /// A character that no request can carry in an identifier of this kind.
+    Character,
+    /// Bytes that are not UTF-8, or half of a character.
+    NotText,
+    /// The name of an authentication scheme where a token or a key belongs.
+    Scheme,
+    /// A number with more digits than can be read exactly.
+    LongNumber,
+    /// `null`.
+    Null,
+    /// A type that no entry has, or an object without a known name.
+    WrongType,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Unusable::Empty => "empty",
+            Unusable::NotAnAddress => "not an address or a CIDR range",
+            Unusable::UnspecifiedAddress => "the unspecified address",
+            Unusable::CookieName => "a cookie without a usable name",
+            Unusable::Character => "a character that no request can carry there",
+            Unusable::NotText => "bytes that are not UTF-8",
+            Unusable::Scheme => "the name of an authentication scheme",
+            Unusable::LongNumber => "a number that can't be read exactly",
+            Unusable::Null => "null",
+            Unusable::WrongType => "of a type that no entry has",
+        })
+    }
+}
+
+/// The names of authentication schemes. As a listed token or key, one of these would match every client that uses the
+/// scheme: a client gets it listed by sending `Authorization: Bearer Bearer`.
+const SCHEMES: &[&str] = &[
+    "apikey",
+    "aws4-hmac-sha256",
+    "basic",
+    "bearer",
+    "bearer:",
+    "digest",
+    "dpop",
+    "gnap",
+    "hmac",
+    "hoba",
+    "jwt",
+    "mutual",
+    "negotiate",
+    "ntlm",
+    "oauth",
+    "privatetoken",
+    "scram-sha-1",
+    "scram-sha-256",
+    "token",
+    "vapid",
+];
+
+/// The value of an entry that is not an address: without the white space around it, a cookie's value without the
+/// double quotes around it, a token without `Bearer`.
+///
+/// # Errors
+///
+/// No request can carry the value.
+pub fn usable_value(kind: IdentifierKind, text: &str) -> Result<&str, Unusable> {
+    let text = text.trim();
+    let value = match kind {
+        IdentifierKind::Cookie => unquoted(text),
+        IdentifierKind::OauthToken => without_bearer(text),
+        _ => text,
+    };
+    let is_refused: fn(char) -> bool = match kind {
+        IdentifierKind::Cookie => {
+            |character| character == ';' || character.is_ascii_control() && character != '\t'
+        }
+        _ => |character| matches!(character, '\r' | '\n' | '\0'),
+    };
+    let is_credential = matches!(kind, IdentifierKind::OauthToken | IdentifierKind::ApiKey);
+    let is_scheme = |scheme: &&str| scheme.eq_ignore_ascii_case(value);
+    if value.is_empty() {
+        Err(Unusable::Empty)
+    } else if value.contains(is_refused) {
+        Err(Unusable::Character)
+    } else if is_credential && SCHEMES.iter().any(is_scheme) {
+        Err(Unusable::Scheme)
+    } else {
+        Ok(value)
+    }
+}
+
+/// A cookie's name, without the white space around it.
+///
+/// # Errors
+///
+/// No request can carry a cookie of this name.
+pub fn usable_cookie_name(text: &str) -> Result<&str, Unusable> {
+    let name = text.trim();
+    let is_refused =
+        |character: char| matches!(character, '=' | ';') || character.is_ascii_control();
+    if name.is_empty() || name.contains(is_refused) {
+        return Err(Unusable::CookieName);
+    }
+    Ok(name)
+}
+
+/// An address, or a range of them with its host bits cleared.
+///
+/// # Errors
+///
+/// It is neither, or it is the address of no client.
+pub fn usable_range(text: &str) -> Result<IpNet, Unusable> {
+    let range = parse_range(text.trim()).ok_or(Unusable::NotAnAddress)?;
+    if range.prefix_len() == range.max_prefix_len() && range.addr().is_unspecified() {
+        return Err(Unusable::UnspecifiedAddress);
+    }
+    Ok(range.trunc())
+}
+
+fn unquoted(value: &str) -> &str {
+    value
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(value)
+}
+
+/// `Bearer T` without its scheme, which is no part of the token (RFC 6750, 2.1).
+fn without_bearer(text: &str) -> &str {
+    match text.split_once(char::is_whitespace) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use IdentifierKind::{ApiKey, Cookie, OauthToken, Username};
+
+    #[test]
+    fn what_surrounds_a_value_is_cut_off() {
+        for kind in [Cookie, OauthToken, ApiKey, Username] {
+            for text in [
+                "v",
+                " v",
+                "v \t",
+                "\r\nv\n",
+                "\u{a0}v\u{3000}",
+                "\u{b}v\u{c}",
+            ] {
+                assert_eq!(usable_value(kind, text), Ok("v"), "{kind:?} {text:?}");
+            }
+            for text in ["", " ", "\n"] {
+                assert_eq!(usable_value(kind, text), Err(Unusable::Empty), "{kind:?}");
+            }
+        }
+        let table = [
+            (Cookie, " \"v\"\n", "v"),
+            (Cookie, "\" v \"", " v "),
+            (Cookie, "\"v", "\"v"),
+            (Cookie, "a\tb", "a\tb"),
+            (OauthToken, "Bearer T", "T"),
+            (OauthToken, "bEARER\t  T\n", "T"),
+            (OauthToken, "BearerT", "BearerT"),
+            (OauthToken, "Basic T", "Basic T"),
+            (ApiKey, "Bearer T", "Bearer T"),
+            (Username, "Bearer T", "Bearer T"),
+            (Username, "a b", "a b"),
+        ];
+        for (kind, text, value) in table {
+            assert_eq!(usable_value(kind, text), Ok(value), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn values_that_no_request_can_carry_are_unusable() {
+        let table = [
+            (Cookie, "a;b", Unusable::Character),
+            (Cookie, "a\u{1}b", Unusable::Character),
+            (Cookie, "\"a\n\"", Unusable::Character),
+            (Cookie, "\"\"", Unusable::Empty),
+            (OauthToken, "a\nb", Unusable::Character),
+            (OauthToken, "Bearer a\r\nb", Unusable::Character),
+            (OauthToken, "Bearer", Unusable::Scheme),
+            (OauthToken, "bearer bearer", Unusable::Scheme),
+            (OauthToken, "DPoP ", Unusable::Scheme),
+            (ApiKey, "a\0b", Unusable::Character),
+            (ApiKey, "Basic", Unusable::Scheme),
+            (Username, "a\rb", Unusable::Character),
+        ];
+        for (kind, text, reason) in table {
+            assert_eq!(usable_value(kind, text), Err(reason), "{text:?}");
+        }
+        assert_eq!(usable_value(Username, "bearer"), Ok("bearer"));
+        assert_eq!(usable_value(Cookie, "token"), Ok("token"));
+    }
+
+    #[test]
+    fn cookie_names_are_trimmed_and_those_of_no_cookie_unusable() {
+        for text in ["SID", " SID\n"] {
+            assert_eq!(usable_cookie_name(text), Ok("SID"));
+        }
+        for text in ["", " ", "a=b", "a;b", "a\nb"] {
+            assert_eq!(usable_cookie_name(text), Err(Unusable::CookieName));
+        }
+    }
+
+    #[test]
+    fn addresses_and_ranges_are_trimmed_and_host_bits_cleared() {
+        let range = |text: &str| usable_range(text).map(|range| range.to_string());
+        for (text, expected) in [
+            ("192.0.2.1\n", "192.0.2.1/32"),
+            (" 198.51.100.7/24 ", "198.51.100.0/24"),
+            ("\t2001:db8::1", "2001:db8::1/128"),
+            ("0.0.0.0/0", "0.0.0.0/0"),
+        ] {
+            assert_eq!(range(text).as_deref(), Ok(expected));
+        }
+        for text in ["", "A", "192.0.2.1,192.0.2.2", "192.0.2.1:443", "1001"] {
+            assert_eq!(range(text), Err(Unusable::NotAnAddress), "{text}");
+        }
+        for text in ["0.0.0.0", "::", "::ffff:0.0.0.0"] {
+            assert_eq!(range(text), Err(Unusable::UnspecifiedAddress), "{text}");
+        }
+    }
+}
