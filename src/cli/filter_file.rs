@@ -8,6 +8,7 @@ use portcullis::config::{Config, ConfigError};
 use serde_json::{Map, Value};
 
 use super::document::{Document, DocumentError, get, set};
+use super::listener;
 use super::place::{DEFAULT_NAME, Form, Place, Spot, find, is_wrapper};
 
 /// Why a file does not give the filter's configuration.
@@ -101,6 +102,7 @@ pub struct FilterFile {
     configuration: Map<String, Value>,
     /// The configuration as it is written, where that can be told: keys that stand twice are still there.
     raw: Vec<u8>,
+    listener_warnings: Vec<String>,
 }
 
 impl FilterFile {
@@ -129,10 +131,12 @@ impl FilterFile {
             }
         };
         let raw = raw.unwrap_or_else(|| Value::Object(configuration.clone()).to_string());
+        let listener_warnings = listener::warnings(document.values(), &place.names);
         Ok(Self {
             file,
             place,
             configuration,
+            listener_warnings,
             raw: raw.into_bytes(),
             text,
         })
@@ -156,6 +160,11 @@ impl FilterFile {
     /// The filter's configuration as the filter gets it.
     pub fn raw(&self) -> &[u8] {
         &self.raw
+    }
+
+    /// What the listeners of the file, where it has any, leave undone for the filter.
+    pub fn listener_warnings(&self) -> &[String] {
+        &self.listener_warnings
     }
 
     /// What the filter makes of the configuration.

@@ -5,6 +5,7 @@
 //! | `args.rs` | every command and flag, with its help |
 //! | `flags.rs` | enable_... and disable_... |
 //! | `lists.rs`, `list_shape.rs`, `entry.rs` | the manual lists; how a list is written; one entry |
+//! | `listener.rs` | what the listener around the filter must do for it |
 //! | `status.rs`, `envoy_admin.rs`, `access_log.rs` | what the file says, and what a running Envoy reports |
 //! | `attack_list.rs`, `abs.rs`, `http.rs` | ABS's list; ABS's API |
 //! | `explain.rs` | what becomes of a request, and why |
@@ -36,6 +37,7 @@ mod flags;
 mod http;
 mod json_edit;
 mod list_shape;
+mod listener;
 mod lists;
 mod output;
 mod place;

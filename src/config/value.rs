@@ -67,6 +67,11 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     Some((number.parse().ok()?, unit))
 }
 
+/// A text without the white space, line ends and byte order marks around it.
+pub(super) fn trimmed(text: &str) -> &str {
+    text.trim_matches(|character: char| character.is_whitespace() || character == '\u{FEFF}')
+}
+
 const RANGE: &str = "an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32";
 
 /// Reads an address or a CIDR range. IPv4-mapped IPv6 becomes IPv4, ranges within ::ffff:0:0/96 too.
@@ -160,25 +165,26 @@ pub(super) fn identifier_text(text: &str) -> Result<String, Problem> {
     checked(text, is_line_break, allowed).map(str::to_owned)
 }
 
-/// Reads a bearer token: as [`identifier_text`], and without the scheme, which is no part of it.
+/// Reads a bearer token: as [`identifier_text`]; `Bearer T` is the token `T`, as on ABS's list.
 pub(super) fn oauth_token(text: &str) -> Result<String, Problem> {
-    let scheme = text.as_bytes().get(..7);
-    if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer ")) {
-        return Err(Problem::refused(
-            "a token with the scheme Bearer before it",
-            "the token alone, without \"Bearer \"",
-        ));
-    }
-    identifier_text(text)
+    let behind_scheme = match text.split_at_checked(7) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer ") => trimmed(token),
+        _ => text,
+    };
+    identifier_text(behind_scheme)
 }
 
-/// Reads a cookie's value: as [`identifier_text`]; a value in double quotes equals the value without them.
+/// Reads a cookie's value: as [`identifier_text`]; a value in double quotes equals the value without them. A semicolon
+/// ends a cookie, so a value with one matches no request.
 pub(super) fn cookie_value(text: &str) -> Result<String, Problem> {
     let inner = text
         .strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'))
         .unwrap_or(text);
-    identifier_text(inner)
+    let is_refused = |character: char| is_line_break(character) || character == ';';
+    let allowed = "a cookie's value that is not empty and has no \";\", no line break and no NUL, since it would match no request; \
+                   write \";\" as %3B, which matches both spellings";
+    checked(inner, is_refused, allowed).map(str::to_owned)
 }
 
 /// Reads a cookie's name (RFC 6265, 4.1.1), a bit more freely, as browsers do.

@@ -29,6 +29,16 @@ fn configurations_are_checked_with_every_error_and_its_place() {
     );
     workspace.write("several.yaml", SEVERAL);
     workspace.write(
+        "warned.json",
+        r#"{"abs": {"cluster": "abs\n", "access_key": "very-secret-key\r\n"}, "deny_list": null,
+            "apis": [{"hostname": "open.example.com", "enable_blocking": false}]}"#,
+    );
+    workspace.write("listener.yaml", BOOTSTRAP);
+    workspace.write(
+        "never.json",
+        r#"{"deny_list": {"cookies": {"session": ["very-secret; x"]}, "usernames": ["very\nsecret"]}}"#,
+    );
+    workspace.write(
         "text.json",
         r#"{"config": {"name": "p", "root_id": "p", "vm_config": {}, "configuration": {
             "@type": "type.googleapis.com/google.protobuf.StringValue",
