@@ -4,18 +4,18 @@ mod page;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use portcullis::config::Config;
 use portcullis::identifier::IdentifierKind;
 use portcullis::judge::{Kind, Reason, Source};
-use portcullis::metrics::{FetchResult, Metric};
+use portcullis::metrics::{FetchResult, LastResult, Metric};
 use serde_json::{Value, json};
 
 use self::page::Page;
 use super::access_log::Denied;
 use super::args::{Common, StatusArgs};
-use super::envoy_admin::{self, RunningEnvoy};
+use super::envoy_admin::{self, RunningEnvoy, Updates};
 use super::error::Failure;
 use super::file;
 use super::filter_file::{FilterFile, validate};
@@ -120,6 +120,14 @@ fn block(page: &mut Page, config: &Config, envoy: Option<&RunningEnvoy>) {
 fn running(page: &mut Page, filter_file: &FilterFile, config: &Config, envoy: &RunningEnvoy) {
     page.line("envoy", &envoy.version, json!(envoy.version));
     in_force(page, filter_file, envoy);
+    page.warnings
+        .extend(config.warnings.iter().map(ToString::to_string));
+    let around = [
+        filter_file.listener_warnings().to_vec(),
+        envoy.listener_warnings(filter_file.names()),
+    ];
+    page.warnings
+        .extend(around.into_iter().flatten().collect::<BTreeSet<_>>());
     let entries = IdentifierKind::ALL.map(|kind| {
         let count = envoy.metric(Metric::Entries(kind)).unwrap_or(0);
         (kind.as_str(), count)
@@ -185,10 +193,20 @@ fn in_force(page: &mut Page, filter_file: &FilterFile, envoy: &RunningEnvoy) {
         .iter()
         .flat_map(|found| keys_differing(&wanted, &normal(&Value::Object(found.clone()))))
         .collect();
-    let (text, matches) = match (configurations.is_empty(), differing.is_empty()) {
-        (true, _) => ("no filter of this name".to_owned(), false),
-        (false, true) => ("that of the file".to_owned(), true),
-        (false, false) => {
+    let updates = envoy.updates(filter_file.names());
+    let refused = updates.iter().find(|updates| updates.newest_is_refused);
+    let nothing_active = refused.is_some_and(|updates| updates.accepted == 0);
+    let (text, matches) = match (refused, configurations.is_empty(), differing.is_empty()) {
+        (Some(_), _, _) if nothing_active => {
+            ("none: Envoy refused the newest one".to_owned(), false)
+        }
+        (Some(_), _, _) => (
+            "an older one: Envoy refused the newest one".to_owned(),
+            false,
+        ),
+        (None, true, _) => ("no filter of this name".to_owned(), false),
+        (None, false, true) => ("that of the file".to_owned(), true),
+        (None, false, false) => {
             let keys = differing.iter().cloned().collect::<Vec<_>>().join(", ");
             (format!("differs from the file in {keys}"), false)
         }
@@ -198,6 +216,10 @@ fn in_force(page: &mut Page, filter_file: &FilterFile, envoy: &RunningEnvoy) {
         &text,
         json!({"matches_file": matches, "filters": configurations.len(), "differing": differing}),
     );
+    refused_updates(page, &updates, envoy);
+    if refused.is_some() {
+        return;
+    }
     if configurations.is_empty() {
         page.warnings.push(format!(
             "the running Envoy holds no filter of the name \"{}\": nothing is blocked by it",
@@ -238,30 +260,27 @@ fn freshness(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
         None => "no list has come".to_owned(),
     };
     page.line("attack list age", &text, json!(age));
-    let failures: u64 = FetchResult::ALL
-        .into_iter()
-        .filter(|result| !matches!(result, FetchResult::Ok | FetchResult::NotModified))
-        .filter_map(|result| envoy.metric(Metric::Fetch(result)))
-        .sum();
-    // Counters do not tell the order of things. A success within the interval, its jitter and a fetch's own time is
-    // the last one; an older one has failures behind it.
-    let interval = config.refresh_interval.as_secs_f64() * 1.2;
-    let timeout = config
-        .abs
-        .as_ref()
-        .map_or(0.0, |abs| abs.timeout.as_secs_f64());
-    let result = match (config.enable_abs_attack, age) {
-        (false, _) => "none (abs attack is disabled)",
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "an age in seconds needs no exactness"
-        )]
-        (true, Some(age)) if age as f64 <= interval + timeout + 1.0 => "success",
-        (true, _) if failures > 0 => "failure",
-        (true, Some(_)) => "overdue",
-        (true, None) => "none yet",
+    let ended = envoy.metric(Metric::LastAttempt).filter(|ended| *ended > 0);
+    let ago = ended.map(|ended| now.saturating_sub(ended));
+    let last = match envoy.metric(Metric::LastResult) {
+        Some(value) => LastResult::from_value(value),
+        // The metric is there as soon as a VM of the filter has ticked.
+        None => Some(LastResult::None),
     };
-    page.line("last fetch", result, json!(result));
+    let result = match (config.enable_abs_attack, last) {
+        (false, _) => "none (abs attack is disabled)",
+        (true, Some(LastResult::None)) => "none yet",
+        (true, Some(LastResult::Ok)) => "success",
+        (true, Some(LastResult::NotModified)) => "not modified",
+        (true, Some(LastResult::Failed)) => "failure",
+        (true, None) => "unknown",
+    };
+    let text_of_result = match ago {
+        Some(ago) if config.enable_abs_attack => format!("{result}, {ago} s ago"),
+        _ => result.to_owned(),
+    };
+    page.line("last fetch", &text_of_result, json!(result));
+    page.value("last fetch seconds ago", json!(ago));
     let stale = envoy.metric(Metric::Stale) == Some(1);
     page.line(
         "attack list stale",
@@ -276,11 +295,57 @@ fn freshness(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
         page.warnings.push(format!(
             "the last fetch of the attack list failed (list's age: {text}); Envoy's log says why"
         ));
-    } else if result == "overdue" {
+    } else if let Some(ago) = ago.filter(|ago| is_overdue(config, *ago)) {
         page.warnings.push(format!(
-            "the attack list is {text} old, no fetch has ended since, and one is due every {} minutes; is Envoy in \
-             distress?",
+            "the last fetch ended {ago} s ago, and one is due every {} minutes; is Envoy in distress?",
             config.refresh_interval.as_secs_f64() / 60.0
+        ));
+    }
+}
+
+/// Whether more time has passed since the last fetch than an interval, its jitter and a fetch take.
+fn is_overdue(config: &Config, ago: u64) -> bool {
+    let timeout = config.abs.as_ref().map(|abs| abs.timeout);
+    let longest = config.refresh_interval.mul_f64(1.2) + timeout.unwrap_or_default();
+    config.enable_abs_attack && Duration::from_secs(ago) > longest + Duration::from_secs(1)
+}
+
+/// What Envoy refused since it started.
+fn refused_updates(page: &mut Page, updates: &[Updates], envoy: &RunningEnvoy) {
+    let sum = |count: fn(&Updates) -> u64| updates.iter().map(count).sum::<u64>();
+    if !updates.is_empty() {
+        page.counts(
+            "configuration updates",
+            &[
+                ("accepted", sum(|updates| updates.accepted)),
+                ("refused", sum(|updates| updates.refused)),
+                ("unreadable", sum(|updates| updates.unreadable)),
+            ],
+        );
+    }
+    for updates in updates.iter().filter(|updates| updates.newest_is_refused) {
+        let active = match updates.accepted {
+            0 => "no configuration is active, and every request gets 500",
+            _ => "the one before stays active",
+        };
+        page.warnings.push(format!(
+            "the running Envoy refused the newest configuration of \"{}\" (update_rejected {}): {active}; see \
+             check_config and Envoy's log",
+            updates.filter, updates.refused
+        ));
+    }
+    for updates in updates
+        .iter()
+        .filter(|updates| updates.accepted == 0 && !updates.newest_is_refused)
+    {
+        page.warnings.push(format!(
+            "the running Envoy has accepted no configuration of \"{}\" yet: every request gets 500; see Envoy's log",
+            updates.filter
+        ));
+    }
+    for listener in envoy.listeners_refused() {
+        page.warnings.push(format!(
+            "the running Envoy refused the newest configuration of the listener \"{listener}\"; see Envoy's log"
         ));
     }
 }
