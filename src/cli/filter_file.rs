@@ -267,18 +267,32 @@ fn read(
     };
     match hops.split_first() {
         Some((hop, rest)) => match at(hop).and_then(Value::as_str) {
-            // The filter takes an empty configuration for one without keys.
-            Some("") => Ok((None, None)),
+            // A StringValue, which reaches the filter as it is.
+            Some(inner) if rest.is_empty() && target.path.is_empty() => read_json(inner),
             Some(inner) => read(inner, rest, target),
             None => Ok((at(hop).cloned(), None)),
         },
-        None => Ok((at(target).cloned(), document.raw(&target.path))),
+        None => Ok((
+            at(target).cloned(),
+            document.raw(target.document, &target.path),
+        )),
     }
+}
+
+/// A configuration that the filter gets as a text: JSON, or nothing for one without keys.
+fn read_json(text: &str) -> Result<(Option<Value>, Option<String>), DocumentError> {
+    let raw = Some(text.to_owned());
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    if text.trim_ascii().is_empty() {
+        return Ok((None, raw));
+    }
+    let document = Document::parse_json(text)?;
+    Ok((document.values().first().cloned(), raw))
 }
 
 /// The text with another value at a place.
 fn write(text: &str, hops: &[Spot], target: &Spot, new: Value) -> Result<String, DocumentError> {
-    if text.is_empty() {
+    if text.trim_ascii().is_empty() {
         return Ok(format!("{new:#}"));
     }
     let document = Document::parse(text)?;
