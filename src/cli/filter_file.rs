@@ -286,7 +286,12 @@ fn read_json(text: &str) -> Result<(Option<Value>, Option<String>), DocumentErro
     if text.trim_ascii().is_empty() {
         return Ok((None, raw));
     }
-    let document = Document::parse_json(text)?;
+    let document = Document::parse_json(text).map_err(|error| match error {
+        DocumentError::Json(reason) => DocumentError::Json(format!(
+            "{reason}, in the StringValue, whose text must be JSON"
+        )),
+        other => other,
+    })?;
     Ok((document.values().first().cloned(), raw))
 }
 

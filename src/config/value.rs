@@ -68,7 +68,7 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
 }
 
 /// A text without the white space, line ends and byte order marks around it.
-pub(super) fn trimmed(text: &str) -> &str {
+pub fn trimmed(text: &str) -> &str {
     text.trim_matches(|character: char| character.is_whitespace() || character == '\u{FEFF}')
 }
 
@@ -165,13 +165,17 @@ pub(super) fn identifier_text(text: &str) -> Result<String, Problem> {
     checked(text, is_line_break, allowed).map(str::to_owned)
 }
 
+/// A bearer token without the scheme `Bearer` before it, which is not part of it.
+pub fn without_scheme(token: &str) -> &str {
+    match token.split_at_checked(7) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer ") => trimmed(token),
+        _ => token,
+    }
+}
+
 /// Reads a bearer token: as [`identifier_text`]; `Bearer T` is the token `T`, as on ABS's list.
 pub(super) fn oauth_token(text: &str) -> Result<String, Problem> {
-    let behind_scheme = match text.split_at_checked(7) {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer ") => trimmed(token),
-        _ => text,
-    };
-    identifier_text(behind_scheme)
+    identifier_text(without_scheme(text))
 }
 
 /// Reads a cookie's value: as [`identifier_text`]; a value in double quotes equals the value without them. A semicolon

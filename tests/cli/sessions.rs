@@ -11,6 +11,56 @@ fn manual_lists_are_kept_in_the_words_of_ase() {
 }
 
 #[test]
+fn one_string_is_a_list_of_one_in_every_command() {
+    let workspace = Workspace::new();
+    workspace.write(
+        "one.json",
+        r#"{"deny_list": {"ips": "192.0.2.1", "cookies": {"session": "first-session"}, "oauth_tokens": "Bearer first-token",
+            "api_keys": {"x-api-key": "first-key"}, "usernames": "first-user "}, "allow_list": {"ips": "192.0.2.9"}}"#,
+    );
+    workspace.write(
+        "one.yaml",
+        "kind: WasmPlugin\nmetadata: {name: portcullis}\nspec:\n  pluginConfig:\n    deny_list:\n      ips: 192.0.2.1 # why\n      \
+         usernames: first-user\n",
+    );
+    assert_session(&workspace, "one_string");
+}
+
+#[test]
+fn yaml_is_read_and_written_as_its_reader_does() {
+    let workspace = Workspace::new();
+    workspace.write("words.yaml", WORDS);
+    workspace.write("marked.yaml", &format!("\u{FEFF}{WASM_PLUGIN}"));
+    workspace.write("marked.json", "\u{FEFF}{\"enable_firewall\": true}");
+    workspace.write(
+        "twice.yaml",
+        "kind: WasmPlugin\nmetadata: {name: portcullis}\nspec:\n  pluginConfig:\n    enable_firewall: true\n    \
+         enable_firewall: false\n",
+    );
+    workspace.write(
+        "nothing.yaml",
+        "kind: WasmPlugin\nmetadata: {name: portcullis}\nspec:\n  pluginConfig: null\n",
+    );
+    workspace.write("null.json", "null");
+    workspace.write(
+        "text.yaml",
+        "root_id: portcullis\nvm_config: {}\nconfiguration:\n  \"@type\": type.googleapis.com/google.protobuf.StringValue\n  \
+         value: |\n    enable_firewall: true\n",
+    );
+    assert_session(&workspace, "yaml");
+}
+
+#[test]
+fn what_is_no_file_is_refused() {
+    let workspace = Workspace::new();
+    workspace.write(
+        "large.json",
+        &format!("{{\"a\": \"{}\"}}", "x".repeat(80 << 20)),
+    );
+    assert_session(&workspace, "no_file");
+}
+
+#[test]
 fn configurations_are_checked_with_every_error_and_its_place() {
     let workspace = Workspace::new();
     workspace.write(
@@ -184,6 +234,16 @@ data:
         }
       ]
     }
+"#;
+
+const WORDS: &str = r#"root_id: portcullis
+vm_config: {}
+configuration:
+  "@type": type.googleapis.com/google.protobuf.Struct
+  value:
+    abs_attack_request_minutes: 0.5
+    deny_list:
+      usernames: [no, on, y, 007, 0x1F, ~, true, 1e3, 1.5, 2147483648, "no", nobody]
 "#;
 
 const ALIASED: &str = "\

@@ -446,6 +446,12 @@ fn one_private_address_behind_most_denied_requests_is_told() {
         warnings(&printed),
         ["the access log nowhere.log can't be read: No such file or directory (os error 2)"]
     );
+    assert_eq!(workspace.replay("$ mkfifo pipe"), "$ mkfifo pipe\n");
+    let printed = status(&workspace, Admin::of(&workspace), &["--access-log", "pipe"]);
+    assert_eq!(
+        warnings(&printed),
+        ["the access log pipe can't be read: it is not a regular file"]
+    );
 }
 
 #[test]
