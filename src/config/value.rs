@@ -185,10 +185,13 @@ pub(super) fn cookie_value(text: &str) -> Result<String, Problem> {
         .strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'))
         .unwrap_or(text);
-    let is_refused = |character: char| is_line_break(character) || character == ';';
-    let allowed = "a cookie's value that is not empty and has no \";\", no line break and no NUL, since it would match no request; \
-                   write \";\" as %3B, which matches both spellings";
-    checked(inner, is_refused, allowed).map(str::to_owned)
+    let value = identifier_text(inner)?;
+    if value.contains(';') {
+        let allowed = "a cookie's value without \";\", which ends a cookie, so that no request could match; write it as %3B, \
+                       which matches the same requests";
+        return Err(Problem::refused_character(';', allowed));
+    }
+    Ok(value)
 }
 
 /// Reads a cookie's name (RFC 6265, 4.1.1), a bit more freely, as browsers do.

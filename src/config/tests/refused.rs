@@ -312,7 +312,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
     ),
     (
         "keys with a line break, of another type",
-        r#"{"abs": {"access_key": "SECRET\n", "secret_key": 12345}}"#,
+        r#"{"abs": {"access_key": "SECRET\nSECRET", "secret_key": 12345}}"#,
         &[
             r#"abs.access_key: found the character "\n"; allowed: a key of visible ASCII characters without ":""#,
             "abs.secret_key: found a number; allowed: a string; or leave it out and set the environment variable",
@@ -474,7 +474,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
     ),
     (
         "addresses: no addresses",
-        r#"{"deny_list": {"ips": ["10.0.0.256", "192.0.2.0/33", "2001:db8::/129", "192.0.2.0/024", "192.0.2.0/+8", "192.0.2.0/", "/8", "192.0.2.0/255.255.255.0", "localhost", "eyJhbGciOi.SECRET.x", "deadbeefSECRETdeadbeef", "", " 192.0.2.1"]}}"#,
+        r#"{"deny_list": {"ips": ["10.0.0.256", "192.0.2.0/33", "2001:db8::/129", "192.0.2.0/024", "192.0.2.0/+8", "192.0.2.0/", "/8", "192.0.2.0/255.255.255.0", "localhost", "eyJhbGciOi.SECRET.x", "deadbeefSECRETdeadbeef", "", "192.0.2. 1"]}}"#,
         &[
             r#"deny_list.ips[0]: found "10.0.0.256"; allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32"#,
             r#"deny_list.ips[1]: found "192.0.2.0/33"; allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32"#,
@@ -515,7 +515,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
     ),
     (
         "manual lists: line breaks",
-        r#"{"deny_list": {"cookies": {"SID": ["SECRET\r"]}, "oauth_tokens": ["SECRET\n"], "api_keys": {"x-api-key": ["SECRET\u0000"]}, "usernames": ["SECRET\n"]}}"#,
+        r#"{"deny_list": {"cookies": {"SID": ["SECRET\rSECRET"]}, "oauth_tokens": ["SECRET\nSECRET"], "api_keys": {"x-api-key": ["SECRET\u0000"]}, "usernames": ["SECRET\nSECRET"]}}"#,
         &[
             r#"deny_list.cookies.SID[0]: found the character "\r"; allowed: a string that is not empty and has no line break and no NUL"#,
             r#"deny_list.oauth_tokens[0]: found the character "\n"; allowed: a string that is not empty and has no line break and no NUL"#,
@@ -557,8 +557,8 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         r#"{"deny_list": {"cookies": {"session": ["SECRET; SECRET", "SECRET\nSECRET"]}}, "allow_list": {"usernames": "SECRET\r\nSECRET"}}"#,
         &[
             r#"allow_list.usernames: found the character "\r"; allowed: a string that is not empty and has no line break and no NUL"#,
-            r#"deny_list.cookies.session[0]: found the character ";"; allowed: a cookie's value that is not empty and has no ";", no line break and no NUL, since it would match no request; write ";" as %3B, which matches both spellings"#,
-            r#"deny_list.cookies.session[1]: found the character "\n"; allowed: a cookie's value that is not empty and has no ";", no line break and no NUL, since it would match no request; write ";" as %3B, which matches both spellings"#,
+            r#"deny_list.cookies.session[0]: found the character ";"; allowed: a cookie's value without ";", which ends a cookie, so that no request could match; write it as %3B, which matches the same requests"#,
+            r#"deny_list.cookies.session[1]: found the character "\n"; allowed: a string that is not empty and has no line break and no NUL"#,
         ],
     ),
     (
