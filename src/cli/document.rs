@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 
-use super::yaml::{self, Tree};
-use super::{json_edit, yaml_edit};
+use super::tree::Tree;
+use super::{json_edit, yaml, yaml_edit};
 
 /// One step from a value into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub struct Document<'a> {
     text: &'a str,
     format: Format,
     values: Vec<Value>,
-    /// The same as it is written; empty for JSON.
+    /// The same as it is written.
     trees: Vec<Tree>,
 }
 
@@ -78,13 +78,13 @@ impl<'a> Document<'a> {
                     .to_owned(),
             ));
         }
-        let value =
+        let tree: Tree =
             serde_json::from_str(text).map_err(|error| DocumentError::Json(error.to_string()))?;
         Ok(Self {
             text,
             format: Format::Json,
-            values: vec![value],
-            trees: Vec::new(),
+            values: vec![tree.value()],
+            trees: vec![tree],
         })
     }
 
@@ -95,9 +95,21 @@ impl<'a> Document<'a> {
 
     /// The value at `path` in the value number `index`, as JSON; keys that stand twice are still there.
     pub fn raw(&self, index: usize, path: &[Step]) -> Option<String> {
-        match self.format {
-            Format::Json => json_edit::raw(self.text, path),
-            Format::Yaml => Some(self.trees.get(index)?.get(path)?.to_json()),
+        Some(self.trees.get(index)?.get(path)?.to_json())
+    }
+
+    /// Fails where a key stands twice in JSON, which Envoy refuses; not for those at `path`, of which the filter's loader
+    /// tells more. In YAML Envoy takes the last one.
+    pub fn refuse_duplicates(&self, path: Option<&[Step]>) -> Result<(), DocumentError> {
+        let duplicate = match (self.format, self.trees.as_slice()) {
+            (Format::Json, [tree]) => tree.duplicate_outside(path),
+            _ => None,
+        };
+        match duplicate {
+            None => Ok(()),
+            Some(key) => Err(DocumentError::Json(format!(
+                "the key \"{key}\" stands twice in one object, which Envoy refuses; keep one of them"
+            ))),
         }
     }
 

@@ -261,6 +261,7 @@ fn read(
     target: &Spot,
 ) -> Result<(Option<Value>, Option<String>), DocumentError> {
     let document = Document::parse(text)?;
+    document.refuse_duplicates(hops.is_empty().then_some(target.path.as_slice()))?;
     let at = |spot: &Spot| {
         let value = document.values().get(spot.document)?;
         get(value, &spot.path)

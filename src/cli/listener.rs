@@ -101,3 +101,57 @@ fn warning(manager: &Value) -> String {
          (x_api_key as x-api-key): set common_http_protocol_options: {{ headers_with_underscores_action: REJECT_REQUEST }}"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn manager(options: &Value, filters: &Value) -> Value {
+        json!({"stat_prefix": "edge", "common_http_protocol_options": options, "http_filters": filters})
+    }
+
+    #[test]
+    fn only_a_listener_with_the_filter_is_warned_of_and_only_where_underscores_pass() {
+        let action = |action: Value| json!({"headers_with_underscores_action": action});
+        let ours = json!([{"name": "portcullis", "config_discovery": {}}]);
+        let inline = json!([{"name": "a", "typed_config": {"config": {"root_id": "mine", "vm_config": {}}}}]);
+        let others = json!([{"name": "router"}]);
+        let table = [
+            (manager(&json!(null), &ours), 1),
+            (manager(&json!({"idle_timeout": "1s"}), &ours), 1),
+            (manager(&action(json!("ALLOW")), &ours), 1),
+            (manager(&action(json!(0)), &ours), 1),
+            (manager(&action(json!("REJECT_REQUEST")), &ours), 0),
+            (manager(&action(json!("DROP_HEADER")), &ours), 0),
+            (manager(&action(json!(1)), &ours), 0),
+            (manager(&json!(null), &inline), 1),
+            (manager(&json!(null), &others), 0),
+        ];
+        for (manager, expected) in table {
+            let config_map =
+                json!({"kind": "ConfigMap", "data": {"envoy.yaml": manager.to_string(), "x": "{"}});
+            for value in [
+                manager.clone(),
+                json!([{"listeners": [manager.clone()]}]),
+                config_map,
+            ] {
+                let warnings = warnings(&[value], &["mine".to_owned()]);
+                assert_eq!(warnings.len(), expected, "{manager}: {warnings:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_filter_that_envoy_runs_under_another_name_is_known() {
+        let dump = json!({"configs": [
+            {"ecds_filters": [{"ecds_filter": {
+                "name": "shop.portcullis",
+                "typed_config": {"config": {"root_id": "portcullis", "vm_config": {}}}
+            }}]},
+            {"listener": manager(&json!(null), &json!([{"name": "shop.portcullis", "config_discovery": {}}]))}
+        ]});
+        assert_eq!(warnings(&[dump], &[]).len(), 1);
+    }
+}

@@ -14,7 +14,7 @@
 //! | `change.rs`, `difference.rs` | one change of the configuration: read, edit, validate, write or show; what differs |
 //! | `filter_file.rs`, `place.rs` | where in a file the filter's configuration stands |
 //! | `document.rs`, `json_edit.rs`, `yaml_edit.rs` | a text, and the least change of it |
-//! | `yaml.rs` | YAML as Envoy and Kubernetes read it |
+//! | `tree.rs`, `yaml.rs` | a value as it is written; YAML as Envoy and Kubernetes read it |
 //! | `file.rs` | lock, temporary file, fsync, rename |
 //! | `output.rs`, `error.rs` | what is printed, and the exit code |
 //!
@@ -44,6 +44,7 @@ mod output;
 mod place;
 mod shell;
 mod status;
+mod tree;
 mod yaml;
 mod yaml_edit;
 

@@ -8,10 +8,8 @@ mod scalar;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::tree::Tree;
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
-use serde_json::{Map, Value};
-
-use super::document::Step;
 
 use self::scalar::Dialect;
 pub use self::scalar::is_text_everywhere;
@@ -21,68 +19,6 @@ const DEEPEST: usize = 128;
 
 /// More values than any file needs: aliases can make billions of a few lines.
 const MOST_VALUES: usize = 8 << 20;
-
-/// A value as it is written: keys that stand twice are still there.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Tree {
-    /// Anything but a list or an object.
-    Scalar(Value),
-    /// A list.
-    List(Vec<Tree>),
-    /// Keys and values in their order.
-    Object(Vec<(String, Tree)>),
-}
-
-impl Tree {
-    /// The value; of a key that stands twice the last one counts, as in Envoy.
-    pub fn value(&self) -> Value {
-        match self {
-            Tree::Scalar(value) => value.clone(),
-            Tree::List(list) => list.iter().map(Tree::value).collect(),
-            Tree::Object(entries) => {
-                let mut object = Map::new();
-                for (key, value) in entries {
-                    object.insert(key.clone(), value.value());
-                }
-                Value::Object(object)
-            }
-        }
-    }
-
-    /// The tree at `path`.
-    pub fn get(&self, path: &[Step]) -> Option<&Tree> {
-        path.iter().try_fold(self, |tree, step| match (tree, step) {
-            (Tree::Object(entries), Step::Key(key)) => {
-                let mut entries = entries.iter().rev();
-                entries
-                    .find(|(known, _)| known == key)
-                    .map(|(_, tree)| tree)
-            }
-            (Tree::List(list), Step::Index(index)) => list.get(*index),
-            _ => None,
-        })
-    }
-
-    /// As JSON; keys that stand twice are still there.
-    pub fn to_json(&self) -> String {
-        match self {
-            Tree::Scalar(value) => value.to_string(),
-            Tree::List(list) => {
-                let list: Vec<_> = list.iter().map(Tree::to_json).collect();
-                format!("[{}]", list.join(","))
-            }
-            Tree::Object(entries) => {
-                let entries: Vec<_> = entries
-                    .iter()
-                    .map(|(key, value)| {
-                        format!("{}:{}", Value::String(key.clone()), value.to_json())
-                    })
-                    .collect();
-                format!("{{{}}}", entries.join(","))
-            }
-        }
-    }
-}
 
 /// Reads each document of a text.
 pub fn read(text: &str) -> Result<Vec<Tree>, String> {

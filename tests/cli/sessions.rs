@@ -42,6 +42,23 @@ fn yaml_is_read_and_written_as_its_reader_does() {
         "kind: WasmPlugin\nmetadata: {name: portcullis}\nspec:\n  pluginConfig: null\n",
     );
     workspace.write("null.json", "null");
+    let configured = |before: &str, value: &str| {
+        format!(
+            r#"{{{before}"root_id": "portcullis", "vm_config": {{}}, "configuration": {{
+                "@type": "type.googleapis.com/google.protobuf.Struct", "value": {value}}}}}"#
+        )
+    };
+    workspace.write(
+        "twice-within.json",
+        &configured(
+            "",
+            r#"{"guard": {"max_change_percent": 1, "max_change_percent": 2}}"#,
+        ),
+    );
+    workspace.write(
+        "twice-outside.json",
+        &configured(r#""root_id": "other", "#, "{}"),
+    );
     workspace.write(
         "text.yaml",
         "root_id: portcullis\nvm_config: {}\nconfiguration:\n  \"@type\": type.googleapis.com/google.protobuf.StringValue\n  \
