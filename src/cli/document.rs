@@ -93,13 +93,13 @@ impl<'a> Document<'a> {
         &self.values
     }
 
-    /// The value at `path` in the value number `index`, as JSON; keys that stand twice are still there.
+    /// The value at `path` in the value number `index`, as JSON; duplicate keys included.
     pub fn raw(&self, index: usize, path: &[Step]) -> Option<String> {
         Some(self.trees.get(index)?.get(path)?.to_json())
     }
 
-    /// Fails where a key stands twice in JSON, which Envoy refuses; not for those at `path`, of which the filter's loader
-    /// tells more. In YAML Envoy takes the last one.
+    /// Fails on a duplicate key in JSON, which Envoy refuses. Duplicates at `path` are left to the filter's loader, which
+    /// reports all errors of the configuration. In YAML Envoy takes the last one.
     pub fn refuse_duplicates(&self, path: Option<&[Step]>) -> Result<(), DocumentError> {
         let duplicate = match (self.format, self.trees.as_slice()) {
             (Format::Json, [tree]) => tree.duplicate_outside(path),
@@ -108,7 +108,7 @@ impl<'a> Document<'a> {
         match duplicate {
             None => Ok(()),
             Some(key) => Err(DocumentError::Json(format!(
-                "the key \"{key}\" stands twice in one object, which Envoy refuses; keep one of them"
+                "duplicate key \"{key}\" in one object, which Envoy refuses; keep one of them"
             ))),
         }
     }

@@ -156,7 +156,7 @@ impl RunningEnvoy {
     }
 
     /// What became of the updates of the filters that go by one of these names and come from a file or server of their
-    /// own (ECDS). Empty where the filter stands in the listener itself.
+    /// own (ECDS). Empty where the filter is part of the listener itself.
     pub fn updates(&self, names: &[String]) -> Vec<Updates> {
         let mut updates = Vec::new();
         visit(&self.dump, &mut |value| {

@@ -1,5 +1,6 @@
 //! `status`: the block that ASE prints, from the file, and what the running Envoy reports.
 
+mod configuration;
 mod page;
 
 use std::collections::BTreeSet;
@@ -10,15 +11,15 @@ use portcullis::config::Config;
 use portcullis::identifier::IdentifierKind;
 use portcullis::judge::{Kind, Reason, Source};
 use portcullis::metrics::{FetchResult, LastResult, Metric};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::page::Page;
 use super::access_log::Denied;
 use super::args::{Common, StatusArgs};
-use super::envoy_admin::{self, RunningEnvoy, Updates};
+use super::envoy_admin::{self, RunningEnvoy};
 use super::error::Failure;
 use super::file;
-use super::filter_file::{FilterFile, validate};
+use super::filter_file::FilterFile;
 use super::output::Report;
 
 const NOT_ASKED: &str = "not asked (--envoy URL asks the running Envoy)";
@@ -119,7 +120,7 @@ fn block(page: &mut Page, config: &Config, envoy: Option<&RunningEnvoy>) {
 /// What the running Envoy reports.
 fn running(page: &mut Page, filter_file: &FilterFile, config: &Config, envoy: &RunningEnvoy) {
     page.line("envoy", &envoy.version, json!(envoy.version));
-    in_force(page, filter_file, envoy);
+    configuration::show(page, filter_file, envoy);
     page.warnings
         .extend(config.warnings.iter().map(ToString::to_string));
     let around = [
@@ -185,68 +186,6 @@ fn running(page: &mut Page, filter_file: &FilterFile, config: &Config, envoy: &R
     );
 }
 
-/// Whether Envoy runs what the file says.
-fn in_force(page: &mut Page, filter_file: &FilterFile, envoy: &RunningEnvoy) {
-    let wanted = normal(&Value::Object(filter_file.configuration().clone()));
-    let configurations = envoy.configurations(filter_file.names());
-    let differing: BTreeSet<String> = configurations
-        .iter()
-        .flat_map(|found| keys_differing(&wanted, &normal(&Value::Object(found.clone()))))
-        .collect();
-    let updates = envoy.updates(filter_file.names());
-    let refused = updates.iter().find(|updates| updates.newest_is_refused);
-    let nothing_active = refused.is_some_and(|updates| updates.accepted == 0);
-    let (text, matches) = match (refused, configurations.is_empty(), differing.is_empty()) {
-        (Some(_), _, _) if nothing_active => {
-            ("none: Envoy refused the newest one".to_owned(), false)
-        }
-        (Some(_), _, _) => (
-            "an older one: Envoy refused the newest one".to_owned(),
-            false,
-        ),
-        (None, true, _) => ("no filter of this name".to_owned(), false),
-        (None, false, true) => ("that of the file".to_owned(), true),
-        (None, false, false) => {
-            let keys = differing.iter().cloned().collect::<Vec<_>>().join(", ");
-            (format!("differs from the file in {keys}"), false)
-        }
-    };
-    page.line(
-        "configuration in force",
-        &text,
-        json!({"matches_file": matches, "filters": configurations.len(), "differing": differing}),
-    );
-    refused_updates(page, &updates, envoy);
-    if refused.is_some() {
-        return;
-    }
-    if configurations.is_empty() {
-        page.warnings.push(format!(
-            "the running Envoy holds no filter of the name \"{}\": nothing is blocked by it",
-            filter_file
-                .names()
-                .first()
-                .map_or("portcullis", String::as_str)
-        ));
-    } else if !matches {
-        page.warnings.push(format!(
-            "the running Envoy does not match {}: it {text}; does it watch this very file?",
-            filter_file.file()
-        ));
-    }
-    // Envoy shows the newest configuration even where the filter refused it and an older one goes on.
-    let refused = configurations
-        .into_iter()
-        .any(|found| validate(Value::Object(found).to_string().as_bytes()).is_err());
-    if refused {
-        page.warnings.push(
-            "the running Envoy was given a configuration that the filter refuses: an older one is in force, or none; \
-             see check_config and Envoy's log"
-                .to_owned(),
-        );
-    }
-}
-
 /// Age and staleness of the list, and how the last fetch ended.
 fn freshness(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
     let now = SystemTime::now()
@@ -310,46 +249,6 @@ fn is_overdue(config: &Config, ago: u64) -> bool {
     config.enable_abs_attack && Duration::from_secs(ago) > longest + Duration::from_secs(1)
 }
 
-/// What Envoy refused since it started.
-fn refused_updates(page: &mut Page, updates: &[Updates], envoy: &RunningEnvoy) {
-    let sum = |count: fn(&Updates) -> u64| updates.iter().map(count).sum::<u64>();
-    if !updates.is_empty() {
-        page.counts(
-            "configuration updates",
-            &[
-                ("accepted", sum(|updates| updates.accepted)),
-                ("refused", sum(|updates| updates.refused)),
-                ("unreadable", sum(|updates| updates.unreadable)),
-            ],
-        );
-    }
-    for updates in updates.iter().filter(|updates| updates.newest_is_refused) {
-        let active = match updates.accepted {
-            0 => "no configuration is active, and every request gets 500",
-            _ => "the one before stays active",
-        };
-        page.warnings.push(format!(
-            "the running Envoy refused the newest configuration of \"{}\" (update_rejected {}): {active}; see \
-             check_config and Envoy's log",
-            updates.filter, updates.refused
-        ));
-    }
-    for updates in updates
-        .iter()
-        .filter(|updates| updates.accepted == 0 && !updates.newest_is_refused)
-    {
-        page.warnings.push(format!(
-            "the running Envoy has accepted no configuration of \"{}\" yet: every request gets 500; see Envoy's log",
-            updates.filter
-        ));
-    }
-    for listener in envoy.listeners_refused() {
-        page.warnings.push(format!(
-            "the running Envoy refused the newest configuration of the listener \"{listener}\"; see Envoy's log"
-        ));
-    }
-}
-
 /// The sign of a client address set wrong.
 fn shared_address(args: &StatusArgs, envoy: Option<&RunningEnvoy>) -> Vec<String> {
     let files: Vec<PathBuf> = match (&args.access_log, envoy) {
@@ -409,28 +308,4 @@ fn megabytes(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
     let megabytes = bytes as f64 / (1024.0 * 1024.0);
     format!("{megabytes:.2} MB")
-}
-
-/// A value as Envoy gives it back: every number is a floating-point one in a Struct.
-fn normal(value: &Value) -> Value {
-    match value {
-        Value::Number(number) => json!(number.as_f64()),
-        Value::Array(values) => values.iter().map(normal).collect(),
-        Value::Object(object) => object
-            .iter()
-            .map(|(key, value)| (key.clone(), normal(value)))
-            .collect(),
-        other => other.clone(),
-    }
-}
-
-fn keys_differing(one: &Value, other: &Value) -> Vec<String> {
-    let (Value::Object(one), Value::Object(other)) = (one, other) else {
-        return Vec::new();
-    };
-    one.keys()
-        .chain(other.keys())
-        .filter(|key| one.get(*key) != other.get(*key))
-        .cloned()
-        .collect()
 }

@@ -1,4 +1,4 @@
-//! A JSON or YAML value as it is written: keys that stand twice are still there.
+//! A JSON or YAML value as it is written, duplicate keys included.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Number, Value};
 
 use super::document::Step;
 
-/// A value as it is written: keys that stand twice are still there.
+/// A value as it is written, duplicate keys included.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tree {
     /// Anything but a list or an object.
@@ -19,7 +19,7 @@ pub enum Tree {
 }
 
 impl Tree {
-    /// The value; of a key that stands twice the last one counts, as in Envoy.
+    /// The value; of duplicate keys the last one counts, as in Envoy.
     pub fn value(&self) -> Value {
         match self {
             Tree::Scalar(value) => value.clone(),
@@ -48,7 +48,7 @@ impl Tree {
         })
     }
 
-    /// As JSON; keys that stand twice are still there.
+    /// As JSON, duplicate keys included.
     pub fn to_json(&self) -> String {
         match self {
             Tree::Scalar(value) => value.to_string(),
@@ -70,7 +70,7 @@ impl Tree {
 }
 
 impl Tree {
-    /// The first key that stands twice in one object, but for those at `path` and below.
+    /// The first duplicate key, except those at `path` and below.
     pub fn duplicate_outside(&self, path: Option<&[Step]>) -> Option<&str> {
         match self {
             _ if path.is_some_and(<[Step]>::is_empty) => None,

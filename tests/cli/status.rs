@@ -317,7 +317,7 @@ fn what_an_operator_should_look_at_is_told() {
             &["the attack list is stale (age AGE): ABS has given none within attack_list_max_age"],
         ),
         (
-            // The counters say the opposite: they do not tell the order.
+            // The counters say the opposite: they have no order.
             &|admin| {
                 admin.set("attack_list.last_success_unix_seconds", now() - TWO_HOURS);
                 admin.set("fetch.last_result", 3);

@@ -135,7 +135,7 @@ fn status_shows_what_the_running_envoy_enforces() {
 }
 
 #[test]
-fn status_tells_of_a_configuration_that_envoy_refused() {
+fn status_reports_a_configuration_that_envoy_refused() {
     scenario(Setup::new(), async |rig| {
         rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
         let mut tool = Tool::of(rig).await;
@@ -172,7 +172,7 @@ fn status_tells_of_a_configuration_that_envoy_refused() {
 }
 
 #[test]
-fn status_tells_that_envoy_has_no_configuration_at_all() {
+fn status_reports_that_envoy_has_no_configuration_at_all() {
     let setup = Setup::new().module(PathBuf::from("/nonexistent/portcullis.wasm"));
     scenario(setup, async |rig| {
         let request = rig.get("/");
@@ -192,7 +192,7 @@ fn status_tells_that_envoy_has_no_configuration_at_all() {
 }
 
 #[test]
-fn status_tells_how_the_last_fetch_ended() {
+fn status_reports_how_the_last_fetch_ended() {
     scenario(Setup::new(), async |rig| {
         let tool = Tool::of(rig).await;
         rig.metric_becomes("fetch.last_result", 2).await;

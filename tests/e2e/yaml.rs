@@ -47,7 +47,7 @@ fn envoy_reads_each_scalar_as_the_table_says() {
             std::fs::read_to_string(&admin_address).ok()?.parse().ok()
         })
         .await;
-        eventually("Envoy tells of itself", async || {
+        eventually("Envoy reports on itself", async || {
             let request = Request::get(admin, "/server_info", &Replies::default());
             let reply = request.try_send().await.ok()?;
             serde_json::from_str(&reply.body).ok()

@@ -67,8 +67,8 @@ pub fn is_text_everywhere(text: &str) -> bool {
     text != "<<" && is_text(Dialect::Envoy) && is_text(Dialect::Kubernetes)
 }
 
-/// Whether a tag makes a string of what it stands before. To Envoy only `!` does: it has no use for other tags, and they
-/// make it forget quotes.
+/// Whether a tag makes a scalar a string. In Envoy only `!` does; any other tag has no meaning of its own and cancels the
+/// effect of quotes.
 fn is_string_tag(tag: &Tag, dialect: Dialect) -> bool {
     let is_unspecific = tag.handle.is_empty() && tag.suffix == "!" || tag.suffix.is_empty();
     let is_resolved = tag.is_yaml_core_schema()

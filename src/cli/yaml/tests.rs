@@ -78,7 +78,7 @@ fn each_document_is_read_by_its_own_reader() {
 }
 
 #[test]
-fn keys_that_stand_twice_are_kept_in_json() {
+fn duplicate_keys_are_kept_in_json() {
     let [tree] = read("a: {x: 1, x: [no]}\n").unwrap().try_into().unwrap();
     assert_eq!(tree.to_json(), r#"{"a":{"x":1,"x":[false]}}"#);
 }
