@@ -12,6 +12,7 @@
 //! | `config/field.rs` | stage two: readers that several sections share |
 //! | `config/value.rs` | durations, sizes, ranges, names: their spelling and canonical form |
 //! | `config/error.rs` | the errors and their words |
+//! | `config/warning.rs` | the warnings and their words |
 
 mod api;
 mod callout;
@@ -24,11 +25,14 @@ mod sections;
 #[cfg(test)]
 mod tests;
 mod value;
+mod warning;
 
 use core::time::Duration;
 use ipnet::IpNet;
 
 pub use self::error::{ConfigError, Problem};
+pub use self::value::{trimmed, without_scheme};
+pub use self::warning::{ConfigWarning, Notice};
 
 /// A valid plugin configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,11 +69,16 @@ pub struct Config {
     pub guard: Guard,
     /// IPv6 clients and listed addresses are compared by so many of their first bits.
     pub ipv6_prefix: u8,
+    /// What an operator should look at: to be logged, and shown by `check_config`.
+    pub warnings: Vec<ConfigWarning>,
 }
 
 impl Config {
     /// Reads a plugin configuration: JSON, or the bytes of a `google.protobuf.Struct`, which is what Envoy hands over
-    /// where the configuration is one. No bytes at all equal `{}`: every default.
+    /// where the configuration is one. Nothing, white space only and `null` equal `{}`: every default.
+    ///
+    /// A mistake whose meaning is certain, such as a line end behind a key, is a warning: the filter serves. A mistake
+    /// whose meaning is a guess is an error.
     ///
     /// `environment` answers with the value of an environment variable given to the VM.
     ///
@@ -86,7 +95,8 @@ impl Config {
             return Err(errors.into_list());
         };
         let root = raw.root(sections::ROOT_KEYS, &mut errors);
-        let config = sections::read_config(&root, environment, &mut errors);
+        let mut config = sections::read_config(&root, environment, &mut errors);
+        config.warnings = errors.take_warnings();
         let errors = errors.into_list();
         if errors.is_empty() {
             Ok(config)

@@ -116,12 +116,11 @@ impl Vm {
         let config = match Config::parse(json, &environment) {
             Ok(config) => config,
             Err(errors) => {
-                for error in &errors {
-                    host.log(LogLevel::Error, &format!("configuration refused: {error}"));
-                }
+                log_refused(host, &errors);
                 return Err(errors);
             }
         };
+        log_warnings(host, &config);
         let root = Root::new(id, config, self.local_key);
         if let Some(id) = root.source
             && !self.sources.iter().any(|source| source.id() == id)
@@ -343,6 +342,36 @@ impl Vm {
             }
             used
         });
+    }
+}
+
+/// So many warnings are logged; `check_config` shows all.
+const MOST_WARNINGS: usize = 10;
+
+fn log_refused(host: &dyn Host, errors: &[ConfigError]) {
+    let count = errors.len();
+    host.log(
+        LogLevel::Error,
+        &format!(
+            "the plugin configuration is refused, {count} error(s) below: the active one stays, and without one Envoy \
+             replies 500 to every request"
+        ),
+    );
+    for error in errors {
+        host.log(LogLevel::Error, &format!("configuration refused: {error}"));
+    }
+}
+
+fn log_warnings(host: &dyn Host, config: &Config) {
+    for warning in config.warnings.iter().take(MOST_WARNINGS) {
+        host.log(LogLevel::Warn, &format!("configuration: {warning}"));
+    }
+    let more = config.warnings.len().saturating_sub(MOST_WARNINGS);
+    if more > 0 {
+        host.log(
+            LogLevel::Warn,
+            &format!("configuration: {more} more warning(s); portcullis check_config shows all"),
+        );
     }
 }
 

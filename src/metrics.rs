@@ -64,6 +64,50 @@ impl FetchResult {
     }
 }
 
+/// How the last fetch ended: the values of [`Metric::LastResult`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum LastResult {
+    /// No fetch has ended yet.
+    None = 0,
+    /// A list came.
+    Ok = 1,
+    /// The active list is the newest.
+    NotModified = 2,
+    /// It failed; the log says why.
+    Failed = 3,
+}
+
+impl LastResult {
+    /// Every value.
+    pub const ALL: [LastResult; 4] = [
+        LastResult::None,
+        LastResult::Ok,
+        LastResult::NotModified,
+        LastResult::Failed,
+    ];
+
+    /// What the gauge shows.
+    pub const fn value(self) -> u64 {
+        self as u64
+    }
+
+    /// What the gauge means; `None` for a number that it never shows.
+    pub fn from_value(value: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.value() == value)
+    }
+}
+
+impl From<FetchResult> for LastResult {
+    fn from(result: FetchResult) -> Self {
+        match result {
+            FetchResult::Ok => LastResult::Ok,
+            FetchResult::NotModified => LastResult::NotModified,
+            _ => LastResult::Failed,
+        }
+    }
+}
+
 /// A metric of this filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
@@ -75,6 +119,10 @@ pub enum Metric {
     AllowListed,
     /// Fetches, by result.
     Fetch(FetchResult),
+    /// How the last fetch ended: a [`LastResult`].
+    LastResult,
+    /// When the last fetch ended.
+    LastAttempt,
     /// Entries of ABS's lists that could not be used.
     EntriesSkipped,
     /// Traffic records that ABS took.
@@ -100,6 +148,8 @@ impl Metric {
     pub fn all() -> Vec<Metric> {
         let mut all = vec![
             Metric::AllowListed,
+            Metric::LastResult,
+            Metric::LastAttempt,
             Metric::EntriesSkipped,
             Metric::TrafficSent,
             Metric::TrafficDropped,
@@ -142,6 +192,8 @@ impl Metric {
             }
             Metric::AllowListed => whole("portcullis.allow_listed"),
             Metric::Fetch(result) => ["portcullis.fetch.result=", result.as_str(), "", ""],
+            Metric::LastResult => whole("portcullis.fetch.last_result"),
+            Metric::LastAttempt => whole("portcullis.fetch.last_attempt_unix_seconds"),
             Metric::EntriesSkipped => whole("portcullis.entries_skipped"),
             Metric::TrafficSent => whole("portcullis.traffic.sent"),
             Metric::TrafficDropped => whole("portcullis.traffic.dropped"),
@@ -163,7 +215,9 @@ impl Metric {
     /// Counter or gauge.
     pub fn metric_type(self) -> MetricType {
         match self {
-            Metric::Entries(_)
+            Metric::LastResult
+            | Metric::LastAttempt
+            | Metric::Entries(_)
             | Metric::Bytes
             | Metric::Generation
             | Metric::LastSuccess
@@ -247,6 +301,8 @@ mod tests {
             "portcullis.denied.source=abs.kind=no_list",
             "portcullis.would_deny.source=manual.kind=oauth_token",
             "portcullis.fetch.result=not_modified",
+            "portcullis.fetch.last_result",
+            "portcullis.fetch.last_attempt_unix_seconds",
             "portcullis.attack_list.entries.kind=api_key",
             "portcullis.attack_list.last_success_unix_seconds",
         ] {

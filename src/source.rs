@@ -14,7 +14,7 @@ use crate::config::{Abs, Config, WhenStale};
 use crate::fetch::{self, Answer, AnswerHeaders, Failure, Method, Reason, Rules};
 use crate::host::{CallToken, Host, HostError, HttpCall, LogLevel, RootId, WriteCondition};
 use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind};
-use crate::metrics::{FetchResult, Metric, Metrics};
+use crate::metrics::{FetchResult, LastResult, Metric, Metrics};
 use crate::refresh::{
     Eldest, Ending, Freshness, Keys, Lease, LeaseView, OwnerId, Plan, Refresh, SHORT_TICK,
     Schedule, SourceId, Standing, TICK,
@@ -327,6 +327,8 @@ impl Source {
         metrics.set(host, Metric::Stale, 0);
         // Alerts on its age would otherwise fire for a list that nobody wants any more.
         metrics.set(host, Metric::LastSuccess, 0);
+        metrics.set(host, Metric::LastResult, LastResult::None.value());
+        metrics.set(host, Metric::LastAttempt, 0);
         host.log(
             LogLevel::Info,
             "the attack list is dropped: no configuration asks for it any more",
@@ -620,7 +622,7 @@ impl Source {
     }
 
     fn end_well(&mut self, host: &dyn Host, metrics: &Metrics, result: FetchResult) {
-        metrics.add(host, Metric::Fetch(result), 1);
+        show_ended(host, metrics, result);
         metrics.set(host, Metric::LastSuccess, host.unix_now().as_secs());
         if self.failing.take().is_some() {
             host.log(LogLevel::Info, "fetching the attack list works again");
@@ -629,7 +631,7 @@ impl Source {
     }
 
     fn end_in_vain(&mut self, host: &dyn Host, metrics: &Metrics, failure: Failure) {
-        metrics.add(host, Metric::Fetch(failure.result), 1);
+        show_ended(host, metrics, failure.result);
         let known = self
             .failing
             .as_ref()
@@ -673,6 +675,13 @@ impl Source {
         metrics.set(host, Metric::Bytes, manifest.stored_bytes);
         metrics.set(host, Metric::Generation, manifest.generation);
     }
+}
+
+/// Shows that a fetch has ended, and how.
+fn show_ended(host: &dyn Host, metrics: &Metrics, result: FetchResult) {
+    metrics.add(host, Metric::Fetch(result), 1);
+    metrics.set(host, Metric::LastResult, LastResult::from(result).value());
+    metrics.set(host, Metric::LastAttempt, host.unix_now().as_secs());
 }
 
 fn log_too_late(host: &dyn Host) {

@@ -27,6 +27,7 @@ import yaml
 
 TYPE = "type.googleapis.com/envoy."
 WASM = TYPE + "extensions.filters.http.wasm.v3.Wasm"
+HTTP_CONNECTION_MANAGER = "envoy.filters.network.http_connection_manager"
 RBAC = TYPE + "extensions.filters.http.rbac.v3.RBAC"
 FAILURE_POLICIES = {"FAIL_CLOSE": "FAIL_CLOSED", "FAIL_OPEN": "FAIL_OPEN", "FAIL_RELOAD": "FAIL_RELOAD"}
 PHASES = ["AUTHN", "AUTHZ", "STATS", "UNSPECIFIED_PHASE"]
@@ -55,6 +56,34 @@ class Workload:
     def is_selected_by(self, plugin):
         wanted = plugin["spec"].get("selector", {}).get("matchLabels", {})
         return plugin["metadata"]["namespace"] == self.namespace and wanted.items() <= self.labels.items()
+
+
+def merge(base, added):
+    """Joins maps; all else is replaced."""
+    for key, value in added.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            merge(base[key], value)
+        else:
+            base[key] = value
+
+
+def patches_of(documents, workload):
+    """What the EnvoyFilters of the workload add to its HTTP connection managers."""
+    for document in (d for d in documents if d["kind"] == "EnvoyFilter"):
+        labels = document["spec"].get("workloadSelector", {}).get("labels", {})
+        if document["metadata"]["namespace"] != workload.namespace or not labels.items() <= workload.labels.items():
+            continue
+        for patch in document["spec"]["configPatches"]:
+            filters = patch["match"]["listener"]["filterChain"]["filter"]["name"]
+            is_known = (patch["applyTo"], patch["patch"]["operation"], filters, patch["match"]["context"]) == (
+                "NETWORK_FILTER",
+                "MERGE",
+                HTTP_CONNECTION_MANAGER,
+                "ANY",
+            )
+            if not is_known:
+                fail(f"{full_name(document)}: this renderer only merges into the HTTP connection managers of any context")
+            yield patch["patch"]["value"]["typed_config"]
 
 
 def full_name(plugin):
@@ -147,7 +176,7 @@ def upstream_tls(tls, system_authorities):
     }
 
 
-def listener(name, direction, address, plugins, upstream, workload, ecds):
+def listener(name, direction, address, plugins, upstream, workload, ecds, patches):
     """A listener with the plugins of its direction, in their order, in front of the router."""
     host, _, port = address.rpartition(":")
     filters = [
@@ -189,11 +218,13 @@ def listener(name, direction, address, plugins, upstream, workload, ecds):
             ],
         },
     }
+    for patch in patches:
+        merge(manager, patch)
     return {
         "name": name,
         "traffic_direction": direction,
         "address": {"socket_address": {"address": host, "port_value": int(port)}},
-        "filter_chains": [{"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}],
+        "filter_chains": [{"filters": [{"name": HTTP_CONNECTION_MANAGER, "typed_config": manager}]}],
     }
 
 
@@ -237,13 +268,14 @@ def main():
         resources = {"resources": [extension(plugin, workload, arguments.module.resolve())]}
         (ecds / f"{full_name(plugin)}.json").write_text(json.dumps(resources, indent=2) + "\n")
 
+    patches = list(patches_of(documents, workload))
     if workload.is_gateway:
         # A gateway has no inbound side: what it serves is on its way out.
-        listeners = [listener("0.0.0.0_8080", "OUTBOUND", arguments.inbound, plugins, "service", workload, ecds)]
+        listeners = [listener("0.0.0.0_8080", "OUTBOUND", arguments.inbound, plugins, "service", workload, ecds, patches)]
     else:
         listeners = [
-            listener("virtualInbound", "INBOUND", arguments.inbound, plugins, "workload", workload, ecds),
-            listener("virtualOutbound", "OUTBOUND", arguments.outbound, plugins, "service", workload, ecds),
+            listener("virtualInbound", "INBOUND", arguments.inbound, plugins, "workload", workload, ecds, patches),
+            listener("virtualOutbound", "OUTBOUND", arguments.outbound, plugins, "service", workload, ecds, patches),
         ]
     kind = "router" if workload.is_gateway else "sidecar"
     host, _, port = arguments.admin.rpartition(":")

@@ -3,8 +3,8 @@
 //! Metrics never hold an address, so only the access log can show that all denied requests come from one.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -26,10 +26,14 @@ pub struct Denied {
 impl Denied {
     /// Counts the end of a log.
     pub fn read(&mut self, path: &Path) -> io::Result<()> {
+        // Asked before it is opened: that of a pipe without a writer takes forever.
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
         let mut file = File::open(path)?;
         let start = file.metadata()?.len().saturating_sub(READ_BYTES);
         file.seek(SeekFrom::Start(start))?;
-        for line in BufReader::new(file).split(b'\n') {
+        for line in BufReader::new(file.take(READ_BYTES)).split(b'\n') {
             self.count(&line?);
         }
         Ok(())

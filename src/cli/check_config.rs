@@ -1,5 +1,6 @@
 //! `check_config`: whether the filter would take a configuration, by the filter's own loader.
 
+use portcullis::config::Config;
 use serde_json::json;
 
 use super::args::{CheckConfigArgs, Common};
@@ -7,6 +8,13 @@ use super::error::{Failure, errors_to_json};
 use super::file;
 use super::filter_file::FilterFile;
 use super::output::Report;
+
+/// What an operator should look at in a valid configuration, and around it in the file.
+pub fn warnings(config: &Config, filter_file: &FilterFile) -> Vec<String> {
+    let mut warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+    warnings.extend(filter_file.listener_warnings().iter().cloned());
+    warnings
+}
 
 /// Runs the command.
 pub fn run(common: &Common, args: &CheckConfigArgs) -> Result<Report, Failure> {
@@ -18,10 +26,25 @@ pub fn run(common: &Common, args: &CheckConfigArgs) -> Result<Report, Failure> {
         [name, ..] => format!(" of \"{name}\""),
     };
     Ok(match filter_file.validate() {
-        Ok(_) => Report::new(
-            format!("{file}: the configuration{of} is valid"),
-            json!({"file": file, "names": filter_file.names(), "valid": true, "errors": []}),
-        ),
+        Ok(config) => {
+            let warnings = warnings(&config, &filter_file);
+            let mut lines = vec![format!("{file}: the configuration{of} is valid")];
+            lines.extend(
+                warnings
+                    .iter()
+                    .map(|warning| format!("  warning: {warning}")),
+            );
+            Report::new(
+                lines.join("\n"),
+                json!({
+                    "file": file,
+                    "names": filter_file.names(),
+                    "valid": true,
+                    "errors": [],
+                    "warnings": warnings,
+                }),
+            )
+        }
         Err(errors) => {
             let count = match errors.len() {
                 1 => "1 error".to_owned(),

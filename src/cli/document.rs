@@ -3,10 +3,10 @@
 //! Knows nothing of Envoy or of the filter. Every change is read back by another parser than the one that made it and
 //! compared with what was wanted: a change that can't be made in place is an error and never a broken file.
 
-use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::{json_edit, yaml_edit};
+use super::tree::Tree;
+use super::{json_edit, yaml, yaml_edit};
 
 /// One step from a value into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,9 @@ pub enum DocumentError {
     Layout,
 }
 
+/// What some editors put before a text. Envoy skips it before YAML.
+const BYTE_ORDER_MARK: char = '\u{FEFF}';
+
 /// How a text is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
@@ -46,23 +49,42 @@ pub struct Document<'a> {
     text: &'a str,
     format: Format,
     values: Vec<Value>,
+    /// The same as it is written.
+    trees: Vec<Tree>,
 }
 
 impl<'a> Document<'a> {
     /// Reads a text. What starts with a brace or a bracket is to be JSON: Envoy would take it for nothing else.
     pub fn parse(text: &'a str) -> Result<Self, DocumentError> {
-        let (format, values) = match text.trim_start().starts_with(['{', '[']) {
-            true => {
-                let value = serde_json::from_str(text)
-                    .map_err(|error| DocumentError::Json(error.to_string()))?;
-                (Format::Json, vec![value])
-            }
-            false => (Format::Yaml, read_yaml(text)?),
-        };
+        let behind_mark = text.trim_start_matches([BYTE_ORDER_MARK, ' ', '\t', '\r', '\n']);
+        if behind_mark.starts_with(['{', '[']) {
+            return Self::parse_json(text);
+        }
+        let trees =
+            yaml::read(text.trim_start_matches(BYTE_ORDER_MARK)).map_err(DocumentError::Yaml)?;
         Ok(Self {
             text,
-            format,
-            values,
+            format: Format::Yaml,
+            values: trees.iter().map(Tree::value).collect(),
+            trees,
+        })
+    }
+
+    /// Reads a text that must be JSON.
+    pub fn parse_json(text: &'a str) -> Result<Self, DocumentError> {
+        if text.starts_with(BYTE_ORDER_MARK) {
+            return Err(DocumentError::Json(
+                "it starts with a byte order mark, which Envoy does not accept; remove it"
+                    .to_owned(),
+            ));
+        }
+        let tree: Tree =
+            serde_json::from_str(text).map_err(|error| DocumentError::Json(error.to_string()))?;
+        Ok(Self {
+            text,
+            format: Format::Json,
+            values: vec![tree.value()],
+            trees: vec![tree],
         })
     }
 
@@ -71,11 +93,23 @@ impl<'a> Document<'a> {
         &self.values
     }
 
-    /// The part of a JSON text that holds the value at `path`, as it is written; keys that stand twice are still there.
-    pub fn raw(&self, path: &[Step]) -> Option<String> {
-        match self.format {
-            Format::Json => json_edit::raw(self.text, path),
-            Format::Yaml => None,
+    /// The value at `path` in the value number `index`, as JSON; duplicate keys included.
+    pub fn raw(&self, index: usize, path: &[Step]) -> Option<String> {
+        Some(self.trees.get(index)?.get(path)?.to_json())
+    }
+
+    /// Fails on a duplicate key in JSON, which Envoy refuses. Duplicates at `path` are left to the filter's loader, which
+    /// reports all errors of the configuration. In YAML Envoy takes the last one.
+    pub fn refuse_duplicates(&self, path: Option<&[Step]>) -> Result<(), DocumentError> {
+        let duplicate = match (self.format, self.trees.as_slice()) {
+            (Format::Json, [tree]) => tree.duplicate_outside(path),
+            _ => None,
+        };
+        match duplicate {
+            None => Ok(()),
+            Some(key) => Err(DocumentError::Json(format!(
+                "duplicate key \"{key}\" in one object, which Envoy refuses; keep one of them"
+            ))),
         }
     }
 
@@ -84,7 +118,12 @@ impl<'a> Document<'a> {
         let old = self.values.get(index).ok_or(DocumentError::Layout)?;
         let changed = match self.format {
             Format::Json => json_edit::replace(self.text, old, new),
-            Format::Yaml => yaml_edit::replace(self.text, index, old, new),
+            Format::Yaml => {
+                let behind_mark = self.text.trim_start_matches(BYTE_ORDER_MARK);
+                let mark = self.text.strip_suffix(behind_mark).unwrap_or_default();
+                yaml_edit::replace(behind_mark, index, old, new)
+                    .map(|changed| format!("{mark}{changed}"))
+            }
         };
         let changed = changed.ok_or(DocumentError::Layout)?;
         let read_back = Document::parse(&changed).map_err(|_| DocumentError::Layout)?;
@@ -97,13 +136,6 @@ impl<'a> Document<'a> {
             false => Err(DocumentError::Layout),
         }
     }
-}
-
-fn read_yaml(text: &str) -> Result<Vec<Value>, DocumentError> {
-    yaml_serde::Deserializer::from_str(text)
-        .map(Value::deserialize)
-        .collect::<Result<_, _>>()
-        .map_err(|error| DocumentError::Yaml(error.to_string()))
 }
 
 /// The value at `path`.

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use std::borrow::Cow;
+
 use ipnet::IpNet;
 use portcullis::attack_list::AttackListError;
-use portcullis::identifier::{IdentifierKind, parse_address};
+use portcullis::config::{trimmed, without_scheme};
+use portcullis::identifier::{self, IdentifierKind};
 
 use super::args::{EntryKind, EntryWords};
 use super::output::cut;
@@ -92,6 +95,11 @@ impl Entry {
             // ASE takes a user name with spaces as it stands.
             (EntryKind::Username, words) => (None, words.join(" ")),
         };
+        // What the filter ignores is not written.
+        let value = match kind {
+            EntryKind::Token => without_scheme(trimmed(&value)).to_owned(),
+            _ => trimmed(&value).to_owned(),
+        };
         if value.is_empty() || name.as_ref().is_some_and(String::is_empty) {
             return Err(EntryError::Empty);
         }
@@ -119,21 +127,28 @@ impl Entry {
         if self.kind != other.kind {
             return false;
         }
-        match self.kind {
-            EntryKind::Ip => match (parse_range(&self.value), parse_range(&other.value)) {
-                (Some(one), Some(two)) => one == two,
-                _ => self.value == other.value,
-            },
-            EntryKind::Cookie => {
-                self.name == other.name && unquoted(&self.value) == unquoted(&other.value)
-            }
+        let names_differ = match self.kind {
+            EntryKind::Cookie => self.name != other.name,
             // The name that a key travels under does not count in the filter, and is not always known.
             EntryKind::ApiKey => {
-                let names_differ =
-                    self.name.is_some() && other.name.is_some() && self.name != other.name;
-                self.value == other.value && !names_differ
+                self.name.is_some() && other.name.is_some() && self.name != other.name
             }
-            EntryKind::Token | EntryKind::Username => self.value == other.value,
+            _ => false,
+        };
+        !names_differ && self.meant_value() == other.meant_value()
+    }
+
+    /// What the filter takes the value for.
+    pub fn meant_value(&self) -> Cow<'_, str> {
+        let value = trimmed(&self.value);
+        match self.kind {
+            EntryKind::Ip => match parse_range(value) {
+                Some(range) => Cow::Owned(range.to_string()),
+                None => Cow::Borrowed(value),
+            },
+            EntryKind::Cookie => Cow::Borrowed(unquoted(value)),
+            EntryKind::Token => Cow::Borrowed(without_scheme(value)),
+            EntryKind::ApiKey | EntryKind::Username => Cow::Borrowed(value),
         }
     }
 
@@ -141,7 +156,8 @@ impl Entry {
     pub fn shown_value(&self, show_secrets: bool) -> String {
         match self.kind {
             EntryKind::Ip => self.value.clone(),
-            _ => cut(&self.value, show_secrets),
+            _ if show_secrets => self.value.clone(),
+            _ => cut(&self.meant_value(), false),
         }
     }
 
@@ -168,8 +184,7 @@ impl Entry {
 
 /// An address or a range, in whatever spelling. Whether a list may hold it is for the filter's loader to say.
 pub fn parse_range(text: &str) -> Option<IpNet> {
-    let range = || text.parse::<IpNet>().ok().map(|range| range.trunc());
-    parse_address(text).map(IpNet::from).or_else(range)
+    identifier::parse_range(text).map(|range| range.trunc())
 }
 
 /// The word for a kind in ASE's commands.

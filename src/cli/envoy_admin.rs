@@ -6,16 +6,21 @@ use std::time::Duration;
 
 use portcullis::metrics::Metric;
 use serde_json::{Map, Value};
+use time::{Date, PrimitiveDateTime, Time};
 use ureq::http::Method;
 
 use super::http::{HttpError, Server, Trust};
-use super::place::{self, DEFAULT_NAME};
+use super::listener;
+use super::place::{self, DEFAULT_NAME, Place};
 
 /// The admin interface answers at once unless Envoy is in distress.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What Envoy puts before the name of a metric that a Wasm filter defines.
 const METRIC_PREFIX: &str = "wasmcustom.";
+
+/// The statistics that are read: those of the filter, and of where its configuration comes from.
+const STATS: &str = "/stats?format=json&filter=%5E%28wasm%7Cextension_config_discovery%29";
 
 /// Why Envoy could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -51,9 +56,24 @@ pub struct RunningEnvoy {
     pub version: String,
     /// `LIVE` where it serves.
     pub state: String,
-    metrics: BTreeMap<String, u64>,
+    stats: BTreeMap<String, u64>,
     listeners: Value,
     dump: Value,
+}
+
+/// What became of the updates of one filter's configuration, since Envoy started.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Updates {
+    /// The filter, by its name in the listener.
+    pub filter: String,
+    /// Active at once.
+    pub accepted: u64,
+    /// Refused: by Envoy, or by the filter.
+    pub refused: u64,
+    /// Not read: no file, or neither JSON nor YAML.
+    pub unreadable: u64,
+    /// Whether the newest configuration is refused: an older one is active, or none.
+    pub newest_is_refused: bool,
 }
 
 /// What a listener is for.
@@ -98,7 +118,7 @@ pub fn ask(url: &str) -> Result<RunningEnvoy, EnvoyError> {
         // 9a1d.../1.40.0/Clean/RELEASE/BoringSSL
         version: version.split('/').nth(1).unwrap_or("unknown").to_owned(),
         state: state.to_owned(),
-        metrics: read_metrics(&get("/stats?format=json&filter=%5Ewasm")?),
+        stats: read_stats(&get(STATS)?),
         listeners: get("/listeners?format=json")?,
         dump: get("/config_dump")?,
     })
@@ -108,7 +128,7 @@ impl RunningEnvoy {
     /// A metric of the filter; `None` where Envoy does not know it: no VM of the filter has run.
     pub fn metric(&self, metric: Metric) -> Option<u64> {
         let name = format!("{METRIC_PREFIX}{}", metric.name());
-        self.metrics.get(&name).copied()
+        self.stats.get(&name).copied()
     }
 
     /// How often Envoy made a VM of one of these plugins anew after a crash: done, failed, put off.
@@ -118,22 +138,80 @@ impl RunningEnvoy {
                 .iter()
                 .map(|name| format!("wasm.{name}.vm_reload_{result}"))
                 .collect::<BTreeSet<_>>();
-            ends.iter().filter_map(|name| self.metrics.get(name)).sum()
+            ends.iter().filter_map(|name| self.stats.get(name)).sum()
         })
     }
 
     /// The configurations in force of the filters that go by one of these names.
     pub fn configurations(&self, names: &[String]) -> Vec<Map<String, Value>> {
         let values = std::slice::from_ref(&self.dump);
-        let is_ours = |name: &String| names.contains(name) || name == DEFAULT_NAME;
         place::find(values)
             .into_iter()
-            .filter(|place| place.names.iter().any(is_ours))
+            .filter(|place| is_ours(place, names))
             .filter_map(|place| match place::resolve(values, &place) {
                 Some(Value::Object(configuration)) => Some(configuration),
                 _ => None,
             })
             .collect()
+    }
+
+    /// What became of the updates of the filters that go by one of these names and come from a file or server of their
+    /// own (ECDS). Empty where the filter is part of the listener itself.
+    pub fn updates(&self, names: &[String]) -> Vec<Updates> {
+        let mut updates = Vec::new();
+        visit(&self.dump, &mut |value| {
+            if let Some(filter) = value.get("ecds_filter")
+                && place::find(std::slice::from_ref(filter))
+                    .iter()
+                    .any(|place| is_ours(place, names))
+                && let Some(name) = filter.get("name").and_then(Value::as_str)
+            {
+                let changed = value.get("last_updated").and_then(Value::as_str);
+                updates.push(self.updates_of(name, changed.and_then(milliseconds)));
+            }
+        });
+        updates
+    }
+
+    fn updates_of(&self, filter: &str, changed: Option<u64>) -> Updates {
+        let stat = |name: &str| {
+            let name = format!("extension_config_discovery.http_filter.{filter}.{name}");
+            self.stats.get(&name).copied().unwrap_or(0)
+        };
+        let (accepted, refused) = (stat("update_success"), stat("update_rejected"));
+        // Envoy notes when it got a configuration, and when it last accepted one.
+        let got_after_accepted = changed.is_some_and(|changed| changed > stat("update_time"));
+        Updates {
+            filter: filter.to_owned(),
+            accepted,
+            refused,
+            unreadable: stat("update_failure"),
+            newest_is_refused: refused > 0 && (got_after_accepted || accepted == 0),
+        }
+    }
+
+    /// Names of the listeners whose newest configuration Envoy refused (LDS).
+    pub fn listeners_refused(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        visit(&self.dump, &mut |value| {
+            let is_listener = ["active_state", "warming_state"]
+                .iter()
+                .any(|key| value.get(key).is_some())
+                || value
+                    .pointer("/error_state/failed_configuration/@type")
+                    .and_then(Value::as_str)
+                    .is_some_and(|message| message.ends_with(".Listener"));
+            if is_listener && value.get("error_state").is_some() {
+                let name = value.get("name").and_then(Value::as_str);
+                names.push(name.unwrap_or("unnamed").to_owned());
+            }
+        });
+        names
+    }
+
+    /// What the running listeners leave undone for the filter.
+    pub fn listener_warnings(&self, names: &[String]) -> Vec<String> {
+        listener::warnings(std::slice::from_ref(&self.dump), names)
     }
 
     /// The ports that Envoy's listeners are bound to.
@@ -216,7 +294,37 @@ fn visit<'v>(value: &'v Value, look: &mut dyn FnMut(&'v Value)) {
     }
 }
 
-fn read_metrics(stats: &Value) -> BTreeMap<String, u64> {
+fn is_ours(place: &Place, names: &[String]) -> bool {
+    place
+        .names
+        .iter()
+        .any(|name| names.contains(name) || name == DEFAULT_NAME)
+}
+
+/// Milliseconds since 1970 of a time as Envoy's JSON has it: `2026-11-26T01:14:20.945Z`.
+fn milliseconds(text: &str) -> Option<u64> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let mut date = date.split('-');
+    let mut next = || date.next();
+    let (year, month, day) = (next()?, next()?, next()?);
+    let month = time::Month::try_from(month.parse::<u8>().ok()?).ok()?;
+    let date = Date::from_calendar_date(year.parse().ok()?, month, day.parse().ok()?).ok()?;
+    let (clock, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let mut clock = clock.split(':').map(str::parse::<u8>);
+    let mut next = || clock.next()?.ok();
+    let time = Time::from_hms(next()?, next()?, next()?).ok()?;
+    // One to nine digits; three are enough.
+    let thousandths: u64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+    let seconds = PrimitiveDateTime::new(date, time)
+        .assume_utc()
+        .unix_timestamp();
+    u64::try_from(seconds)
+        .ok()?
+        .checked_mul(1000)?
+        .checked_add(thousandths)
+}
+
+fn read_stats(stats: &Value) -> BTreeMap<String, u64> {
     let stats = stats.get("stats").and_then(Value::as_array);
     stats
         .into_iter()

@@ -4,9 +4,9 @@
 //! reaches the disk, and takes its name in one rename, which is what Envoy watches for. Whatever fails on the way, the
 //! file stays as it was.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +18,12 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// How often the lock is tried.
 const LOCK_POLL: Duration = Duration::from_millis(5);
+
+/// The largest configuration that is read: what a VM of 1 GiB could use is far smaller.
+const LARGEST_CONFIGURATION: u64 = 64 << 20;
+
+/// The largest list that is read.
+const LARGEST_LIST: u64 = 1 << 30;
 
 /// Why a file could not be read or changed. Where a change was asked for, the file is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +49,32 @@ pub enum FileError {
     NotAFile {
         /// The file.
         file: String,
+    },
+    /// Not to be read as a file: a pipe may never end, and a device never does.
+    #[error(
+        "{file} can't be read: it is {what}, and a regular file is needed; write its content to a file and name that"
+    )]
+    NotRegular {
+        /// The file.
+        file: String,
+        /// What it is.
+        what: &'static str,
+    },
+    /// More than any file of its kind holds.
+    #[error("{file} can't be read: it is larger than {} MB", .most >> 20)]
+    TooLarge {
+        /// The file.
+        file: String,
+        /// How much is read at most, in bytes.
+        most: u64,
+    },
+    /// Not UTF-8.
+    #[error("{file} can't be read: it is not UTF-8 text (byte {at})")]
+    NotText {
+        /// The file.
+        file: String,
+        /// Where the first byte is that is none, from 1.
+        at: usize,
     },
     /// Write-protected.
     #[error(
@@ -128,15 +160,58 @@ pub enum FileError {
 
 /// Reads the file that holds the filter.
 pub fn read(path: &Path) -> Result<String, FileError> {
-    fs::read_to_string(path).map_err(|error| unreadable(path, error))
+    let bytes = read_bounded(path, LARGEST_CONFIGURATION, &[], unreadable)?;
+    String::from_utf8(bytes).map_err(|error| FileError::NotText {
+        file: path.display().to_string(),
+        at: error.utf8_error().valid_up_to() + 1,
+    })
 }
 
-/// Reads any other file, whatever bytes it holds.
+/// Reads a file with a list, whatever bytes it holds; a pipe will do.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FileError> {
-    fs::read(path).map_err(|error| FileError::Read {
+    let failed = |path: &Path, error| FileError::Read {
         file: path.display().to_string(),
         error,
-    })
+    };
+    read_bounded(path, LARGEST_LIST, &["a pipe"], failed)
+}
+
+/// Reads a regular file, or another kind that is allowed, up to `most` bytes.
+fn read_bounded(
+    path: &Path,
+    most: u64,
+    allowed: &[&str],
+    failed: fn(&Path, io::Error) -> FileError,
+) -> Result<Vec<u8>, FileError> {
+    let read = |error| failed(path, error);
+    // Asked before the file is opened: that of a pipe without a writer takes forever.
+    let what = kind(&fs::metadata(path).map_err(read)?);
+    let file = || path.display().to_string();
+    if let Some(what) = what.filter(|what| !allowed.contains(what)) {
+        return Err(FileError::NotRegular { file: file(), what });
+    }
+    let mut bytes = Vec::new();
+    let opened = File::open(path).map_err(read)?;
+    opened
+        .take(most.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(read)?;
+    match u64::try_from(bytes.len()) {
+        Ok(length) if length <= most => Ok(bytes),
+        _ => Err(FileError::TooLarge { file: file(), most }),
+    }
+}
+
+/// What a file is, where it is no regular one.
+fn kind(metadata: &Metadata) -> Option<&'static str> {
+    let kind = metadata.file_type();
+    match () {
+        () if kind.is_file() => None,
+        () if kind.is_dir() => Some("a directory"),
+        () if kind.is_fifo() => Some("a pipe"),
+        () if kind.is_socket() => Some("a socket"),
+        () => Some("a device"),
+    }
 }
 
 fn unreadable(path: &Path, error: io::Error) -> FileError {

@@ -8,6 +8,7 @@ use portcullis::config::{Config, ConfigError};
 use serde_json::{Map, Value};
 
 use super::document::{Document, DocumentError, get, set};
+use super::listener;
 use super::place::{DEFAULT_NAME, Form, Place, Spot, find, is_wrapper};
 
 /// Why a file does not give the filter's configuration.
@@ -101,6 +102,7 @@ pub struct FilterFile {
     configuration: Map<String, Value>,
     /// The configuration as it is written, where that can be told: keys that stand twice are still there.
     raw: Vec<u8>,
+    listener_warnings: Vec<String>,
 }
 
 impl FilterFile {
@@ -129,10 +131,12 @@ impl FilterFile {
             }
         };
         let raw = raw.unwrap_or_else(|| Value::Object(configuration.clone()).to_string());
+        let listener_warnings = listener::warnings(document.values(), &place.names);
         Ok(Self {
             file,
             place,
             configuration,
+            listener_warnings,
             raw: raw.into_bytes(),
             text,
         })
@@ -156,6 +160,11 @@ impl FilterFile {
     /// The filter's configuration as the filter gets it.
     pub fn raw(&self) -> &[u8] {
         &self.raw
+    }
+
+    /// What the listeners of the file, where it has any, leave undone for the filter.
+    pub fn listener_warnings(&self) -> &[String] {
+        &self.listener_warnings
     }
 
     /// What the filter makes of the configuration.
@@ -252,24 +261,44 @@ fn read(
     target: &Spot,
 ) -> Result<(Option<Value>, Option<String>), DocumentError> {
     let document = Document::parse(text)?;
+    document.refuse_duplicates(hops.is_empty().then_some(target.path.as_slice()))?;
     let at = |spot: &Spot| {
         let value = document.values().get(spot.document)?;
         get(value, &spot.path)
     };
     match hops.split_first() {
         Some((hop, rest)) => match at(hop).and_then(Value::as_str) {
-            // The filter takes an empty configuration for one without keys.
-            Some("") => Ok((None, None)),
+            // A StringValue, which reaches the filter as it is.
+            Some(inner) if rest.is_empty() && target.path.is_empty() => read_json(inner),
             Some(inner) => read(inner, rest, target),
             None => Ok((at(hop).cloned(), None)),
         },
-        None => Ok((at(target).cloned(), document.raw(&target.path))),
+        None => Ok((
+            at(target).cloned(),
+            document.raw(target.document, &target.path),
+        )),
     }
+}
+
+/// A configuration that the filter gets as a text: JSON, or nothing for one without keys.
+fn read_json(text: &str) -> Result<(Option<Value>, Option<String>), DocumentError> {
+    let raw = Some(text.to_owned());
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    if text.trim_ascii().is_empty() {
+        return Ok((None, raw));
+    }
+    let document = Document::parse_json(text).map_err(|error| match error {
+        DocumentError::Json(reason) => DocumentError::Json(format!(
+            "{reason}, in the StringValue, whose text must be JSON"
+        )),
+        other => other,
+    })?;
+    Ok((document.values().first().cloned(), raw))
 }
 
 /// The text with another value at a place.
 fn write(text: &str, hops: &[Spot], target: &Spot, new: Value) -> Result<String, DocumentError> {
-    if text.is_empty() {
+    if text.trim_ascii().is_empty() {
         return Ok(format!("{new:#}"));
     }
     let document = Document::parse(text)?;

@@ -4,7 +4,7 @@ use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstArray, CstInputValue, CstNode, CstObject, CstRootNode};
 use serde_json::{Map, Value};
 
-use super::document::{ArrayChange, Step, array_change, is_large_change};
+use super::document::{ArrayChange, array_change, is_large_change};
 
 /// The text with `new` in place of `old`; `None` where the text does not look as `old` says.
 pub fn replace(text: &str, old: &Value, new: &Value) -> Option<String> {
@@ -17,18 +17,6 @@ pub fn replace(text: &str, old: &Value, new: &Value) -> Option<String> {
         _ => root.set_value(input(new)),
     }
     Some(root.to_string())
-}
-
-/// The part of the text at `path`, as it is written.
-pub fn raw(text: &str, path: &[Step]) -> Option<String> {
-    let root = CstRootNode::parse(text, &ParseOptions::default()).ok()?;
-    let node = path
-        .iter()
-        .try_fold(root.value()?, |node, step| match step {
-            Step::Key(key) => node.as_object()?.get(key)?.value(),
-            Step::Index(index) => node.as_array()?.elements().into_iter().nth(*index),
-        })?;
-    Some(node.to_string())
 }
 
 fn edit_object(

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::args::EntryKind;
-use super::entry::{Entry, EntryError, parse_range, unquoted};
+use super::entry::{Entry, EntryError};
 
 /// The five keys of a list, in the order in which lists are shown.
 const KEYS: [(&str, EntryKind); 5] = [
@@ -21,12 +21,7 @@ pub fn read_list(list: Option<&Value>) -> Vec<Entry> {
     let mut entries = Vec::new();
     for (key, kind) in KEYS {
         let mut add = |name: Option<&str>, values: &Value| {
-            for value in values
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-            {
+            for value in elements(values).iter().filter_map(Value::as_str) {
                 entries.push(Entry {
                     kind,
                     name: name.map(str::to_owned),
@@ -45,6 +40,23 @@ pub fn read_list(list: Option<&Value>) -> Vec<Entry> {
         }
     }
     entries
+}
+
+/// The elements of a list; one string is a list of one, as in the filter.
+fn elements(values: &Value) -> &[Value] {
+    match values {
+        Value::Array(values) => values,
+        Value::String(_) => std::slice::from_ref(values),
+        _ => &[],
+    }
+}
+
+/// The value with a list in place of one string.
+fn as_list(value: &mut Value) -> &mut Value {
+    if value.is_string() {
+        *value = Value::Array(vec![value.take()]);
+    }
+    value
 }
 
 /// Entries in the list shape of ABS, all five keys there. Values are cut unless they may be shown.
@@ -87,18 +99,25 @@ pub fn add(list: &mut Map<String, Value>, entries: &[Entry]) -> Result<Vec<Entry
 pub fn remove(list: &mut Map<String, Value>, entry: &Entry) -> bool {
     let mut removed = false;
     for (key, kind) in KEYS.into_iter().filter(|(_, kind)| *kind == entry.kind) {
-        let mut strip = |name: Option<&String>, values: &mut Value| {
-            let Value::Array(values) = values else { return };
-            let before = values.len();
-            values.retain(|value| {
-                let listed = value.as_str().map(|value| Entry {
-                    kind,
-                    name: name.cloned(),
-                    value: value.to_owned(),
-                });
-                !listed.is_some_and(|listed| listed.same_as(entry))
+        let is_listed = |name: Option<&String>, value: &Value| {
+            let listed = value.as_str().map(|value| Entry {
+                kind,
+                name: name.cloned(),
+                value: value.to_owned(),
             });
-            removed |= values.len() != before;
+            listed.is_some_and(|listed| listed.same_as(entry))
+        };
+        let mut strip = |name: Option<&String>, values: &mut Value| match values {
+            Value::Array(values) => {
+                let before = values.len();
+                values.retain(|value| !is_listed(name, value));
+                removed |= values.len() != before;
+            }
+            one if is_listed(name, one) => {
+                *one = json!([]);
+                removed = true;
+            }
+            _ => {}
         };
         match list.get_mut(key) {
             Some(Value::Object(by_name)) => {
@@ -140,7 +159,7 @@ fn values_for<'l>(
         (Value::Object(_), None) => return Err(EntryError::NameNeeded),
         (place, _) => place,
     };
-    match place {
+    match as_list(place) {
         Value::Array(values) => Ok(values),
         _ => Err(EntryError::NotAList(key)),
     }
@@ -160,12 +179,7 @@ impl Known {
 
     /// `false` where it is known already.
     fn insert(&mut self, entry: &Entry) -> bool {
-        let value = match entry.kind {
-            EntryKind::Ip => parse_range(&entry.value)
-                .map_or_else(|| entry.value.clone(), |range| range.to_string()),
-            EntryKind::Cookie => unquoted(&entry.value).to_owned(),
-            _ => entry.value.clone(),
-        };
+        let value = entry.meant_value().into_owned();
         let name = match (entry.kind, &entry.name) {
             (EntryKind::Cookie, Some(name)) => name.clone(),
             _ => String::new(),

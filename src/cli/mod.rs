@@ -5,6 +5,7 @@
 //! | `args.rs` | every command and flag, with its help |
 //! | `flags.rs` | enable_... and disable_... |
 //! | `lists.rs`, `list_shape.rs`, `entry.rs` | the manual lists; how a list is written; one entry |
+//! | `listener.rs` | what the listener around the filter must do for it |
 //! | `status.rs`, `envoy_admin.rs`, `access_log.rs` | what the file says, and what a running Envoy reports |
 //! | `attack_list.rs`, `abs.rs`, `http.rs` | ABS's list; ABS's API |
 //! | `explain.rs` | what becomes of a request, and why |
@@ -13,6 +14,7 @@
 //! | `change.rs`, `difference.rs` | one change of the configuration: read, edit, validate, write or show; what differs |
 //! | `filter_file.rs`, `place.rs` | where in a file the filter's configuration stands |
 //! | `document.rs`, `json_edit.rs`, `yaml_edit.rs` | a text, and the least change of it |
+//! | `tree.rs`, `yaml.rs` | a value as it is written; YAML as Envoy and Kubernetes read it |
 //! | `file.rs` | lock, temporary file, fsync, rename |
 //! | `output.rs`, `error.rs` | what is printed, and the exit code |
 //!
@@ -36,11 +38,14 @@ mod flags;
 mod http;
 mod json_edit;
 mod list_shape;
+mod listener;
 mod lists;
 mod output;
 mod place;
 mod shell;
 mod status;
+mod tree;
+mod yaml;
 mod yaml_edit;
 
 use std::ffi::OsString;

@@ -66,7 +66,9 @@ pub fn resolve(values: &[Value], place: &Place) -> Option<Value> {
         let value = |spot: &Spot| get(values.get(spot.document)?, &spot.path);
         match hops.split_first() {
             Some((hop, rest)) => {
-                let text = value(hop)?.as_str().filter(|text| !text.is_empty())?;
+                let text = value(hop)?
+                    .as_str()
+                    .filter(|text| !text.trim_ascii().is_empty())?;
                 at(Document::parse(text).ok()?.values(), rest, target)
             }
             None => value(target).cloned(),
@@ -198,7 +200,8 @@ impl Walk<'_> {
                 .filter_map(|key| text(plugin, &[key]).map(str::to_owned)),
         );
         names.dedup();
-        let Some(configuration) = plugin.get("configuration") else {
+        let configuration = plugin.get("configuration");
+        let Some(configuration) = configuration.filter(|value| !value.is_null()) else {
             self.add(names, Vec::new(), Form::Absent);
             return;
         };

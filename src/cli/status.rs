@@ -1,16 +1,17 @@
 //! `status`: the block that ASE prints, from the file, and what the running Envoy reports.
 
+mod configuration;
 mod page;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use portcullis::config::Config;
 use portcullis::identifier::IdentifierKind;
 use portcullis::judge::{Kind, Reason, Source};
-use portcullis::metrics::{FetchResult, Metric};
-use serde_json::{Value, json};
+use portcullis::metrics::{FetchResult, LastResult, Metric};
+use serde_json::json;
 
 use self::page::Page;
 use super::access_log::Denied;
@@ -18,7 +19,7 @@ use super::args::{Common, StatusArgs};
 use super::envoy_admin::{self, RunningEnvoy};
 use super::error::Failure;
 use super::file;
-use super::filter_file::{FilterFile, validate};
+use super::filter_file::FilterFile;
 use super::output::Report;
 
 const NOT_ASKED: &str = "not asked (--envoy URL asks the running Envoy)";
@@ -119,7 +120,15 @@ fn block(page: &mut Page, config: &Config, envoy: Option<&RunningEnvoy>) {
 /// What the running Envoy reports.
 fn running(page: &mut Page, filter_file: &FilterFile, config: &Config, envoy: &RunningEnvoy) {
     page.line("envoy", &envoy.version, json!(envoy.version));
-    in_force(page, filter_file, envoy);
+    configuration::show(page, filter_file, envoy);
+    page.warnings
+        .extend(config.warnings.iter().map(ToString::to_string));
+    let around = [
+        filter_file.listener_warnings().to_vec(),
+        envoy.listener_warnings(filter_file.names()),
+    ];
+    page.warnings
+        .extend(around.into_iter().flatten().collect::<BTreeSet<_>>());
     let entries = IdentifierKind::ALL.map(|kind| {
         let count = envoy.metric(Metric::Entries(kind)).unwrap_or(0);
         (kind.as_str(), count)
@@ -177,54 +186,6 @@ fn running(page: &mut Page, filter_file: &FilterFile, config: &Config, envoy: &R
     );
 }
 
-/// Whether Envoy runs what the file says.
-fn in_force(page: &mut Page, filter_file: &FilterFile, envoy: &RunningEnvoy) {
-    let wanted = normal(&Value::Object(filter_file.configuration().clone()));
-    let configurations = envoy.configurations(filter_file.names());
-    let differing: BTreeSet<String> = configurations
-        .iter()
-        .flat_map(|found| keys_differing(&wanted, &normal(&Value::Object(found.clone()))))
-        .collect();
-    let (text, matches) = match (configurations.is_empty(), differing.is_empty()) {
-        (true, _) => ("no filter of this name".to_owned(), false),
-        (false, true) => ("that of the file".to_owned(), true),
-        (false, false) => {
-            let keys = differing.iter().cloned().collect::<Vec<_>>().join(", ");
-            (format!("differs from the file in {keys}"), false)
-        }
-    };
-    page.line(
-        "configuration in force",
-        &text,
-        json!({"matches_file": matches, "filters": configurations.len(), "differing": differing}),
-    );
-    if configurations.is_empty() {
-        page.warnings.push(format!(
-            "the running Envoy holds no filter of the name \"{}\": nothing is blocked by it",
-            filter_file
-                .names()
-                .first()
-                .map_or("portcullis", String::as_str)
-        ));
-    } else if !matches {
-        page.warnings.push(format!(
-            "the running Envoy does not match {}: it {text}; does it watch this very file?",
-            filter_file.file()
-        ));
-    }
-    // Envoy shows the newest configuration even where the filter refused it and an older one goes on.
-    let refused = configurations
-        .into_iter()
-        .any(|found| validate(Value::Object(found).to_string().as_bytes()).is_err());
-    if refused {
-        page.warnings.push(
-            "the running Envoy was given a configuration that the filter refuses: an older one is in force, or none; \
-             see check_config and Envoy's log"
-                .to_owned(),
-        );
-    }
-}
-
 /// Age and staleness of the list, and how the last fetch ended.
 fn freshness(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
     let now = SystemTime::now()
@@ -238,30 +199,27 @@ fn freshness(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
         None => "no list has come".to_owned(),
     };
     page.line("attack list age", &text, json!(age));
-    let failures: u64 = FetchResult::ALL
-        .into_iter()
-        .filter(|result| !matches!(result, FetchResult::Ok | FetchResult::NotModified))
-        .filter_map(|result| envoy.metric(Metric::Fetch(result)))
-        .sum();
-    // Counters do not tell the order of things. A success within the interval, its jitter and a fetch's own time is
-    // the last one; an older one has failures behind it.
-    let interval = config.refresh_interval.as_secs_f64() * 1.2;
-    let timeout = config
-        .abs
-        .as_ref()
-        .map_or(0.0, |abs| abs.timeout.as_secs_f64());
-    let result = match (config.enable_abs_attack, age) {
-        (false, _) => "none (abs attack is disabled)",
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "an age in seconds needs no exactness"
-        )]
-        (true, Some(age)) if age as f64 <= interval + timeout + 1.0 => "success",
-        (true, _) if failures > 0 => "failure",
-        (true, Some(_)) => "overdue",
-        (true, None) => "none yet",
+    let ended = envoy.metric(Metric::LastAttempt).filter(|ended| *ended > 0);
+    let ago = ended.map(|ended| now.saturating_sub(ended));
+    let last = match envoy.metric(Metric::LastResult) {
+        Some(value) => LastResult::from_value(value),
+        // The metric is there as soon as a VM of the filter has ticked.
+        None => Some(LastResult::None),
     };
-    page.line("last fetch", result, json!(result));
+    let result = match (config.enable_abs_attack, last) {
+        (false, _) => "none (abs attack is disabled)",
+        (true, Some(LastResult::None)) => "none yet",
+        (true, Some(LastResult::Ok)) => "success",
+        (true, Some(LastResult::NotModified)) => "not modified",
+        (true, Some(LastResult::Failed)) => "failure",
+        (true, None) => "unknown",
+    };
+    let text_of_result = match ago {
+        Some(ago) if config.enable_abs_attack => format!("{result}, {ago} s ago"),
+        _ => result.to_owned(),
+    };
+    page.line("last fetch", &text_of_result, json!(result));
+    page.value("last fetch seconds ago", json!(ago));
     let stale = envoy.metric(Metric::Stale) == Some(1);
     page.line(
         "attack list stale",
@@ -276,13 +234,19 @@ fn freshness(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
         page.warnings.push(format!(
             "the last fetch of the attack list failed (list's age: {text}); Envoy's log says why"
         ));
-    } else if result == "overdue" {
+    } else if let Some(ago) = ago.filter(|ago| is_overdue(config, *ago)) {
         page.warnings.push(format!(
-            "the attack list is {text} old, no fetch has ended since, and one is due every {} minutes; is Envoy in \
-             distress?",
+            "the last fetch ended {ago} s ago, and one is due every {} minutes; is Envoy in distress?",
             config.refresh_interval.as_secs_f64() / 60.0
         ));
     }
+}
+
+/// Whether more time has passed since the last fetch than an interval, its jitter and a fetch take.
+fn is_overdue(config: &Config, ago: u64) -> bool {
+    let timeout = config.abs.as_ref().map(|abs| abs.timeout);
+    let longest = config.refresh_interval.mul_f64(1.2) + timeout.unwrap_or_default();
+    config.enable_abs_attack && Duration::from_secs(ago) > longest + Duration::from_secs(1)
 }
 
 /// The sign of a client address set wrong.
@@ -344,28 +308,4 @@ fn megabytes(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
     let megabytes = bytes as f64 / (1024.0 * 1024.0);
     format!("{megabytes:.2} MB")
-}
-
-/// A value as Envoy gives it back: every number is a floating-point one in a Struct.
-fn normal(value: &Value) -> Value {
-    match value {
-        Value::Number(number) => json!(number.as_f64()),
-        Value::Array(values) => values.iter().map(normal).collect(),
-        Value::Object(object) => object
-            .iter()
-            .map(|(key, value)| (key.clone(), normal(value)))
-            .collect(),
-        other => other.clone(),
-    }
-}
-
-fn keys_differing(one: &Value, other: &Value) -> Vec<String> {
-    let (Value::Object(one), Value::Object(other)) = (one, other) else {
-        return Vec::new();
-    };
-    one.keys()
-        .chain(other.keys())
-        .filter(|key| one.get(*key) != other.get(*key))
-        .cloned()
-        .collect()
 }

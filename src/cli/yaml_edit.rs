@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use yaml_edit::{Document, Mapping, Sequence, YamlFile, YamlNode};
 
 use super::document::{ArrayChange, array_change, is_large_change};
+use super::yaml::is_text_everywhere;
 
 /// The text with `new` in place of `old` in document number `index`; `None` where the text does not look as `old` says.
 pub fn replace(text: &str, index: usize, old: &Value, new: &Value) -> Option<String> {
@@ -77,10 +78,13 @@ fn edit_sequence(sequence: &Sequence, old: &[Value], new: &[Value]) -> Option<()
 fn set(mapping: &Mapping, key: &str, value: &Value) -> Option<()> {
     match value {
         Value::Bool(value) => mapping.set(key, *value),
-        Value::String(value) => mapping.set(key, value.as_str()),
+        Value::String(text) if is_text_everywhere(text) => mapping.set(key, text.as_str()),
         Value::Array(_) => mapping.set(key, flow(value)?.as_sequence()?),
         Value::Object(_) => mapping.set(key, flow(value)?.as_mapping()?),
-        Value::Null | Value::Number(_) => mapping.set(key, flow(value)?.as_scalar()?),
+        // In quotes, where it is a string.
+        Value::Null | Value::Number(_) | Value::String(_) => {
+            mapping.set(key, flow(value)?.as_scalar()?);
+        }
     }
     Some(())
 }
@@ -88,10 +92,12 @@ fn set(mapping: &Mapping, key: &str, value: &Value) -> Option<()> {
 fn push(sequence: &Sequence, value: &Value) -> Option<()> {
     match value {
         Value::Bool(value) => sequence.push(*value),
-        Value::String(value) => sequence.push(value.as_str()),
+        Value::String(text) if is_text_everywhere(text) => sequence.push(text.as_str()),
         Value::Array(_) => sequence.push(flow(value)?.as_sequence()?),
         Value::Object(_) => sequence.push(flow(value)?.as_mapping()?),
-        Value::Null | Value::Number(_) => sequence.push(flow(value)?.as_scalar()?),
+        Value::Null | Value::Number(_) | Value::String(_) => {
+            sequence.push(flow(value)?.as_scalar()?);
+        }
     }
     Some(())
 }

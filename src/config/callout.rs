@@ -6,6 +6,7 @@ use super::error::{Errors, Problem};
 use super::field::{is_second, read_duration, read_names, read_size, read_text, refused_number};
 use super::raw::Section;
 use super::value::{self, DurationRange};
+use super::warning::Notice;
 use super::{Abs, Secret, Traffic, TrafficFormat};
 
 pub(super) const ABS_KEYS: &[&str] = &[
@@ -141,14 +142,32 @@ impl Credential {
         }
         let variable = variable.as_deref().unwrap_or(self.default_variable);
         let text = environment(variable).filter(|text| !text.is_empty())?;
-        let mut parsed = (self.parse)(&text);
-        if let Err(Problem::Refused { found, .. }) = &mut parsed {
-            found.push_str(" in the environment variable ");
-            found.push_str(variable);
+        let path = section.path(self.variable_key);
+        let variable = variable.to_owned();
+        let inner = value::trimmed(&text);
+        match (self.parse)(inner) {
+            Ok(key) => {
+                if inner.len() != text.len() {
+                    errors.warn(path, Notice::TrimmedVariable { variable });
+                }
+                Some(Secret::new(key))
+            }
+            // The environment is not the configuration: without the key the list is not fetched, which the log and
+            // the metrics say, and all else works.
+            Err(Problem::Refused { found, allowed }) => {
+                let notice = Notice::UnusableVariable {
+                    variable,
+                    found,
+                    allowed,
+                };
+                errors.warn(path, notice);
+                None
+            }
+            Err(problem) => {
+                errors.add(path, problem);
+                None
+            }
         }
-        section
-            .accepted(self.variable_key, parsed, errors)
-            .map(Secret::new)
     }
 }
 

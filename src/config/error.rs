@@ -7,6 +7,8 @@ use core::fmt;
 
 use ipnet::IpNet;
 
+use super::warning::{ConfigWarning, Notice};
+
 /// One error of a plugin configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
@@ -178,9 +180,12 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The errors gathered so far.
+/// The errors and warnings gathered so far.
 #[derive(Default)]
-pub(super) struct Errors(Vec<ConfigError>);
+pub(super) struct Errors {
+    list: Vec<ConfigError>,
+    warnings: Vec<ConfigWarning>,
+}
 
 impl Errors {
     #[inline(never)]
@@ -191,15 +196,25 @@ impl Errors {
     }
 
     pub(super) fn add_at(&mut self, path: String, problem: Problem) {
-        self.0.push(ConfigError { path, problem });
+        self.list.push(ConfigError { path, problem });
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.list.len()
     }
 
     pub(super) fn into_list(self) -> Vec<ConfigError> {
-        self.0
+        self.list
+    }
+
+    pub(super) fn warn(&mut self, path: Path<'_>, notice: Notice) {
+        let mut text = String::new();
+        path.write_to(&mut text);
+        self.warnings.push(ConfigWarning { path: text, notice });
+    }
+
+    pub(super) fn take_warnings(&mut self) -> Vec<ConfigWarning> {
+        core::mem::take(&mut self.warnings)
     }
 }
 

@@ -7,6 +7,8 @@
 //! counts more.
 
 use super::error::{Errors, Path, Problem, push_index, push_key};
+use super::value::trimmed;
+use super::warning::Notice;
 use crate::json::{self, BUFFER_BYTES, Events, Scalar};
 
 /// A JSON value.
@@ -38,13 +40,15 @@ pub(super) fn insert(object: &mut Object, key: String, value: Value) {
 pub(super) struct RawConfig(pub(super) Value);
 
 impl RawConfig {
-    /// Reads the bytes; none at all are an empty configuration. `None`, with the error added, where they are not JSON.
-    pub(super) fn read(mut json: &[u8], errors: &mut Errors) -> Option<Self> {
-        if json.is_empty() {
-            return Some(Self(Value::Object(Object::new())));
-        }
+    /// Reads the bytes; nothing, white space and `null` are an empty configuration, and a byte order mark is skipped.
+    /// `None`, with the error added, where they are not JSON.
+    pub(super) fn read(json: &[u8], errors: &mut Errors) -> Option<Self> {
         if let Some(value) = super::protobuf::read_struct(json) {
             return Some(Self(value));
+        }
+        let mut json = json.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(json);
+        if json.trim_ascii().is_empty() {
+            return Some(Self(Value::Object(Object::new())));
         }
         let mut tree = Tree {
             open: Vec::new(),
@@ -52,6 +56,7 @@ impl RawConfig {
             errors: &mut *errors,
         };
         match json::read(&mut json, BUFFER_BYTES, &mut tree) {
+            Ok(()) if tree.whole == Value::Null => Some(Self(Value::Object(Object::new()))),
             Ok(()) => Some(Self(tree.whole)),
             Err(error) => {
                 let problem = Problem::Syntax {
@@ -200,7 +205,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The object under `key`, with no keys but `known`.
+    /// The object under `key`, with no keys but `known`. `null` is an object without keys, as YAML writes one.
     #[inline(never)]
     pub(super) fn section<'b>(
         &'b self,
@@ -208,7 +213,7 @@ impl<'a> Section<'a> {
         known: &'static [&'static str],
         errors: &mut Errors,
     ) -> Section<'b> {
-        Section::open(self.path(key), self.value(key), known, errors)
+        Section::open(self.path(key), self.value_or_null(key), known, errors)
     }
 
     /// The object under `key`, whose keys are the operator's own.
@@ -219,7 +224,7 @@ impl<'a> Section<'a> {
         allowed: &'static str,
         errors: &mut Errors,
     ) -> Section<'b> {
-        Section::open_map(self.path(key), self.value(key), allowed, errors)
+        Section::open_map(self.path(key), self.value_or_null(key), allowed, errors)
     }
 
     /// The path of `key`.
@@ -248,6 +253,10 @@ impl<'a> Section<'a> {
         let mut entries = self.object?.iter();
         let (_, value) = entries.find(|(known, _)| known == key)?;
         Some(value)
+    }
+
+    fn value_or_null(&self, key: &str) -> Option<&'a Value> {
+        self.value(key).filter(|value| **value != Value::Null)
     }
 
     /// The keys and what stands under them, as they were typed.
@@ -312,9 +321,21 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A string.
+    /// A string, without the white space around it.
     #[inline(never)]
     pub(super) fn text(
+        &self,
+        key: &str,
+        allowed: &'static str,
+        errors: &mut Errors,
+    ) -> Option<&'a str> {
+        let text = self.verbatim_text(key, allowed, errors)?;
+        Some(without_white_space(self.path(key), text, errors))
+    }
+
+    /// A string as it was typed, white space around it included.
+    #[inline(never)]
+    pub(super) fn verbatim_text(
         &self,
         key: &str,
         allowed: &'static str,
@@ -368,9 +389,12 @@ pub(super) fn texts<'a>(
     visit: &mut dyn FnMut(&'a str) -> Result<(), Problem>,
     errors: &mut Errors,
 ) {
-    let mut one = |path: Path<'_>, value: &'a Value| {
+    let one = |path: Path<'_>,
+               value: &'a Value,
+               visit: &mut dyn FnMut(&'a str) -> Result<(), Problem>,
+               errors: &mut Errors| {
         let visited = match value {
-            Value::String(text) => visit(text),
+            Value::String(text) => visit(without_white_space(path, text, errors)),
             other => Err(wrong_type(other, allowed)),
         };
         if let Err(problem) = visited {
@@ -380,11 +404,20 @@ pub(super) fn texts<'a>(
     match value {
         Value::Array(list) => {
             for (index, element) in list.iter().enumerate() {
-                one(Path::Index(&path, index), element);
+                one(Path::Index(&path, index), element, visit, errors);
             }
         }
-        other => one(path, other),
+        other => one(path, other, visit, errors),
     }
+}
+
+/// A value without the white space around it, which is never meant: it comes from a Secret's line end, or a paste.
+fn without_white_space<'a>(path: Path<'_>, text: &'a str, errors: &mut Errors) -> &'a str {
+    let inner = trimmed(text);
+    if inner.len() != text.len() {
+        errors.warn(path, Notice::Trimmed);
+    }
+    inner
 }
 
 /// A fraction written as a string: that is how Envoy hands over one that stands in a YAML file without quotes. Whole

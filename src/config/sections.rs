@@ -14,9 +14,9 @@ use super::field::{
 use super::list::{check_size, read_list};
 use super::raw::{Section, Value};
 use super::value::{self, DurationRange};
-use crate::identifier::range_of_prefix;
-
+use super::warning::warn_of_chosen_by_host;
 use super::{BeforeFirstList, Config, DenyResponse, Guard, WhenStale};
+use crate::identifier::range_of_prefix;
 
 pub(super) const ROOT_KEYS: &[&str] = &[
     "enable_firewall",
@@ -111,6 +111,7 @@ pub(super) fn read_config(
         traffic: read_traffic(root, enable_abs, environment, errors),
         guard: read_guard(root, errors),
         ipv6_prefix: 128,
+        warnings: Vec::new(),
     };
     let lists = [
         ("allow_list", &config.allow_list),
@@ -118,6 +119,7 @@ pub(super) fn read_config(
     ];
     check_size(root, lists, errors);
     read_ipv6_prefix(root, &mut config, errors);
+    warn_of_chosen_by_host(&config.apis, errors);
     config
 }
 
@@ -179,7 +181,7 @@ fn read_deny_response(root: &Section<'_>, errors: &mut Errors) -> DenyResponse {
         section.report("status", refused_number(status.into(), STATUS), errors);
     }
     let body = section
-        .text("body", "a string; \"\" for no body", errors)
+        .verbatim_text("body", "a string; \"\" for no body", errors)
         .unwrap_or("Error: Unauthorized")
         .to_owned();
     let typed = section.map("headers", HEADERS, errors);

@@ -1,6 +1,7 @@
 //! Tests of the plugin configuration, as tables: what is typed, and what comes of it.
 
 mod refused;
+mod warned;
 
 use core::time::Duration;
 
@@ -14,7 +15,10 @@ use super::*;
 fn environment(name: &str) -> Option<String> {
     let value = match name {
         "BAD_COLON" => "SECRET:1",
-        "BAD_LINE" => "SECRET\n",
+        "LINE_END" => "SECRET-good\r\n",
+        "MARKED" => "\u{FEFF} SECRET-good\t",
+        "BLANK" => " \n",
+        "TWO_LINES" => "SECRET\nSECRET",
         "GOOD" => "SECRET-good",
         "EMPTY" => "",
         _ => return None,
@@ -58,6 +62,7 @@ fn defaults() -> Config {
         before_first_list: BeforeFirstList::Allow,
         attack_list_max_age: None,
         when_stale: WhenStale::Keep,
+        warnings: Vec::new(),
         traffic: Traffic {
             format: TrafficFormat::Batch,
             path: "/portcullis/v1/traffic".to_owned(),
@@ -189,7 +194,7 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ),
     (
         "variables are left alone where ABS is not used",
-        r#"{"abs": {"access_key_env": "BAD_COLON"}, "traffic": {"ase_token_env": "BAD_LINE"}}"#,
+        r#"{"abs": {"access_key_env": "BAD_COLON"}, "traffic": {"ase_token_env": "TWO_LINES"}}"#,
         |_| {},
     ),
     (
@@ -453,7 +458,11 @@ fn valid_configurations_mean_what_they_say() {
     for (name, json, change) in ACCEPTED {
         let mut expected = defaults();
         change(&mut expected);
-        let parsed = parse(json.as_bytes());
+        let mut parsed = parse(json.as_bytes());
+        if let Ok(config) = &mut parsed {
+            // See `warned`.
+            config.warnings.clear();
+        }
         assert_eq!(parsed, Ok(expected), "{name}: {json}");
     }
 }
@@ -598,7 +607,7 @@ fn hostile_bytes_are_refused() {
         ("not UTF-8", b"{\"api\": \"\xff\"}"),
         ("not UTF-8, in a key", b"{\"\xc3\x28\": 1}"),
         ("half a surrogate pair", br#"{"when_stale": "\ud800"}"#),
-        ("a byte order mark", b"\xef\xbb\xbf{}"),
+        ("a byte order mark inside", b"{\xef\xbb\xbf}"),
         ("NUL", b"\0"),
         ("binary", b"\x0a\x05\x08\x96\x01\xff\xfe"),
         ("deep lists", deep_list.as_bytes()),

@@ -67,6 +67,11 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     Some((number.parse().ok()?, unit))
 }
 
+/// A text without the white space, line ends and byte order marks around it.
+pub fn trimmed(text: &str) -> &str {
+    text.trim_matches(|character: char| character.is_whitespace() || character == '\u{FEFF}')
+}
+
 const RANGE: &str = "an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32";
 
 /// Reads an address or a CIDR range. IPv4-mapped IPv6 becomes IPv4, ranges within ::ffff:0:0/96 too.
@@ -160,25 +165,33 @@ pub(super) fn identifier_text(text: &str) -> Result<String, Problem> {
     checked(text, is_line_break, allowed).map(str::to_owned)
 }
 
-/// Reads a bearer token: as [`identifier_text`], and without the scheme, which is no part of it.
-pub(super) fn oauth_token(text: &str) -> Result<String, Problem> {
-    let scheme = text.as_bytes().get(..7);
-    if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer ")) {
-        return Err(Problem::refused(
-            "a token with the scheme Bearer before it",
-            "the token alone, without \"Bearer \"",
-        ));
+/// A bearer token without the scheme `Bearer` before it, which is not part of it.
+pub fn without_scheme(token: &str) -> &str {
+    match token.split_at_checked(7) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer ") => trimmed(token),
+        _ => token,
     }
-    identifier_text(text)
 }
 
-/// Reads a cookie's value: as [`identifier_text`]; a value in double quotes equals the value without them.
+/// Reads a bearer token: as [`identifier_text`]; `Bearer T` is the token `T`, as on ABS's list.
+pub(super) fn oauth_token(text: &str) -> Result<String, Problem> {
+    identifier_text(without_scheme(text))
+}
+
+/// Reads a cookie's value: as [`identifier_text`]; a value in double quotes equals the value without them. A semicolon
+/// ends a cookie, so a value with one matches no request.
 pub(super) fn cookie_value(text: &str) -> Result<String, Problem> {
     let inner = text
         .strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'))
         .unwrap_or(text);
-    identifier_text(inner)
+    let value = identifier_text(inner)?;
+    if value.contains(';') {
+        let allowed = "a cookie's value without \";\", which ends a cookie, so that no request could match; write it as %3B, \
+                       which matches the same requests";
+        return Err(Problem::refused_character(';', allowed));
+    }
+    Ok(value)
 }
 
 /// Reads a cookie's name (RFC 6265, 4.1.1), a bit more freely, as browsers do.

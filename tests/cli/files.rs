@@ -200,8 +200,8 @@ fn an_invalid_file_is_refused_and_stays() {
         ),
         (
             "a: [1\n",
-            "error: envoy/filter.json: not valid YAML: did not find expected ',' or ']' at line 2 column 1, while \
-             parsing a flow sequence at line 1 column 4\n",
+            "error: envoy/filter.json: not valid YAML: line 2, column 1: while parsing a flow sequence, \
+             expected ',' or ']'\n",
         ),
     ];
     for (text, words) in table {
@@ -220,7 +220,7 @@ fn a_file_that_is_no_text_is_refused() {
     workspace.assert_refused(
         &["status"],
         1,
-        "error: envoy/filter.json can't be read: stream did not contain valid UTF-8\n",
+        "error: envoy/filter.json can't be read: it is not UTF-8 text (byte 3)\n",
     );
 }
 

@@ -11,6 +11,73 @@ fn manual_lists_are_kept_in_the_words_of_ase() {
 }
 
 #[test]
+fn one_string_is_a_list_of_one_in_every_command() {
+    let workspace = Workspace::new();
+    workspace.write(
+        "one.json",
+        r#"{"deny_list": {"ips": "192.0.2.1", "cookies": {"session": "first-session"}, "oauth_tokens": "Bearer first-token",
+            "api_keys": {"x-api-key": "first-key"}, "usernames": "first-user "}, "allow_list": {"ips": "192.0.2.9"}}"#,
+    );
+    workspace.write(
+        "one.yaml",
+        "kind: WasmPlugin\nmetadata: {name: portcullis}\nspec:\n  pluginConfig:\n    deny_list:\n      ips: 192.0.2.1 # why\n      \
+         usernames: first-user\n",
+    );
+    assert_session(&workspace, "one_string");
+}
+
+#[test]
+fn yaml_is_read_and_written_as_its_reader_does() {
+    let workspace = Workspace::new();
+    workspace.write("words.yaml", WORDS);
+    workspace.write("marked.yaml", &format!("\u{FEFF}{WASM_PLUGIN}"));
+    workspace.write("marked.json", "\u{FEFF}{\"enable_firewall\": true}");
+    workspace.write(
+        "twice.yaml",
+        "kind: WasmPlugin\nmetadata: {name: portcullis}\nspec:\n  pluginConfig:\n    enable_firewall: true\n    \
+         enable_firewall: false\n",
+    );
+    workspace.write(
+        "nothing.yaml",
+        "kind: WasmPlugin\nmetadata: {name: portcullis}\nspec:\n  pluginConfig: null\n",
+    );
+    workspace.write("null.json", "null");
+    let configured = |before: &str, value: &str| {
+        format!(
+            r#"{{{before}"root_id": "portcullis", "vm_config": {{}}, "configuration": {{
+                "@type": "type.googleapis.com/google.protobuf.Struct", "value": {value}}}}}"#
+        )
+    };
+    workspace.write(
+        "twice-within.json",
+        &configured(
+            "",
+            r#"{"guard": {"max_change_percent": 1, "max_change_percent": 2}}"#,
+        ),
+    );
+    workspace.write(
+        "twice-outside.json",
+        &configured(r#""root_id": "other", "#, "{}"),
+    );
+    workspace.write(
+        "text.yaml",
+        "root_id: portcullis\nvm_config: {}\nconfiguration:\n  \"@type\": type.googleapis.com/google.protobuf.StringValue\n  \
+         value: |\n    enable_firewall: true\n",
+    );
+    assert_session(&workspace, "yaml");
+}
+
+#[test]
+fn what_is_no_file_is_refused() {
+    let workspace = Workspace::new();
+    workspace.write(
+        "large.json",
+        &format!("{{\"a\": \"{}\"}}", "x".repeat(80 << 20)),
+    );
+    assert_session(&workspace, "no_file");
+}
+
+#[test]
 fn configurations_are_checked_with_every_error_and_its_place() {
     let workspace = Workspace::new();
     workspace.write(
@@ -28,6 +95,16 @@ fn configurations_are_checked_with_every_error_and_its_place() {
          enable_firewal: true # a typo\n",
     );
     workspace.write("several.yaml", SEVERAL);
+    workspace.write(
+        "warned.json",
+        r#"{"abs": {"cluster": "abs\n", "access_key": "very-secret-key\r\n"}, "deny_list": null,
+            "apis": [{"hostname": "open.example.com", "enable_blocking": false}]}"#,
+    );
+    workspace.write("listener.yaml", BOOTSTRAP);
+    workspace.write(
+        "never.json",
+        r#"{"deny_list": {"cookies": {"session": ["very-secret; x"]}, "usernames": ["very\nsecret"]}}"#,
+    );
     workspace.write(
         "text.json",
         r#"{"config": {"name": "p", "root_id": "p", "vm_config": {}, "configuration": {
@@ -174,6 +251,16 @@ data:
         }
       ]
     }
+"#;
+
+const WORDS: &str = r#"root_id: portcullis
+vm_config: {}
+configuration:
+  "@type": type.googleapis.com/google.protobuf.Struct
+  value:
+    abs_attack_request_minutes: 0.5
+    deny_list:
+      usernames: [no, on, y, 007, 0x1F, ~, true, 1e3, 1.5, 2147483648, "no", nobody]
 "#;
 
 const ALIASED: &str = "\

@@ -18,6 +18,13 @@ const TWO_HOURS: u64 = 7200;
 /// Seconds from the making of an answer to its being read, on any machine.
 const TAKES_AT_MOST: u64 = 60;
 
+/// What Envoy did with the newest configuration.
+#[derive(Clone, Copy)]
+enum Update {
+    Accepted,
+    Refused,
+}
+
 /// What a running Envoy answers.
 struct Admin {
     info: Value,
@@ -44,7 +51,25 @@ impl Admin {
             dump,
         };
         admin.set("attack_list.last_success_unix_seconds", now());
+        admin.set("fetch.last_attempt_unix_seconds", now());
+        admin.set_last_update(Update::Accepted);
         admin
+    }
+
+    /// Makes the newest configuration one that Envoy accepted or refused.
+    fn set_last_update(&mut self, update: Update) {
+        const GOT: u64 = 1_795_463_339_628;
+        let stat = |name: &str| format!("extension_config_discovery.http_filter.portcullis.{name}");
+        self.dump["configs"][1]["ecds_filters"][0]["last_updated"] =
+            json!("2026-11-23T19:48:59.628Z");
+        self.set_stat(
+            &stat("update_time"),
+            match update {
+                Update::Accepted => GOT + 1,
+                Update::Refused => GOT - 1,
+            },
+        );
+        self.set_stat(&stat("update_rejected"), 3);
     }
 
     /// Sets a metric of the filter.
@@ -68,7 +93,10 @@ impl Admin {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let answers = HashMap::from([
             ("/server_info", self.info.to_string()),
-            ("/stats?format=json&filter=%5Ewasm", self.stats.to_string()),
+            (
+                "/stats?format=json&filter=%5E%28wasm%7Cextension_config_discovery%29",
+                self.stats.to_string(),
+            ),
             ("/listeners?format=json", self.listeners.to_string()),
             ("/config_dump", self.dump.to_string()),
         ]);
@@ -122,6 +150,8 @@ fn status(workspace: &Workspace, admin: Admin, further: &[&str]) -> String {
     let text = String::from_utf8(output.stdout).unwrap();
     (0..TAKES_AT_MOST).fold(text, |text, age| {
         text.replace(&format!(": {age} s\n"), ": AGE\n")
+            .replace(&format!(", {age} s ago\n"), ", AGO\n")
+            .replace(&format!(" {} s ago, ", TWO_HOURS + age), " 2 H ago, ")
             .replace(&format!("(age {age} s)"), "(age AGE)")
             .replace(&format!(" age: {} s)", TWO_HOURS + age), " age: 2 H)")
     })
@@ -171,10 +201,11 @@ ase detected attack     : disabled
 attack list memory      : configured 128.00 MB, used 25.60 MB, free 102.40 MB
 envoy                   : 1.40.0
 configuration in force  : that of the file
+configuration updates   : accepted 1, refused 3, unreadable 0
 attack list entries     : ip 900000, cookie 12, oauth_token 3, api_key 4, username 5
 attack list generation  : 7
 attack list age         : AGE
-last fetch              : success
+last fetch              : success, AGO
 attack list stale       : no
 fetches                 : ok 9, not_modified 1, status 0, timeout 2, reset 0, too_large 0, unauthorized 0, malformed 0, memory 0, refused 0
 blocked by abs          : ip 900001, cookie 13, oauth_token 4, api_key 5, username 6, no_list 0
@@ -252,7 +283,7 @@ fn tls_is_seen_at_listeners_and_at_the_cluster_of_abs() {
 fn what_an_operator_should_look_at_is_told() {
     let workspace = Workspace::new();
     type Change<'a> = &'a dyn Fn(&mut Admin);
-    let table: [(Change<'_>, &[&str]); 10] = [
+    let table: [(Change<'_>, &[&str]); 15] = [
         (&|_| {}, &[]),
         (
             &|admin| admin.configuration()["enable_firewall"] = json!(false),
@@ -286,24 +317,78 @@ fn what_an_operator_should_look_at_is_told() {
             &["the attack list is stale (age AGE): ABS has given none within attack_list_max_age"],
         ),
         (
+            // The counters say the opposite: they have no order.
             &|admin| {
                 admin.set("attack_list.last_success_unix_seconds", now() - TWO_HOURS);
-                admin.set("fetch.result=unauthorized", 3);
+                admin.set("fetch.last_result", 3);
+                admin.set("fetch.result=unauthorized", 0);
             },
             &["the last fetch of the attack list failed (list's age: 2 H); Envoy's log says why"],
         ),
         (
-            // Nothing has failed, and nothing has come.
-            &|admin| admin.set("attack_list.last_success_unix_seconds", now() - 7200),
+            // Old failures do not matter after a success.
+            &|admin| {
+                admin.set("attack_list.last_success_unix_seconds", now() - TWO_HOURS);
+                admin.set("fetch.last_result", 2);
+                admin.set("fetch.result=unauthorized", 3);
+            },
+            &[],
+        ),
+        (
+            &|admin| admin.set("fetch.last_attempt_unix_seconds", now() - TWO_HOURS),
             &[
-                "the attack list is 7200 s old, no fetch has ended since, and one is due every 10 minutes; is Envoy in \
-                 distress?",
+                "the last fetch ended 2 H ago, and one is due every 10 minutes; is Envoy in distress?",
+            ],
+        ),
+        (
+            &|admin| admin.set_last_update(Update::Refused),
+            &[
+                "the running Envoy refused the newest configuration of \"portcullis\" (update_rejected 3): the one before \
+                 stays active; see check_config and Envoy's log",
+            ],
+        ),
+        (
+            &|admin| {
+                admin.set_last_update(Update::Refused);
+                admin.set_stat(
+                    "extension_config_discovery.http_filter.portcullis.update_success",
+                    0,
+                );
+            },
+            &[
+                "the running Envoy refused the newest configuration of \"portcullis\" (update_rejected 3): no configuration \
+                 is active, and every request gets 500; see check_config and Envoy's log",
+            ],
+        ),
+        (
+            &|admin| {
+                admin.dump["configs"][2]["dynamic_listeners"] = json!([{
+                    "name": "edge",
+                    "active_state": {},
+                    "error_state": {"details": "secret"}
+                }]);
+            },
+            &[
+                "the running Envoy refused the newest configuration of the listener \"edge\"; see Envoy's log",
+            ],
+        ),
+        (
+            &|admin| {
+                let manager =
+                    "/configs/2/static_listeners/0/listener/filter_chains/0/filters/0/typed_config";
+                let manager = admin.dump.pointer_mut(manager).unwrap();
+                manager["common_http_protocol_options"] = json!({"idle_timeout": "1s"});
+            },
+            &[
+                "the HTTP connection manager \"ingress\" accepts header names with underscores, which some servers read as \
+                 dashes (x_api_key as x-api-key): set common_http_protocol_options: { headers_with_underscores_action: \
+                 REJECT_REQUEST }",
             ],
         ),
         (
             &|admin| {
                 admin.set("attack_list.last_success_unix_seconds", 0);
-                admin.set("fetch.result=reset", 3);
+                admin.set("fetch.last_result", 3);
             },
             &[
                 "the last fetch of the attack list failed (list's age: no list has come); Envoy's log says why",
@@ -360,6 +445,12 @@ fn one_private_address_behind_most_denied_requests_is_told() {
     assert_eq!(
         warnings(&printed),
         ["the access log nowhere.log can't be read: No such file or directory (os error 2)"]
+    );
+    assert_eq!(workspace.replay("$ mkfifo pipe"), "$ mkfifo pipe\n");
+    let printed = status(&workspace, Admin::of(&workspace), &["--access-log", "pipe"]);
+    assert_eq!(
+        warnings(&printed),
+        ["the access log pipe can't be read: it is not a regular file"]
     );
 }
 

@@ -63,6 +63,8 @@ fn the_policys_filter_blocks_on_the_routes_of_its_gateway() {
         proxy.becomes_denied(&get("/").from("127.0.0.7")).await;
         proxy.becomes_denied(&get("/").bearer("stolen")).await;
         proxy.becomes_allowed(&get("/").from("127.0.0.8")).await;
+        let underscore = get("/").from("127.0.0.8").header("x_api_key", "key");
+        assert_eq!(underscore.send().await.status, 400);
         // A route that the policy is not for.
         let other = get("/")
             .from("127.0.0.7")
@@ -187,6 +189,13 @@ fn listener(policy: &Value, traffic: &Value) -> Value {
             }]
         })
     };
+    let underscores_action = match traffic["headers"]["withUnderscoresAction"].as_str() {
+        // Envoy Gateway's default.
+        None | Some("RejectRequest") => "REJECT_REQUEST",
+        Some("DropHeader") => "DROP_HEADER",
+        Some("Allow") => "ALLOW",
+        other => panic!("no such action: {other:?}"),
+    };
     json!({
         "name": "http",
         "address": address("127.0.0.1", 0),
@@ -195,6 +204,9 @@ fn listener(policy: &Value, traffic: &Value) -> Value {
             "typed_config": {
                 "@type": format!("{TYPE}extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"),
                 "stat_prefix": "http",
+                "common_http_protocol_options": {
+                    "headers_with_underscores_action": underscores_action
+                },
                 "use_remote_address": true,
                 "xff_num_trusted_hops": traffic["clientIPDetection"]["xForwardedFor"]["numTrustedHops"],
                 "http_filters": [

@@ -63,6 +63,12 @@ fn a_sidecar_fetches_once_an_interval_for_both_directions_and_blocks_both_ways()
             sidecar.becomes_denied(&inbound("/")).await;
             sidecar.becomes_denied(&outbound("/")).await;
 
+            // Names that the API may read as another header.
+            for listener in ["virtualInbound", "virtualOutbound"] {
+                let underscore = sidecar.get(listener, "/").header("x_api_key", "key");
+                assert_eq!(underscore.send().await.status, 400, "{listener}");
+            }
+
             // The address is the one that the gateway wrote.
             let forwarded = |address| {
                 let request = sidecar.get("virtualInbound", "/");
@@ -98,6 +104,8 @@ fn a_gateway_blocks_by_the_address_of_its_peer() {
             mesh.proxy.becomes_denied(&forged).await;
             let framed = from("127.0.0.8").header("x-forwarded-for", "127.0.0.7");
             mesh.proxy.becomes_allowed(&framed).await;
+            let underscore = from("127.0.0.8").header("x_api_key", "key");
+            assert_eq!(underscore.send().await.status, 400);
             mesh.assert_one_fetch_an_interval(3).await;
             mesh.assert_runs_as_istio_renders(&["OUTBOUND"]).await;
         },

@@ -1,6 +1,7 @@
 //! The command line tool beside a running Envoy: each command takes effect within two seconds, and no request fails.
 
 use crate::rig::client::{Connection, Reply, Request};
+use crate::rig::envoy::Change;
 use crate::rig::process::{artefact, repository};
 use crate::rig::stopwatch::Stopwatch;
 use crate::rig::traffic::Traffic;
@@ -103,7 +104,12 @@ fn status_shows_what_the_running_envoy_enforces() {
         );
         assert_eq!(status["attack_list_entries"]["ip"], 1, "{status:#}");
         assert_eq!(status["attack_list_entries"]["username"], 1, "{status:#}");
-        assert_eq!(status["last_fetch"], "success", "{status:#}");
+        // The list came, and may have been confirmed since.
+        let last_fetch = status["last_fetch"].as_str().unwrap();
+        assert!(
+            matches!(last_fetch, "success" | "not modified"),
+            "{status:#}"
+        );
         assert_eq!(status["abs"]["ssl"], "disabled", "{status:#}");
         assert!(
             status["blocked_by_abs"]["ip"].as_u64().unwrap() > 0,
@@ -125,6 +131,81 @@ fn status_shows_what_the_running_envoy_enforces() {
         let other = tool
             .run("portcullis --config other.json status --envoy $ENVOY | grep -c 'does not match'");
         assert_eq!(other, "1\n");
+    });
+}
+
+#[test]
+fn status_reports_a_configuration_that_envoy_refused() {
+    scenario(Setup::new(), async |rig| {
+        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        let mut tool = Tool::of(rig).await;
+        tool.listed.becomes("denied", Reply::is_denied).await;
+        assert_eq!(tool.status().await["warnings"], json!([]));
+
+        // The tool can't know that this module is missing.
+        let missing = Path::new("/nonexistent/portcullis.wasm");
+        assert_eq!(rig.envoy.take_module(missing).await, Change::Refused);
+        let status = tool.status().await;
+        assert_eq!(
+            status["configuration_in_force"]["matches_file"], false,
+            "{status:#}"
+        );
+        assert_eq!(status["configuration_updates"]["refused"], 1, "{status:#}");
+        assert_eq!(
+            status["warnings"],
+            json!([
+                "the running Envoy refused the newest configuration of \"portcullis\" (update_rejected 1): the one before \
+                 stays active; see check_config and Envoy's log"
+            ]),
+            "{status:#}"
+        );
+        tool.listed.becomes("denied", Reply::is_denied).await;
+
+        // A good one after it: the refused one is history.
+        rig.envoy
+            .reconfigure(json!({"deny_list": {"ips": ["127.0.0.9"]}}))
+            .await;
+        let status = tool.status().await;
+        assert_eq!(status["configuration_updates"]["refused"], 1, "{status:#}");
+        assert_eq!(status["warnings"], json!([]), "{status:#}");
+    });
+}
+
+#[test]
+fn status_reports_that_envoy_has_no_configuration_at_all() {
+    let setup = Setup::new().module(PathBuf::from("/nonexistent/portcullis.wasm"));
+    scenario(setup, async |rig| {
+        let request = rig.get("/");
+        rig.becomes(&request, "answered with 500", |reply| reply.status == 500)
+            .await;
+        let tool = Tool::beside(rig).await;
+        let status = tool.status().await;
+        assert_eq!(
+            status["warnings"],
+            json!([
+                "the running Envoy refused the newest configuration of \"portcullis\" (update_rejected 1): no configuration \
+                 is active, and every request gets 500; see check_config and Envoy's log"
+            ]),
+            "{status:#}"
+        );
+    });
+}
+
+#[test]
+fn status_reports_how_the_last_fetch_ended() {
+    scenario(Setup::new(), async |rig| {
+        let tool = Tool::of(rig).await;
+        rig.metric_becomes("fetch.last_result", 2).await;
+        assert_eq!(tool.status().await["last_fetch"], "not modified");
+        rig.abs.stop();
+        rig.metric_becomes("fetch.last_result", 3).await;
+        let status = tool.status().await;
+        assert_eq!(status["last_fetch"], "failure", "{status:#}");
+        let warnings = status["warnings"].to_string();
+        assert!(
+            warnings.contains("the last fetch of the attack list failed"),
+            "{warnings}"
+        );
     });
 }
 
@@ -163,7 +244,16 @@ struct Tool {
 }
 
 impl Tool {
+    /// With the two clients, whose requests must be served.
     async fn of(rig: &Rig) -> Self {
+        let mut tool = Self::beside(rig).await;
+        tool.listed = Client::new(rig, "127.0.0.7").await;
+        tool.manual = Client::new(rig, "127.0.0.9").await;
+        tool
+    }
+
+    /// Without a connection.
+    async fn beside(rig: &Rig) -> Self {
         let dump: Value = serde_json::from_str(&rig.envoy.admin("/config_dump").await).unwrap();
         let file = find(&dump, "path_config_source").unwrap()["path"].clone();
         let folder = Path::new(file.as_str().unwrap())
@@ -174,8 +264,8 @@ impl Tool {
             program: artefact("PORTCULLIS_BIN", "target/release/portcullis", "make build"),
             admin: std::fs::read_to_string(folder.join("admin")).unwrap(),
             folder,
-            listed: Client::new(rig, "127.0.0.7").await,
-            manual: Client::new(rig, "127.0.0.9").await,
+            listed: Client::idle(rig, "127.0.0.7"),
+            manual: Client::idle(rig, "127.0.0.9"),
         }
     }
 
@@ -210,11 +300,15 @@ struct Client {
 
 impl Client {
     async fn new(rig: &Rig, address: &str) -> Self {
-        let request = rig.get("/shop").from(address);
-        let connections = rig.connections_to_all_workers(&request).await;
+        let mut client = Self::idle(rig, address);
+        client.connections = rig.connections_to_all_workers(&client.request).await;
+        client
+    }
+
+    fn idle(rig: &Rig, address: &str) -> Self {
         Self {
-            request,
-            connections,
+            request: rig.get("/shop").from(address),
+            connections: Vec::new(),
         }
     }
 

@@ -21,6 +21,8 @@ mod blocking;
 mod client_address;
 // The command line tool beside a running Envoy.
 mod commands;
+// Keys that come by Envoy's environment.
+mod environment;
 // Manual lists, and their place in the order of judgement.
 mod manual_lists;
 // Names, numbers and labels of the metrics.
@@ -41,5 +43,7 @@ mod secrets;
 mod switches;
 // The TLS variant of ABS's cluster.
 mod tls;
+// YAML as Envoy reads it.
+mod yaml;
 // What ABS is told of requests and responses.
 mod traffic_information;

@@ -60,6 +60,12 @@ fn the_metrics_of_the_contract_are_there_and_count() {
                 .count("attack_list.last_success_unix_seconds")
                 .await;
             assert!(last <= unix_seconds(), "{last} is yet to come");
+            // Each fetch of the same list is answered with 304.
+            rig.metric_becomes("fetch.last_result", 2).await;
+            rig.metric_reaches("fetch.last_attempt_unix_seconds", now)
+                .await;
+            rig.abs.fault(json!({"status": 503})).await;
+            rig.metric_becomes("fetch.last_result", 3).await;
         },
     );
 }
@@ -95,6 +101,8 @@ fn prometheus_shows_source_kind_and_result_as_labels() {
             ("portcullis_attack_list_entries", &["kind=\"ip\""]),
             ("portcullis_attack_list_bytes", &[]),
             ("portcullis_attack_list_generation", &[]),
+            ("portcullis_fetch_last_result", &[]),
+            ("portcullis_fetch_last_attempt_unix_seconds", &[]),
             ("portcullis_attack_list_last_success_unix_seconds", &[]),
         ] {
             let line = text.lines().find(|line| {

@@ -4,6 +4,20 @@ use crate::rig::{Setup, scenario};
 use serde_json::json;
 
 #[test]
+fn a_header_name_with_an_underscore_is_rejected() {
+    scenario(Setup::new(), async |rig| {
+        let key = rig.secrets.plant("api-key");
+        rig.assert_allowed(&rig.get("/").header("x-api-key", &key))
+            .await;
+        for name in ["x_api_key", "X_API_KEY", "x-api_key", "authorization_"] {
+            let reply = rig.get("/").header(name, &key).send().await;
+            assert_eq!(reply.status, 400, "{name}: {reply:?}");
+            assert!(!reply.is_from_api(), "{name}");
+        }
+    });
+}
+
+#[test]
 fn a_denied_grpc_request_gets_permission_denied_in_a_trailers_only_reply() {
     scenario(Setup::new(), async |rig| {
         rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;

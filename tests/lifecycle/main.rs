@@ -32,6 +32,8 @@ mod guards;
 mod host_rules;
 /// Who fetches: claims, deaths, slow holders.
 mod lease;
+// What an operator is told.
+mod operation;
 /// Lists through shared data: torn, overwritten, damaged.
 mod publication;
 /// Many random histories, and what must hold in each.

@@ -104,7 +104,7 @@ fn yaml_changes_keep_comments() {
         ),
         (
             &|v| v["spec"]["config"]["deny"]["empty"] = json!(["on"]),
-            "-      empty: []\n+      empty: ['on']\n",
+            "-      empty: []\n+      empty: [\"on\"]\n",
         ),
         (
             &|v| v["spec"]["config"]["deny"]["none"]["k"] = json!(["v"]),
@@ -114,6 +114,93 @@ fn yaml_changes_keep_comments() {
     for (edit, expected) in table {
         assert_eq!(lines_changed(YAML, edit), expected);
     }
+}
+
+#[test]
+fn strings_that_yaml_takes_for_something_else_are_written_in_quotes() {
+    let words = [
+        "no",
+        "On",
+        "y",
+        "~",
+        "null",
+        "",
+        "007",
+        "0x1F",
+        "0o17",
+        "0b11",
+        "1_000",
+        "1e3",
+        "1.5",
+        "-1",
+        "2147483648",
+        ".inf",
+        "<<",
+        "a: b",
+        "#",
+        "- x",
+        "*a",
+        "&a",
+        "!a",
+        "%a",
+        "@a",
+        "`a",
+        "'a",
+        "\"a",
+        "[a]",
+        "{a",
+        "a\\",
+        " a ",
+        "12:30:45",
+        "2001-12-14",
+        "=",
+        "|",
+        ">",
+        "?",
+        "-",
+        "...",
+        "---",
+        "é",
+        "\u{85}",
+        "\u{2028}",
+        "\t",
+        "plain",
+    ];
+    for text in [
+        "list: [first]\n",
+        "list:\n  - first\n",
+        "kind: x\nlist:\n- first # why\n",
+    ] {
+        for word in words {
+            let document = Document::parse(text).unwrap();
+            let mut value = document.values()[0].clone();
+            value["list"] = json!(["first", word]);
+            value["key"] = json!(word);
+            let changed = document
+                .replace(0, &value)
+                .unwrap_or_else(|error| panic!("{word:?}: {error}"));
+            assert_eq!(
+                Document::parse(&changed).unwrap().values()[0],
+                value,
+                "{changed}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_kept_in_yaml_and_refused_in_json() {
+    let text = "\u{FEFF}a: 1 # why\n";
+    let document = Document::parse(text).unwrap();
+    let changed = document.replace(0, &json!({"a": 2})).unwrap();
+    assert_eq!(changed, "\u{FEFF}a: 2 # why\n");
+    let error = Document::parse("\u{FEFF}{\"a\": 1}")
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        "not valid JSON: it starts with a byte order mark, which Envoy does not accept; remove it"
+    );
 }
 
 #[test]

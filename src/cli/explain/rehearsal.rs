@@ -56,6 +56,8 @@ pub fn rehearse(
     let host = StageHost::new(list.unwrap_or_default(), request);
     let mut vm = Vm::new(&host);
     vm.configure(&host, ROOT, configuration)?;
+    // What is to be said of the configuration itself, check_config says.
+    host.complaints.take();
     if let Some(list) = list {
         let mut ticks_left = MOST_TICKS;
         while ticks_left > 0 {

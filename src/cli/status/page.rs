@@ -23,6 +23,11 @@ impl Page {
         );
     }
 
+    /// Adds a value for programs only.
+    pub fn value(&mut self, title: &str, value: Value) {
+        self.json.insert(title.replace(' ', "_"), value);
+    }
+
     /// Adds a line of numbers, each with its name.
     pub fn counts(&mut self, title: &str, counts: &[(&str, u64)]) {
         let text: Vec<_> = counts

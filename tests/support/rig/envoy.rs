@@ -73,8 +73,8 @@ impl Envoy {
                 // All that the filter logs, so that the search for secrets sees it.
                 .args(["--component-log-level", "wasm:debug,main:warning"])
                 .args(["--file-flush-interval-msec", "100"])
-                .env("ABS_ACCESS_KEY", &keys[0])
-                .env("ABS_SECRET_KEY", &keys[1]),
+                .env("ABS_ACCESS_KEY", (setup.keys_as)(&keys[0]))
+                .env("ABS_SECRET_KEY", (setup.keys_as)(&keys[1])),
         );
 
         let admin = eventually("Envoy names its admin address", async || {

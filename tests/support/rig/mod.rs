@@ -52,6 +52,7 @@ pub struct Setup {
     module: Option<PathBuf>,
     failure_policy: Option<&'static str>,
     keys_in_vm: bool,
+    keys_as: fn(&str) -> String,
     bootstrap: Vec<Box<dyn Fn(String) -> String>>,
 }
 
@@ -69,6 +70,7 @@ impl Setup {
             module: None,
             failure_policy: None,
             keys_in_vm: true,
+            keys_as: str::to_owned,
             bootstrap: Vec::new(),
         }
     }
@@ -131,6 +133,12 @@ impl Setup {
     /// The VM gets no environment variables, and so no keys.
     pub fn no_keys_in_vm(mut self) -> Self {
         self.keys_in_vm = false;
+        self
+    }
+
+    /// How the keys to ABS are written into Envoy's environment.
+    pub fn keys_as(mut self, written: fn(&str) -> String) -> Self {
+        self.keys_as = written;
         self
     }
 

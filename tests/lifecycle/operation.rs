@@ -1,0 +1,128 @@
+//! What an operator is told: the first line about a refused configuration, warnings, how the last fetch ended.
+
+use portcullis::host::LogLevel;
+use serde_json::json;
+
+use crate::abs::{Abs, ips};
+use crate::fake_host::Answer;
+use crate::process::Process;
+use crate::secrets::secret;
+use crate::*;
+
+#[test]
+fn the_last_fetch_is_shown_with_its_result_and_its_time() {
+    let process = Process::new(2);
+    let abs = Abs::serving(process.world(), ips(&["192.0.2.1"])).with_etags();
+    let shown = || {
+        let world = process.world();
+        let [result, at] = ["fetch.last_result", "fetch.last_attempt_unix_seconds"];
+        (
+            world.metric(result),
+            world.metric(at),
+            world.unix().as_secs(),
+        )
+    };
+    abs.hold();
+    process.configure(&config());
+    process.advance(seconds(2));
+    assert_eq!((shown().0, shown().1), (0, 0), "none has ended yet");
+
+    abs.serve();
+    process.advance(seconds(60));
+    abs.list(ips(&["192.0.2.2"]));
+    let mut seen = Vec::new();
+    for (name, answer) in [
+        ("a list", None),
+        ("an unchanged list", None),
+        ("a failure", Some(Answer::new(503, ""))),
+        ("a list again", None),
+    ] {
+        match answer {
+            Some(answer) => abs.answer(answer),
+            None => abs.serve(),
+        }
+        let before = shown().1;
+        process.advance_until(name, seconds(200), |_| shown().1 != before);
+        let (result, at, now) = shown();
+        assert!(now - at <= 1, "{name}: {at} is not {now}");
+        seen.push((name, result));
+    }
+    assert_eq!(
+        seen,
+        [
+            ("a list", 1),
+            ("an unchanged list", 2),
+            ("a failure", 3),
+            ("a list again", 2)
+        ]
+    );
+
+    process.configure(&config_with(json!({"enable_abs_attack": false})));
+    process.advance(seconds(10));
+    assert_eq!((shown().0, shown().1), (0, 0), "nobody fetches any more");
+}
+
+#[test]
+fn a_refused_configuration_says_in_the_first_line_what_that_means() {
+    let process = Process::new(1);
+    let refused = process.try_configure(&json!({"enable_firewal": true, "when_stale": 1}));
+    assert_eq!(refused.unwrap_err().len(), 2);
+    let errors: Vec<_> = process
+        .world()
+        .logs()
+        .into_iter()
+        .filter(|(level, _)| *level == LogLevel::Error)
+        .map(|(_, line)| line)
+        .collect();
+    assert_eq!(errors.len(), 3, "{errors:?}");
+    assert_eq!(
+        errors[0],
+        "the plugin configuration is refused, 2 error(s) below: the active one stays, and without one Envoy replies 500 to \
+         every request"
+    );
+    assert!(errors[1].starts_with("configuration refused: enable_firewal: unknown key"));
+}
+
+#[test]
+fn a_line_end_behind_a_key_is_warned_of_and_not_sent() {
+    let process = Process::new(1);
+    let _abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
+    let key = secret("from-the-environment");
+    process
+        .world()
+        .set_environment("ABS_ACCESS_KEY", &format!("{key}\n"));
+    process
+        .world()
+        .set_environment("ABS_SECRET_KEY", "not:sent");
+    process.configure(&config_with(json!({"abs": {"cluster": "abs"}})));
+    process.advance(seconds(2));
+    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+    let sent = process.world().sent();
+    assert_eq!(sent[0].header("x-abs-ak"), Some(key.as_str()));
+    assert_eq!(sent[0].header("x-abs-sk"), None);
+    for told in [
+        "configuration: abs.access_key_env: the white space (a line end, for example) around the value of the environment \
+         variable ABS_ACCESS_KEY is ignored; remove it",
+        "configuration: abs.secret_key_env: the environment variable ABS_SECRET_KEY is ignored: found the character \":\"; \
+         allowed: a key of visible ASCII characters without \":\"",
+    ] {
+        let line = (LogLevel::Warn, told.to_owned());
+        assert!(process.world().logs().contains(&line), "{told}");
+    }
+}
+
+#[test]
+fn of_many_warnings_only_the_first_are_logged() {
+    let process = Process::new(0);
+    let users: Vec<_> = (0..100).map(|number| format!("user-{number} ")).collect();
+    process.configure(&json!({"deny_list": {"usernames": users}}));
+    let logs = process.world().logs();
+    let warnings: Vec<_> = logs
+        .iter()
+        .filter(|(level, _)| *level == LogLevel::Warn)
+        .collect();
+    let more = "configuration: 90 more warning(s); portcullis check_config shows all";
+    let n_vms = warnings.iter().filter(|(_, line)| line == more).count();
+    assert!(n_vms > 0, "{logs:?}");
+    assert_eq!(warnings.len(), 11 * n_vms);
+}
