@@ -18,6 +18,7 @@ use crate::gzip::GzipReader;
 use crate::host::{Host, HostError};
 use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind, range_of_prefix};
 use crate::metrics::FetchResult;
+use crate::retry_after::retry_after;
 
 /// Envoy takes no larger answer unless its runtime key `http.async_response_buffer_limit` says so.
 pub const ENVOY_ANSWER_LIMIT: u64 = 32 * 1024 * 1024;
@@ -294,7 +295,7 @@ impl AnswerHeaders {
             b"content-length" => headers.content_length = parse_number(value),
             b"content-encoding" => headers.encoding = value.to_ascii_lowercase(),
             b"etag" if value.len() <= LONGEST_ETAG => headers.etag = value.to_vec(),
-            b"retry-after" => headers.retry_after = parse_number(value).map(Duration::from_secs),
+            b"retry-after" => headers.retry_after = retry_after(value, host.unix_now()),
             _ => {}
         });
         headers.status.is_some().then_some(headers)

@@ -19,6 +19,7 @@
 //! | [`judge`] | identifiers and lists to a verdict, in the documented order; all blocking policy, and the bound on the share of denied requests |
 //! | [`refresh`] | who fetches and when: lease, interval, backoff, staleness; the shared-data keys |
 //! | [`fetch`] | one fetch: the request sent, and what its answer amounts to |
+//! | [`retry_after`] | the response header Retry-After as a time to wait |
 //! | [`json`] | JSON as a stream of events; the one place where it is parsed |
 //! | [`codec`] | bytes to bytes: base64 |
 //! | [`byte_source`] | where bytes come from, piece by piece |
@@ -64,5 +65,6 @@ pub mod judge;
 pub mod metrics;
 pub mod refresh;
 pub mod request;
+pub mod retry_after;
 pub mod source;
 pub mod traffic;

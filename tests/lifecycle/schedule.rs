@@ -157,13 +157,29 @@ fn retry_after_is_honoured_up_to_an_hour() {
 }
 
 #[test]
-fn a_retry_after_that_is_no_number_of_seconds_is_ignored() {
+fn a_retry_after_may_be_a_date_in_each_form_of_http_or_a_fraction() {
+    const CONFIGURED: u64 = 784_111_777 - 20;
     for value in [
-        "Fri, 31 Dec 1999 23:59:59 GMT",
-        "-5",
-        "",
-        "99999999999999999999",
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+        "20.5",
     ] {
+        let process = Process::new(1);
+        process.world().set_unix(seconds(CONFIGURED));
+        let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
+        abs.answer(Answer::new(503, "later").header("retry-after", value));
+        process.configure(&config());
+        process.advance(seconds(17));
+        assert_eq!(gets(&process), 1, "{value:?}");
+        process.advance(seconds(8));
+        assert!(gets(&process) > 1, "{value:?}");
+    }
+}
+
+#[test]
+fn a_retry_after_that_has_passed_or_is_no_time_is_ignored() {
+    for value in ["Fri, 31 Dec 1999 23:59:59 GMT", "-5", "", "soon"] {
         let process = Process::new(1);
         let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
         abs.answer(Answer::new(503, "later").header("retry-after", value));
