@@ -43,6 +43,11 @@ impl Destination {
             path: traffic.path.clone(),
         }
     }
+
+    /// The Envoy cluster.
+    pub fn cluster(&self) -> &str {
+        &self.cluster
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -78,6 +78,17 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// What a status means that did not accept the call; 0 where no response came.
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            0 => Problem::NoResponse,
+            // Timeout, too early, too many requests: the same call may be accepted later.
+            408 | 425 | 429 => Problem::Unavailable(status),
+            300..=499 | 501 => Problem::Refused(status),
+            _ => Problem::Unavailable(status),
+        }
+    }
+
     /// The status, or 0 where no response came.
     pub fn status(self) -> u16 {
         match self {
@@ -267,16 +278,10 @@ impl Sender {
                 Tally::default()
             }
             503 if response.unknown_api => self.refused(Problem::UnknownApi, now),
-            // Timeout, too early, too many requests: the same call may be accepted later.
-            status @ (408 | 425 | 429) => {
-                let problem = Problem::Unavailable(status);
-                self.try_later(problem, response.retry_after, traffic, now)
-            }
-            status @ (300..=499 | 501) => self.refused(Problem::Refused(status), now),
-            status => {
-                let problem = Problem::Unavailable(status);
-                self.try_later(problem, response.retry_after, traffic, now)
-            }
+            status => match Problem::of_status(status) {
+                problem if problem.is_final() => self.refused(problem, now),
+                problem => self.try_later(problem, response.retry_after, traffic, now),
+            },
         }
     }
 
