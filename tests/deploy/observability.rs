@@ -137,6 +137,14 @@ fn a_real_prometheus_raises_the_alerts_and_answers_the_dashboard() {
         prometheus.fires("PortcullisUnauthorized").await;
         throughout(phase, async || {}).await;
 
+        // What takes traffic information refuses it. The alert waits for five minutes of that.
+        rig.abs
+            .fault(json!({"status": 404, "endpoint": "traffic"}))
+            .await;
+        prometheus.pends("PortcullisAbsReceivesNothing").await;
+        prometheus.pends("PortcullisTrafficLost").await;
+        rig.abs.clear_faults().await;
+
         // Turned off on purpose: no list, and no alarm about it.
         rig.envoy
             .reconfigure(json!({"enable_abs_attack": false}))

@@ -282,15 +282,26 @@ fn a_refusal_is_counted_said_once_and_holds_nothing_up() {
         assert_eq!(failure, u64::from(status));
         assert!(world.metric("traffic.last_failure_unix_seconds") > 0);
         assert_eq!(world.metric("traffic.last_success_unix_seconds"), 0);
+        // Turned off, nothing is wrong.
+        let mut off = config.clone();
+        off["enable_abs"] = json!(false);
+        process.configure(&off);
+        process.advance(seconds(1));
+        assert_eq!(world.metric("traffic.last_failure_unix_seconds"), 0);
+        process.configure(&config);
+        process.advance(seconds(1));
+        process.denies(1, &Request::get("/"));
+        process.advance(seconds(1));
+        assert_eq!(books(&process), [0, 6, 0]);
         // It comes right.
         ase(&process, |_, _| Answer::new(200, ""));
         process.advance(seconds(60));
         process.denies(1, &Request::get("/"));
         process.advance(seconds(1));
-        assert_eq!(books(&process), [1, 5, 0]);
+        assert_eq!(books(&process), [1, 6, 0]);
         assert!(world.metric("traffic.last_success_unix_seconds") > 0);
         assert_eq!(
-            self::lines(&process)[1],
+            self::lines(&process)[2],
             "sending traffic information works again"
         );
     }
