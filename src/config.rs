@@ -258,8 +258,12 @@ pub enum WhenStale {
 /// What is sent to ABS, and how (`enable_abs`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Traffic {
-    /// What one call carries.
+    /// What one call carries. It must be given where `enable_abs` is on; elsewhere it has no meaning.
     pub format: TrafficFormat,
+    /// The Envoy cluster that records are sent to; `None` for `abs.cluster`.
+    pub cluster: Option<String>,
+    /// `:authority` of the calls; `None` for the cluster's name, or for `abs.authority` where it is `abs.cluster`.
+    pub authority: Option<String>,
     /// Path of the calls of [`TrafficFormat::Batch`].
     pub path: String,
     /// Batches are compressed with gzip.

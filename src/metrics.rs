@@ -131,6 +131,12 @@ pub enum Metric {
     TrafficDropped,
     /// Traffic records that ABS did not take.
     TrafficFailed,
+    /// When a call with traffic records was last accepted.
+    TrafficLastSuccess,
+    /// When a call with traffic records last failed.
+    TrafficLastFailure,
+    /// The status of that failed call; 0 where no response came.
+    TrafficLastFailureStatus,
     /// Entries in force.
     Entries(IdentifierKind),
     /// What the list in force takes in shared data, in bytes.
@@ -154,6 +160,9 @@ impl Metric {
             Metric::TrafficSent,
             Metric::TrafficDropped,
             Metric::TrafficFailed,
+            Metric::TrafficLastSuccess,
+            Metric::TrafficLastFailure,
+            Metric::TrafficLastFailureStatus,
             Metric::Bytes,
             Metric::Generation,
             Metric::LastSuccess,
@@ -198,6 +207,9 @@ impl Metric {
             Metric::TrafficSent => whole("portcullis.traffic.sent"),
             Metric::TrafficDropped => whole("portcullis.traffic.dropped"),
             Metric::TrafficFailed => whole("portcullis.traffic.failed"),
+            Metric::TrafficLastSuccess => whole("portcullis.traffic.last_success_unix_seconds"),
+            Metric::TrafficLastFailure => whole("portcullis.traffic.last_failure_unix_seconds"),
+            Metric::TrafficLastFailureStatus => whole("portcullis.traffic.last_failure_status"),
             Metric::Entries(kind) => [
                 "portcullis.attack_list.entries.kind=",
                 kind.as_str(),
@@ -221,7 +233,10 @@ impl Metric {
             | Metric::Bytes
             | Metric::Generation
             | Metric::LastSuccess
-            | Metric::Stale => MetricType::Gauge,
+            | Metric::Stale
+            | Metric::TrafficLastSuccess
+            | Metric::TrafficLastFailure
+            | Metric::TrafficLastFailureStatus => MetricType::Gauge,
             _ => MetricType::Counter,
         }
     }

@@ -99,7 +99,7 @@ def portcullis_filter(module, name, abs_cluster, refresh_seconds, traffic_sectio
         "abs": {"cluster": abs_cluster, "access_key": "abs_ak", "secret_key": "abs_sk", "timeout": abs_timeout},
     }
     if traffic_section is not None:
-        configuration |= {"enable_abs": True, "traffic": traffic_section}
+        configuration |= {"enable_abs": True, "traffic": {"format": "batch", **traffic_section}}
     return wasm_filter(module, name, configuration)
 
 

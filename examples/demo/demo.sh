@@ -91,11 +91,11 @@ lives() { kill -0 "${pid_of[$1]}" 2>/dev/null || fail "$1 ended"; }
 is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # A port that something else holds does not stop the demo.
-ports=(8080 8000 10000 9901)
+ports=(8080 8000 10000 9901 8443)
 for port in "${ports[@]}"; do
     if ! is_free "$port"; then
         echo "Port $port is taken: using free ports."
-        ports=(0 0 0 0)
+        ports=(0 0 0 0 0)
         break
     fi
 done
@@ -109,11 +109,14 @@ has_address() {
     }
 }
 
-start abs-simulator "$simulator" --listen "127.0.0.1:${ports[0]}"
+start abs-simulator "$simulator" --listen "127.0.0.1:${ports[0]}" --listen-sideband "127.0.0.1:${ports[4]}"
 start sample-api "$api" --listen "127.0.0.1:${ports[1]}"
 eventually "abs-simulator listens" has_address abs-simulator
 eventually "sample-api listens" has_address sample-api
 abs=$(address_of abs-simulator)
+# ASE has an address of its own. Traffic information goes there, in the format that the shipped filter.json names:
+# "sideband", the only one that ASE takes.
+ase=$(sed -n '2s#.* listening on http://##p' "$work/abs-simulator.log")
 backend=$(address_of sample-api)
 
 # The shipped files with these ports, traffic information switched on, and the list fetched every 1.2 seconds instead of
@@ -124,6 +127,7 @@ sed -e "s#target/portcullis.wasm#$module#" \
     -e 's/"enable_abs": false/"enable_abs": true/' \
     envoy/filter.json >"$work/envoy/filter.json"
 sed -e "s/port_value: 8080 }\$/port_value: ${abs##*:} }/" \
+    -e "s/port_value: 8443 }/port_value: ${ase##*:} }/" \
     -e "s/port_value: 8000 }/port_value: ${backend##*:} }/" \
     -e "s/port_value: 10000 }/port_value: ${ports[2]} }/" \
     -e "s/port_value: 9901 }/port_value: ${ports[3]} }/" \
@@ -153,6 +157,7 @@ Running, until Ctrl-C:
   the API, behind Envoy and the filter   http://$proxy
   Envoy's admin interface                http://$admin
   the ABS simulator                      http://$abs  (credentials $ABS_ACCESS_KEY, $ABS_SECRET_KEY)
+  ASE's sideband, simulated too          http://$ase
   the API itself                         http://$backend
   the filter's configuration             $work/envoy/filter.json
 
@@ -194,7 +199,7 @@ abs_lists() { abs_api GET | grep -q "\"$1\""; }
 is_counted() { [ "$(stat wasmcustom.portcullis.denied.source=abs.kind=cookie)" -gt 0 ]; }
 not() { ! "$@"; }
 
-echo "Envoy on $proxy, four workers, ABS on $abs, the API on $backend."
+echo "Envoy on $proxy, four workers, ABS on $abs, ASE on $ase, the API on $backend."
 echo
 echo "Two clients, alice and mallory, use the API through Envoy."
 step "alice is allowed" repeatedly is_allowed alice
@@ -204,7 +209,7 @@ echo "Mallory tries passwords."
 guesses=$(get mallory '/status/401?guess=[1-20]')
 [ "$guesses" = "$(printf '401%.0s' {1..20})" ] || fail "the API should have answered with 401: $guesses"
 step "twenty guesses reached the API, each answered with 401" true
-echo "Envoy has told ABS of its traffic, without anybody waiting for it."
+echo "Envoy has reported its traffic to ASE, which hands it to ABS, without anybody waiting for it."
 step "ABS lists mallory's session" abs_lists mallory
 echo "Envoy fetches the list."
 step "mallory gets 403, Error: Unauthorized" repeatedly is_blocked mallory

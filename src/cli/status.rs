@@ -2,6 +2,7 @@
 
 mod configuration;
 mod page;
+mod traffic;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -179,6 +180,7 @@ fn running(page: &mut Page, filter_file: &FilterFile, config: &Config, envoy: &R
     page.line("passed by whitelist", &passed.to_string(), json!(passed));
     let skipped = envoy.metric(Metric::EntriesSkipped).unwrap_or(0);
     page.line("entries skipped", &skipped.to_string(), json!(skipped));
+    traffic::lines(page, config, envoy);
     let [done, failed, put_off] = envoy.vm_reloads(filter_file.names());
     page.counts(
         "vm reloads",

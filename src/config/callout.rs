@@ -22,6 +22,8 @@ pub(super) const ABS_KEYS: &[&str] = &[
 
 pub(super) const TRAFFIC_KEYS: &[&str] = &[
     "format",
+    "cluster",
+    "authority",
     "path",
     "gzip",
     "queue_memory",
@@ -51,6 +53,10 @@ const FLUSH_INTERVAL: DurationRange = DurationRange {
     most: Duration::from_secs(3_600),
     allowed: "a duration from \"10ms\" to \"1h\", such as \"2s\" (whole number; units ms, s, m, h, d)",
 };
+
+/// There is no default: neither ABS nor ASE takes a batch, and ASE's sideband usually listens at an address of its own.
+const FORMAT_NEEDED: &str = "enable_abs needs it: \"sideband\" sends to ASE's sideband interface (name ASE's cluster in \
+     traffic.cluster), \"batch\" sends to a receiver of your own at traffic.path; or turn enable_abs off";
 
 pub(super) type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
@@ -194,11 +200,29 @@ pub(super) fn read_traffic(
         section.report("sample", refused_number(sample, SAMPLE), errors);
     }
     let environment = only_if(needed, environment);
+    if needed && !section.has("format") && !section.is_broken() {
+        let needed = FORMAT_NEEDED;
+        section.report("format", Problem::Missing { needed }, errors);
+    }
     let is_sideband = is_second(
         &section,
         "format",
         ["batch", "sideband"],
-        "\"batch\" or \"sideband\"",
+        "\"sideband\" (for ASE) or \"batch\" (for a receiver of your own)",
+        errors,
+    );
+    let cluster = read_text(
+        &section,
+        "cluster",
+        "the name of the Envoy cluster that takes traffic information, such as \"ase\"",
+        value::visible_ascii,
+        errors,
+    );
+    let authority = read_text(
+        &section,
+        "authority",
+        "a host name, with a port or without, such as \"ase.example.com:8443\"",
+        value::visible_ascii,
         errors,
     );
     let path = read_text(
@@ -214,6 +238,8 @@ pub(super) fn read_traffic(
         } else {
             TrafficFormat::Batch
         },
+        cluster,
+        authority,
         path: path.unwrap_or_else(|| "/portcullis/v1/traffic".to_owned()),
         gzip: section.boolean("gzip", false, errors),
         queue_memory,

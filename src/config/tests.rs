@@ -65,6 +65,8 @@ fn defaults() -> Config {
         warnings: Vec::new(),
         traffic: Traffic {
             format: TrafficFormat::Batch,
+            cluster: None,
+            authority: None,
             path: "/portcullis/v1/traffic".to_owned(),
             gzip: false,
             queue_memory: 4 * 1024 * 1024,
@@ -143,7 +145,8 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ),
     (
         "the flags of ASE",
-        r#"{"enable_firewall": false, "enable_abs": true, "enable_abs_attack": true, "abs": {"cluster": "abs"}}"#,
+        r#"{"enable_firewall": false, "enable_abs": true, "enable_abs_attack": true, "abs": {"cluster": "abs"},
+            "traffic": {"format": "batch"}}"#,
         |config| {
             config.enable_firewall = false;
             config.enable_abs = true;
@@ -181,7 +184,7 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ),
     (
         "keys from the environment; one that is empty is none",
-        r#"{"abs": {"cluster": "abs", "access_key_env": "GOOD", "secret_key_env": "EMPTY"}, "traffic": {"ase_token_env": "GOOD"},
+        r#"{"abs": {"cluster": "abs", "access_key_env": "GOOD", "secret_key_env": "EMPTY"}, "traffic": {"format": "batch", "ase_token_env": "GOOD"},
             "enable_abs": true}"#,
         |config| {
             config.enable_abs = true;
@@ -407,11 +410,13 @@ const ACCEPTED: &[(&str, &str, Change)] = &[
     ),
     (
         "traffic in full",
-        r#"{"traffic": {"format": "sideband", "path": "/t?x=1", "gzip": true, "queue_memory": "1MB", "batch_bytes": "1KB",
+        r#"{"traffic": {"format": "sideband", "cluster": "ase", "authority": "ase.example.com:8443", "path": "/t?x=1", "gzip": true, "queue_memory": "1MB", "batch_bytes": "1KB",
             "flush_interval": "100ms", "sample": 0.25, "ase_token": "SECRET:t", "headers": ["Host", "X-Request-Id"]}}"#,
         |config| {
             config.traffic = Traffic {
                 format: TrafficFormat::Sideband,
+                cluster: Some("ase".to_owned()),
+                authority: Some("ase.example.com:8443".to_owned()),
                 path: "/t?x=1".to_owned(),
                 gzip: true,
                 queue_memory: 1 << 20,

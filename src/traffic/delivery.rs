@@ -8,9 +8,9 @@ use core::time::Duration;
 
 use super::record::Record;
 use super::recorder::Recording;
-use super::sender::{Account, Answer, Sender, Shipment};
+use super::response::{Response, SESSION_COOKIE};
+use super::sender::{Payload, Problem, Sender, Tally};
 use crate::config::{Abs, Traffic, TrafficFormat};
-use crate::fetch::AnswerHeaders;
 use crate::gzip;
 use crate::host::{CallToken, Host, HostError, HttpCall, LogLevel, RootId};
 use crate::metrics::{Metric, Metrics};
@@ -30,12 +30,23 @@ pub struct Destination {
 impl Destination {
     /// From the configuration.
     pub fn new(abs: &Abs, traffic: &Traffic) -> Self {
+        let cluster = traffic.cluster.as_ref().unwrap_or(&abs.cluster);
+        let authority = if *cluster == abs.cluster {
+            &abs.authority
+        } else {
+            cluster
+        };
         Self {
-            cluster: abs.cluster.clone(),
-            authority: abs.authority.clone(),
+            authority: traffic.authority.as_ref().unwrap_or(authority).clone(),
+            cluster: cluster.clone(),
             format: traffic.format,
             path: traffic.path.clone(),
         }
+    }
+
+    /// The Envoy cluster.
+    pub fn cluster(&self) -> &str {
+        &self.cluster
     }
 }
 
@@ -78,8 +89,8 @@ impl Delivery {
         record: Record,
     ) {
         let now = || host.monotonic_now();
-        let account = self.sender.push(record, recording.traffic, now);
-        book(host, metrics, account);
+        let tally = self.sender.push(record, recording.traffic, now);
+        book(host, metrics, recording.traffic, tally);
         // What is old is sent at a tick.
         if self.call.is_none() && self.sender.is_full(recording.traffic) {
             self.send(host, metrics, recording, now());
@@ -91,8 +102,8 @@ impl Delivery {
         let now = host.monotonic_now();
         if self.call.is_some_and(|call| now > call.deadline) {
             self.call = None;
-            let account = self.sender.answered(Answer::None, recording.traffic, now);
-            book(host, metrics, account);
+            let tally = self.sender.finished(None, recording.traffic, now);
+            book(host, metrics, recording.traffic, tally);
         }
         self.send(host, metrics, recording, now);
     }
@@ -118,13 +129,10 @@ impl Delivery {
             return false;
         }
         self.call = None;
-        let answer = match AnswerHeaders::read(host) {
-            Some(headers) => Answer::Status(headers.status(), headers.retry_after()),
-            None => Answer::None,
-        };
+        let response = Response::read(host);
         let now = host.monotonic_now();
-        let account = self.sender.answered(answer, recording.traffic, now);
-        book(host, metrics, account);
+        let tally = self.sender.finished(response, recording.traffic, now);
+        book(host, metrics, recording.traffic, tally);
         self.send(host, metrics, recording, now);
         true
     }
@@ -132,8 +140,11 @@ impl Delivery {
     /// No configuration sends here any more: ABS receives nothing more, and what waits is dropped.
     pub fn stop(&mut self, host: &dyn Host, metrics: &Metrics) {
         self.call = None;
-        let account = self.sender.clear();
-        book(host, metrics, account);
+        let tally = self.sender.clear();
+        metrics.add(host, Metric::TrafficDropped, tally.dropped);
+        // Nobody is to be alarmed about what was turned off. Where other records are sent, they say so again.
+        metrics.set(host, Metric::TrafficLastFailure, 0);
+        metrics.set(host, Metric::TrafficLastFailureStatus, 0);
     }
 
     fn send(
@@ -147,10 +158,10 @@ impl Delivery {
         if self.call.is_some() {
             return;
         }
-        let Some(shipment) = self.sender.next(traffic, now) else {
+        let Some(payload) = self.sender.next(traffic, now) else {
             return;
         };
-        match dispatch(host, abs, traffic, shipment) {
+        match dispatch(host, &self.destination, abs, traffic, payload) {
             Ok(token) => {
                 self.call = Some(Call {
                     token,
@@ -159,8 +170,8 @@ impl Delivery {
                 });
             }
             Err(_) => {
-                let account = self.sender.answered(Answer::None, recording.traffic, now);
-                book(host, metrics, account);
+                let tally = self.sender.finished(None, traffic, now);
+                book(host, metrics, traffic, tally);
             }
         }
     }
@@ -168,34 +179,43 @@ impl Delivery {
 
 fn dispatch(
     host: &dyn Host,
+    destination: &Destination,
     abs: &Abs,
     traffic: &Traffic,
-    shipment: Shipment,
+    payload: Payload,
 ) -> Result<CallToken, HostError> {
-    let path = match &shipment.sideband {
-        None => traffic.path.as_str(),
-        Some((_, false)) => "/ase/request",
-        Some((_, true)) => "/ase/response",
+    let path = match &payload.sideband {
+        None => destination.path.as_str(),
+        Some(call) if call.is_response => "/ase/response",
+        Some(_) => "/ase/request",
     };
     let mut headers: Vec<(&str, &[u8])> = vec![
         (":method", b"POST"),
         (":path", path.as_bytes()),
-        (":authority", abs.authority.as_bytes()),
+        (":authority", destination.authority.as_bytes()),
     ];
-    let mut body = shipment.body;
-    let correlation;
-    if let Some((correlation_id, _)) = shipment.sideband {
-        correlation = correlation_id.to_string();
+    let mut body = payload.body;
+    let (correlation_id, mut cookie);
+    if let Some(call) = &payload.sideband {
+        correlation_id = call.correlation_id.to_string();
         headers.push(("content-type", b"application/json"));
-        headers.push(("x-correlationid", correlation.as_bytes()));
+        headers.push(("x-correlationid", correlation_id.as_bytes()));
         if let Some(token) = &traffic.ase_token {
             headers.push(("ase-token", token.reveal().as_bytes()));
         }
+        if let Some(session) = &call.session {
+            cookie = format!("{SESSION_COOKIE}=").into_bytes();
+            cookie.extend_from_slice(session);
+            headers.push(("cookie", cookie.as_slice()));
+        }
     } else {
         headers.push(("content-type", b"application/x-ndjson"));
-        for (name, key) in [("x-abs-ak", &abs.access_key), ("x-abs-sk", &abs.secret_key)] {
-            if let Some(key) = key {
-                headers.push((name, key.reveal().as_bytes()));
+        // ABS's keys are for ABS: another receiver must not see them.
+        if destination.cluster == abs.cluster {
+            for (name, key) in [("x-abs-ak", &abs.access_key), ("x-abs-sk", &abs.secret_key)] {
+                if let Some(key) = key {
+                    headers.push((name, key.reveal().as_bytes()));
+                }
             }
         }
         if traffic.gzip {
@@ -204,7 +224,7 @@ fn dispatch(
         }
     }
     host.dispatch_http_call(&HttpCall {
-        cluster: &abs.cluster,
+        cluster: &destination.cluster,
         headers: &headers,
         body: &body,
         timeout: abs.timeout,
@@ -212,27 +232,74 @@ fn dispatch(
 }
 
 /// Puts what became of records into the metrics, and changes of state into the log.
-fn book(host: &dyn Host, metrics: &Metrics, account: Account) {
-    metrics.add(host, Metric::TrafficSent, account.sent);
-    metrics.add(host, Metric::TrafficFailed, account.failed);
-    metrics.add(host, Metric::TrafficDropped, account.dropped);
-    if let Some(answer) = account.began_to_fail {
-        let reason = match answer {
-            Answer::None => "no answer came; check abs.cluster and that ABS takes calls".to_owned(),
-            Answer::Status(status @ (401 | 403), _) => format!(
-                "ABS refused the credentials (status {status}); check abs.access_key and abs.secret_key, or \
-                 traffic.ase_token"
-            ),
-            Answer::Status(status, _) => {
-                format!("ABS answered with status {status}; check traffic.path and traffic.format")
-            }
-        };
-        host.log(
-            LogLevel::Warn,
-            &format!("sending traffic information failed: {reason}; records wait as far as traffic.queue_memory goes"),
-        );
+fn book(host: &dyn Host, metrics: &Metrics, traffic: &Traffic, tally: Tally) {
+    metrics.add(host, Metric::TrafficSent, tally.sent);
+    metrics.add(host, Metric::TrafficFailed, tally.failed);
+    metrics.add(host, Metric::TrafficDropped, tally.dropped);
+    if tally.accepted {
+        metrics.set(host, Metric::TrafficLastSuccess, host.unix_now().as_secs());
     }
-    if account.recovered {
+    if let Some(problem) = tally.problem {
+        let status = u64::from(problem.status());
+        metrics.set(host, Metric::TrafficLastFailureStatus, status);
+        metrics.set(host, Metric::TrafficLastFailure, host.unix_now().as_secs());
+        if tally.is_new {
+            let fate = if problem.is_final() {
+                "such records are dropped and counted in portcullis.traffic.failed"
+            } else {
+                "records wait as far as traffic.queue_memory goes"
+            };
+            let reason = explain(problem, traffic.format);
+            host.log(
+                LogLevel::Warn,
+                &format!("sending traffic information failed: {reason}; {fate}"),
+            );
+        }
+    }
+    if tally.recovered {
         host.log(LogLevel::Info, "sending traffic information works again");
+    }
+}
+
+/// What a problem means, and what to do. The command line tool shows the same text.
+pub fn explain(problem: Problem, format: TrafficFormat) -> String {
+    let sideband = format == TrafficFormat::Sideband;
+    let receiver = if sideband { "ASE" } else { "the receiver" };
+    match problem {
+        Problem::NoResponse => format!(
+            "no response came; check the cluster that traffic.cluster names (default: abs.cluster), and that {receiver} \
+             takes calls there"
+        ),
+        Problem::UnknownApi => "ASE does not know the API or the host name of the request (status 503); add the API to \
+             ASE, with its hostname and url"
+            .to_owned(),
+        Problem::Refused(status @ (401 | 403)) if sideband => format!(
+            "ASE refused the token (status {status}); check traffic.ase_token, or the environment variable that holds it"
+        ),
+        Problem::Refused(status @ (401 | 403)) => format!(
+            "the receiver refused the credentials (status {status}); check abs.access_key and abs.secret_key, which are \
+             sent to abs.cluster only: let Envoy add what another receiver expects"
+        ),
+        Problem::Refused(status @ (404 | 405 | 501)) if sideband => format!(
+            "what responds does not have ASE's sideband interface (status {status}); check that traffic.cluster names \
+             the address of ASE's sideband, not of ABS, and that ASE runs in sideband mode"
+        ),
+        Problem::Refused(status @ (404 | 405 | 501)) => format!(
+            "the receiver does not take POST at traffic.path (status {status}); traffic.format \"batch\" needs a receiver \
+             of your own, ABS and ASE take no batches: for ASE use \"sideband\""
+        ),
+        Problem::Refused(status @ 300..=399) => format!(
+            "{receiver} redirects the calls (status {status}), and redirects are not followed; check the cluster's TLS \
+             settings and traffic.authority"
+        ),
+        Problem::Refused(status) => format!(
+            "{receiver} refused the records (status {status}); check traffic.format and traffic.path"
+        ),
+        Problem::Unavailable(503) if sideband => "status 503: Envoy has no connection to ASE, or ASE is overloaded or does \
+             not know the API; check the cluster, then ASE's APIs"
+            .to_owned(),
+        Problem::Unavailable(status) => {
+            format!("{receiver} responded with status {status}; check its own log")
+        }
     }
 }

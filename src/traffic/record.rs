@@ -8,18 +8,17 @@ use core::fmt;
 use core::time::Duration;
 use std::io::Write;
 
-use crate::config::{Api, Traffic, TrafficFormat, UsernameSource};
-use crate::identifier::PerKind;
-use crate::judge::Verdict;
-use crate::request::{
-    IdentifierRef, RequestHeaders, authorizations, bearer_token, visit_cookies, visit_identifiers,
+use super::identifiers::{
+    LONGEST_VALUE, jwt_header, url, visit_client_ids, visit_cookie_headers, visit_tokens,
+    visit_usernames,
 };
+use crate::config::{Api, Traffic, TrafficFormat, UsernameSource};
+use crate::judge::Verdict;
+use crate::request::RequestHeaders;
 
-/// A longer header value is left out: a token that was cut would be another token.
-pub const LONGEST_VALUE: usize = 8 * 1024;
-
-/// A longer URL is cut to this many bytes.
-pub const LONGEST_URL: usize = 8 * 1024;
+/// What the tokens of one request may take in its record, and its user names and clients as well: many short ones take
+/// more there than in the request.
+const MOST_IDENTIFIERS: usize = 64 * 1024;
 
 /// What a record takes beside its bytes.
 const OVERHEAD: usize = 128;
@@ -41,7 +40,7 @@ impl fmt::Display for CorrelationId {
 
 /// A request's part of a record, kept until its response is there.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Draft {
+pub struct PendingRecord {
     /// A batch: the record's line but for the response's part. Sideband: the whole request.
     text: Box<[u8]>,
     started: Duration,
@@ -52,7 +51,7 @@ pub struct Draft {
 
 /// What is known of a request besides its headers.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen<'a> {
+pub struct RequestMeta<'a> {
     /// Envoy's `source.address`, with the port.
     pub source_address: &'a [u8],
     /// Envoy's `request.protocol`, such as `HTTP/1.1`.
@@ -71,27 +70,25 @@ pub fn header_names(traffic: &Traffic) -> impl Iterator<Item = &str> {
     [":method", ":status"].into_iter().chain(named)
 }
 
-impl fmt::Debug for Draft {
+impl fmt::Debug for PendingRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Draft({} bytes, redacted)", self.text.len())
+        write!(f, "PendingRecord({} bytes, redacted)", self.text.len())
     }
 }
 
-impl Draft {
+impl PendingRecord {
     /// The request's part. `text` is room to write in, kept by the caller to be used again.
     pub fn new(
         traffic: &Traffic,
         api: &Api,
         headers: &RequestHeaders,
-        seen: Seen<'_>,
+        seen: RequestMeta<'_>,
         text: &mut Vec<u8>,
     ) -> Self {
         text.clear();
         let (source_ip, source_port) = split_port(seen.source_address);
         let protocol = seen.protocol;
         let http_version = protocol.strip_prefix(b"HTTP/").unwrap_or(protocol);
-        let path = headers.path();
-        let url = path.get(..LONGEST_URL).unwrap_or(path);
         let method = headers.values(":method").next().unwrap_or_default();
         push(text, "{");
         if traffic.format == TrafficFormat::Batch {
@@ -124,19 +121,17 @@ impl Draft {
             },
         );
         push_field(text, ",\"method\":", method);
-        push_field(text, ",\"url\":", url);
+        push_field(text, ",\"url\":", &url(api, headers));
         push_field(text, ",\"http_version\":", http_version);
         push(text, ",\"headers\":[");
         push_request_headers(text, traffic, api, headers);
         push(text, "],\"user_info\":[");
-        let usernames = PerKind {
-            username: true,
-            ..PerKind::default()
-        };
-        visit_identifiers(api, headers, usernames, &mut |identifier| {
-            if let IdentifierRef::Username(name) = identifier {
-                push_pair(text, b"username", name);
-            }
+        let start = text.len();
+        visit_usernames(api, headers, &mut |name| {
+            push_identifier(text, start, b"username", name);
+        });
+        visit_client_ids(api, headers, &mut |client| {
+            push_identifier(text, start, b"client_id", client);
         });
         push(text, "]");
         Self {
@@ -256,6 +251,7 @@ fn push_request_headers(
         if is_among(&traffic.headers, name)
             || is_among(&api.apikey_header, name)
             || is_of_username(name)
+            || jwt_header(api).is_some_and(|header| header.as_bytes() == name)
         {
             push_header(text, name, value);
         }
@@ -265,37 +261,24 @@ fn push_request_headers(
         .iter()
         .any(|source| matches!(source, UsernameSource::JwtClaim(_)));
     if api.oauth2_access_token || reads_jwt {
-        // Of joined ones each alone: beside a token may stand a password.
-        for value in authorizations(headers) {
-            if !value.contains(&b',') && bearer_token(value).is_some() {
-                push_header(text, b"authorization", value.trim_ascii());
-            }
-        }
+        let start = text.len();
+        let mut bearer = Vec::new();
+        visit_tokens(headers, &mut |token| {
+            bearer.clear();
+            bearer.extend_from_slice(b"Bearer ");
+            bearer.extend_from_slice(token);
+            push_identifier(text, start, b"authorization", &bearer);
+        });
     }
-    match &api.cookie {
-        None => {
-            for value in headers.values("cookie") {
-                push_header(text, b"cookie", value);
-            }
-        }
-        Some(names) => {
-            let mut kept = Vec::new();
-            for header in headers.values("cookie") {
-                visit_cookies(header, &mut |name, value| {
-                    if is_among(names, name) {
-                        if !kept.is_empty() {
-                            kept.extend_from_slice(b"; ");
-                        }
-                        kept.extend_from_slice(name);
-                        kept.push(b'=');
-                        kept.extend_from_slice(value);
-                    }
-                });
-            }
-            if !kept.is_empty() {
-                push_header(text, b"cookie", &kept);
-            }
-        }
+    visit_cookie_headers(api, headers, &mut |cookies| {
+        push_pair(text, b"cookie", cookies);
+    });
+}
+
+/// One more identifier of those that began at `start`, as long as there are not too many.
+fn push_identifier(text: &mut Vec<u8>, start: usize, name: &[u8], value: &[u8]) {
+    if text.len().saturating_sub(start) <= MOST_IDENTIFIERS {
+        push_pair(text, name, value);
     }
 }
 
@@ -347,7 +330,7 @@ fn push(text: &mut Vec<u8>, json: &str) {
 }
 
 /// A JSON string (RFC 8259, 7): quotation marks, backslashes and control characters are escaped; what is not UTF-8
-/// becomes U+FFFD.
+/// becomes U+FFFD. Line ends of Unicode are escaped too: a record is one line for every reader.
 fn push_string(text: &mut Vec<u8>, value: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| *HEX.get(usize::from(nibble)).unwrap_or(&b'0');
@@ -358,14 +341,19 @@ fn push_string(text: &mut Vec<u8>, value: &[u8]) {
         text.extend_from_slice(value);
     } else {
         for chunk in value.utf8_chunks() {
-            for byte in chunk.valid().bytes() {
-                if is_plain(byte) {
-                    text.push(byte);
-                } else if byte < b' ' {
-                    text.extend_from_slice(b"\\u00");
-                    text.extend_from_slice(&[digit(byte >> 4), digit(byte & 0xF)]);
-                } else {
-                    text.extend_from_slice(&[b'\\', byte]);
+            for character in chunk.valid().chars() {
+                match character {
+                    '"' => push(text, "\\\""),
+                    '\\' => push(text, "\\\\"),
+                    '\u{85}' => push(text, "\\u0085"),
+                    '\u{2028}' => push(text, "\\u2028"),
+                    '\u{2029}' => push(text, "\\u2029"),
+                    '\0'..='\u{1f}' => {
+                        let byte = u8::try_from(character).unwrap_or_default();
+                        push(text, "\\u00");
+                        text.extend_from_slice(&[digit(byte >> 4), digit(byte & 0xF)]);
+                    }
+                    _ => push(text, character.encode_utf8(&mut [0; 4])),
                 }
             }
             if !chunk.invalid().is_empty() {
@@ -428,9 +416,10 @@ fn reason_phrase(status: &[u8]) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Config, Jwt, JwtLocation};
     use crate::identifier::IdentifierKind;
     use crate::judge::{Kind, Reason, Source};
+    use crate::traffic::identifiers::LONGEST_URL;
     use serde_json::{Value, json};
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -450,7 +439,7 @@ mod tests {
     }
 
     fn record(traffic: &Traffic, api: &Api, request: &[(&str, &[u8])], verdict: Verdict) -> Record {
-        let seen = Seen {
+        let seen = RequestMeta {
             source_address: b"192.0.2.1:52000",
             protocol: b"HTTP/1.1",
             correlation_id: CorrelationId {
@@ -461,7 +450,7 @@ mod tests {
             now: Duration::from_millis(1_000),
         };
         let mut room = b"left over".to_vec();
-        let draft = Draft::new(traffic, api, &headers(request), seen, &mut room);
+        let draft = PendingRecord::new(traffic, api, &headers(request), seen, &mut room);
         let response = headers(&[
             (":status", b"401"),
             ("content-type", b"text/plain"),
@@ -471,7 +460,12 @@ mod tests {
     }
 
     fn line(api: &Api, request: &[(&str, &[u8])], verdict: Verdict) -> Value {
-        let record = record(&config("{}").traffic, api, request, verdict);
+        let record = record(
+            &config(r#"{"format": "batch"}"#).traffic,
+            api,
+            request,
+            verdict,
+        );
         assert!(record.first.ends_with(b"\n") && record.second.is_empty());
         serde_json::from_slice(&record.first).unwrap()
     }
@@ -588,6 +582,201 @@ mod tests {
             LONGEST_VALUE
         );
         assert_eq!(line["headers"].as_array().unwrap().len(), 2);
+    }
+
+    /// The values of all headers of this name in a record, and the identifiers in `user_info`.
+    fn reported(line: &Value, list: &str, name: &str) -> Vec<String> {
+        let entries = line[list].as_array().unwrap().iter();
+        let values = entries.filter_map(|entry| entry[name].as_str());
+        values.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_cookie_is_reported_whatever_is_beside_it() {
+        let junk = "x".repeat(8 * 1024);
+        let beside = format!("a={junk}; SID=mallory; b=1");
+        let many: Vec<_> = (0..900).map(|n| format!("c{n}=0123456789")).collect();
+        let many = format!("{}; SID=mallory", many.join("; "));
+        for header in [beside, many] {
+            let line = line(
+                &Api::default(),
+                &[("cookie", header.as_bytes())],
+                Verdict::Allow,
+            );
+            let headers = reported(&line, "headers", "cookie");
+            let pairs: Vec<_> = headers.iter().flat_map(|value| value.split("; ")).collect();
+            assert!(pairs.contains(&"SID=mallory"), "{headers:?}");
+            assert!(headers.iter().all(|value| value.len() <= LONGEST_VALUE));
+            // One that was cut would be another.
+            assert!(!pairs.iter().any(|pair| pair.starts_with("a=")));
+        }
+    }
+
+    #[test]
+    fn an_api_key_in_a_query_is_reported_whatever_is_beside_it() {
+        let junk = "x".repeat(9 * 1024);
+        for path in [
+            format!("/shop?junk={junk}&api_key=k%201&more=1"),
+            format!("/{junk}?api_key=k+1"),
+        ] {
+            let line = line(
+                &Api::default(),
+                &[(":path", path.as_bytes())],
+                Verdict::Allow,
+            );
+            let url = line["url"].as_str().unwrap();
+            assert!(url.ends_with("?api_key=k%201"), "{url}");
+            assert!(url.len() <= LONGEST_URL + 20);
+        }
+        let path = format!("/{junk}");
+        let line = line(
+            &Api::default(),
+            &[(":path", path.as_bytes())],
+            Verdict::Allow,
+        );
+        assert_eq!(line["url"].as_str().unwrap().len(), LONGEST_URL);
+    }
+
+    #[test]
+    fn a_token_is_reported_whatever_is_beside_it() {
+        let junk = "x".repeat(8 * 1024);
+        for value in [
+            format!("Bearer t1 {junk}x"),
+            format!("Bearer {junk}x t1"),
+            format!("Bearer {junk}x,bearer\tt1"),
+            format!("Basic Ym9iOmh1bnRlcjI= {junk}, Bearer  t1 "),
+        ] {
+            let line = line(
+                &Api::default(),
+                &[("authorization", value.as_bytes())],
+                Verdict::Allow,
+            );
+            assert_eq!(
+                reported(&line, "headers", "authorization"),
+                ["Bearer t1"],
+                "{}",
+                &value[..40]
+            );
+        }
+    }
+
+    #[test]
+    fn tokens_and_sessions_outside_their_headers_are_reported_too() {
+        let api = Api {
+            cookie: Some(vec!["SID".into()]),
+            oauth2_cookie: vec!["at".into()],
+            path_parameters: vec!["jsessionid".into()],
+            jwt: Some(Jwt {
+                location: JwtLocation::Header("x-jwt".into()),
+                username: Some("name".into()),
+                client_id: Some("azp".into()),
+            }),
+            ..Api::default()
+        };
+        // {"name":"bob","azp":"app-1"}
+        let token = b"e30.eyJuYW1lIjoiYm9iIiwiYXpwIjoiYXBwLTEifQ.c2ln";
+        let junk = "x".repeat(9 * 1024);
+        let path = format!("/{junk};JSESSIONID=s1/a?junk={junk}&access_token=t1");
+        let line = line(
+            &api,
+            &[
+                (":path", path.as_bytes()),
+                ("x-jwt", token),
+                ("cookie", b"SID=1; at=t2; other=3"),
+            ],
+            Verdict::Allow,
+        );
+        let token = core::str::from_utf8(token).unwrap();
+        assert_eq!(
+            line["headers"],
+            json!([{"x-jwt": token}, {"cookie": "SID=1; at=t2"}])
+        );
+        assert_eq!(
+            line["user_info"],
+            json!([{"username": "bob"}, {"client_id": "app-1"}])
+        );
+        let url = line["url"].as_str().unwrap();
+        assert!(url.ends_with(";JSESSIONID=s1?access_token=t1"), "{url}");
+    }
+
+    #[test]
+    fn many_tokens_take_no_more_than_their_bound() {
+        let value = format!("Bearer {}", "t ".repeat(30_000));
+        let pairs: &[(&str, &[u8])] = &[("authorization", value.as_bytes())];
+        let traffic = config(r#"{"format": "batch"}"#).traffic;
+        let record = record(&traffic, &Api::default(), pairs, Verdict::Allow);
+        let length = record.first.len();
+        assert!(
+            (MOST_IDENTIFIERS..MOST_IDENTIFIERS + 1_000).contains(&length),
+            "{length}"
+        );
+    }
+
+    #[test]
+    fn no_bit_of_a_password_leaves() {
+        // user, without a password; bob:hunter2; and bob:hu, nter2:x in two words.
+        for (value, usernames, tokens) in [
+            ("Basic dXNlcg,Basic Ym9iOmh1bnRlcjI=", &["bob"][..], &[][..]),
+            ("Basic Ym9iOmh1,bnRlcjI6eA==", &["bob"], &[]),
+            ("Basic Ym9iOmh1 bnRlcjI6eA==", &["bob"], &[]),
+            ("Basic dXNlcg Basic Ym9iOmh1bnRlcjI=", &[], &[]),
+            ("Bearer t1 Basic Ym9iOmh1bnRlcjI=", &[], &["Bearer t1"]),
+            (
+                "Bearer t1, basic Ym9iOmh1bnRlcjI=",
+                &["bob"],
+                &["Bearer t1"],
+            ),
+        ] {
+            let line = line(
+                &Api::default(),
+                &[("authorization", value.as_bytes())],
+                Verdict::Allow,
+            );
+            let names = reported(&line, "user_info", "username");
+            assert!(
+                usernames
+                    .iter()
+                    .all(|name| names.iter().any(|known| known == name)),
+                "{value}: {names:?}"
+            );
+            // Nothing that mixes the bits of two credentials, and no password.
+            assert!(
+                names.iter().all(|name| name == "user" || name == "bob"),
+                "{value}: {names:?}"
+            );
+            assert_eq!(
+                reported(&line, "headers", "authorization"),
+                tokens,
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_client_of_a_token_is_reported_beside_its_user() {
+        // {"sub":"bob","client_id":"app-1"}
+        let token = b"Bearer e30.eyJzdWIiOiJib2IiLCJjbGllbnRfaWQiOiJhcHAtMSJ9.c2ln";
+        let line = line(&Api::default(), &[("authorization", token)], Verdict::Allow);
+        assert_eq!(
+            line["user_info"],
+            json!([{"username": "bob"}, {"client_id": "app-1"}])
+        );
+    }
+
+    #[test]
+    fn a_record_is_one_line_for_every_reader() {
+        let traffic = config(r#"{"format": "batch"}"#).traffic;
+        let agent = "a\u{85}b\u{2028}c\u{2029}d\r\ne";
+        let pairs: &[(&str, &[u8])] = &[("user-agent", agent.as_bytes())];
+        let record = record(&traffic, &Api::default(), pairs, Verdict::Allow);
+        let text = core::str::from_utf8(&record.first).unwrap();
+        let line_ends = ['\u{85}', '\u{2028}', '\u{2029}', '\r'];
+        assert!(
+            !text.contains(line_ends) && text.matches('\n').count() == 1,
+            "{text}"
+        );
+        let line: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(line["headers"][0]["user-agent"], agent);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use siphasher::sip::SipHasher13;
 
 use super::delivery::{Delivery, Destination};
-use super::record::{CorrelationId, Draft, Seen};
+use super::record::{CorrelationId, PendingRecord, RequestMeta};
 use crate::config::{Abs, Api, Traffic};
 use crate::host::{CallToken, Host, RootId, StreamId};
 use crate::judge::Verdict;
@@ -67,7 +67,7 @@ pub struct Recorder {
 type StreamHash = BuildHasherDefault<SipHasher13>;
 
 struct Waiting {
-    draft: Draft,
+    draft: PendingRecord,
     root: RootId,
 }
 
@@ -121,7 +121,7 @@ impl Recorder {
         let protocol = &mut self.protocol;
         protocol.clear();
         host.visit_request_protocol(&mut |text| protocol.extend_from_slice(text));
-        let seen = Seen {
+        let seen = RequestMeta {
             source_address: request.source_address,
             protocol,
             correlation_id: CorrelationId {
@@ -132,7 +132,7 @@ impl Recorder {
             now: host.unix_now(),
         };
         let (traffic, text) = (recording.traffic, &mut self.text);
-        let draft = Draft::new(traffic, request.api, request.headers, seen, text);
+        let draft = PendingRecord::new(traffic, request.api, request.headers, seen, text);
         let memory = self.memory.saturating_add(draft.memory());
         if u64::try_from(memory).is_ok_and(|memory| memory > traffic.queue_memory) {
             metrics.add(host, Metric::TrafficDropped, 1);

@@ -8,52 +8,117 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use super::record::{CorrelationId, Record};
+use super::response::Response;
 use crate::config::{Traffic, TrafficFormat};
 use crate::refresh::FIRST_BACKOFF;
 
 /// The longest wait between two attempts.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
+/// How often a sideband record is tried that gets responses, but none that decides. One record must not hold up all that
+/// wait behind it.
+const MOST_ATTEMPTS: u32 = 3;
+
+/// How long no record must be refused until that counts as over. Where one API of several is unknown to ASE, refused
+/// and taken records alternate, and each must not be a change of state.
+const QUIET: Duration = Duration::from_secs(60);
+
 /// What is to be sent next.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Shipment {
-    /// `None` for a batch; for the sideband interface, the record's id and whether its response is told.
-    pub sideband: Option<(CorrelationId, bool)>,
+pub struct Payload {
+    /// `None` for a batch.
+    pub sideband: Option<SidebandCall>,
     /// The body, before compression.
     pub body: Vec<u8>,
 }
 
-impl fmt::Debug for Shipment {
+/// Which call of the sideband interface is made.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SidebandCall {
+    /// Ties request and response.
+    pub correlation_id: CorrelationId,
+    /// Whether the response is reported; else the request.
+    pub is_response: bool,
+    /// The session that ASE gave for this record's request, so that the response reaches the same node.
+    pub session: Option<Box<[u8]>>,
+}
+
+impl fmt::Debug for SidebandCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SidebandCall")
+            .field("correlation_id", &self.correlation_id)
+            .field("is_response", &self.is_response)
+            .field("has_session", &self.session.is_some())
+            .finish()
+    }
+}
+
+impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "Shipment({:?}, {} bytes, redacted)",
+            "Payload({:?}, {} bytes, redacted)",
             self.sideband,
             self.body.len()
         )
     }
 }
 
-/// How a call went.
+/// Why records were not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// ABS answered with this status, and may have said when to come back.
-    Status(u16, Option<Duration>),
-    /// No answer: no connection, a reset, the call was lost.
-    None,
+pub enum Problem {
+    /// No response: no connection, a reset, the call was lost.
+    NoResponse,
+    /// A status that may be another one later.
+    Unavailable(u16),
+    /// ASE does not know the API or the host name (status 503).
+    UnknownApi,
+    /// A status that stays the same however often the call is made.
+    Refused(u16),
 }
 
-/// What became of records.
+impl Problem {
+    /// What a status means that did not accept the call; 0 where no response came.
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            0 => Problem::NoResponse,
+            // Timeout, too early, too many requests: the same call may be accepted later.
+            408 | 425 | 429 => Problem::Unavailable(status),
+            300..=499 | 501 => Problem::Refused(status),
+            _ => Problem::Unavailable(status),
+        }
+    }
+
+    /// The status, or 0 where no response came.
+    pub fn status(self) -> u16 {
+        match self {
+            Problem::NoResponse => 0,
+            Problem::UnknownApi => 503,
+            Problem::Unavailable(status) | Problem::Refused(status) => status,
+        }
+    }
+
+    /// Whether another attempt would end the same way.
+    pub fn is_final(self) -> bool {
+        matches!(self, Problem::UnknownApi | Problem::Refused(_))
+    }
+}
+
+/// What became of records, and of the call that carried them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Account {
-    /// ABS took them.
+pub struct Tally {
+    /// The receiver took them.
     pub sent: u64,
-    /// ABS refused them for what they are.
+    /// The receiver refused them.
     pub failed: u64,
     /// They did not fit the queue.
     pub dropped: u64,
-    /// Sending began to fail, for this reason.
-    pub began_to_fail: Option<Answer>,
+    /// The call was accepted.
+    pub accepted: bool,
+    /// The call was not accepted, for this reason.
+    pub problem: Option<Problem>,
+    /// The problem is a change of state, to be logged.
+    pub is_new: bool,
     /// Sending works again.
     pub recovered: bool,
 }
@@ -69,10 +134,18 @@ pub struct Sender {
     body_bytes: usize,
     /// When the oldest that waits came, on the monotonic clock.
     waiting_since: Duration,
-    /// Sideband: the request was told, the response is next.
-    told_request: bool,
+    /// Sideband: the request was accepted, the response is next.
+    reported_request: bool,
+    /// Sideband: the session that came with the request's response.
+    session: Option<Box<[u8]>>,
+    /// Sideband: how often the first record was tried without success.
+    attempts: u32,
+    /// Failed calls in a row that may go well later.
     failures: u32,
     not_before: Duration,
+    /// The refusals that were logged and are not over, and when the last one came.
+    refusals: Vec<Problem>,
+    last_refusal: Duration,
     /// After a 413, batches are kept to this size.
     fits: Option<usize>,
 }
@@ -99,7 +172,7 @@ impl Sender {
         record: Record,
         traffic: &Traffic,
         now: impl FnOnce() -> Duration,
-    ) -> Account {
+    ) -> Tally {
         if self.waiting.is_empty() {
             self.waiting_since = now();
         }
@@ -107,9 +180,9 @@ impl Sender {
         self.body_bytes = self.body_bytes.saturating_add(record.first.len());
         self.waiting.push_back(record);
         let dropped = self.make_fit(traffic);
-        Account {
+        Tally {
             dropped,
-            ..Account::default()
+            ..Tally::default()
         }
     }
 
@@ -126,8 +199,8 @@ impl Sender {
         self.fits.unwrap_or(batch_bytes).min(batch_bytes)
     }
 
-    /// What to send now, if anything is due. It counts as in flight until [`Sender::answered`].
-    pub fn next(&mut self, traffic: &Traffic, now: Duration) -> Option<Shipment> {
+    /// What to send now, if anything is due. It counts as in flight until [`Sender::finished`].
+    pub fn next(&mut self, traffic: &Traffic, now: Duration) -> Option<Payload> {
         if self.is_busy() || self.waiting.is_empty() || now < self.not_before {
             return None;
         }
@@ -149,22 +222,30 @@ impl Sender {
             self.take_front();
         }
         self.waiting_since = now;
-        Some(Shipment {
+        Some(Payload {
             sideband: None,
             body,
         })
     }
 
-    fn next_of_sideband(&mut self) -> Option<Shipment> {
-        let told = self.told_request;
+    fn next_of_sideband(&mut self) -> Option<Payload> {
+        let is_response = self.reported_request;
         let record = self.waiting.front()?;
-        let body = if told { &record.second } else { &record.first };
-        let shipment = Shipment {
-            sideband: Some((record.correlation_id, told)),
+        let body = if is_response {
+            &record.second
+        } else {
+            &record.first
+        };
+        let payload = Payload {
+            sideband: Some(SidebandCall {
+                correlation_id: record.correlation_id,
+                is_response,
+                session: self.session.clone().filter(|_| is_response),
+            }),
             body: body.to_vec(),
         };
         self.take_front();
-        Some(shipment)
+        Some(payload)
     }
 
     fn take_front(&mut self) {
@@ -174,78 +255,122 @@ impl Sender {
         }
     }
 
-    /// The call in flight ended.
-    pub fn answered(&mut self, answer: Answer, traffic: &Traffic, now: Duration) -> Account {
+    /// The call in flight ended, with this response or with none.
+    pub fn finished(
+        &mut self,
+        response: Option<Response>,
+        traffic: &Traffic,
+        now: Duration,
+    ) -> Tally {
         let sideband = traffic.format == TrafficFormat::Sideband;
-        match answer {
-            // The sideband interface answers 403 for a client on its list: the record was taken all the same.
-            Answer::Status(200..=299, _) => self.taken(sideband),
-            Answer::Status(403, _) if sideband => self.taken(sideband),
-            Answer::Status(413, _) if self.in_flight.len() > 1 => {
+        let Some(response) = response else {
+            return self.try_later(Problem::NoResponse, None, traffic, now);
+        };
+        match response.status {
+            200..=299 => self.accepted(response, sideband, now),
+            // ASE returns 403 for a client on its list. The record is complete: no response is awaited.
+            403 if sideband => self.taken(now),
+            413 if self.in_flight.len() > 1 => {
                 let bytes = self.in_flight.iter().map(|record| record.first.len());
                 let bytes = bytes.fold(0, usize::saturating_add);
                 self.fits = Some(bytes.checked_div(2).unwrap_or(0).max(1));
                 self.put_back();
-                Account::default()
+                Tally::default()
             }
-            // They will never be taken.
-            Answer::Status(400 | 413 | 415 | 422, _) => {
-                let failed = self.discard();
-                let account = self.failing(answer);
-                Account { failed, ..account }
-            }
-            Answer::Status(_, retry_after) => self.try_later(answer, retry_after, traffic, now),
-            Answer::None => self.try_later(answer, None, traffic, now),
+            503 if response.unknown_api => self.refused(Problem::UnknownApi, now),
+            status => match Problem::of_status(status) {
+                problem if problem.is_final() => self.refused(problem, now),
+                problem => self.try_later(problem, response.retry_after, traffic, now),
+            },
         }
     }
 
     /// Sending is switched off: what is here is dropped.
-    pub fn clear(&mut self) -> Account {
+    pub fn clear(&mut self) -> Tally {
         let dropped = u64::try_from(self.queued()).unwrap_or(u64::MAX);
         *self = Self::default();
-        Account {
+        Tally {
             dropped,
-            ..Account::default()
+            ..Tally::default()
         }
     }
 
-    fn taken(&mut self, sideband: bool) -> Account {
-        let recovered = core::mem::take(&mut self.failures) > 0;
-        self.not_before = Duration::ZERO;
-        if sideband && !self.told_request {
-            self.put_back();
-            self.told_request = true;
-            return Account {
-                recovered,
-                ..Account::default()
-            };
+    fn accepted(&mut self, response: Response, sideband: bool, now: Duration) -> Tally {
+        if !sideband || self.reported_request {
+            return self.taken(now);
         }
-        Account {
-            sent: self.discard(),
+        let recovered = self.works(now);
+        self.put_back();
+        self.reported_request = true;
+        self.session = response.session;
+        Tally {
+            accepted: true,
             recovered,
-            ..Account::default()
+            ..Tally::default()
         }
     }
 
-    fn failing(&mut self, answer: Answer) -> Account {
-        let first = self.failures == 0;
-        self.failures = self.failures.saturating_add(1);
-        Account {
-            began_to_fail: first.then_some(answer),
-            ..Account::default()
+    fn taken(&mut self, now: Duration) -> Tally {
+        let recovered = self.works(now);
+        Tally {
+            sent: self.discard(),
+            accepted: true,
+            recovered,
+            ..Tally::default()
+        }
+    }
+
+    /// A call was accepted. Whether that ends a problem that was logged.
+    fn works(&mut self, now: Duration) -> bool {
+        let outage_ended = self.end_outage();
+        let quiet = now.saturating_sub(self.last_refusal) >= QUIET;
+        let refusals_ended = quiet && !self.refusals.is_empty();
+        if refusals_ended {
+            self.refusals.clear();
+        }
+        outage_ended || refusals_ended
+    }
+
+    fn end_outage(&mut self) -> bool {
+        self.not_before = Duration::ZERO;
+        core::mem::take(&mut self.failures) > 0
+    }
+
+    /// The records in flight will never be taken; what waits behind them goes on.
+    fn refused(&mut self, problem: Problem, now: Duration) -> Tally {
+        self.end_outage();
+        self.last_refusal = now;
+        let is_new = !self.refusals.contains(&problem);
+        if is_new {
+            self.refusals.push(problem);
+        }
+        Tally {
+            failed: self.discard(),
+            problem: Some(problem),
+            is_new,
+            ..Tally::default()
         }
     }
 
     fn try_later(
         &mut self,
-        answer: Answer,
+        problem: Problem,
         retry_after: Option<Duration>,
         traffic: &Traffic,
         now: Duration,
-    ) -> Account {
-        let account = self.failing(answer);
-        self.put_back();
-        self.told_request = false;
+    ) -> Tally {
+        let is_new = self.failures == 0;
+        self.failures = self.failures.saturating_add(1);
+        let had_response = problem != Problem::NoResponse;
+        self.attempts = self.attempts.saturating_add(u32::from(had_response));
+        let gives_up = traffic.format == TrafficFormat::Sideband && self.attempts >= MOST_ATTEMPTS;
+        let failed = if gives_up {
+            self.discard()
+        } else {
+            self.put_back();
+            self.forget_request();
+            0
+        };
         let doublings = self.failures.saturating_sub(1);
         let wait = FIRST_BACKOFF
             .saturating_mul(1u32.checked_shl(doublings).unwrap_or(u32::MAX))
@@ -254,8 +379,19 @@ impl Sender {
             wanted.min(crate::refresh::LONGEST_RETRY_AFTER).max(wait)
         });
         self.not_before = now.saturating_add(wait);
-        let dropped = self.make_fit(traffic);
-        Account { dropped, ..account }
+        Tally {
+            failed,
+            dropped: self.make_fit(traffic),
+            problem: Some(problem),
+            is_new,
+            ..Tally::default()
+        }
+    }
+
+    /// The record's request has to be reported again, to whichever node takes it.
+    fn forget_request(&mut self) {
+        self.reported_request = false;
+        self.session = None;
     }
 
     fn put_back(&mut self) {
@@ -268,7 +404,8 @@ impl Sender {
     }
 
     fn discard(&mut self) -> u64 {
-        self.told_request = false;
+        self.forget_request();
+        self.attempts = 0;
         let mut n = 0u64;
         for record in self.in_flight.drain(..) {
             self.memory = self.memory.saturating_sub(record.memory());
@@ -284,8 +421,11 @@ impl Sender {
             let Some(record) = self.waiting.pop_front() else {
                 break;
             };
-            // Of a record whose request was told but not its response, nothing more is told.
-            self.told_request = self.told_request && self.is_busy();
+            // The record that was tried is gone, unless it is in flight.
+            if !self.is_busy() {
+                self.forget_request();
+                self.attempts = 0;
+            }
             self.memory = self.memory.saturating_sub(record.memory());
             self.body_bytes = self.body_bytes.saturating_sub(record.first.len());
             dropped = dropped.saturating_add(1);
@@ -324,28 +464,152 @@ mod tests {
         }
     }
 
+    /// A sender with this many records.
+    fn sender_of(records: usize, traffic: &Traffic) -> Sender {
+        let mut sender = Sender::default();
+        for n in 0..records {
+            sender.push(record(n), traffic, || Duration::ZERO);
+        }
+        sender
+    }
+
+    fn finish(sender: &mut Sender, traffic: &Traffic, now: Duration, status: u16) -> Tally {
+        sender.finished(Some(Response::new(status)), traffic, now)
+    }
+
     #[test]
-    fn the_sideband_interface_gets_request_and_response_in_turn() {
+    fn the_sideband_interface_gets_request_and_response_in_turn_in_one_session() {
         let config = config(r#"{"format": "sideband"}"#);
         let traffic = &config.traffic;
-        let record = record(7);
-        let mut sender = Sender::default();
-        sender.push(record.clone(), traffic, || SECOND);
-        let first = sender.next(traffic, SECOND).unwrap();
-        assert_eq!(first.sideband, Some((record.correlation_id, false)));
-        assert_eq!(*first.body, *record.first);
-        assert_eq!(sender.next(traffic, SECOND), None);
-        sender.answered(Answer::Status(403, None), traffic, SECOND);
-        let second = sender.next(traffic, SECOND).unwrap();
-        assert_eq!(second.sideband, Some((record.correlation_id, true)));
-        assert_eq!(*second.body, *record.second);
-        let account = sender.answered(Answer::Status(200, None), traffic, SECOND);
-        assert_eq!((account.sent, sender.queued(), sender.memory()), (1, 0, 0));
+        let mut sender = sender_of(2, traffic);
+        for n in 0..2 {
+            let record = record(n);
+            let first = sender.next(traffic, SECOND).unwrap();
+            let call = first.sideband.unwrap();
+            assert_eq!(call.correlation_id, record.correlation_id);
+            assert_eq!((call.is_response, call.session), (false, None));
+            assert_eq!(*first.body, *record.first);
+            assert_eq!(sender.next(traffic, SECOND), None);
+            let session: Box<[u8]> = format!("node-{n}").into_bytes().into();
+            let response = Response {
+                session: Some(session.clone()),
+                ..Response::new(200)
+            };
+            let tally = sender.finished(Some(response), traffic, SECOND);
+            assert_eq!((tally.sent, tally.accepted), (0, true));
+            let second = sender.next(traffic, SECOND).unwrap();
+            let call = second.sideband.unwrap();
+            assert_eq!(call.correlation_id, record.correlation_id);
+            assert_eq!((call.is_response, call.session), (true, Some(session)));
+            assert_eq!(*second.body, *record.second);
+            assert_eq!(finish(&mut sender, traffic, SECOND, 200).sent, 1);
+        }
+        assert_eq!((sender.queued(), sender.memory()), (0, 0));
+    }
+
+    #[test]
+    fn of_a_client_on_ases_list_no_response_is_awaited() {
+        let config = config(r#"{"format": "sideband"}"#);
+        let traffic = &config.traffic;
+        let mut sender = sender_of(1, traffic);
+        sender.next(traffic, SECOND).unwrap();
+        let tally = finish(&mut sender, traffic, SECOND, 403);
+        assert_eq!((tally.sent, tally.problem, sender.queued()), (1, None, 0));
+    }
+
+    #[test]
+    fn a_record_whose_response_was_lost_is_reported_again_in_another_session() {
+        let config = config(r#"{"format": "sideband"}"#);
+        let traffic = &config.traffic;
+        let mut sender = sender_of(1, traffic);
+        sender.next(traffic, SECOND).unwrap();
+        let response = Response {
+            session: Some(b"dead-node".as_slice().into()),
+            ..Response::new(200)
+        };
+        sender.finished(Some(response), traffic, SECOND);
+        sender.next(traffic, SECOND).unwrap();
+        sender.finished(None, traffic, SECOND);
+        let again = sender.next(traffic, 2 * SECOND).unwrap().sideband.unwrap();
+        assert_eq!((again.is_response, again.session), (false, None));
+    }
+
+    #[test]
+    fn a_final_status_gives_its_records_up_and_the_queue_goes_on_at_once() {
+        for format in ["batch", "sideband"] {
+            let config = config(&format!(
+                r#"{{"format": "{format}", "batch_bytes": "100B", "flush_interval": "10ms"}}"#
+            ));
+            let traffic = &config.traffic;
+            for status in [301, 400, 401, 404, 405, 413, 415, 422, 501] {
+                let mut sender = sender_of(3, traffic);
+                for n in 0..3 {
+                    assert!(sender.next(traffic, SECOND).is_some(), "{format} {status}");
+                    let tally = finish(&mut sender, traffic, SECOND, status);
+                    assert_eq!(tally.failed, 1, "{format} {status}");
+                    assert_eq!(tally.problem, Some(Problem::Refused(status)));
+                    assert_eq!(tally.is_new, n == 0, "said once");
+                }
+                assert_eq!(sender.queued(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn an_api_unknown_to_ase_is_no_outage() {
+        let config = config(r#"{"format": "sideband"}"#);
+        let traffic = &config.traffic;
+        let mut sender = sender_of(3, traffic);
+        let unknown = Response {
+            unknown_api: true,
+            ..Response::new(503)
+        };
+        let mut now = SECOND;
+        for n in 0..2 {
+            sender.next(traffic, now).unwrap();
+            let tally = sender.finished(Some(unknown.clone()), traffic, now);
+            assert_eq!((tally.failed, tally.is_new), (1, n == 0));
+            assert_eq!(tally.problem, Some(Problem::UnknownApi));
+        }
+        // Another API's records are taken meanwhile: that is no change of state.
+        for half in 0..2 {
+            sender.next(traffic, now).unwrap();
+            let tally = finish(&mut sender, traffic, now, 200);
+            assert_eq!((tally.sent, tally.recovered), (half, false));
+        }
+        sender.push(record(4), traffic, || now);
+        now += QUIET;
+        sender.next(traffic, now).unwrap();
+        assert!(finish(&mut sender, traffic, now, 200).recovered);
+    }
+
+    #[test]
+    fn no_sideband_record_holds_up_the_queue_for_ever() {
+        let config = config(r#"{"format": "sideband"}"#);
+        let traffic = &config.traffic;
+        let mut sender = sender_of(2, traffic);
+        let mut now = Duration::ZERO;
+        for attempt in 1..=MOST_ATTEMPTS {
+            now += LONGEST_BACKOFF;
+            sender.next(traffic, now).unwrap();
+            let tally = finish(&mut sender, traffic, now, 503);
+            assert_eq!(tally.failed, u64::from(attempt == MOST_ATTEMPTS));
+        }
+        assert_eq!(sender.next(traffic, now), None, "the backoff holds");
+        now += LONGEST_BACKOFF;
+        let next = sender.next(traffic, now).unwrap().sideband.unwrap();
+        assert_eq!(next.correlation_id, record(1).correlation_id);
+        // Without any response nothing is known of the record.
+        for _ in 0..10 {
+            assert_eq!(sender.finished(None, traffic, now).failed, 0);
+            now += LONGEST_BACKOFF;
+            sender.next(traffic, now).unwrap();
+        }
     }
 
     #[test]
     fn a_batch_goes_when_it_is_full_or_old() {
-        let config = config(r#"{"batch_bytes": "1KB", "flush_interval": "2s"}"#);
+        let config = config(r#"{"format": "batch", "batch_bytes": "1KB", "flush_interval": "2s"}"#);
         let traffic = &config.traffic;
         let mut sender = Sender::default();
         for n in 0..10 {
@@ -358,26 +622,22 @@ mod tests {
             sender.push(record(n), traffic, || 3 * SECOND);
         }
         assert_eq!(sender.next(traffic, 3 * SECOND), None);
-        assert_eq!(
-            sender
-                .answered(Answer::Status(200, None), traffic, 3 * SECOND)
-                .sent,
-            10
-        );
+        assert_eq!(finish(&mut sender, traffic, 3 * SECOND, 200).sent, 10);
         assert_eq!(sender.next(traffic, 3 * SECOND).unwrap().body.len(), 1_000);
     }
 
     #[test]
     fn failures_wait_longer_each_time_and_retry_after_is_honoured() {
-        let config = config(r#"{"flush_interval": "10ms"}"#);
+        let config = config(r#"{"format": "batch", "flush_interval": "10ms"}"#);
         let traffic = &config.traffic;
         let mut sender = Sender::default();
         sender.push(record(1), traffic, || Duration::ZERO);
         let mut now = SECOND;
         for wait in [1, 2, 4, 8, 16, 32, 60, 60] {
             assert!(sender.next(traffic, now).is_some(), "{wait}");
-            let account = sender.answered(Answer::Status(500, None), traffic, now);
-            assert_eq!(account.began_to_fail.is_some(), wait == 1);
+            let tally = finish(&mut sender, traffic, now, 500);
+            assert_eq!(tally.problem, Some(Problem::Unavailable(500)));
+            assert_eq!(tally.is_new, wait == 1);
             assert_eq!(
                 sender.next(traffic, now + wait * SECOND - Duration::from_millis(1)),
                 None
@@ -385,16 +645,20 @@ mod tests {
             now += wait * SECOND;
         }
         assert!(sender.next(traffic, now).is_some());
-        sender.answered(Answer::Status(429, Some(100 * SECOND)), traffic, now);
+        let response = Response {
+            retry_after: Some(100 * SECOND),
+            ..Response::new(429)
+        };
+        sender.finished(Some(response), traffic, now);
         assert_eq!(sender.next(traffic, now + 99 * SECOND), None);
         assert!(sender.next(traffic, now + 100 * SECOND).is_some());
-        let account = sender.answered(Answer::Status(200, None), traffic, now + 100 * SECOND);
-        assert_eq!((account.sent, account.recovered), (1, true));
+        let tally = finish(&mut sender, traffic, now + 100 * SECOND, 200);
+        assert_eq!((tally.sent, tally.recovered), (1, true));
     }
 
     #[test]
     fn too_large_a_batch_is_halved_and_a_lone_record_given_up() {
-        let config = config(r#"{"flush_interval": "10ms"}"#);
+        let config = config(r#"{"format": "batch", "flush_interval": "10ms"}"#);
         let traffic = &config.traffic;
         let mut sender = Sender::default();
         for n in 0..4 {
@@ -402,11 +666,9 @@ mod tests {
         }
         let mut sizes = Vec::new();
         let mut failed = 0;
-        while let Some(shipment) = sender.next(traffic, SECOND * 10) {
-            sizes.push(shipment.body.len());
-            failed += sender
-                .answered(Answer::Status(413, None), traffic, SECOND)
-                .failed;
+        while let Some(payload) = sender.next(traffic, SECOND * 10) {
+            sizes.push(payload.body.len());
+            failed += finish(&mut sender, traffic, SECOND, 413).failed;
         }
         assert_eq!(sizes[..3], [400, 200, 100]);
         assert_eq!((failed, sender.queued(), sender.memory()), (4, 0, 0));
@@ -436,30 +698,26 @@ mod tests {
             let mut kinds = [0u64; 3];
             for _ in 0..20_000 {
                 now += Duration::from_millis(random(400));
-                let account = match random(10) {
+                let tally = match random(10) {
                     0..=5 => {
                         made += 1;
                         sender.push(record(made as usize), traffic, || now)
                     }
                     6 | 7 => {
                         sender.next(traffic, now);
-                        Account::default()
+                        Tally::default()
                     }
-                    _ if !sender.is_busy() => Account::default(),
+                    _ if !sender.is_busy() => Tally::default(),
                     _ => {
-                        let answers = [200, 200, 200, 500, 413, 400, 403, 429];
-                        let answer = match answers.get(random(9) as usize) {
-                            Some(status) => Answer::Status(*status, None),
-                            None => Answer::None,
-                        };
-                        sender.answered(answer, traffic, now)
+                        let statuses = [200, 200, 200, 500, 413, 400, 403, 429];
+                        let status = statuses.get(random(9) as usize);
+                        sender.finished(status.map(|status| Response::new(*status)), traffic, now)
                     }
                 };
-                gone += account.sent + account.dropped + account.failed;
-                for (kind, n) in
-                    kinds
-                        .iter_mut()
-                        .zip([account.sent, account.dropped, account.failed])
+                gone += tally.sent + tally.dropped + tally.failed;
+                for (kind, n) in kinds
+                    .iter_mut()
+                    .zip([tally.sent, tally.dropped, tally.failed])
                 {
                     *kind += n;
                 }
@@ -472,8 +730,8 @@ mod tests {
                 );
             }
             assert!(kinds.iter().all(|n| *n > 10), "{kinds:?}");
-            let account = sender.clear();
-            assert_eq!(made, gone + account.dropped);
+            let tally = sender.clear();
+            assert_eq!(made, gone + tally.dropped);
         }
     }
 }

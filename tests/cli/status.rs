@@ -213,6 +213,8 @@ blocked by blacklist    : ip 900002, cookie 14, oauth_token 5, api_key 6, userna
 only counted (shadow)   : abs 50, blacklist 0
 passed by whitelist     : 41
 entries skipped         : 6
+traffic records         : sent 0, failed 0, dropped 0
+traffic information     : disabled
 vm reloads              : done 1, failed 0, put off 0
 ";
     let mut admin_before = admin.stats.clone();
@@ -412,6 +414,83 @@ fn what_an_operator_should_look_at_is_told() {
         let printed = status(&workspace, admin, &[]);
         assert_eq!(warnings(&printed), expected, "{printed}");
     }
+}
+
+/// An Envoy that sends traffic information to ASE, whose cluster it has.
+fn sending(workspace: &Workspace) -> Admin {
+    let file = workspace.read("envoy/filter.json");
+    let file = file.replace("\"enable_abs\": false", "\"enable_abs\": true");
+    workspace.write("envoy/filter.json", &file);
+    let mut admin = Admin::of(workspace);
+    let clusters = admin.dump["configs"][0]["static_clusters"]
+        .as_array_mut()
+        .unwrap();
+    let mut ase = clusters[0].clone();
+    ase["cluster"]["name"] = json!("ase");
+    clusters.push(ase);
+    admin
+}
+
+#[test]
+fn whether_abs_receives_traffic_information_is_told() {
+    let workspace = Workspace::new();
+    let no_interface = "what responds does not have ASE's sideband interface (status 404); check that traffic.cluster \
+                        names the address of ASE's sideband, not of ABS, and that ASE runs in sideband mode";
+    let nothing = format!("ABS receives nothing: {no_interface}");
+    let partly = format!("ABS does not receive all traffic information: {no_interface}");
+    let no_cluster = "ABS receives nothing: the running Envoy has no cluster \"ase\", which traffic.cluster names";
+    let no_response = "ABS receives nothing: no response came; check the cluster that traffic.cluster names (default: \
+                       abs.cluster), and that ASE takes calls there";
+    // Seconds since the last success and the last failure, its status, the state, the warning.
+    let table: [(Option<u64>, Option<u64>, u64, &str, Option<&str>); 7] = [
+        (None, None, 0, "nothing was sent yet", None),
+        (Some(5), None, 0, "received", None),
+        (None, Some(5), 404, "ABS receives nothing", Some(&nothing)),
+        (None, Some(5), 0, "ABS receives nothing", Some(no_response)),
+        // It worked once, and is broken now.
+        (
+            Some(900),
+            Some(5),
+            404,
+            "ABS receives nothing",
+            Some(&nothing),
+        ),
+        (Some(5), Some(5), 404, "partly received", Some(&partly)),
+        (Some(5), Some(7_200), 404, "received", None),
+    ];
+    for (success, failure, status_code, state, warning) in table {
+        let mut admin = sending(&workspace);
+        let mut set = |name: &str, ago: Option<u64>| {
+            let time = ago.map_or(0, |ago| now() - ago);
+            admin.set(&format!("traffic.{name}_unix_seconds"), time);
+        };
+        set("last_success", success);
+        set("last_failure", failure);
+        admin.set("traffic.last_failure_status", status_code);
+        admin.set("traffic.sent", 3);
+        admin.set("traffic.failed", 7);
+        let printed = status(&workspace, admin, &[]);
+        assert!(
+            printed.contains(&format!("traffic information     : {state}\n")),
+            "{printed}"
+        );
+        assert!(
+            printed.contains(": sent 3, failed 7, dropped 0\n"),
+            "{printed}"
+        );
+        assert_eq!(
+            warnings(&printed),
+            warning.into_iter().collect::<Vec<_>>(),
+            "{printed}"
+        );
+    }
+    let mut admin = sending(&workspace);
+    admin.dump["configs"][0]["static_clusters"]
+        .as_array_mut()
+        .unwrap()
+        .pop();
+    let printed = status(&workspace, admin, &[]);
+    assert_eq!(warnings(&printed), [no_cluster]);
 }
 
 #[test]

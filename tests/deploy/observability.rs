@@ -76,6 +76,7 @@ fn every_alert_is_tested_both_ways_and_documented() {
 fn a_real_prometheus_raises_the_alerts_and_answers_the_dashboard() {
     let setup = Setup::new().plugin(json!({
         "enable_abs": true,
+        "traffic": {"format": "batch", "cluster": null},
         "attack_list_max_age": "5s",
         "apis": [{"url": "/"}, {"url": "/beta", "mode": "shadow"}],
         "allow_list": {"ips": ["127.0.0.10"]},
@@ -135,6 +136,14 @@ fn a_real_prometheus_raises_the_alerts_and_answers_the_dashboard() {
             .await;
         prometheus.fires("PortcullisUnauthorized").await;
         throughout(phase, async || {}).await;
+
+        // What takes traffic information refuses it. The alert waits for five minutes of that.
+        rig.abs
+            .fault(json!({"status": 404, "endpoint": "traffic"}))
+            .await;
+        prometheus.pends("PortcullisAbsReceivesNothing").await;
+        prometheus.pends("PortcullisTrafficLost").await;
+        rig.abs.clear_faults().await;
 
         // Turned off on purpose: no list, and no alarm about it.
         rig.envoy

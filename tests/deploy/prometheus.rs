@@ -109,6 +109,12 @@ impl Prometheus {
         .await;
     }
 
+    /// Waits until this alert is about to fire, or fires.
+    pub async fn pends(&self, alert: &str) {
+        self.finds(&format!("ALERTS{{alertname=\"{alert}\"}}"))
+            .await;
+    }
+
     /// The names of all metrics that it has seen.
     pub async fn metric_names(&self) -> Vec<String> {
         let reply = self.get("/api/v1/label/__name__/values").await;

@@ -18,7 +18,7 @@ const EFFECT: Duration = Duration::from_secs(2);
 fn the_documented_order_of_commands_switches_a_running_envoy() {
     let setup = Setup::new().plugin(json!({
         "deny_list": {"ips": ["127.0.0.9"]},
-        "traffic": {"flush_interval": "200ms"},
+        "traffic": {"format": "batch", "cluster": null, "flush_interval": "200ms"},
     }));
     scenario(setup, async |rig| {
         rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;

@@ -7,8 +7,16 @@ use std::time::Duration;
 
 const CONNECTIONS: usize = 16;
 
+/// Batches to the simulator's own receiver, at ABS's address.
 fn sending(traffic: Value) -> Setup {
-    Setup::new().plugin(json!({"enable_abs": true, "traffic": traffic}))
+    Setup::new()
+        .plugin(json!({"enable_abs": true, "traffic": {"format": "batch", "cluster": null}}))
+        .plugin(json!({"traffic": traffic}))
+}
+
+/// As shipped: ASE's sideband, at its own address.
+fn sideband() -> Setup {
+    Setup::new().plugin(json!({"enable_abs": true}))
 }
 
 /// Sends one request for each number, over several connections, each with a path of its own.
@@ -117,13 +125,95 @@ fn a_record_tells_of_request_response_and_verdict() {
 }
 
 #[test]
-fn the_sideband_interface_gets_each_request_and_its_response() {
-    scenario(sending(json!({"format": "sideband"})), async |rig| {
+fn the_sideband_interface_gets_each_request_and_its_response_at_one_node() {
+    let setup = sideband().abs_arguments(&["--ase-nodes", "3", "--ase-token", "ase-secret"]);
+    let setup = setup.plugin(json!({"traffic": {"ase_token": "ase-secret"}}));
+    scenario(setup, async |rig| {
+        assert_ne!(rig.abs.address, rig.abs.sideband);
         send_numbered(rig, 0..64).await;
         rig.metric_becomes("traffic.sent", 64).await;
         assert_eq!(rig.abs.counter("ase_request").await, 64);
         assert_eq!(rig.abs.counter("ase_response").await, 64);
+        assert_eq!(rig.abs.counter("traffic_records").await, 64);
+        assert_eq!(rig.abs.counter("traffic_batches").await, 0);
         assert_eq!(books(rig).await, [64, 0, 0]);
+        assert!(rig.envoy.count("traffic.last_success_unix_seconds").await > 0);
+        assert_eq!(
+            rig.envoy.count("traffic.last_failure_unix_seconds").await,
+            0
+        );
+    });
+}
+
+#[test]
+fn abs_does_not_have_ases_interface_and_that_is_said_once_by_each_worker() {
+    // The cluster of ABS, where sideband calls went before they had one of their own.
+    let setup = sideband().plugin(json!({"traffic": {"cluster": "abs"}}));
+    scenario(setup, async |rig| {
+        send_numbered(rig, 0..64).await;
+        rig.metric_becomes("traffic.failed", 64).await;
+        assert_eq!(books(rig).await, [0, 0, 64]);
+        assert_eq!(rig.envoy.count("traffic.last_failure_status").await, 404);
+        let lines = rig.envoy.log();
+        let lines: Vec<_> = lines
+            .lines()
+            .filter(|line| line.contains("sending traffic information failed"))
+            .collect();
+        assert!((1..=4).contains(&lines.len()), "{lines:?}");
+        assert!(
+            lines[0].contains("check that traffic.cluster names"),
+            "{lines:?}"
+        );
+        // Set right, everything arrives.
+        rig.envoy
+            .reconfigure(json!({"traffic": {"cluster": "ase"}}))
+            .await;
+        send_numbered(rig, 0..64).await;
+        rig.metric_becomes("traffic.sent", 64).await;
+        assert_eq!(rig.abs.counter("traffic_records").await, 64);
+    });
+}
+
+#[test]
+fn an_api_that_ase_does_not_know_keeps_no_other_record_from_it() {
+    scenario(sideband(), async |rig| {
+        let unknown =
+            json!({"status": 503, "body": "Error: Unknown API", "endpoint": "traffic", "times": 1});
+        rig.abs.fault(unknown).await;
+        let traffic = rig.traffic(&rig.get("/steady"), 1).await;
+        rig.metric_reaches("traffic.failed", 1).await;
+        rig.metric_reaches("traffic.sent", 20).await;
+        let report = traffic.stop().await;
+        report.assert_clean();
+        rig.metric_becomes("traffic.sent", report.good - 1).await;
+        assert_eq!(books(rig).await, [report.good - 1, 0, 1]);
+        rig.envoy.logs("add the API to ASE").await;
+    });
+}
+
+#[test]
+fn a_wrong_token_is_said_and_holds_nothing_up() {
+    let setup = sideband().abs_arguments(&["--ase-token", "ase-secret"]);
+    scenario(setup, async |rig| {
+        send_numbered(rig, 0..32).await;
+        rig.metric_becomes("traffic.failed", 32).await;
+        rig.envoy.logs("ASE refused the token (status 401)").await;
+    });
+}
+
+#[test]
+fn an_outage_of_ase_is_none_of_abs() {
+    scenario(sideband(), async |rig| {
+        rig.abs
+            .fault(json!({"reset": true, "endpoint": "traffic"}))
+            .await;
+        send_numbered(rig, 0..32).await;
+        rig.metric_reaches("traffic.last_failure_unix_seconds", 1)
+            .await;
+        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        rig.becomes_denied(&rig.get("/x").from("127.0.0.7")).await;
+        rig.abs.clear_faults().await;
+        rig.metric_reaches("traffic.sent", 32).await;
     });
 }
 
@@ -210,7 +300,9 @@ fn whatever_abs_answers_requests_pass_and_records_are_kept_or_counted() {
     scenario(sending(json!({"flush_interval": "100ms"})), async |rig| {
         let traffic = rig.traffic(&rig.get("/steady"), 4).await;
         for (fault, kept) in [
-            (json!({"status": 401}), true),
+            (json!({"status": 401}), false),
+            (json!({"status": 404}), false),
+            (json!({"status": 405}), false),
             (json!({"status": 413}), false),
             (json!({"status": 429, "retry_after": 1}), true),
             (json!({"status": 500}), true),
@@ -236,7 +328,7 @@ fn whatever_abs_answers_requests_pass_and_records_are_kept_or_counted() {
             rig.metric_reaches("traffic.sent", sent + 1).await;
             if kept {
                 let [.., now] = books(rig).await;
-                assert!(fault["status"] != 401 || now == failed, "{fault}");
+                assert_eq!(now, failed, "{fault}");
             }
         }
         let report = traffic.stop().await;

@@ -183,7 +183,7 @@ fn envoy_is_restarted() {
 fn abs_does_not_take_traffic_records() {
     let setup = every_second().plugin(json!({
         "enable_abs": true,
-        "traffic": {"flush_interval": "100ms", "queue_memory": "64KB", "batch_bytes": "8KB"}
+        "traffic": {"format": "batch", "cluster": null, "flush_interval": "100ms", "queue_memory": "64KB", "batch_bytes": "8KB"}
     }));
     scenario(setup, async |rig| {
         let steady = Steady::with_list(rig).await;

@@ -13,7 +13,9 @@ const DROPPED: usize = 32;
 fn trying_a_configuration_writes_nothing_calls_nobody_and_counts_nothing() {
     let configs = [
         config(),
-        config_with(json!({"enable_abs": true, "before_first_list": "deny"})),
+        config_with(
+            json!({"enable_abs": true, "traffic": {"format": "batch"}, "before_first_list": "deny"}),
+        ),
         json!({}),
         json!({"deny_list": {"ips": ["192.0.2.1"]}}),
     ];
@@ -489,6 +491,7 @@ fn many_filters_of_one_vm_take_no_call_of_one_of_them_for_lost() {
             filter,
             &config_with(json!({
                 "enable_abs": true,
+                "traffic": {"format": "batch"},
                 "deny_list": {"ips": [format!("192.0.2.{}", 100 + filter)]},
             })),
         );

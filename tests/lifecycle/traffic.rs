@@ -1,16 +1,18 @@
+use core::cell::Cell;
+
 use portcullis::filter::Vm;
 use portcullis::host::{RootId, StreamId};
 use serde_json::{Value, json};
 
 use crate::abs::{Abs, ips};
-use crate::fake_host::{Answer, Reaction, World};
+use crate::fake_host::{Answer, Reaction, SentCall, World};
 use crate::process::Process;
 use crate::secrets::secret;
 use crate::*;
 
 fn traffic_config() -> Value {
     config_with(
-        json!({"enable_abs": true, "enable_abs_attack": false, "traffic": {"flush_interval": "1s"}}),
+        json!({"enable_abs": true, "enable_abs_attack": false, "traffic": {"format": "batch", "flush_interval": "1s"}}),
     )
 }
 
@@ -163,6 +165,192 @@ fn records_that_wait_show_no_secret_even_in_a_debug_form() {
         process.advance(seconds(i));
     }
     assert_eq!(process.world().pending().len(), 1);
+}
+
+/// Sideband to ASE, which is a cluster of its own.
+fn sideband_config() -> Value {
+    config_with(json!({
+        "enable_abs": true,
+        "enable_abs_attack": false,
+        "traffic": {"format": "sideband", "cluster": "ase", "ase_token": secret("ase-token")},
+    }))
+}
+
+/// Plays ASE by `react`, which gets the number of the call.
+fn ase(process: &Process, react: impl Fn(usize, &SentCall) -> Answer + 'static) {
+    let calls = Cell::new(0);
+    process.world().set_abs(move |call| {
+        let n = calls.replace(calls.get() + 1);
+        Reaction::After(millis(10), react(n, call))
+    });
+}
+
+/// Sent, failed, dropped.
+fn books(process: &Process) -> [u64; 3] {
+    ["sent", "failed", "dropped"].map(|name| process.world().metric(&format!("traffic.{name}")))
+}
+
+/// The log lines about sending.
+fn lines(process: &Process) -> Vec<String> {
+    let logs = process.world().logs().into_iter().map(|(_, line)| line);
+    logs.filter(|line| line.contains("sending traffic information"))
+        .collect()
+}
+
+#[test]
+fn ase_is_called_at_its_own_address_and_keeps_request_and_response_at_one_node() {
+    let process = Process::new(1);
+    ase(&process, |n, _| {
+        let session = format!("PISESSIONID=node-{n}; Max-Age=180");
+        Answer::new(200, "{}").header("set-cookie", session)
+    });
+    let mut config = sideband_config();
+    config["traffic"]["authority"] = json!("ase.example.com:8443");
+    process.configure(&config);
+    process.advance(seconds(1));
+    for _ in 0..2 {
+        process.denies(1, &Request::get("/"));
+    }
+    process.advance(seconds(2));
+    let calls = process.world().sent();
+    let told: Vec<_> = calls
+        .iter()
+        .map(|call| (call.header(":path").unwrap(), call.header("cookie")))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("/ase/request", None),
+            ("/ase/response", Some("PISESSIONID=node-0")),
+            ("/ase/request", None),
+            ("/ase/response", Some("PISESSIONID=node-2")),
+        ]
+    );
+    for call in &calls {
+        assert_eq!(call.cluster, "ase");
+        assert_eq!(call.header(":authority"), Some("ase.example.com:8443"));
+        assert_eq!(call.header("ase-token"), Some(&*secret("ase-token")));
+        assert_eq!(call.header("x-abs-sk"), None, "ABS's keys are for ABS");
+    }
+    assert_eq!(books(&process), [2, 0, 0]);
+}
+
+#[test]
+fn without_a_cluster_of_their_own_records_go_where_abs_is() {
+    let process = Process::new(1);
+    ase(&process, |_, _| Answer::new(200, ""));
+    let mut config = traffic_config();
+    config["abs"]["authority"] = json!("abs.example.com");
+    process.configure(&config);
+    process.advance(seconds(1));
+    process.denies(1, &Request::get("/"));
+    process.advance(seconds(3));
+    let calls = process.world().sent();
+    assert_eq!((calls.len(), &*calls[0].cluster), (1, "abs"));
+    assert_eq!(calls[0].header(":authority"), Some("abs.example.com"));
+    assert_eq!(calls[0].header("x-abs-sk"), Some(&*secret("secret-key")));
+}
+
+#[test]
+fn a_refusal_is_counted_said_once_and_holds_nothing_up() {
+    for (format, status, body, advice) in [
+        ("sideband", 503, "Error: Unknown API", "add the API to ASE"),
+        ("sideband", 401, "", "traffic.ase_token"),
+        ("sideband", 404, "", "traffic.cluster"),
+        ("sideband", 405, "", "traffic.cluster"),
+        ("batch", 401, "", "abs.access_key"),
+        ("batch", 404, "", "use \"sideband\""),
+        ("batch", 405, "", "use \"sideband\""),
+    ] {
+        let process = Process::new(1);
+        ase(&process, move |_, _| Answer::new(status, body));
+        let mut config = sideband_config();
+        config["traffic"]["format"] = json!(format);
+        config["traffic"]["flush_interval"] = json!("50ms");
+        process.configure(&config);
+        process.advance(seconds(1));
+        for _ in 0..5 {
+            process.denies(1, &Request::get("/"));
+            process.advance(seconds(1));
+        }
+        assert_eq!(books(&process), [0, 5, 0], "{format} {advice}");
+        let lines = lines(&process);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains(advice), "{lines:?}");
+        let world = process.world();
+        let failure = world.metric("traffic.last_failure_status");
+        assert_eq!(failure, u64::from(status));
+        assert!(world.metric("traffic.last_failure_unix_seconds") > 0);
+        assert_eq!(world.metric("traffic.last_success_unix_seconds"), 0);
+        // Turned off, nothing is wrong.
+        let mut off = config.clone();
+        off["enable_abs"] = json!(false);
+        process.configure(&off);
+        process.advance(seconds(1));
+        assert_eq!(world.metric("traffic.last_failure_unix_seconds"), 0);
+        process.configure(&config);
+        process.advance(seconds(1));
+        process.denies(1, &Request::get("/"));
+        process.advance(seconds(1));
+        assert_eq!(books(&process), [0, 6, 0]);
+        // It comes right.
+        ase(&process, |_, _| Answer::new(200, ""));
+        process.advance(seconds(60));
+        process.denies(1, &Request::get("/"));
+        process.advance(seconds(1));
+        assert_eq!(books(&process), [1, 6, 0]);
+        assert!(world.metric("traffic.last_success_unix_seconds") > 0);
+        assert_eq!(
+            self::lines(&process)[2],
+            "sending traffic information works again"
+        );
+    }
+}
+
+#[test]
+fn an_api_that_ase_does_not_know_keeps_no_other_from_it() {
+    let process = Process::new(1);
+    ase(&process, |_, call| {
+        let body = String::from_utf8_lossy(&call.body);
+        if body.contains("/unknown") {
+            Answer::new(503, "Error: Unknown API")
+        } else {
+            Answer::new(200, "{}")
+        }
+    });
+    process.configure(&sideband_config());
+    process.advance(seconds(1));
+    for _ in 0..10 {
+        process.denies(1, &Request::get("/unknown"));
+        process.denies(1, &Request::get("/known"));
+        process.advance(seconds(1));
+    }
+    assert_eq!(books(&process), [10, 10, 0]);
+    assert_eq!(lines(&process).len(), 1);
+}
+
+#[test]
+fn an_outage_of_ase_loses_nothing_that_the_queue_holds() {
+    let process = Process::new(1);
+    ase(&process, |_, _| Answer::reset());
+    process.configure(&sideband_config());
+    process.advance(seconds(1));
+    for _ in 0..5 {
+        process.denies(1, &Request::get("/"));
+    }
+    process.advance(seconds(300));
+    assert_eq!(books(&process), [0, 0, 0]);
+    let failure = process.world().metric("traffic.last_failure_unix_seconds");
+    assert!(failure > 0);
+    assert_eq!(process.world().metric("traffic.last_failure_status"), 0);
+    ase(&process, |_, _| Answer::new(200, "{}"));
+    process.advance(seconds(120));
+    assert_eq!(books(&process), [5, 0, 0]);
+    let success = process.world().metric("traffic.last_success_unix_seconds");
+    assert!(success > failure);
+    let lines = lines(&process);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].contains("traffic.cluster"), "{lines:?}");
 }
 
 #[test]

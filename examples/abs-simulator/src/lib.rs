@@ -1,7 +1,7 @@
-//! A stand-in for PingIntelligence ABS, for demos and tests: it keeps an attack list, serves it over ABS's REST API,
-//! takes traffic information, lists clients by two plain rules, and misbehaves on demand.
+//! A stand-in for PingIntelligence ABS and ASE, for demos and tests: it keeps an attack list, serves it over ABS's REST
+//! API, takes traffic information at ASE's address, lists clients by two plain rules, and misbehaves on demand.
 //!
-//! It is not ABS: no machine learning, no persistence, no user management. README.md has every endpoint.
+//! It is neither: no machine learning, no persistence, no user management. README.md has every endpoint.
 //!
 //! | module | owns |
 //! |---|---|
@@ -13,7 +13,7 @@
 //! | [`detection`] | the two rules that list a client |
 //! | [`faults`] | what can be made to go wrong, and how |
 //! | [`state`] | all that changes, behind one mutex |
-//! | [`routes`] | the HTTP interface: ABS's part, and the part that drives the simulator |
+//! | [`routes`] | the HTTP interfaces: ABS's part, ASE's part, and the part that drives the simulator |
 //! | [`access`] | credentials |
 //! | [`injection`] | counting requests and letting faults strike them |
 //! | [`error`] | every answer that is not a success |

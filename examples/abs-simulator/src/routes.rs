@@ -1,7 +1,8 @@
-//! The HTTP interface: ABS's part, and the part that drives the simulator.
+//! The HTTP interfaces: ABS's part with what drives the simulator, and ASE's part.
 
 mod admin;
 mod attack_list;
+mod sideband;
 mod traffic;
 
 use std::sync::Arc;
@@ -21,20 +22,34 @@ use crate::state::Simulator;
 /// The largest request body: room for a list of several million entries.
 const MAX_BODY: usize = 1 << 30;
 
-/// Every endpoint of the simulator.
+/// Every endpoint at ABS's address.
 pub fn router(simulator: Arc<Simulator>) -> Router {
-    let faulty = |endpoint| {
-        let simulator = Arc::clone(&simulator);
-        middleware::from_fn(move |connection, request, next| {
-            strike(Arc::clone(&simulator), endpoint, connection, request, next)
-        })
-    };
-    let attack_list = attack_list::router().route_layer(faulty(Endpoint::Attacklist));
-    let traffic = traffic::router().route_layer(faulty(Endpoint::Traffic));
+    let attack_list = faulty(&simulator, Endpoint::Attacklist, attack_list::router());
+    let traffic = faulty(&simulator, Endpoint::Traffic, traffic::router());
+    finished(simulator, attack_list.merge(traffic).merge(admin::router()))
+}
+
+/// Every endpoint at ASE's address.
+pub fn sideband_router(simulator: Arc<Simulator>) -> Router {
+    let sideband = faulty(&simulator, Endpoint::Traffic, sideband::router());
+    finished(simulator, sideband)
+}
+
+/// Counts the calls, and lets faults strike them.
+fn faulty(
+    simulator: &Arc<Simulator>,
+    endpoint: Endpoint,
+    router: Router<Arc<Simulator>>,
+) -> Router<Arc<Simulator>> {
+    let simulator = Arc::clone(simulator);
+    router.route_layer(middleware::from_fn(move |connection, request, next| {
+        strike(Arc::clone(&simulator), endpoint, connection, request, next)
+    }))
+}
+
+fn finished(simulator: Arc<Simulator>, router: Router<Arc<Simulator>>) -> Router {
     let verbose = simulator.settings.verbose;
-    let router = attack_list
-        .merge(traffic)
-        .merge(admin::router())
+    let router = router
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(simulator);
     if verbose {

@@ -1,6 +1,7 @@
 //! All that changes while the simulator runs, behind one mutex, and the settings, which don't.
 
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -27,6 +28,8 @@ pub struct Settings {
     pub restricted_secret_key: String,
     /// `ASE-Token` of the sideband; any or none is taken where this is missing.
     pub ase_token: Option<String>,
+    /// How many ASE nodes are played.
+    pub ase_nodes: NonZeroUsize,
     /// How long an entry is active; until it is deleted where missing.
     pub ttl: Option<Duration>,
     /// When a client is listed.
@@ -44,6 +47,7 @@ impl Default for Settings {
             restricted_access_key: "abs_ak_ru".to_owned(),
             restricted_secret_key: "abs_sk_ru".to_owned(),
             ase_token: None,
+            ase_nodes: NonZeroUsize::MIN,
             ttl: None,
             rules: DetectionRules::default(),
             verbose: false,

@@ -85,8 +85,11 @@ pub struct SidebandRequest {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct UserInfo {
     /// The user's name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
+    /// The OAuth client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
 }
 
 /// The body of `POST /ase/response`.
@@ -155,7 +158,9 @@ impl SidebandRequest {
 #[derive(Debug, Default)]
 pub struct Traffic {
     records: VecDeque<Box<str>>,
-    waiting: IndexMap<String, SidebandRequest>,
+    /// By the node that got the request, and the correlation id.
+    waiting: IndexMap<(usize, String), SidebandRequest>,
+    next_node: usize,
 }
 
 impl Traffic {
@@ -186,16 +191,29 @@ impl Traffic {
     }
 
     /// Remembers a sideband request until its response comes.
-    pub fn await_response(&mut self, correlation_id: String, request: SidebandRequest) {
+    pub fn await_response(
+        &mut self,
+        node: usize,
+        correlation_id: String,
+        request: SidebandRequest,
+    ) {
         if self.waiting.len() >= WAITING_REQUESTS {
             self.waiting.shift_remove_index(0);
         }
-        self.waiting.insert(correlation_id, request);
+        self.waiting.insert((node, correlation_id), request);
     }
 
     /// The sideband request that waited for this response.
-    pub fn take_waiting(&mut self, correlation_id: &str) -> Option<SidebandRequest> {
-        self.waiting.shift_remove(correlation_id)
+    pub fn take_waiting(&mut self, node: usize, correlation_id: &str) -> Option<SidebandRequest> {
+        self.waiting
+            .shift_remove(&(node, correlation_id.to_owned()))
+    }
+
+    /// The node of `nodes` that takes a call without a session: each in turn.
+    pub fn next_node(&mut self, nodes: usize) -> usize {
+        let node = self.next_node;
+        self.next_node = node.wrapping_add(1).checked_rem(nodes).unwrap_or(0);
+        node
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         r#"{"abs": {"acces_key": "SECRET"}, "traffic": {"sampel": 1}, "guard": {"neverblock": []}}"#,
         &[
             r#"abs.acces_key: unknown key; did you mean "access_key"? Known keys here: cluster, authority, access_key, secret_key, access_key_env, secret_key_env, timeout, attack_window"#,
-            r#"traffic.sampel: unknown key; did you mean "sample"? Known keys here: format, path, gzip, queue_memory, batch_bytes, flush_interval, sample, ase_token, ase_token_env, headers"#,
+            r#"traffic.sampel: unknown key; did you mean "sample"? Known keys here: format, cluster, authority, path, gzip, queue_memory, batch_bytes, flush_interval, sample, ase_token, ase_token_env, headers"#,
             r#"guard.neverblock: unknown key; did you mean "never_block"? Known keys here: widest_ipv4, widest_ipv6, max_change_percent, max_skipped_percent, never_block, max_denied_percent"#,
         ],
     ),
@@ -257,7 +257,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
             r#"before_first_list: found "Deny"; allowed: "allow" or "deny""#,
             r#"when_stale: found ""; allowed: "keep" or "drop""#,
             r#"apis[0].mode: found "dry-run"; allowed: "enforce" or "shadow""#,
-            r#"traffic.format: found "json"; allowed: "batch" or "sideband""#,
+            r#"traffic.format: found "json"; allowed: "sideband" (for ASE) or "batch" (for a receiver of your own)"#,
         ],
     ),
     (
@@ -270,9 +270,24 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
     ),
     (
         "abs.cluster missing for enable_abs",
-        r#"{"enable_abs": true}"#,
+        r#"{"enable_abs": true, "traffic": {"format": "batch"}}"#,
         &[
             "abs.cluster: missing; enable_abs and enable_abs_attack need it: name the Envoy cluster of ABS, or turn both off",
+        ],
+    ),
+    (
+        "traffic.format missing for enable_abs",
+        r#"{"enable_abs": true, "abs": {"cluster": "abs"}, "traffic": {"gzip": true}}"#,
+        &[
+            "traffic.format: missing; enable_abs needs it: \"sideband\" sends to ASE's sideband interface (name ASE's cluster in traffic.cluster), \"batch\" sends to a receiver of your own at traffic.path; or turn enable_abs off",
+        ],
+    ),
+    (
+        "traffic.cluster and traffic.authority",
+        r#"{"traffic": {"cluster": "", "authority": "ase example"}}"#,
+        &[
+            "traffic.cluster: found an empty string; allowed: one or more visible ASCII characters, without spaces",
+            r#"traffic.authority: found the character " "; allowed: one or more visible ASCII characters, without spaces"#,
         ],
     ),
     (
@@ -284,7 +299,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
     ),
     (
         "abs.cluster empty, abs.authority with a space",
-        r#"{"enable_abs": true, "abs": {"cluster": "", "authority": "abs example"}}"#,
+        r#"{"enable_abs": true, "abs": {"cluster": "", "authority": "abs example"}, "traffic": {"format": "batch"}}"#,
         &[
             "abs.cluster: found an empty string; allowed: one or more visible ASCII characters, without spaces",
             r#"abs.authority: found the character " "; allowed: one or more visible ASCII characters, without spaces"#,
@@ -292,14 +307,14 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
     ),
     (
         "abs.cluster of another type is not missing too",
-        r#"{"enable_abs": true, "abs": {"cluster": 1}}"#,
+        r#"{"enable_abs": true, "abs": {"cluster": 1}, "traffic": {"format": "batch"}}"#,
         &[
             r#"abs.cluster: found a number; allowed: the name of the Envoy cluster of ABS, such as "abs""#,
         ],
     ),
     (
         "abs of another type: the cluster is not missing too",
-        r#"{"enable_abs": true, "abs": []}"#,
+        r#"{"enable_abs": true, "abs": [], "traffic": {"format": "batch"}}"#,
         &["abs: found a list; allowed: an object with named values, { }"],
     ),
     (

@@ -14,15 +14,15 @@ use super::input::Input;
 const CONFIGURATIONS: [&str; 4] = [
     r#"{"enable_abs_attack": true, "enable_abs": true, "abs_attack_request_minutes": 0.05, "attack_list_memory": "4KB",
         "abs": {"cluster": "abs", "access_key": "pl4nted-access", "secret_key": "pl4nted-secret"},
-        "traffic": {"queue_memory": "64KB", "batch_bytes": "1KB", "flush_interval": "1s"}}"#,
+        "traffic": {"format": "batch", "queue_memory": "64KB", "batch_bytes": "1KB", "flush_interval": "1s"}}"#,
     r#"{"enable_abs_attack": true, "abs_attack_request_minutes": 0.05,
         "abs": {"cluster": "abs", "access_key": "pl4nted-access", "secret_key": "pl4nted-secret"},
         "allow_list": {"ips": ["10.0.0.0/8"], "usernames": ["bob"]},
         "guard": {"never_block": ["192.0.2.1"], "max_change_percent": 10, "max_denied_percent": 1}}"#,
     r#"{"enable_abs": true, "abs": {"cluster": "abs"},
-        "traffic": {"format": "sideband", "ase_token": "pl4nted-token"}}"#,
+        "traffic": {"format": "sideband", "cluster": "ase", "ase_token": "pl4nted-token"}}"#,
     r#"{"enable_abs_attack": true, "enable_abs": true, "abs": {"cluster": "abs"}, "apis": [{"mode": "shadow"}],
-        "before_first_list": "deny", "attack_list_max_age": "2s", "when_stale": "drop", "traffic": {"gzip": true}}"#,
+        "before_first_list": "deny", "attack_list_max_age": "2s", "when_stale": "drop", "traffic": {"format": "batch", "gzip": true}}"#,
 ];
 
 const NAMES: [&[u8]; 8] = [

@@ -5,6 +5,7 @@
 use super::audit::Replies;
 use super::client::Request;
 use super::process::{Process, artefact, repository};
+use super::services::Abs;
 use super::{Setup, eventually};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -42,13 +43,8 @@ pub struct Envoy {
 }
 
 impl Envoy {
-    /// Starts Envoy in front of the API and ABS at these addresses, and waits until it serves.
-    pub async fn start(
-        setup: &Setup,
-        api: SocketAddr,
-        abs: SocketAddr,
-        keys: &[String; 2],
-    ) -> Self {
+    /// Starts Envoy in front of the API at this address, with this ABS, and waits until it serves.
+    pub async fn start(setup: &Setup, api: SocketAddr, abs: &Abs, keys: &[String; 2]) -> Self {
         let directory = TempDir::new().unwrap();
         let bootstrap = directory.path().join("envoy.yaml");
         let filter = filter(setup);
@@ -283,7 +279,7 @@ pub fn envoy_binary() -> PathBuf {
 }
 
 /// The shipped bootstrap with free ports, the scenario's addresses and its own folder for filter.json.
-fn render_bootstrap(setup: &Setup, directory: &Path, api: SocketAddr, abs: SocketAddr) -> String {
+fn render_bootstrap(setup: &Setup, directory: &Path, api: SocketAddr, abs: &Abs) -> String {
     let mut text = std::fs::read_to_string(repository().join("envoy/envoy.yaml")).unwrap();
     if setup.abs_over_tls.is_some() {
         text = take_tls_variant(&text);
@@ -304,6 +300,10 @@ fn render_bootstrap(setup: &Setup, directory: &Path, api: SocketAddr, abs: Socke
             format!("address: 127.0.0.1, port_value: {}", api.port()),
         ),
         (
+            "address: 127.0.0.1, port_value: 8443".to_owned(),
+            format!("address: 127.0.0.1, port_value: {}", abs.sideband.port()),
+        ),
+        (
             "path: envoy/filter.json".to_owned(),
             format!("path: {directory}/filter.json"),
         ),
@@ -321,13 +321,13 @@ fn render_bootstrap(setup: &Setup, directory: &Path, api: SocketAddr, abs: Socke
             "address: 127.0.0.1, port_value: 8080".to_owned(),
             format!(
                 "address: 127.0.0.1, port_value: {}",
-                setup.abs_at.unwrap_or(abs).port()
+                setup.abs_at.unwrap_or(abs.address).port()
             ),
         )),
         Some(authority) => replacements.extend([
             (
                 "address: abs.example.com, port_value: 8080".to_owned(),
-                format!("address: 127.0.0.1, port_value: {}", abs.port()),
+                format!("address: 127.0.0.1, port_value: {}", abs.address.port()),
             ),
             (
                 "/etc/ssl/certs/ca-certificates.crt".to_owned(),

@@ -188,7 +188,7 @@ impl Rig {
         if setup.abs_down {
             abs.stop();
         }
-        let envoy = Envoy::start(&setup, api.address, abs.address, &keys).await;
+        let envoy = Envoy::start(&setup, api.address, &abs, &keys).await;
         Self {
             envoy,
             abs,
@@ -205,8 +205,7 @@ impl Rig {
         // What this Envoy wrote ends with it.
         self.assert_no_secret_leaked().await;
         self.envoy.stop();
-        self.envoy =
-            Envoy::start(&self.setup, self.api.address, self.abs.address, &self.keys).await;
+        self.envoy = Envoy::start(&self.setup, self.api.address, &self.abs, &self.keys).await;
     }
 
     /// A GET to Envoy.

@@ -5,6 +5,7 @@
 
 use super::eventually;
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -94,12 +95,23 @@ impl Process {
     }
 
     /// The address in the first line on standard output, which reads `… listening on http://ADDRESS`.
-    pub async fn listening_address(&mut self) -> std::net::SocketAddr {
+    pub async fn listening_address(&mut self) -> SocketAddr {
+        let [address] = self.listening_addresses().await;
+        address
+    }
+
+    /// The addresses in the first lines on standard output.
+    pub async fn listening_addresses<const N: usize>(&mut self) -> [SocketAddr; N] {
         eventually(&format!("{} names its address", self.name), async || {
             self.assert_running();
             let output = self.stdout();
-            let (line, _) = output.split_once('\n')?;
-            line.rsplit_once("://")?.1.trim().parse().ok()
+            let (lines, _) = output.rsplit_once('\n')?;
+            let addresses = lines.lines().take(N).map(|line| {
+                let (_, address) = line.rsplit_once("://")?;
+                address.trim().parse().ok()
+            });
+            let addresses: Option<Vec<_>> = addresses.collect();
+            addresses?.try_into().ok()
         })
         .await
     }

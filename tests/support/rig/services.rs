@@ -13,14 +13,16 @@ use std::process::Command;
 use std::time::Duration;
 use tokio::net::TcpSocket;
 
-/// The ABS simulator, running or stopped; its port stays the same.
+/// The simulator of ABS and ASE, running or stopped; its ports stay the same.
 pub struct Abs {
-    /// Where it listens.
+    /// Where ABS listens.
     pub address: SocketAddr,
+    /// Where ASE's sideband listens.
+    pub sideband: SocketAddr,
     arguments: Vec<String>,
     process: Option<Process>,
-    /// Holds its port while it is stopped, without listening: nobody else is given it.
-    reserved: Option<TcpSocket>,
+    /// Hold its ports while it is stopped, without listening: nobody else is given them.
+    reserved: Vec<TcpSocket>,
 }
 
 impl Abs {
@@ -28,13 +30,14 @@ impl Abs {
     pub async fn start(access_key: &str, secret_key: &str, further: &[String]) -> Self {
         let mut abs = Self {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            sideband: SocketAddr::from(([127, 0, 0, 1], 0)),
             arguments: ["--access-key", access_key, "--secret-key", secret_key]
                 .map(str::to_owned)
                 .into_iter()
                 .chain(further.iter().cloned())
                 .collect(),
             process: None,
-            reserved: None,
+            reserved: Vec::new(),
         };
         abs.restart().await;
         abs
@@ -43,24 +46,27 @@ impl Abs {
     /// Starts it, with an empty list, after [`Abs::stop`].
     pub async fn restart(&mut self) {
         assert!(self.process.is_none(), "the simulator is running");
-        self.reserved = None;
+        self.reserved.clear();
         let mut process = Process::start(
             "abs-simulator",
             Command::new(simulator())
                 .args(["--listen", &self.address.to_string()])
+                .args(["--listen-sideband", &self.sideband.to_string()])
                 .args(&self.arguments),
         );
-        self.address = process.listening_address().await;
+        [self.address, self.sideband] = process.listening_addresses().await;
         self.process = Some(process);
     }
 
     /// Kills it: connections end without a word.
     pub fn stop(&mut self) {
         self.process = None;
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_reuseaddr(true).unwrap();
-        socket.bind(self.address).unwrap();
-        self.reserved = Some(socket);
+        for address in [self.address, self.sideband] {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.set_reuseaddr(true).unwrap();
+            socket.bind(address).unwrap();
+            self.reserved.push(socket);
+        }
     }
 
     /// Adds entries; `list` has ABS's shape.

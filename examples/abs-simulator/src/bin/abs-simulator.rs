@@ -3,26 +3,33 @@
 use std::error::Error;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use abs_simulator::detection::DetectionRules;
-use abs_simulator::routes::router;
+use abs_simulator::routes::{router, sideband_router};
 use abs_simulator::state::{Settings, Simulator};
 use abs_simulator::transport::{serve, tls_acceptor};
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A stand-in for PingIntelligence ABS, for demos and tests. It is not ABS, and not for production.
+/// A stand-in for PingIntelligence ABS and the sideband of ASE, for demos and tests. It is neither, and not for production.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Address and port to listen on; port 0 takes a free one
+    /// Address and port that ABS listens on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
+    /// Address and port that ASE's sideband listens on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    listen_sideband: SocketAddr,
+    /// ASE nodes behind one load balancer, which goes by the cookie PISESSIONID
+    #[arg(long, value_name = "N", default_value = "1")]
+    ase_nodes: NonZeroUsize,
     /// Access key clients must send as x-abs-ak
     #[arg(long, value_name = "KEY", default_value = "abs_ak", value_parser = parse_key)]
     access_key: String,
@@ -96,16 +103,16 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         _ => None,
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let listener = TcpListener::bind(arguments.listen)
-        .await
-        .map_err(|error| format!("can't listen on {}: {error}", arguments.listen))?;
-    let address = listener.local_addr()?;
+    let abs = bind(arguments.listen).await?;
+    let ase = bind(arguments.listen_sideband).await?;
+    let addresses = [abs.local_addr()?, ase.local_addr()?];
     let simulator = Simulator::new(Settings {
         access_key: arguments.access_key,
         secret_key: arguments.secret_key,
         restricted_access_key: arguments.restricted_access_key,
         restricted_secret_key: arguments.restricted_secret_key,
         ase_token: arguments.ase_token,
+        ase_nodes: arguments.ase_nodes,
         ttl: arguments.ttl_minutes,
         rules: DetectionRules {
             unauthorized_per_minute: arguments.detect_unauthorized_per_minute,
@@ -114,13 +121,27 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         },
         verbose: arguments.verbose,
     });
+    let [address, sideband] = addresses;
+    // At once: who reads the first line may close the pipe behind it.
+    let lines = format!(
+        "abs-simulator listening on {scheme}://{address}\nabs-simulator, sideband of ASE, listening on \
+         {scheme}://{sideband}\n"
+    );
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "abs-simulator listening on {scheme}://{address}")?;
+    stdout.write_all(lines.as_bytes())?;
     stdout.flush()?;
+    let simulator = Arc::new(simulator);
     tokio::select! {
-        () = serve(listener, tls, router(Arc::new(simulator))) => {}
+        () = serve(abs, tls.clone(), router(Arc::clone(&simulator))) => {}
+        () = serve(ase, tls, sideband_router(simulator)) => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     Ok(())
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("can't listen on {address}: {error}"))
 }

@@ -52,8 +52,7 @@ fn a_fault_strikes_the_endpoints_it_names() {
     let statuses = || {
         let list = server.attack_list(ACTIVE).status;
         let batch = server.request("POST", "/portcullis/v1/traffic", &CREDENTIALS, "");
-        let sideband = server.request(
-            "POST",
+        let sideband = server.sideband_call(
             "/ase/request",
             &[("x-correlationid", "1")],
             r#"{"method":"GET","url":"/"}"#,

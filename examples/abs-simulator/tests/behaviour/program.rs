@@ -104,6 +104,7 @@ fn requests_are_logged_only_when_asked_and_without_secrets() {
             child,
             address: line.trim().rsplit_once("//").unwrap().1.to_owned(),
             first_line: line,
+            sideband: String::new(),
         };
         server.attack_list(ACTIVE);
         drop(server);

@@ -30,6 +30,8 @@ pub struct Server {
     pub first_line: String,
     /// `127.0.0.1:port`.
     pub address: String,
+    /// The same of ASE's sideband; empty for the sample API.
+    pub sideband: String,
 }
 
 impl Server {
@@ -44,20 +46,29 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut first_line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut first_line)
-            .unwrap();
-        let address = first_line
-            .trim()
-            .rsplit_once("//")
-            .unwrap_or_else(|| panic!("{program} printed {first_line:?}"))
-            .1
-            .to_owned();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut next_line = || {
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            let address = line
+                .trim()
+                .rsplit_once("//")
+                .unwrap_or_else(|| panic!("{program} printed {line:?}"))
+                .1
+                .to_owned();
+            (line, address)
+        };
+        let (first_line, address) = next_line();
+        let sideband = if program == SIMULATOR {
+            next_line().1
+        } else {
+            String::new()
+        };
         Self {
             child,
             first_line,
             address,
+            sideband,
         }
     }
 
@@ -75,9 +86,31 @@ impl Server {
         headers: &[(&str, &str)],
         body: impl AsRef<[u8]>,
     ) -> Answer {
-        let mut stream = self.connect();
+        self.request_on(self.connect(), method, target, headers, body.as_ref())
+    }
+
+    /// A call to ASE's sideband.
+    pub fn sideband_call(
+        &self,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl AsRef<[u8]>,
+    ) -> Answer {
+        let stream = TcpStream::connect(&self.sideband).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        self.request_on(stream, "POST", target, headers, body.as_ref())
+    }
+
+    fn request_on(
+        &self,
+        mut stream: TcpStream,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
         stream
-            .write_all(&request_bytes(method, target, headers, body.as_ref()))
+            .write_all(&request_bytes(method, target, headers, body))
             .unwrap();
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::support::{Answer, CREDENTIALS, Server, gzip, with};
+use crate::support::{ACTIVE, Answer, CREDENTIALS, SIMULATOR, Server, gzip, with};
 
 const BATCH: &str = "/portcullis/v1/traffic";
 
@@ -229,13 +229,13 @@ const RESPONSE: &str = r#"{"response_code":"401","response_status":"Unauthorized
 fn sideband_calls_are_paired_into_a_record() {
     let server = Server::simulator(&[]);
     let id = [("X-CorrelationID", "id-7")];
-    let answer = server.request("POST", "/ase/request", &id, REQUEST);
+    let answer = server.sideband_call("/ase/request", &id, REQUEST);
     assert_eq!(answer.status, 200);
     assert_eq!(server.admin("GET", "/admin/records", "").json(), json!([]));
     let other = [("X-CorrelationID", "id-8")];
-    let answer = server.request("POST", "/ase/response", &other, RESPONSE);
+    let answer = server.sideband_call("/ase/response", &other, RESPONSE);
     assert_eq!(answer.status, 400);
-    let answer = server.request("POST", "/ase/response", &id, RESPONSE);
+    let answer = server.sideband_call("/ase/response", &id, RESPONSE);
     assert_eq!(answer.status, 200);
     let records = server.admin("GET", "/admin/records", "").json();
     assert_eq!(records.as_array().unwrap().len(), 1);
@@ -248,10 +248,59 @@ fn sideband_calls_are_paired_into_a_record() {
         assert_eq!(&records[0][field], value, "{field}");
     }
     // A response comes once.
-    let answer = server.request("POST", "/ase/response", &id, RESPONSE);
+    let answer = server.sideband_call("/ase/response", &id, RESPONSE);
     assert_eq!(answer.status, 400);
     let counters = ["ase_request", "ase_response", "traffic_records"];
     assert_eq!(counters.map(|name| server.counter(name)), [1, 3, 1]);
+}
+
+#[test]
+fn abs_and_ase_are_apart() {
+    let server = Server::simulator(&[]);
+    let id = [("X-CorrelationID", "id-7")];
+    for path in ["/ase/request", "/ase/response"] {
+        assert_eq!(server.request("POST", path, &id, REQUEST).status, 404);
+    }
+    for path in [BATCH, ACTIVE, "/admin/counters"] {
+        assert_eq!(server.sideband_call(path, &CREDENTIALS, "").status, 404);
+    }
+    let table: [&[&str]; 2] = [&["--ase-nodes", "0"], &["--listen-sideband", "localhost"]];
+    for flags in table {
+        let output = std::process::Command::new(SIMULATOR).args(flags).output();
+        assert!(!output.unwrap().status.success(), "{flags:?}");
+    }
+}
+
+#[test]
+fn a_node_knows_only_its_own_requests() {
+    let server = Server::simulator(&["--ase-nodes", "2"]);
+    let id = ("X-CorrelationID", "id-7");
+    let answer = server.sideband_call("/ase/request", &[id], REQUEST);
+    assert_eq!(
+        answer.header("set-cookie"),
+        Some("PISESSIONID=node-0; Max-Age=180")
+    );
+    for (headers, status) in [
+        // It goes to the other node.
+        (&[id][..], 400),
+        (&[id, ("cookie", "PISESSIONID=node-1")], 400),
+        (&[id, ("cookie", "a=b; PISESSIONID=node-0")], 200),
+    ] {
+        let answer = server.sideband_call("/ase/response", headers, RESPONSE);
+        assert_eq!(answer.status, status, "{headers:?}");
+    }
+}
+
+#[test]
+fn user_and_client_are_kept() {
+    let server = Server::simulator(&[]);
+    let id = [("X-CorrelationID", "id-7")];
+    let mut request: Value = serde_json::from_str(REQUEST).unwrap();
+    request["user_info"] = json!([{"username": "bob"}, {"client_id": "app-1"}]);
+    server.sideband_call("/ase/request", &id, request.to_string());
+    server.sideband_call("/ase/response", &id, RESPONSE);
+    let records = server.admin("GET", "/admin/records", "").json();
+    assert_eq!(records[0]["user_info"], request["user_info"]);
 }
 
 #[test]
@@ -259,9 +308,9 @@ fn the_sideband_detects_and_answers_403_to_the_listed() {
     let server = Server::simulator(&["--detect-unauthorized-per-minute", "2"]);
     let call = |id: &str| {
         let id = [("x-correlationid", id)];
-        let asked = server.request("POST", "/ase/request", &id, REQUEST).status;
+        let asked = server.sideband_call("/ase/request", &id, REQUEST).status;
         if asked == 200 {
-            server.request("POST", "/ase/response", &id, RESPONSE);
+            server.sideband_call("/ase/response", &id, RESPONSE);
         }
         asked
     };
@@ -285,15 +334,15 @@ fn the_sideband_asks_for_its_token_and_the_id() {
             &[("x-correlationid", "1")][..],
             &[("x-correlationid", "1"), ("ase-token", "wrong")],
         ] {
-            assert_eq!(server.request("POST", path, headers, REQUEST).status, 401);
+            assert_eq!(server.sideband_call(path, headers, REQUEST).status, 401);
         }
-        let answer = server.request("POST", path, &[("ase-token", "secret")], REQUEST);
+        let answer = server.sideband_call(path, &[("ase-token", "secret")], REQUEST);
         assert_eq!(answer.status, 400);
         assert!(answer.error().contains("X-CorrelationID"));
     }
     let headers = [("x-correlationid", "1"), ("ASE-Token", "secret")];
-    let answer = server.request("POST", "/ase/request", &headers, REQUEST);
+    let answer = server.sideband_call("/ase/request", &headers, REQUEST);
     assert_eq!(answer.status, 200);
-    let answer = server.request("POST", "/ase/request", &headers, r#"{"method":"GET"}"#);
+    let answer = server.sideband_call("/ase/request", &headers, r#"{"method":"GET"}"#);
     assert_eq!(answer.status, 400);
 }

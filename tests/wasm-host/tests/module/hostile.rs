@@ -77,7 +77,7 @@ fn random_configurations() -> Vec<String> {
     let mut all = config();
     all["enable_abs"] = json!(true);
     all["guard"] = json!({"max_denied_percent": 1, "max_change_percent": 10});
-    all["traffic"] = json!({"gzip": true, "flush_interval": "1s"});
+    all["traffic"] = json!({"format": "batch", "gzip": true, "flush_interval": "1s"});
     let mut sideband = config();
     sideband["enable_abs"] = json!(true);
     sideband["traffic"] = json!({"format": "sideband"});

@@ -64,6 +64,7 @@ fn whole_life(module: &Compiled) {
 fn the_block_only_module_refuses_to_send_traffic_information() {
     let mut config = config();
     config["enable_abs"] = json!(true);
+    config["traffic"] = json!({"format": "batch"});
     for (module, takes) in [(&*MODULE, true), (&*BLOCK_ONLY, false)] {
         let process = Process::new(9);
         let mut vm = Vm::new(module, &process);

@@ -11,6 +11,7 @@ fn it_tells_no_secret() {
     let mut config = config();
     config["enable_abs"] = json!(true);
     config["abs"] = json!({"cluster": "abs"});
+    config["traffic"] = json!({"format": "batch"});
     config["allow_list"] = json!({"usernames": [secret("friend")]});
     config["deny_list"] =
         json!({"api_keys": [secret("manual")], "cookies": {"c": [secret("manual-cookie")]}});
@@ -139,7 +140,7 @@ fn the_list_stands_in_shared_data_as_keyed_fingerprints() {
 fn credentials_stand_in_their_headers_alone() {
     let mut config = config();
     config["enable_abs"] = json!(true);
-    config["traffic"] = json!({"flush_interval": "1s"});
+    config["traffic"] = json!({"format": "batch", "flush_interval": "1s"});
     let mut envoy = Envoy::start(&MODULE, 5, &config, 1);
     for _ in 0..200 {
         envoy.run(50, &list(&listed()));

@@ -1,0 +1,137 @@
+//! What the receiver of a call with traffic information responded: the status and what else decides the next step.
+//!
+//! Reads headers and the start of the body; what the sender does with them is up to `sender`.
+
+use core::time::Duration;
+
+use crate::host::Host;
+use crate::retry_after::retry_after;
+
+/// The cookie by which ASE's load balancer keeps the calls of one client at one node.
+pub const SESSION_COOKIE: &str = "PISESSIONID";
+
+/// A longer session cookie is not kept.
+const LONGEST_SESSION: usize = 1024;
+
+/// How much of a body is read; ASE's error messages are shorter.
+const BODY_START: usize = 256;
+
+/// A response to one call.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Response {
+    /// HTTP status.
+    pub status: u16,
+    /// When to try again, where the response says so.
+    pub retry_after: Option<Duration>,
+    /// The value of [`SESSION_COOKIE`], where the response sets it.
+    pub session: Option<Box<[u8]>>,
+    /// ASE does not know the API or the host name of the request: a 503 that is no outage.
+    pub unknown_api: bool,
+}
+
+impl core::fmt::Debug for Response {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        // The session is ASE's secret.
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("retry_after", &self.retry_after)
+            .field("unknown_api", &self.unknown_api)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Response {
+    /// A response of which only the status is known.
+    pub fn new(status: u16) -> Self {
+        Self {
+            status,
+            retry_after: None,
+            session: None,
+            unknown_api: false,
+        }
+    }
+
+    /// Reads the response that the host delivers now; `None` where the call failed.
+    pub fn read(host: &dyn Host) -> Option<Self> {
+        let mut status = None;
+        let mut response = Self::new(0);
+        host.visit_call_headers(&mut |name, value| match name {
+            b":status" => {
+                status = core::str::from_utf8(value)
+                    .ok()
+                    .and_then(|s| s.parse().ok())
+            }
+            b"retry-after" => response.retry_after = retry_after(value, host.unix_now()),
+            b"set-cookie" => {
+                if let Some(session) = session_of(value) {
+                    response.session = Some(session.into());
+                }
+            }
+            _ => {}
+        });
+        response.status = status?;
+        // Envoy itself responds with 503 where it has no connection, so the status alone does not decide.
+        response.unknown_api =
+            response.status == 503 && names_unknown_api(&host.call_body(0, BODY_START));
+        Some(response)
+    }
+}
+
+/// The session in a Set-Cookie header (RFC 6265, 5.2). Only visible characters: the value is sent back as a header.
+fn session_of(set_cookie: &[u8]) -> Option<&[u8]> {
+    let pair = set_cookie.split(|byte| *byte == b';').next()?;
+    let (name, value) = pair.split_at(pair.iter().position(|byte| *byte == b'=')?);
+    let value = value.get(1..)?.trim_ascii();
+    let is_sound = !value.is_empty()
+        && value.len() <= LONGEST_SESSION
+        && value.iter().all(|byte| byte.is_ascii_graphic());
+    (name.trim_ascii() == SESSION_COOKIE.as_bytes() && is_sound).then_some(value)
+}
+
+/// The vendor documents the bodies `Error: Unknown API` and `Error: Unknown Hostname`.
+fn names_unknown_api(body: &[u8]) -> bool {
+    let body = body.to_ascii_lowercase();
+    [b"unknown api".as_slice(), b"unknown hostname"]
+        .iter()
+        .any(|message| body.windows(message.len()).any(|part| part == *message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn the_session_is_found_among_cookies_and_their_attributes() {
+        let table: &[(&[u8], Option<&[u8]>)] = &[
+            (b"PISESSIONID=n1.a=b; Max-Age=180; Path=/", Some(b"n1.a=b")),
+            (b" PISESSIONID = n1 ", Some(b"n1")),
+            (b"PISESSIONID=", None),
+            (b"PISESSIONID", None),
+            (b"JSESSIONID=n1", None),
+            (b"x=PISESSIONID=n1", None),
+            (b"PISESSIONID=n1\x07", None),
+            (b"PISESSIONID=n 1", None),
+            (b"", None),
+        ];
+        for (header, session) in table {
+            assert_eq!(session_of(header), *session, "{header:?}");
+        }
+        let long = [b"PISESSIONID=".as_slice(), &[b'x'; 2_000]].concat();
+        assert_eq!(session_of(&long), None);
+    }
+
+    #[test]
+    fn only_the_vendors_messages_make_a_503_final() {
+        assert!(names_unknown_api(b"Error: Unknown API"));
+        assert!(names_unknown_api(b"{\"error\":\"Unknown hostname\"}"));
+        for outage in [
+            b"upstream connect error or disconnect/reset before headers".as_slice(),
+            b"no healthy upstream",
+            b"",
+        ] {
+            assert!(!names_unknown_api(outage));
+        }
+    }
+}
