@@ -3,7 +3,6 @@
 //! Owns what makes two identifiers equal. Knows nothing of where they come from (see `request` and
 //! `attack_list`) or where they are looked up (see `blocklist`).
 
-use core::hash::Hasher;
 use std::net::IpAddr;
 
 use siphasher::sip::SipHasher13;
@@ -17,7 +16,7 @@ pub use address::{
 };
 pub use canonical::{decoded_cookie_name, is_same_cookie_name};
 
-use canonical::{normalised_name, with_canonical_name, with_canonical_value};
+use canonical::{normalised_name, with_canonical_cookie, with_canonical_value};
 
 /// A kind of client identifier, as ABS tells them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -150,16 +149,16 @@ impl FingerprintKey {
     /// The fingerprint of an address; IPv4-mapped IPv6 equals IPv4.
     pub fn ip(&self, address: IpAddr) -> Fingerprint {
         match fold_mapped(address) {
-            IpAddr::V4(v4) => self.fingerprint(IdentifierKind::Ip, &[], &v4.octets()),
-            IpAddr::V6(v6) => self.fingerprint(IdentifierKind::Ip, &[], &v6.octets()),
+            IpAddr::V4(v4) => self.fingerprint(IdentifierKind::Ip, &v4.octets()),
+            IpAddr::V6(v6) => self.fingerprint(IdentifierKind::Ip, &v6.octets()),
         }
     }
 
     /// The fingerprint of one cookie, in canonical form. `value` comes without enclosing double quotes.
     pub fn cookie(&self, name: &[u8], value: &[u8]) -> Fingerprint {
-        with_canonical_name(name, |name| {
-            with_canonical_value(value, |value| {
-                self.fingerprint(IdentifierKind::Cookie, name, value)
+        with_canonical_value(value, |value| {
+            with_canonical_cookie(name, Some(value), |cookie| {
+                self.fingerprint(IdentifierKind::Cookie, cookie)
             })
         })
     }
@@ -167,7 +166,7 @@ impl FingerprintKey {
     /// The fingerprint of a bearer token, in canonical form.
     pub fn oauth_token(&self, token: &[u8]) -> Fingerprint {
         with_canonical_value(token, |token| {
-            self.fingerprint(IdentifierKind::OauthToken, &[], token)
+            self.fingerprint(IdentifierKind::OauthToken, token)
         })
     }
 
@@ -175,26 +174,21 @@ impl FingerprintKey {
     /// may come in a header or in the query.
     pub fn api_key(&self, value: &[u8]) -> Fingerprint {
         with_canonical_value(value, |value| {
-            self.fingerprint(IdentifierKind::ApiKey, &[], value)
+            self.fingerprint(IdentifierKind::ApiKey, value)
         })
     }
 
     /// The fingerprint of a user name: of its characters in Unicode normalization form C (UAX 15). Bytes that are no UTF-8
     /// are read as Latin-1.
     pub fn username(&self, name: &[u8]) -> Fingerprint {
-        self.fingerprint(IdentifierKind::Username, &[], &normalised_name(name))
+        self.fingerprint(IdentifierKind::Username, &normalised_name(name))
     }
 
-    fn fingerprint(&self, kind: IdentifierKind, name: &[u8], value: &[u8]) -> Fingerprint {
+    /// Kinds are distinguished by the lowest bits, so `bytes` need not.
+    fn fingerprint(&self, kind: IdentifierKind, bytes: &[u8]) -> Fingerprint {
         let [first, second] = self.words;
-        let mut hasher = SipHasher13::new_with_keys(first, second);
-        if kind == IdentifierKind::Cookie {
-            // No name holds an equals sign, so no two cookies share one byte string. Kinds are told apart below.
-            hasher.write(name);
-            hasher.write(b"=");
-        }
-        hasher.write(value);
-        Fingerprint(hasher.finish() & !Fingerprint::KIND_MASK | u64::from(kind as u8))
+        let hash = SipHasher13::new_with_keys(first, second).hash(bytes);
+        Fingerprint(hash & !Fingerprint::KIND_MASK | u64::from(kind as u8))
     }
 }
 

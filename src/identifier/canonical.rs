@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+use icu_normalizer::ComposingNormalizerBorrowed;
 
 use crate::codec::base64;
 use crate::codec::form::percent_decode;
@@ -122,15 +122,32 @@ fn is_plain_in_name(byte: &u8) -> bool {
 /// Calls `use_name` with the canonical form of a cookie's name: percent signs decoded, up to a NUL, without white space
 /// around it, in lower case (nginx), and by PHP's rules for variable names: ` `, `.` and `[` are `_`, and `name[key]` is an
 /// element of `name`.
-pub(super) fn with_canonical_name<T>(name: &[u8], use_name: impl FnOnce(&[u8]) -> T) -> T {
-    // Most names are short: folding them allocates nothing.
-    let mut short = [0_u8; 64];
-    match short.get_mut(..name.len()) {
-        Some(folded) if name.iter().all(is_plain_in_name) => {
-            for (to, from) in folded.iter_mut().zip(name) {
-                *to = fold(*from);
+fn with_canonical_name<T>(name: &[u8], use_name: impl FnOnce(&[u8]) -> T) -> T {
+    with_canonical_cookie(name, None, use_name)
+}
+
+/// Calls `use_bytes` with the canonical form of a cookie's name, and of `value`, if there is one, with `=` between them: no
+/// name holds an equals sign, so no two cookies share one text. `value` is in canonical form.
+pub(super) fn with_canonical_cookie<T>(
+    name: &[u8],
+    value: Option<&[u8]>,
+    use_bytes: impl FnOnce(&[u8]) -> T,
+) -> T {
+    let ends = [b"=".as_slice(), value.unwrap_or_default()];
+    let rest = ends.into_iter().take(if value.is_some() { 2 } else { 0 });
+    let rest = rest.flatten().copied();
+    // Most cookies are short: joining them allocates nothing.
+    let mut short = [0_u8; 128];
+    let length = name
+        .len()
+        .saturating_add(value.map_or(0, |value| value.len().saturating_add(1)));
+    match short.get_mut(..length) {
+        Some(joined) if name.iter().all(is_plain_in_name) => {
+            let bytes = name.iter().copied().map(fold).chain(rest);
+            for (to, from) in joined.iter_mut().zip(bytes) {
+                *to = from;
             }
-            use_name(folded)
+            use_bytes(joined)
         }
         _ => {
             let decoded = percent_decode(name);
@@ -141,8 +158,8 @@ pub(super) fn with_canonical_name<T>(name: &[u8], use_name: impl FnOnce(&[u8]) -
             {
                 name = trim_wide(base);
             }
-            let folded: Vec<u8> = name.iter().copied().map(fold).collect();
-            use_name(&folded)
+            let joined: Vec<u8> = name.iter().copied().map(fold).chain(rest).collect();
+            use_bytes(&joined)
         }
     }
 }
@@ -157,11 +174,6 @@ pub(super) fn normalised_name(name: &[u8]) -> Cow<'_, [u8]> {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => Cow::Owned(name.iter().copied().map(char::from).collect()),
     };
-    match is_nfc_quick(text.chars()) {
-        IsNormalized::Yes => match text {
-            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-        },
-        _ => Cow::Owned(text.nfc().collect::<String>().into_bytes()),
-    }
+    let normalized = ComposingNormalizerBorrowed::new_nfc().normalize(&text);
+    Cow::Owned(normalized.into_owned().into_bytes())
 }

@@ -13,6 +13,9 @@ use super::text::{
 /// Servers take the text behind the first scheme or the last. So many of the first are looked at, and the last.
 const MAX_SCHEMES: usize = 2;
 
+/// A longer user name is not looked up: nobody has one.
+const LONGEST_USER: usize = 1024;
+
 /// A longer text with white space or a comma inside is no token: those that are long have one word.
 const LONGEST_PHRASE: usize = 1024;
 
@@ -62,22 +65,23 @@ pub fn visit_token_readings<'a>(authorization: &'a [u8], visit: &mut dyn FnMut(&
     if let Some((scheme, token)) = split_once(authorization, b' ')
         && is_scheme(scheme)
         && is_one_word(token)
+        && !is_scheme(token)
     {
         return visit(token);
     }
     let mut words = words(authorization, b",");
-    let mut is_first = true;
-    for word in words.by_ref().take(MAX_WORDS) {
-        let is_scheme = core::mem::take(&mut is_first) && is_scheme(word);
-        if !is_scheme {
+    // The parameters of Digest are no tokens: a client that has one listed must not deny others.
+    let is_digest = starts_with_scheme(authorization, b"digest");
+    if !is_digest {
+        for word in words.by_ref().take(MAX_WORDS) {
+            visit_word(word, visit);
+        }
+        for word in words.rev().take(MAX_WORDS) {
             visit_word(word, visit);
         }
     }
-    for word in words.rev().take(MAX_WORDS) {
-        visit_word(word, visit);
-    }
     // What was one word was visited above.
-    let mut visit_phrase = |text: &'a [u8]| {
+    let visit_phrase = |text: &'a [u8], visit: &mut dyn FnMut(&'a [u8])| {
         let is_word = |text: &[u8]| {
             text.iter()
                 .all(|byte| byte.is_ascii_graphic() && *byte != b',')
@@ -87,12 +91,15 @@ pub fn visit_token_readings<'a>(authorization: &'a [u8], visit: &mut dyn FnMut(&
         }
     };
     for rest in after_scheme(authorization, b"bearer") {
-        visit_phrase(trim_wide(rest));
-        visit_phrase(trim_wide(before(rest, b',')));
+        if is_digest && let Some(word) = self::words(rest, b",").next() {
+            visit_word(word, visit);
+        }
+        visit_phrase(trim_wide(rest), visit);
+        visit_phrase(trim_wide(before(rest, b',')), visit);
     }
     for part in parts(authorization) {
         if let Some(token) = bearer_token(part) {
-            visit_phrase(token);
+            visit_phrase(token, visit);
         }
     }
 }
@@ -104,16 +111,16 @@ pub fn visit_user_readings(authorization: &[u8], visit: &mut dyn FnMut(&[u8])) {
         let rest = trim_wide(rest);
         let mut visit_user = |decoded: Vec<u8>| {
             let user = before(&decoded, b':');
-            if !user.is_empty() {
+            if !user.is_empty() && user.len() <= LONGEST_USER {
                 visit(user);
             }
         };
-        base64::visit_readings(rest, b':', &mut visit_user);
+        base64::visit_readings(rest, b':', LONGEST_USER, &mut visit_user);
         // Some decoders skip what follows the first word, some end there.
         if let Some(first) = words(rest, b",").next()
             && first.len() < rest.len()
         {
-            base64::visit_readings(first, b':', &mut visit_user);
+            base64::visit_readings(first, b':', LONGEST_USER, &mut visit_user);
         }
     }
     for rest in after_scheme(authorization, b"digest") {
@@ -154,6 +161,10 @@ fn visit_digest_user(parameter: &[u8], visit: &mut dyn FnMut(&[u8])) {
 
 /// One word, and what is left of it where something is attached: `Bearer:token`, `token="token"`, `"token"`, `token;`.
 fn visit_word<'a>(word: &'a [u8], visit: &mut dyn FnMut(&'a [u8])) {
+    // A client that sends `Bearer Bearer` may have the word listed; it must not deny everybody.
+    if is_scheme(word) {
+        return;
+    }
     visit(word);
     // Spring Security's OAuth looks for no space.
     if let Some((scheme, token)) = word.split_at_checked(6)
@@ -226,6 +237,11 @@ fn after<'a>(text: &'a [u8], word: &[u8]) -> impl Iterator<Item = &'a [u8]> + us
         }
     }
     firsts.into_iter().chain([last]).flatten()
+}
+
+fn starts_with_scheme(authorization: &[u8], scheme: &[u8]) -> bool {
+    let start = trim_wide(authorization).get(..scheme.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
 }
 
 /// A scheme of the IANA registry, or one that servers use as if it were: the word that comes before a token.

@@ -145,7 +145,11 @@ pub fn visit_identifiers(
                 UsernameSource::JwtClaim(_) => {}
             }
         }
-        visit_claims(api, headers, &mut visit);
+        let claims = username_claims(api);
+        let mut visit_name = |name: &[u8]| visit(IdentifierRef::Username(name));
+        let tokens: Vec<&[u8]> = authorizations(headers).filter_map(bearer_token).collect();
+        visit_claims_of(&tokens, &claims, &mut visit_name);
+        visit_claims_elsewhere(api, headers, &claims, &mut visit_name);
     }
 }
 
@@ -174,8 +178,14 @@ pub fn visit_readings(
     }
     let reads_tokens = wanted.oauth_token && api.oauth2_access_token;
     let reads_keys = wanted.api_key && !(api.apikey_header.is_empty() && api.apikey_qs.is_empty());
-    if reads_tokens || reads_keys {
+    let claims = if wanted.username {
+        username_claims(api)
+    } else {
+        Vec::new()
+    };
+    if reads_tokens || reads_keys || !claims.is_empty() {
         for value in headers.values("authorization") {
+            let mut jwts: Vec<&[u8]> = Vec::new();
             visit_token_readings(value, &mut |word| {
                 if reads_tokens {
                     visit(IdentifierRef::OauthToken(word));
@@ -183,6 +193,12 @@ pub fn visit_readings(
                 if reads_keys {
                     visit(IdentifierRef::ApiKey(word));
                 }
+                if !claims.is_empty() && jwt::payload(word).is_some() {
+                    jwts.push(word);
+                }
+            });
+            visit_claims_of(&jwts, &claims, &mut |name| {
+                visit(IdentifierRef::Username(name));
             });
         }
     }
@@ -214,7 +230,9 @@ pub fn visit_readings(
                 visit(IdentifierRef::Username(name.as_bytes()));
             }
         });
-        visit_claims(api, headers, &mut visit);
+        visit_claims_elsewhere(api, headers, &claims, &mut |name| {
+            visit(IdentifierRef::Username(name));
+        });
     }
 }
 
@@ -234,21 +252,27 @@ fn visit_usernames(api: &Api, headers: &RequestHeaders, visit: &mut dyn FnMut(&[
     }
 }
 
-/// The user names in the claims of every JSON web token of the request.
-fn visit_claims(api: &Api, headers: &RequestHeaders, visit: &mut dyn FnMut(IdentifierRef<'_>)) {
+/// The claims that name users.
+fn username_claims(api: &Api) -> Vec<&str> {
     let claims = api.username.iter().filter_map(|source| match source {
         UsernameSource::JwtClaim(claim) => Some(claim.as_str()),
         UsernameSource::BasicAuth | UsernameSource::Header(_) => None,
     });
     let of_jwt = api.jwt.as_ref().and_then(|jwt| jwt.username.as_deref());
-    let claims: Vec<&str> = claims.chain(of_jwt).collect();
-    visit_jwts(api, headers, &claims, &mut |name| {
-        visit(IdentifierRef::Username(name));
-    });
+    claims.chain(of_jwt).collect()
 }
 
-/// Calls `visit` with each value that `claims` have in the request's JSON web tokens.
-pub(super) fn visit_jwts(
+/// Calls `visit` with each value that `claims` have in the first and the last of these tokens.
+fn visit_claims_of(tokens: &[&[u8]], claims: &[&str], visit: &mut dyn FnMut(&[u8])) {
+    let from_end = tokens.len().saturating_sub(MAX_JWTS).max(MAX_JWTS);
+    let last = tokens.iter().skip(from_end);
+    for token in tokens.iter().take(MAX_JWTS).chain(last) {
+        visit_jwt_claims(token, claims, visit);
+    }
+}
+
+/// Calls `visit` with each value that `claims` have in tokens outside of the Authorization header.
+fn visit_claims_elsewhere(
     api: &Api,
     headers: &RequestHeaders,
     claims: &[&str],
@@ -256,22 +280,6 @@ pub(super) fn visit_jwts(
 ) {
     if claims.is_empty() {
         return;
-    }
-    for value in headers.values("authorization") {
-        let mut tokens: Vec<&[u8]> = Vec::new();
-        visit_token_readings(value, &mut |word| {
-            if jwt::payload(word).is_some() {
-                tokens.push(word);
-            }
-        });
-        let from_end = tokens.len().saturating_sub(MAX_JWTS).max(MAX_JWTS);
-        let read = tokens
-            .iter()
-            .take(MAX_JWTS)
-            .chain(tokens.iter().skip(from_end));
-        for token in read {
-            visit_jwt_claims(token, claims, visit);
-        }
     }
     let mut visit_token = |token: &[u8]| visit_jwt_claims(token, claims, visit);
     visit_query_readings(headers.path(), &api.oauth2_query, &mut visit_token);
@@ -295,11 +303,14 @@ fn visit_tokens_at_location(api: &Api, headers: &RequestHeaders, visit: &mut dyn
     }
 }
 
+/// One of the two ways in which a Cookie header is read.
+type ReadCookies = fn(&[u8], &mut dyn FnMut(&[u8], &[u8]));
+
 /// The bearer tokens in the cookies that `oauth2_cookie` names.
 fn visit_token_cookies(
     api: &Api,
     headers: &RequestHeaders,
-    read: fn(&[u8], &mut dyn FnMut(&[u8], &[u8])),
+    read: ReadCookies,
     visit: &mut dyn FnMut(&[u8]),
 ) {
     if api.oauth2_cookie.is_empty() {

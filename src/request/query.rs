@@ -79,7 +79,7 @@ fn visit_parameter(parameter: &[u8], names: &[String], visit: &mut dyn FnMut(&[u
 fn visit_value(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
     visit(value);
     if let Cow::Owned(decoded) = form_decode(value)
-        && decoded.contains(&b'%')
+        && matches!(percent_decode(&decoded), Cow::Owned(_))
     {
         visit(&decoded);
     }
@@ -104,7 +104,7 @@ fn is_same_name(name: &str, found: &[u8]) -> bool {
     }
     // Only few names need a closer look.
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if found.iter().all(is_plain) {
+    if found.iter().all(is_plain) || found.len() < name.len() {
         return false;
     }
     let decoded = form_decode(found);

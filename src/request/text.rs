@@ -45,6 +45,7 @@ impl<'a> Iterator for Words<'a> {
     fn next(&mut self) -> Option<&'a [u8]> {
         let separator_length = |text: &[u8]| match text.first() {
             Some(byte) if self.separators.contains(byte) => 1,
+            Some(byte) if byte.is_ascii_graphic() => 0,
             _ => space_at_start(text),
         };
         let mut rest = self.rest;
@@ -67,6 +68,7 @@ impl<'a> DoubleEndedIterator for Words<'a> {
     fn next_back(&mut self) -> Option<&'a [u8]> {
         let separator_length = |text: &[u8]| match text.last() {
             Some(byte) if self.separators.contains(byte) => 1,
+            Some(byte) if byte.is_ascii_graphic() => 0,
             _ => space_at_end(text),
         };
         let shorten = |text: &'a [u8], by: usize| text.get(..text.len().saturating_sub(by));

@@ -266,6 +266,24 @@ fn a_listed_token_is_found_in_every_place_and_dress() {
 }
 
 #[test]
+fn words_that_many_clients_send_are_no_tokens() {
+    let digest: &[u8] = b"Digest username=\"bob\", realm=\"shop\", qop=auth";
+    for listed in ["Bearer", "basic", "realm=\"shop\"", "shop", "qop=auth"] {
+        for value in [b"Bearer Bearer".as_slice(), b"x Basic Ym9iOng=", digest] {
+            let request: &[(&str, &[u8])] = &[("authorization", value)];
+            assert!(!carries(&api(), request, Entry::Token(listed)), "{listed}");
+            assert!(!carries(&api(), request, Entry::Key(listed)), "{listed}");
+        }
+    }
+    let joined = [digest, b", Bearer T-1"].concat();
+    assert!(carries(
+        &api(),
+        &[("authorization", &joined)],
+        Entry::Token("T-1")
+    ));
+}
+
+#[test]
 fn a_listed_key_is_found_in_every_place_and_dress() {
     let entry = Entry::Key("K 1");
     check(
