@@ -42,7 +42,10 @@ type Canonical = BTreeMap<(&'static str, Identity), BTreeSet<String>>;
 /// same in the manual deny list.
 pub fn compare(list: Listed, body: impl AsyncFnOnce(&mut Comparison)) {
     let setup = Setup::new().concurrency(1).plugin(json!({
-        "apis": [{"api_id": "all", "mode": "shadow", "oauth2_cookie": ["token"]}],
+        "apis": [
+            {"api_id": "open", "url": "/open", "enable_blocking": false},
+            {"api_id": "all", "mode": "shadow", "oauth2_cookie": ["token"]},
+        ],
         "enable_abs_attack": list == Listed::ByAbs,
         "deny_list": if list == Listed::ByHand { listed() } else { json!({}) }
     }));

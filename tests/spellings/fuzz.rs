@@ -85,7 +85,7 @@ async fn run(mut comparison: Comparison, mut random: Random, end: Instant, speak
     let mut spoken = Instant::now();
     while Instant::now() < end && tally.by_kind.len() < ENOUGH {
         let row = &seeds[index(&mut random, seeds.len())];
-        let (request, change) = changed(&row.request, &mut random);
+        let (request, change) = changed(row.identity, &row.request, &mut random);
         tally.changes += 1;
         match comparison.is_denied(&request).await {
             None => tally.refused += 1,
@@ -132,13 +132,15 @@ async fn recognised(
 }
 
 /// The request with one byte inserted or replaced in its target or in a header, and what was done, without the position.
-fn changed(request: &RawRequest, random: &mut Random) -> (RawRequest, String) {
+fn changed(identity: Identity, request: &RawRequest, random: &mut Random) -> (RawRequest, String) {
     let mut request = request.clone();
     let mut parts: Vec<(&str, &mut Vec<u8>)> = Vec::new();
     if request.path != b"/" {
         parts.push(("path", &mut request.path));
     }
-    for (name, value) in &mut request.headers {
+    let headers = request.headers.iter_mut();
+    // What is asked of the other is its path.
+    for (name, value) in headers.filter(|_| identity != Identity::Shop) {
         parts.push(("name", name));
         parts.push(("value", value));
     }

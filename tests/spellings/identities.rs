@@ -16,6 +16,8 @@ static TOKENS: LazyLock<Value> =
 pub enum Identity {
     /// A cookie whose value needs no encoding.
     Cookie,
+    /// The same, at an API that lies beside one with blocking off.
+    Shop,
     /// A cookie whose value holds bytes that some programs encode.
     EncodedCookie,
     /// A cookie that was encoded when it was listed.
@@ -52,8 +54,9 @@ use Identity::*;
 
 impl Identity {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Cookie,
+        Shop,
         EncodedCookie,
         ListedEncodedCookie,
         DottedCookie,
@@ -74,7 +77,7 @@ impl Identity {
     /// The value that is on the list.
     pub fn value(self) -> &'static str {
         match self {
-            Cookie => "Kx7.listed-Cookie_A1",
+            Cookie | Shop => "Kx7.listed-Cookie_A1",
             EncodedCookie => "bGlzdGVk+Y29va2ll/Zg==",
             ListedEncodedCookie => "ZW5j%2BZGVk%2Fdg%3D%3D",
             DottedCookie => "Dx3-listed-dotted",
@@ -96,7 +99,7 @@ impl Identity {
     /// The name of the cookie.
     pub fn cookie_name(self) -> &'static str {
         match self {
-            Cookie => "S",
+            Cookie | Shop => "S",
             EncodedCookie => "T",
             ListedEncodedCookie => "E",
             DottedCookie => "app.sid",
@@ -112,6 +115,7 @@ impl Identity {
     pub fn canonical(self) -> Vec<RawRequest> {
         let value = self.value();
         match self {
+            Shop => vec![shop("/shop/cart")],
             Token | JwtHs256 | JwtRs256 | JwtEs256 => vec![
                 RawRequest::header("authorization", format!("Bearer {value}")),
                 RawRequest::header("authorization", format!("Token {value}")),
@@ -143,6 +147,7 @@ impl Identity {
     pub fn readings(self) -> &'static [&'static str] {
         match self {
             Cookie => &["cookie.S"],
+            Shop => &["path"],
             EncodedCookie => &["cookie.T"],
             ListedEncodedCookie => &["cookie.E"],
             DottedCookie => &["cookie.app"],
@@ -156,6 +161,11 @@ impl Identity {
             User | AccentedUser => &["basic", "digest"],
         }
     }
+}
+
+/// A request of a listed client for this target.
+pub fn shop(target: &str) -> RawRequest {
+    RawRequest::path(target).and("cookie", format!("S={}", Cookie.value()))
 }
 
 /// `authorization: Basic …`

@@ -20,6 +20,11 @@ pub fn add(rows: &mut Rows) {
         b"Digest username = \"{}\", realm=\"r\"",
         b"Digest USERNAME=\"{}\", realm=\"r\"",
         b"Digest\tusername=\"{}\"",
+        b"Digest x=\"a\\\"b\",username=\"{}\"",
+        b"Digest r\"=\xe5, username=\"{}\", n$=",
+        b"Digest username='{}', realm='r'",
+        b"Digest username=\"\\{}\"",
+        b"Digest username*=UTF-8''{}",
     ]);
 }
 
@@ -76,6 +81,7 @@ fn tokens(rows: &mut Rows) {
             b"Bearer {}\x85",
             b"Bearer\x85{}",
             b"\xa0Bearer {}",
+            b"\x85Bearer {}",
         ],
     );
     authorizations(
@@ -116,6 +122,10 @@ fn basic(rows: &mut Rows) {
         b"Basic {}!",
         b"Basic {}\xa0",
         b"Basic {}, Bearer x",
+        b"Basic\x85{}",
+        b"\xa0Basic {}",
+        b"Basic -{}",
+        b"Basic !_{}",
     ] {
         add(
             "basic: scheme and padding",

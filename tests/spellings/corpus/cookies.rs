@@ -70,6 +70,23 @@ pub fn add(rows: &mut Rows) {
             b"a=b S={}",
             b"S={} a=b",
             b"a=b\tS={}",
+            // Text that is no pair, before white space.
+            b"a=b;x S={}",
+            b"a=b;x\tS={}",
+        ],
+    );
+    cookies(
+        "cookie: strangers",
+        Cookie,
+        &[
+            b"S={}\xae",
+            b"S={}]",
+            b"S={}[x",
+            b"\xe5S={}",
+            b"]S={}",
+            b"a=b\x83S={}",
+            b"a=b;\xd7S={}",
+            b"S={}\xe2\x82\xaf",
         ],
     );
     cookies(
@@ -86,6 +103,10 @@ pub fn add(rows: &mut Rows) {
             b"a=\"b\"; S={}",
             // The first character of the value, K, as it may stand in quotes.
             b"S=\"\\{}\"",
+            b"S=\\{}",
+            // The last byte is lost, whatever it is.
+            b"S=\"{}x",
+            b"S=\"{}\xe5",
         ],
     );
     cookies("cookie: quotes", EncodedCookie, &[b"T=\"{}\""]);
@@ -97,7 +118,7 @@ pub fn add(rows: &mut Rows) {
     cookies(
         "cookie: arrays",
         Cookie,
-        &[b"S[]={}", b"S[0]={}", b"S[a][b]={}"],
+        &[b"S[]={}", b"S[0]={}", b"S[a][b]={}", b"S[0]x={}"],
     );
     cookies(
         "cookie: PHP's names",

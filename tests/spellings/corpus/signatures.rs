@@ -20,6 +20,11 @@ pub fn add(rows: &mut Rows) {
             let token = format!("{head}.{}{strangers}{}", &signature[..8], &signature[8..]);
             bearer(rows, "jwt: signature", identity, &token);
         }
+        let padding = "=".repeat((4 - signature.len() % 4) % 4);
+        for end in ["x", "!", "\u{e9}"] {
+            let token = format!("{}{padding}{end}", identity.value());
+            bearer(rows, "jwt: signature", identity, &token);
+        }
         let target = format!("/?access_token={}", identity.value());
         rows.add("query: access_token", identity, RawRequest::path(target));
     }

@@ -1,7 +1,7 @@
 //! Identifiers in the request target and in headers with names of their own: query, API key, session in the path.
 
 use super::Rows;
-use crate::identities::{Identity, percent_encoded};
+use crate::identities::{Identity, percent_encoded, shop};
 use crate::raw::RawRequest;
 use Identity::*;
 
@@ -83,6 +83,7 @@ pub fn add(rows: &mut Rows) {
             b"/?api_key={}%09",
             b"/?api_key={}%0A",
             b"/?api_key={}%0D%0A",
+            b"/?api_key=%01{}%1F",
             // Envoy ends the target there.
             b"/?api_key={}\t",
             b"/?api_key={}\r",
@@ -145,8 +146,25 @@ pub fn add(rows: &mut Rows) {
         "/x;jsessionid={}/y",
         "/a;b=c/x;jsessionid={}",
         "/;x=y/;jsessionid={}",
+        "/;a%41;jsessionid={}",
+        "/;jsessionid={}\\x",
     ] {
         let target = target.replace("{}", &session);
         rows.add("path: jsessionid", JSessionId, RawRequest::path(target));
+    }
+
+    // Paths that look as if they lay in the API with blocking off.
+    for target in [
+        "/open/..;/shop/cart",
+        "/open/..;x=1/shop/cart",
+        "/open/%2e%2e;/shop/cart",
+        "/open/.%2E;/shop/cart",
+        "/open/x/..;/..;/shop/cart",
+        "/open/../shop/cart",
+        "/open/%2e%2e/shop/cart",
+        "/open;/../shop/cart",
+        "/open/..\\shop/cart",
+    ] {
+        rows.add("path: API", Shop, shop(target));
     }
 }

@@ -18,6 +18,7 @@ async def answer(request):
     auth = request.headers.get("Authorization", "")
     result += [
         ("session.serializer", readings.serializer(request.cookies.get("signed"))),
+        ("path", request.path),
         ("key.header", request.headers.get("X-Api-Key")),
         ("key.query", request.query.get("api_key")),
         ("token.query", request.query.get("access_token")),

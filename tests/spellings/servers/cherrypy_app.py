@@ -49,6 +49,7 @@ class Root:
         yield "session.serializer", "signed" in request.cookie and readings.serializer(
             request.cookie["signed"].value
         )
+        yield "path", request.path_info
         yield "key.header", request.headers.get("X-Api-Key")
         yield "key.query", parameters.get("api_key")
         yield "token.query", parameters.get("access_token")

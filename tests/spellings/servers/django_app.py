@@ -51,6 +51,7 @@ def read(request):
     for name in readings.COOKIES:
         yield f"cookie.{name}", request.COOKIES.get(name)
     yield "session.serializer", readings.serializer(request.COOKIES.get("signed"))
+    yield "path", request.path_info
     yield "key.header", request.headers.get("x-api-key")
     yield "key.meta", request.META.get("HTTP_X_API_KEY")
     yield "key.query", request.GET.get("api_key")

@@ -26,6 +26,7 @@ app.use((request, response) => {
   found.push(
     ["auth.passport", request.passport],
     ["auth.express_bearer_token", request.token],
+    ["path", request.path],
     ["key.header", request.get("x-api-key")],
     ["key.query", request.query.api_key],
     ["token.query", request.query.access_token],

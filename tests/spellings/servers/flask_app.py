@@ -18,6 +18,7 @@ def read():
         yield f"cookie.{name}", request.cookies.get(name)
     yield "session.flask", session.get("id")
     yield "session.serializer", readings.serializer(request.cookies.get("signed"))
+    yield "path", request.path
     yield "key.header", request.headers.get("x-api-key")
     yield "key.query", request.args.get("api_key")
     yield "token.query", request.args.get("access_token")

@@ -18,6 +18,7 @@ function reading(string $name, mixed $value): void
 foreach (['S', 'T', 'E', 'app_sid', 'JSESSIONID', 'token'] as $name) {
     reading("cookie.$name", $_COOKIE[$name] ?? null);
 }
+reading('path', rawurldecode(explode('?', $_SERVER['REQUEST_URI'])[0]));
 reading('key.header', $_SERVER['HTTP_X_API_KEY'] ?? null);
 reading('key.query', $_GET['api_key'] ?? null);
 reading('token.query', $_GET['access_token'] ?? null);
@@ -35,6 +36,10 @@ if ($position !== false) {
 }
 // As the OAuth 2.0 server of The PHP League does.
 reading('auth.league', trim((string) preg_replace('/^\s*Bearer\s/', '', $authorization)));
-if (preg_match('/username="?([^",]+)/', $_SERVER['PHP_AUTH_DIGEST'] ?? '', $found)) {
-    reading('digest.php', $found[1]);
+// As the manual's example does.
+preg_match_all('/(\w+)=(?:(["\'])(.*?)\2|([^\s,]+))/', $_SERVER['PHP_AUTH_DIGEST'] ?? '', $found, PREG_SET_ORDER);
+foreach ($found as $parameter) {
+    if ($parameter[1] === 'username') {
+        reading('digest.php', $parameter[4] ?? $parameter[3]);
+    }
 }

@@ -61,7 +61,7 @@ def authorization(value):
     yield "basic.tolerant", basic(value, validate=False)
     yield "basic.strict", basic(value, validate=True)
     yield "basic.urlsafe", basic(value, urlsafe=True)
-    digest = re.search(r'^Digest(?:.*,)?\s*username\s*=\s*"?([^",]*)', value, re.IGNORECASE)
+    digest = re.search(r'^Digest\s+(?:.*,\s*)?username\s*=\s*"?([^",]*)', value, re.IGNORECASE)
     yield "digest.search", digest and digest.group(1)
 
 

@@ -29,6 +29,7 @@ async def answer(request):
     result += [
         ("session.starlette", request.session.get("id")),
         ("session.serializer", readings.serializer(request.cookies.get("signed"))),
+        ("path", request.scope["path"]),
         ("key.header", request.headers.get("x-api-key")),
         ("key.query", request.query_params.get("api_key")),
         ("token.query", request.query_params.get("access_token")),

@@ -17,6 +17,7 @@ class Answer(tornado.web.RequestHandler):
         for name in readings.COOKIES:
             yield f"cookie.{name}", self.get_cookie(name)
         yield "session.serializer", readings.serializer(self.get_cookie("signed"))
+        yield "path", self.request.path
         yield "key.header", self.request.headers.get("X-Api-Key")
         yield "key.query", self.get_query_argument("api_key", None)
         yield "token.query", self.get_query_argument("access_token", None)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path"
 	"regexp"
 	"strings"
 
@@ -100,6 +101,7 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	if user, _, ok := r.BasicAuth(); ok {
 		line("basic", user)
 	}
+	line("path", path.Clean(r.URL.Path))
 	line("key.header", r.Header.Get("X-Api-Key"))
 	line("key.query", r.URL.Query().Get("api_key"))
 	line("token.query", r.URL.Query().Get("access_token"))

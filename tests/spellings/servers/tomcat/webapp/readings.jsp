@@ -22,6 +22,7 @@ if (request.getCookies() != null) {
     }
 }
 line(out, "session.requested", request.getRequestedSessionId());
+line(out, "path", request.getPathInfo());
 line(out, "key.header", request.getHeader("x-api-key"));
 line(out, "key.query", request.getParameter("api_key"));
 line(out, "token.query", request.getParameter("access_token"));
