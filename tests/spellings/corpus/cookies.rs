@@ -73,6 +73,8 @@ pub fn add(rows: &mut Rows) {
             // Text that is no pair, before white space.
             b"a=b;x S={}",
             b"a=b;x\tS={}",
+            b"S\t=\t{}\tx; a=b",
+            b"S = {} x",
         ],
     );
     cookies(
