@@ -13,7 +13,9 @@ const app = express();
 app.set("query parser", "extended");
 app.disable("x-powered-by");
 app.use(cookieParser());
-app.use((request, _, next) => bearerToken({ cookie: { key: "token" } })(request, { status: () => ({ send: next, end: next }) }, next));
+// Where a request holds several tokens it ends the response by itself; here the others are to have their say.
+const read = bearerToken({ cookie: { key: "token" } });
+app.use((request, _, next) => read(request, { status: () => ({ send: next, end: next }) }, next));
 passport.use(new Strategy((token, done) => done(null, { token })));
 app.use((request, response, next) =>
   passport.authenticate("bearer", { session: false }, (_, user) => {
