@@ -208,7 +208,10 @@ impl Comparison {
                 continue;
             }
             let verdict = response.header("x-verdict");
-            let denied = (!verdict.is_empty()).then(|| verdict.starts_with("would_deny "));
+            let denied = (!verdict.is_empty()).then(|| {
+                // The API with blocking off is not in shadow mode.
+                verdict.starts_with("would_deny ") || verdict.starts_with("denied ")
+            });
             let body = String::from_utf8_lossy(&response.body);
             // A line without a value is a reading that found nothing.
             let lines = body

@@ -106,6 +106,7 @@ pub fn add(rows: &mut Rows) {
             // The first character of the value, K, as it may stand in quotes.
             b"S=\"\\{}\"",
             b"S=\\{}",
+            b"a=b S=\\{}",
             // The last byte is lost, whatever it is.
             b"S=\"{}x",
             b"S=\"{}\xe5",
@@ -137,6 +138,14 @@ pub fn add(rows: &mut Rows) {
     ] {
         rows.add(
             "cookie: encoded values",
+            Cookie,
+            RawRequest::header("cookie", header),
+        );
+    }
+    let (head, tail) = value.split_at(10);
+    for header in [format!("S={head}\\{tail}")] {
+        rows.add(
+            "cookie: quotes",
             Cookie,
             RawRequest::header("cookie", header),
         );
