@@ -143,7 +143,7 @@ pub fn add(rows: &mut Rows) {
         );
     }
     let (head, tail) = value.split_at(10);
-    for header in [format!("S={head}\\{tail}")] {
+    for header in [format!("S={head}\\{tail}"), format!("a=b S={head}\\{tail}")] {
         rows.add(
             "cookie: quotes",
             Cookie,
