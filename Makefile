@@ -42,7 +42,7 @@ WASM_CRATES := portcullis-wasm empty-filter
 NOT_WASM_CRATES := $(addprefix --exclude ,$(WASM_CRATES))
 # The root package's integration tests; some of them belong to layers of their own.
 ROOT_TESTS := $(basename $(notdir $(wildcard tests/*.rs))) $(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs))
-CORE_TESTS := $(filter-out lifecycle cli e2e readme faults deploy false_blocks,$(ROOT_TESTS))
+CORE_TESTS := $(filter-out lifecycle cli e2e readme faults spellings deploy false_blocks,$(ROOT_TESTS))
 
 .PHONY: help
 help: ## lists these commands
@@ -98,7 +98,7 @@ simulator: ## the ABS simulator and the sample API, at target/release/
 	cargo build $(LOCKED) --release -p abs-simulator
 
 .PHONY: test
-test: test-core test-wasm test-module test-lifecycle test-cli test-envoy test-faults test-deploy ## every test layer, set-up too
+test: test-core test-wasm test-module test-lifecycle test-cli test-envoy test-faults test-spellings test-deploy ## every test layer, set-up too
 	@echo "test: every layer passed; none was skipped"
 
 .PHONY: test-core
@@ -136,10 +136,16 @@ test-faults: module trap-module simulator ## layer 6: every fault of tests/fault
 	@tools/install envoy
 	cargo test $(LOCKED) --test faults
 
+.PHONY: test-spellings
+test-spellings: module simulator ## layer 8: real servers and the filter read the same requests: nothing that a server takes for a listed client passes
+	@tools/install envoy spelling-servers
+	cargo test $(LOCKED) --test spellings -- --skip fuzz
+
 .PHONY: soak
-soak: module simulator ## ten minutes of traffic, changes and faults: nothing fails, nothing listed passes, memory is flat
-	@tools/install envoy
+soak: module simulator ## ten minutes of traffic, changes and faults, and ten of the fuzzer of tests/spellings
+	@tools/install envoy spelling-servers
 	PORTCULLIS_SOAK_SECONDS=$(or $(SOAK_SECONDS),600) cargo test $(LOCKED) --test faults soak -- --nocapture
+	PORTCULLIS_SOAK_SECONDS=$(or $(SOAK_SECONDS),600) cargo test $(LOCKED) --test spellings fuzz -- --nocapture
 
 .PHONY: test-deploy
 test-deploy: build simulator ## layer 7: the deployment examples, with a real Envoy, kustomize and Prometheus
