@@ -20,11 +20,12 @@ const SHORTEST_SIGNED: usize = 16;
 const LONGEST_NAME: usize = 1024;
 
 /// Calls `use_value` with the canonical form of a token, an API key or a cookie's value: percent signs decoded, up to a NUL,
-/// `+` as a space (servers decode the one to the other), without white space around it, and without a signature.
+/// `+` as a space (servers decode the one to the other), without white space and double quotes around it, and without a
+/// signature.
 pub(super) fn with_canonical_value<T>(value: &[u8], use_value: impl FnOnce(&[u8]) -> T) -> T {
     let is_canonical = |byte: &u8| byte.is_ascii_graphic() && *byte != b'%';
-    let ends_with_plus = matches!(value, [b'+', ..] | [.., b'+']);
-    if value.iter().all(is_canonical) && !ends_with_plus {
+    let is_trimmed = !matches!(value, [b'+' | b'"', ..] | [.., b'+' | b'"']);
+    if is_trimmed && value.iter().all(is_canonical) {
         return use_value(&signed_part(value));
     }
     let mut decoded = percent_decode(value);
@@ -35,7 +36,7 @@ pub(super) fn with_canonical_value<T>(value: &[u8], use_value: impl FnOnce(&[u8]
             }
         }
     }
-    let trimmed = trim_wide(until_nul(&decoded));
+    let trimmed = trim_wide(trim_quotes(trim_wide(until_nul(&decoded))));
     if !trimmed.contains(&b' ') {
         return use_value(&signed_part(trimmed));
     }
@@ -43,6 +44,13 @@ pub(super) fn with_canonical_value<T>(value: &[u8], use_value: impl FnOnce(&[u8]
     let plus = |&byte: &u8| if byte == b' ' { b'+' } else { byte };
     let value: Vec<u8> = trimmed.iter().map(plus).collect();
     use_value(&signed_part(&value))
+}
+
+fn trim_quotes(mut text: &[u8]) -> &[u8] {
+    while let [b'"', rest @ ..] | [rest @ .., b'"'] = text {
+        text = rest;
+    }
+    text
 }
 
 fn until_nul(text: &[u8]) -> &[u8] {
@@ -60,6 +68,10 @@ fn until_nul(text: &[u8]) -> &[u8] {
 ///
 /// Any other value is whole.
 fn signed_part(value: &[u8]) -> Cow<'_, [u8]> {
+    // The shortest JSON web signature is e30.e30. and nothing.
+    if value.len() < 8 {
+        return Cow::Borrowed(value);
+    }
     let Some(last_dot) = value.iter().rposition(|&byte| byte == b'.') else {
         return Cow::Borrowed(value);
     };
@@ -109,14 +121,20 @@ const fn fold(byte: u8) -> u8 {
 /// The canonical form of a cookie's name, where it takes more than folding letters; see [`with_canonical_name`].
 pub fn decoded_cookie_name(name: &[u8]) -> Cow<'_, [u8]> {
     // A name that is decoded once more may be another one.
-    if name.iter().all(is_plain_in_name) || name.contains(&b'%') {
+    if is_plain_name(name) || name.contains(&b'%') {
         return Cow::Borrowed(name);
     }
     with_canonical_name(name, |name| Cow::Owned(name.to_vec()))
 }
 
-fn is_plain_in_name(byte: &u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'%' | b'[')
+/// Whether folding each byte of a name gives its canonical form.
+fn is_plain_name(name: &[u8]) -> bool {
+    let (mut is_plain, mut closes) = (true, false);
+    for byte in name {
+        is_plain &= byte.is_ascii_graphic() && *byte != b'%';
+        closes |= *byte == b']';
+    }
+    is_plain && !closes
 }
 
 /// Calls `use_name` with the canonical form of a cookie's name: percent signs decoded, up to a NUL, without white space
@@ -133,35 +151,40 @@ pub(super) fn with_canonical_cookie<T>(
     value: Option<&[u8]>,
     use_bytes: impl FnOnce(&[u8]) -> T,
 ) -> T {
-    let ends = [b"=".as_slice(), value.unwrap_or_default()];
-    let rest = ends.into_iter().take(if value.is_some() { 2 } else { 0 });
-    let rest = rest.flatten().copied();
+    let value_length = value.map_or(0, |value| value.len().saturating_add(1));
     // Most cookies are short: joining them allocates nothing.
     let mut short = [0_u8; 128];
-    let length = name
-        .len()
-        .saturating_add(value.map_or(0, |value| value.len().saturating_add(1)));
-    match short.get_mut(..length) {
-        Some(joined) if name.iter().all(is_plain_in_name) => {
-            let bytes = name.iter().copied().map(fold).chain(rest);
-            for (to, from) in joined.iter_mut().zip(bytes) {
-                *to = from;
-            }
-            use_bytes(joined)
+    let joined = short.get_mut(..name.len().saturating_add(value_length));
+    if let Some((start, end)) = joined.and_then(|joined| joined.split_at_mut_checked(name.len()))
+        && is_plain_name(name)
+    {
+        for (to, from) in start.iter_mut().zip(name) {
+            *to = fold(*from);
         }
-        _ => {
-            let decoded = percent_decode(name);
-            let mut name = trim_wide(until_nul(&decoded));
-            if let Some(at) = name.iter().position(|&byte| byte == b'[')
-                && let Some((base, key)) = name.split_at_checked(at)
-                && key.contains(&b']')
-            {
-                name = trim_wide(base);
+        if let (Some(value), Some((equals, end))) = (value, end.split_first_mut()) {
+            *equals = b'=';
+            for (to, from) in end.iter_mut().zip(value) {
+                *to = *from;
             }
-            let joined: Vec<u8> = name.iter().copied().map(fold).chain(rest).collect();
-            use_bytes(&joined)
         }
+        let length = name.len().saturating_add(value_length);
+        return use_bytes(short.get(..length).unwrap_or_default());
     }
+    let decoded = percent_decode(name);
+    let mut name = trim_wide(until_nul(&decoded));
+    if let Some(at) = name.iter().position(|&byte| byte == b'[')
+        && let Some((base, key)) = name.split_at_checked(at)
+        && key.contains(&b']')
+    {
+        name = trim_wide(base);
+    }
+    let mut joined = Vec::with_capacity(name.len().saturating_add(value_length));
+    joined.extend(name.iter().copied().map(fold));
+    if let Some(value) = value {
+        joined.push(b'=');
+        joined.extend_from_slice(value);
+    }
+    use_bytes(&joined)
 }
 
 /// A user name in normalization form C, in UTF-8.

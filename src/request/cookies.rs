@@ -103,30 +103,24 @@ fn visit_pair(pair: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) {
 fn visit_value(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
     let unquoted = unquote(value);
     visit(unquoted);
-    if let Some(inner) = quoted(value) {
-        if inner.len() != unquoted.len() {
-            visit(inner);
-            // Some servers look at the first quote only, and remove the last byte whatever it is.
-            if let [b'"', inner @ .., _] = value {
-                visit(inner);
-            }
-        }
-        if inner.contains(&b'\\') {
-            visit(&unescape(inner));
-        }
-    } else {
-        let inner = value.strip_suffix(b"\"").unwrap_or(value);
-        if inner.len() < value.len() {
-            visit(inner);
-        }
-        if inner.contains(&b'\\') {
-            visit(&unescape(inner));
-        }
-    }
     if value.first() == Some(&b'j')
         && let Some(json) = percent_decode(value).strip_prefix(b"j:")
     {
-        visit_json_scalars(json, visit);
+        return visit_json_scalars(json, visit);
+    }
+    // Quotes at one end or both make no difference to the canonical form; text behind a closing quote does.
+    let inner = quoted(value).unwrap_or(value);
+    if inner.len() < unquoted.len() {
+        if inner.len() < unquoted.len().saturating_sub(1) {
+            visit(inner);
+        }
+        // Some servers look at the first quote only, and remove the last byte whatever it is.
+        if let [b'"', inner @ .., _] = value {
+            visit(inner);
+        }
+    }
+    if inner.contains(&b'\\') {
+        visit(&unescape(inner.strip_suffix(b"\"").unwrap_or(inner)));
     }
 }
 

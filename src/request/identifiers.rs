@@ -149,7 +149,9 @@ pub fn visit_identifiers(
         let mut visit_name = |name: &[u8]| visit(IdentifierRef::Username(name));
         let tokens: Vec<&[u8]> = authorizations(headers).filter_map(bearer_token).collect();
         visit_claims_of(&tokens, &claims, &mut visit_name);
-        visit_claims_elsewhere(api, headers, &claims, &mut visit_name);
+        visit_tokens_elsewhere(api, headers, &mut |token| {
+            visit_jwt_claims(token, &claims, &mut visit_name);
+        });
     }
 }
 
@@ -202,15 +204,14 @@ pub fn visit_readings(
             });
         }
     }
-    if reads_tokens {
-        visit_query_readings(headers.path(), &api.oauth2_query, &mut |token| {
-            visit(IdentifierRef::OauthToken(token));
-        });
-        visit_token_cookies(api, headers, visit_cookie_readings, &mut |token| {
-            visit(IdentifierRef::OauthToken(token));
-        });
-        visit_tokens_at_location(api, headers, &mut |token| {
-            visit(IdentifierRef::OauthToken(token));
+    if reads_tokens || !claims.is_empty() {
+        visit_tokens_elsewhere(api, headers, &mut |token| {
+            if reads_tokens {
+                visit(IdentifierRef::OauthToken(token));
+            }
+            visit_jwt_claims(token, &claims, &mut |name| {
+                visit(IdentifierRef::Username(name));
+            });
         });
     }
     if reads_keys {
@@ -229,9 +230,6 @@ pub fn visit_readings(
             if let Some(name) = latin_1(name) {
                 visit(IdentifierRef::Username(name.as_bytes()));
             }
-        });
-        visit_claims_elsewhere(api, headers, &claims, &mut |name| {
-            visit(IdentifierRef::Username(name));
         });
     }
 }
@@ -271,20 +269,11 @@ fn visit_claims_of(tokens: &[&[u8]], claims: &[&str], visit: &mut dyn FnMut(&[u8
     }
 }
 
-/// Calls `visit` with each value that `claims` have in tokens outside of the Authorization header.
-fn visit_claims_elsewhere(
-    api: &Api,
-    headers: &RequestHeaders,
-    claims: &[&str],
-    visit: &mut dyn FnMut(&[u8]),
-) {
-    if claims.is_empty() {
-        return;
-    }
-    let mut visit_token = |token: &[u8]| visit_jwt_claims(token, claims, visit);
-    visit_query_readings(headers.path(), &api.oauth2_query, &mut visit_token);
-    visit_token_cookies(api, headers, visit_cookie_readings, &mut visit_token);
-    visit_tokens_at_location(api, headers, &mut visit_token);
+/// The tokens outside of the Authorization header.
+fn visit_tokens_elsewhere(api: &Api, headers: &RequestHeaders, visit: &mut dyn FnMut(&[u8])) {
+    visit_query_readings(headers.path(), &api.oauth2_query, visit);
+    visit_token_cookies(api, headers, visit_cookie_readings, visit);
+    visit_tokens_at_location(api, headers, visit);
 }
 
 /// The tokens where `jwt.location` says that they are, if not in the Authorization header.
