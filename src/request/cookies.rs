@@ -31,9 +31,23 @@ pub fn visit_cookie_readings(header_value: &[u8], visit: &mut dyn FnMut(&[u8], &
     }
     for pair in header_value.split(|&byte| byte == b';') {
         visit_pair(pair, visit);
+        let visit =
+            &mut |name: &[u8], value: &[u8]| visit_derived(value, &mut |it| visit(name, it));
         if !trim_ows(pair).iter().all(|byte| is_octet(*byte)) {
             visit_patterns(pair, visit);
         }
+        if pair.contains(&b'\\') && trim_ows(pair).contains(&b' ') {
+            visit_patterns(&unescape(pair), visit);
+        }
+    }
+}
+
+/// Visits a reading other than the value as it was sent. A shorter one identifies nobody, and a header could hold tens of
+/// thousands of them.
+fn visit_derived(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
+    const SHORTEST: usize = 3;
+    if value.len() >= SHORTEST {
+        visit(value);
     }
 }
 
@@ -112,15 +126,15 @@ fn visit_value(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
     let inner = quoted(value).unwrap_or(value);
     if inner.len() < unquoted.len() {
         if inner.len() < unquoted.len().saturating_sub(1) {
-            visit(inner);
+            visit_derived(inner, visit);
         }
         // Some servers look at the first quote only, and remove the last byte whatever it is.
         if let [b'"', inner @ .., _] = value {
-            visit(inner);
+            visit_derived(inner, visit);
         }
     }
     if inner.contains(&b'\\') {
-        visit(&unescape(inner.strip_suffix(b"\"").unwrap_or(inner)));
+        visit_derived(&unescape(inner.strip_suffix(b"\"").unwrap_or(inner)), visit);
     }
 }
 

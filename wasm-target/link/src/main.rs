@@ -19,7 +19,7 @@ const USAGE: &str = "usage: portcullis-link --input FILE --output FILE --exports
 
 /// What wasm-opt may use: what V8 in every Envoy since 1.33 runs. [`module::check_features`] holds the result to it.
 const WASM_OPT_FLAGS: [&str; 7] = [
-    "-Oz",
+    "-O3",
     "--converge",
     "--mvp-features",
     "--enable-bulk-memory",
