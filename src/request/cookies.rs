@@ -36,7 +36,9 @@ pub fn visit_cookie_readings(header_value: &[u8], visit: &mut dyn FnMut(&[u8], &
         if !trim_ows(pair).iter().all(|byte| is_octet(*byte)) {
             visit_patterns(pair, visit);
         }
-        if pair.contains(&b'\\') && trim_ows(pair).contains(&b' ') {
+        // Some of these drop backslashes, too; those of a quoted value were resolved above.
+        let parts = |byte: &u8| !is_octet(*byte) && *byte != b'\\';
+        if pair.contains(&b'\\') && !pair.contains(&b'"') && trim_ows(pair).iter().any(parts) {
             visit_patterns(&unescape(pair), visit);
         }
     }

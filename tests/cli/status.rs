@@ -442,7 +442,8 @@ fn whether_abs_receives_traffic_information_is_told() {
     let no_response = "ABS receives nothing: no response came; check the cluster that traffic.cluster names (default: \
                        abs.cluster), and that ASE takes calls there";
     // Seconds since the last success and the last failure, its status, the state, the warning.
-    let table: [(Option<u64>, Option<u64>, u64, &str, Option<&str>); 7] = [
+    type Row<'a> = (Option<u64>, Option<u64>, u64, &'a str, Option<&'a str>);
+    let table: [Row<'_>; 7] = [
         (None, None, 0, "nothing was sent yet", None),
         (Some(5), None, 0, "received", None),
         (None, Some(5), 404, "ABS receives nothing", Some(&nothing)),

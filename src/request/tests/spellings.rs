@@ -106,6 +106,7 @@ fn a_listed_cookie_is_found_in_every_spelling() {
             b"S\t=\tabc\tn; a=b",
             b"S = abc x",
             b"a=b S=a\\bc",
+            b"\xa6S=a\\bc",
             b"a=b;? S=abc",
             b"S[0]^=abc",
             b"S=abc%00",

@@ -64,6 +64,7 @@ fn blocks() -> Vec<(&'static str, String)> {
         cookies("%=%;"),
         cookies("a[=\"\\1;"),
         cookies("a[=\"\\123;"),
+        cookies("[a=\\123;"),
         cookies("a[=\"\\1234\";"),
         query("api_key=#&"),
         query("api_key=%+%00;&"),
