@@ -36,12 +36,23 @@ pub fn visit_cookie_readings(header_value: &[u8], visit: &mut dyn FnMut(&[u8], &
         if !trim_ows(pair).iter().all(|byte| is_octet(*byte)) {
             visit_patterns(pair, visit);
         }
-        // Some of these drop backslashes, too; those of a quoted value were resolved above.
-        let parts = |byte: &u8| !is_octet(*byte) && *byte != b'\\';
-        if pair.contains(&b'\\') && !pair.contains(&b'"') && trim_ows(pair).iter().any(parts) {
+        // Some of these drop backslashes, too.
+        if pair.contains(&b'\\') && has_name_behind_other_byte(pair) {
             visit_patterns(&unescape(pair), visit);
         }
     }
+}
+
+/// Whether a name may begin, or a value end, at a byte that parts neither pairs nor escapes.
+fn has_name_behind_other_byte(pair: &[u8]) -> bool {
+    let parts = |byte: u8| !is_octet(byte) && byte != b'\\' && byte != b'"';
+    let mut bytes = trim_ows(pair).iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        if parts(byte) && bytes.peek() != Some(&b'=') {
+            return true;
+        }
+    }
+    false
 }
 
 /// Visits a reading other than the value as it was sent. A shorter one identifies nobody, and a header could hold tens of

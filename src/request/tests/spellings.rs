@@ -107,6 +107,8 @@ fn a_listed_cookie_is_found_in_every_spelling() {
             b"S = abc x",
             b"a=b S=a\\bc",
             b"\xa6S=a\\bc",
+            b"S=a\\bc\xa6",
+            b"\x9eS=\"\\141bc\"",
             b"a=b;? S=abc",
             b"S[0]^=abc",
             b"S=abc%00",
