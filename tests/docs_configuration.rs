@@ -99,6 +99,7 @@ fn the_complete_example_uses_every_section() {
             "" => String::new(),
             "apis[]" => "/apis/0".to_owned(),
             "apis[].username[]" => "/apis/0/username/0".to_owned(),
+            "apis[].jwt" => "/apis/0/jwt".to_owned(),
             name => format!("/{name}"),
         };
         let value = example.pointer(&pointer);
@@ -132,7 +133,7 @@ fn the_reference_names_every_key_and_no_other() {
     let headings = [
         ("The outermost keys", vec![""]),
         ("`abs`", vec!["abs"]),
-        ("`apis`", vec!["apis[]", "apis[].username[]"]),
+        ("`apis`", vec!["apis[]", "apis[].username[]", "apis[].jwt"]),
         (
             "`allow_list` and `deny_list`",
             vec!["allow_list", "deny_list"],

@@ -4,8 +4,10 @@ use std::net::IpAddr;
 
 use portcullis::blocklist::LocalList;
 use portcullis::config::{Api, BeforeFirstList, Config, ManualEntries, Mode};
-use portcullis::identifier::{FingerprintKey, PerKind};
-use portcullis::request::{IdentifierRef, RequestHeaders, select_api, visit_identifiers};
+use portcullis::identifier::{FingerprintKey, PerKind, embedded_ipv4, host_of_prefix};
+use portcullis::request::{
+    IdentifierRef, RequestHeaders, select_api, visit_apis, visit_identifiers, visit_readings,
+};
 use serde_json::{Value, json};
 
 use super::rehearsal::{Outcome, Request};
@@ -110,11 +112,16 @@ impl Explanation<'_> {
         let attack_list = LocalList::new(key, &self.listed());
         let mut found: Vec<Found> = Vec::new();
         if let Some(address) = self.address {
+            let network = host_of_prefix(address, self.config.ipv6_prefix);
+            let own = |list: &LocalList| list.contains_ip(address) || list.contains_ip(network);
+            let embedded = embedded_ipv4(address);
+            let denies =
+                |list: &LocalList| own(list) || embedded.is_some_and(|it| list.contains_ip(it));
             found.push(Found {
                 entry: Entry::from_range(address.into()),
-                allow_list: allow_list.contains_ip(address),
-                deny_list: deny_list.contains_ip(address),
-                attack_list: self.list.map(|_| attack_list.contains_ip(address)),
+                allow_list: own(&allow_list),
+                deny_list: denies(&deny_list),
+                attack_list: self.list.map(|_| denies(&attack_list)),
             });
         }
         let every_kind = PerKind {
@@ -124,17 +131,36 @@ impl Explanation<'_> {
             api_key: true,
             username: true,
         };
-        visit_identifiers(api, headers, every_kind, &mut |identifier| {
-            let entry = entry_of(identifier);
+        let look_up = |identifier: IdentifierRef<'_>| {
             let fingerprint = identifier.fingerprint(&key);
-            if !found.iter().any(|found| found.entry.same_as(&entry)) {
-                found.push(Found {
-                    entry,
-                    allow_list: allow_list.contains(fingerprint),
-                    deny_list: deny_list.contains(fingerprint),
-                    attack_list: self.list.map(|_| attack_list.contains(fingerprint)),
-                });
+            Found {
+                entry: entry_of(identifier),
+                allow_list: allow_list.contains(fingerprint),
+                deny_list: deny_list.contains(fingerprint),
+                attack_list: self.list.map(|_| attack_list.contains(fingerprint)),
             }
+        };
+        let mut prints = Vec::new();
+        visit_identifiers(api, headers, every_kind, &mut |identifier| {
+            let one = look_up(identifier);
+            prints.push(identifier.fingerprint(&key));
+            if !found.iter().any(|found| found.entry.same_as(&one.entry)) {
+                found.push(one);
+            }
+        });
+        // Of the other readings those that a list names.
+        let (authority, path) = (headers.authority(), headers.path());
+        let default_api = Api::default();
+        visit_apis(&self.config.apis, authority, path, &mut |api| {
+            let api = api.unwrap_or(&default_api);
+            visit_readings(api, headers, every_kind, &mut |identifier| {
+                let fingerprint = identifier.fingerprint(&key);
+                let one = look_up(identifier);
+                if one.is_named() && !prints.contains(&fingerprint) {
+                    prints.push(fingerprint);
+                    found.push(one);
+                }
+            });
         });
         found
     }
@@ -244,6 +270,11 @@ impl Explanation<'_> {
 }
 
 impl Found {
+    /// Whether any list names it.
+    fn is_named(&self) -> bool {
+        self.allow_list || self.deny_list || self.attack_list == Some(true)
+    }
+
     fn row(&self, show_secrets: bool) -> String {
         let mark = |on: bool| if on { "yes" } else { "no" };
         format!(
