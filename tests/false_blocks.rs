@@ -26,7 +26,9 @@ const N_STRANGERS: u64 = if OPTIMISED { 100_000_000 } else { 500_000 };
 
 /// Identifier number `i`, of one of the four kinds that can be a million and more; no two are the same.
 fn fingerprint(key: &FingerprintKey, i: u64) -> Fingerprint {
-    let value = i.to_le_bytes();
+    // As text: canonical forms take other bytes for white space or escapes.
+    let digit = |shift: u32| b"0123456789abcdef"[usize::try_from(i >> shift & 0xf).unwrap()];
+    let value: [u8; 16] = core::array::from_fn(|at| digit(60 - 4 * u32::try_from(at).unwrap()));
     match i % 4 {
         0 => key.cookie(b"JSESSIONID", &value),
         1 => key.oauth_token(&value),

@@ -77,11 +77,12 @@ fn clients() -> Vec<Client> {
             carriers: vec![
                 get().bearer(&token),
                 get().header("authorization", format!("bEARER   {token} ")),
+                get().header("authorization", token.clone()),
+                get().header("authorization", format!("Token {token}")),
             ],
             neighbours: vec![
                 get().bearer(&token.to_uppercase()),
-                get().header("authorization", token.clone()),
-                get().header("authorization", format!("Token {token}")),
+                get().bearer(&format!("{token}x")),
                 get().header("x-api-key", token.clone()),
             ],
         },
@@ -496,4 +497,111 @@ fn manual_lists_hold_while_abs_is_down() {
     process.configure(&config_with(json!({"deny_list": {"ips": ["192.0.2.5"]}})));
     process.advance(seconds(30));
     assert_denies_just(&process, &["192.0.2.5"], &["192.0.2.1"]);
+}
+
+#[test]
+fn ipv6_clients_are_compared_by_the_prefix_of_the_configuration() {
+    let list = json!({"ips": ["2001:db8:1:2::5", "2001:db8:9::/48", "192.0.2.1"]});
+    let (alone, neighbour, stranger) =
+        ("2001:db8:1:2::5", "2001:db8:1:2:ffff::1", "2001:db8:1:3::5");
+    let (process, _abs) = started(1, &config(), list.clone());
+    assert_denies_just(
+        &process,
+        &[alone, "2001:db8:9:1::1", "192.0.2.1"],
+        &[neighbour, stranger, "192.0.2.2"],
+    );
+    let (process, _abs) = started(1, &config_with(json!({"ipv6_prefix": 64})), list);
+    assert_denies_just(
+        &process,
+        &[alone, neighbour, "2001:db8:9:1::1", "192.0.2.1"],
+        &[stranger, "192.0.2.2", "2001:db8:a::1"],
+    );
+    let manual = json!({"ipv6_prefix": 64, "deny_list": {"ips": [alone, "2001:db8:4:4::/64"]},
+        "allow_list": {"ips": ["2001:db8:4:4::7"]}});
+    let (process, _abs) = started(1, &config_with(manual), json!({"ips": []}));
+    assert_denies_just(
+        &process,
+        &[alone, neighbour],
+        &[stranger, "2001:db8:4:4::9"],
+    );
+}
+
+#[test]
+fn a_listed_ipv4_address_is_denied_behind_nat64_and_6to4_and_not_allowed_there() {
+    let listed = ["192.0.2.1", "64:ff9b::c000:201", "2002:c000:201::7"];
+    let others = [
+        "192.0.2.2",
+        "64:ff9b::c000:202",
+        "2002:c000:202::7",
+        "64:ff9b:1::c000:201",
+    ];
+    let (process, _abs) = started(1, &config(), json!({"ips": ["192.0.2.1"]}));
+    assert_denies_just(&process, &listed, &others);
+    let deny =
+        json!({"deny_list": {"ips": ["192.0.2.0/31"]}, "allow_list": {"ips": ["192.0.2.1"]}});
+    let (process, _abs) = started(1, &config_with(deny), json!({"ips": []}));
+    assert_denies_just(
+        &process,
+        &["64:ff9b::c000:201", "2002:c000:201::7"],
+        &["192.0.2.1"],
+    );
+}
+
+#[test]
+fn a_path_that_servers_read_differently_is_judged_by_the_stricter_api() {
+    let apis = json!({"apis": [
+        {"api_id": "shop", "url": "/shop"},
+        {"api_id": "open", "url": "/open", "enable_blocking": false},
+        {"api_id": "watched", "url": "/watched", "mode": "shadow"},
+        {"api_id": "rest", "enable_blocking": false}]});
+    let (process, _abs) = started(1, &config_with(apis), ips(&["192.0.2.1"]));
+    let state = |path: &str| {
+        let request = Request::get(path).from("192.0.2.1");
+        process.request(1, &request).filter_state
+    };
+    for path in [
+        "/shop",
+        "/SHOP",
+        "/shop;x=1",
+        "/open/..;/shop",
+        "/open/%2e%2e;/shop",
+        "/open/../shop",
+        "/watched/%2e%2e/shop",
+    ] {
+        assert_eq!(state(path).as_deref(), Some("denied abs ip"), "{path}");
+    }
+    for (path, expected) in [
+        ("/open", None),
+        ("/shopping", None),
+        ("/open/shop;x", None),
+        ("/open/..;/watched", Some("would_deny abs ip")),
+        ("/watched", Some("would_deny abs ip")),
+    ] {
+        assert_eq!(state(path).as_deref(), expected, "{path}");
+    }
+}
+
+#[test]
+fn a_listed_value_that_is_repeated_is_looked_up_once() {
+    let (process, _abs) = started(
+        1,
+        &config(),
+        json!({"oauth_tokens": ["t-listed", "t-other"], "usernames": ["bob"]}),
+    );
+    let reads = |value: String| {
+        let before = process.world().effects(process.vm(1)).reads;
+        let request = Request::get("/")
+            .from("192.0.2.9")
+            .header("authorization", value);
+        assert!(process.denies(1, &request));
+        process.world().effects(process.vm(1)).reads - before
+    };
+    let once = reads("Bearer t-listed".to_owned());
+    assert_eq!(once, 1);
+    assert_eq!(reads(format!("Bearer{}", " t-listed".repeat(6_000))), once);
+    // The first that is listed decides: the other and the user are not looked up.
+    assert_eq!(
+        reads("Bearer t-listed t-other, Basic Ym9iOng=".to_owned()),
+        once
+    );
 }
