@@ -31,7 +31,6 @@ use core::time::Duration;
 use ipnet::IpNet;
 
 pub use self::error::{ConfigError, Problem};
-pub use self::value::{trimmed, without_scheme};
 pub use self::warning::{ConfigWarning, Notice};
 
 /// A valid plugin configuration.

@@ -8,7 +8,7 @@ use core::fmt;
 
 use ipnet::IpNet;
 
-use crate::identifier::{IdentifierKind, parse_range};
+use crate::identifier::{IdentifierKind, is_scheme, parse_range};
 
 /// Why an entry of a list can't be used. Says nothing of the entry's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,31 +52,6 @@ impl fmt::Display for Unusable {
     }
 }
 
-/// The names of authentication schemes. As a listed token or key, one of these would match every client that uses the
-/// scheme: a client gets it listed by sending `Authorization: Bearer Bearer`.
-const SCHEMES: &[&str] = &[
-    "apikey",
-    "aws4-hmac-sha256",
-    "basic",
-    "bearer",
-    "bearer:",
-    "digest",
-    "dpop",
-    "gnap",
-    "hmac",
-    "hoba",
-    "jwt",
-    "mutual",
-    "negotiate",
-    "ntlm",
-    "oauth",
-    "privatetoken",
-    "scram-sha-1",
-    "scram-sha-256",
-    "token",
-    "vapid",
-];
-
 /// The value of an entry that is not an address: without the white space around it, a cookie's value without the
 /// double quotes around it, a token without `Bearer`.
 ///
@@ -84,10 +59,10 @@ const SCHEMES: &[&str] = &[
 ///
 /// No request can carry the value.
 pub fn usable_value(kind: IdentifierKind, text: &str) -> Result<&str, Unusable> {
-    let text = text.trim();
+    let text = trimmed(text);
     let value = match kind {
         IdentifierKind::Cookie => unquoted(text),
-        IdentifierKind::OauthToken => without_bearer(text),
+        IdentifierKind::OauthToken => without_scheme(text),
         _ => text,
     };
     let is_refused: fn(char) -> bool = match kind {
@@ -97,12 +72,11 @@ pub fn usable_value(kind: IdentifierKind, text: &str) -> Result<&str, Unusable> 
         _ => |character| matches!(character, '\r' | '\n' | '\0'),
     };
     let is_credential = matches!(kind, IdentifierKind::OauthToken | IdentifierKind::ApiKey);
-    let is_scheme = |scheme: &&str| scheme.eq_ignore_ascii_case(value);
     if value.is_empty() {
         Err(Unusable::Empty)
     } else if value.contains(is_refused) {
         Err(Unusable::Character)
-    } else if is_credential && SCHEMES.iter().any(is_scheme) {
+    } else if is_credential && is_scheme(value.as_bytes()) {
         Err(Unusable::Scheme)
     } else {
         Ok(value)
@@ -115,7 +89,7 @@ pub fn usable_value(kind: IdentifierKind, text: &str) -> Result<&str, Unusable> 
 ///
 /// No request can carry a cookie of this name.
 pub fn usable_cookie_name(text: &str) -> Result<&str, Unusable> {
-    let name = text.trim();
+    let name = trimmed(text);
     let is_refused =
         |character: char| matches!(character, '=' | ';') || character.is_ascii_control();
     if name.is_empty() || name.contains(is_refused) {
@@ -130,7 +104,7 @@ pub fn usable_cookie_name(text: &str) -> Result<&str, Unusable> {
 ///
 /// It is neither, or it is the address of no client.
 pub fn usable_range(text: &str) -> Result<IpNet, Unusable> {
-    let range = parse_range(text.trim()).ok_or(Unusable::NotAnAddress)?;
+    let range = parse_range(trimmed(text)).ok_or(Unusable::NotAnAddress)?;
     if range.prefix_len() == range.max_prefix_len() && range.addr().is_unspecified() {
         return Err(Unusable::UnspecifiedAddress);
     }
@@ -144,11 +118,16 @@ fn unquoted(value: &str) -> &str {
         .unwrap_or(value)
 }
 
-/// `Bearer T` without its scheme, which is no part of the token (RFC 6750, 2.1).
-fn without_bearer(text: &str) -> &str {
-    match text.split_once(char::is_whitespace) {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
-        _ => text,
+/// A text without the white space, line ends and byte order marks around it.
+pub fn trimmed(text: &str) -> &str {
+    text.trim_matches(|character: char| character.is_whitespace() || character == '\u{FEFF}')
+}
+
+/// A token without the scheme `Bearer` before it, which is no part of it (RFC 6750, 2.1).
+pub fn without_scheme(token: &str) -> &str {
+    match token.split_once(char::is_whitespace) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => trimmed(token),
+        _ => token,
     }
 }
 
@@ -170,6 +149,7 @@ mod tests {
                 "\r\nv\n",
                 "\u{a0}v\u{3000}",
                 "\u{b}v\u{c}",
+                "\u{feff}v",
             ] {
                 assert_eq!(usable_value(kind, text), Ok("v"), "{kind:?} {text:?}");
             }

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 use ipnet::IpNet;
 use portcullis::attack_list::AttackListError;
-use portcullis::config::{trimmed, without_scheme};
 use portcullis::identifier::{self, IdentifierKind};
+use portcullis::list_value::{trimmed, without_scheme};
 
 use super::args::{EntryKind, EntryWords};
 use super::output::cut;

@@ -7,9 +7,9 @@
 //! counts more.
 
 use super::error::{Errors, Path, Problem, push_index, push_key};
-use super::value::trimmed;
 use super::warning::Notice;
 use crate::json::{self, BUFFER_BYTES, Events, Scalar};
+use crate::list_value::trimmed;
 
 /// A JSON value.
 #[derive(Debug, PartialEq)]

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use super::JwtLocation;
 use super::error::{Problem, quoted};
 use crate::identifier::{parse_address, parse_range};
+use crate::list_value::without_scheme;
 
 /// A duration within bounds, both allowed.
 pub(super) struct DurationRange {
@@ -65,11 +66,6 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|character: char| !character.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(end)?;
     Some((number.parse().ok()?, unit))
-}
-
-/// A text without the white space, line ends and byte order marks around it.
-pub fn trimmed(text: &str) -> &str {
-    text.trim_matches(|character: char| character.is_whitespace() || character == '\u{FEFF}')
 }
 
 const RANGE: &str = "an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32";
@@ -163,14 +159,6 @@ pub(super) fn header_value(text: &str) -> Result<String, Problem> {
 pub(super) fn identifier_text(text: &str) -> Result<String, Problem> {
     let allowed = "a string that is not empty and has no line break and no NUL";
     checked(text, is_line_break, allowed).map(str::to_owned)
-}
-
-/// A bearer token without the scheme `Bearer` before it, which is not part of it.
-pub fn without_scheme(token: &str) -> &str {
-    match token.split_at_checked(7) {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer ") => trimmed(token),
-        _ => token,
-    }
 }
 
 /// Reads a bearer token: as [`identifier_text`]; `Bearer T` is the token `T`, as on ABS's list.

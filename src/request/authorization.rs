@@ -3,6 +3,7 @@
 //! Owns schemes: Bearer, Basic, Digest and whatever else comes before a token.
 
 use crate::codec::base64;
+use crate::identifier::is_scheme;
 
 use super::headers::RequestHeaders;
 use super::text::{
@@ -242,16 +243,6 @@ fn after<'a>(text: &'a [u8], word: &[u8]) -> impl Iterator<Item = &'a [u8]> + us
 fn starts_with_scheme(authorization: &[u8], scheme: &[u8]) -> bool {
     let start = trim_wide(authorization).get(..scheme.len());
     start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-}
-
-/// A scheme of the IANA registry, or one that servers use as if it were: the word that comes before a token.
-fn is_scheme(word: &[u8]) -> bool {
-    const SCHEMES: [&[u8]; 7] = [
-        b"bearer", b"basic", b"digest", b"dpop", b"token", b"apikey", b"jwt",
-    ];
-    SCHEMES
-        .iter()
-        .any(|scheme| word.eq_ignore_ascii_case(scheme))
 }
 
 /// Whether the text is one word for every server.
