@@ -149,13 +149,11 @@ fn visit_digest_user(parameter: &[u8], visit: &mut dyn FnMut(&[u8])) {
     } else if let Some(word) = words(value, b",").next() {
         match word.splitn(3, |&byte| byte == b'\'').nth(2) {
             Some(text) if is_extended => visit(&percent_decode(text)),
-            _ => {
-                visit(word);
-                // The PHP manual's example takes single quotes too.
-                if let Some(rest) = word.strip_prefix(b"'") {
-                    visit(before(rest, b'\''));
-                }
-            }
+            _ => visit(word),
+        }
+        // A quote on one side only, and single quotes as in the PHP manual's example.
+        if let Some(inner) = words(word, b"\"';").next() {
+            visit(inner);
         }
     }
 }

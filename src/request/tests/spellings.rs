@@ -385,6 +385,7 @@ fn a_listed_user_is_found_in_every_encoding() {
             b"digest realm=\"x\",username=bob",
             b"Digest username = \"b\\ob\"",
             b"Digest username='bob', x=y",
+            b"Digest x=\"a\",username=\x85bob\"",
             b"Digest xusername=\"bob\",nonce",
             b"Digest username=\"bob,x",
             b"Digest username*=UTF-8''b%6fb",
