@@ -106,7 +106,7 @@ fn decoded_parts(value: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// Whether servers take two cookie names for the same; see [`with_canonical_name`].
+/// Whether servers take two cookie names for the same; see `with_canonical_name`.
 pub fn is_same_cookie_name(one: &[u8], other: &[u8]) -> bool {
     one == other || with_canonical_name(one, |one| with_canonical_name(other, |other| one == other))
 }
@@ -118,7 +118,7 @@ const fn fold(byte: u8) -> u8 {
     }
 }
 
-/// The canonical form of a cookie's name, where it takes more than folding letters; see [`with_canonical_name`].
+/// The canonical form of a cookie's name, where it takes more than folding letters; see `with_canonical_name`.
 pub fn decoded_cookie_name(name: &[u8]) -> Cow<'_, [u8]> {
     // A name that is decoded once more may be another one.
     if is_plain_name(name) || name.contains(&b'%') {

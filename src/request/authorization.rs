@@ -46,7 +46,7 @@ pub fn bearer_token(authorization: &[u8]) -> Option<&[u8]> {
 
 /// The user of an Authorization header with the scheme Basic (RFC 7617, 2): the text before the first colon of the decoded
 /// credentials. `None` for another scheme, for credentials without a colon, and for an empty user. See
-/// [`visit_user_readings`] for all that servers make of it.
+/// `visit_user_readings` for all that servers make of it.
 ///
 /// `Basic Ym9iOnNlY3JldA==` gives `bob`.
 pub fn basic_username(authorization: &[u8]) -> Option<Vec<u8>> {

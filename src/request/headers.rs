@@ -95,7 +95,7 @@ impl RequestHeaders {
         self.spans.clear();
     }
 
-    /// The values of every header that servers take for this name; see [`is_same_header`].
+    /// The values of every header that servers take for this name; see `is_same_header`.
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         let field = Field::of(name.as_bytes());
         self.spans.iter().filter_map(move |span| {
