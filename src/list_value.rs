@@ -8,7 +8,7 @@ use core::fmt;
 
 use ipnet::IpNet;
 
-use crate::identifier::{IdentifierKind, is_scheme, parse_range};
+use crate::identifier::{IdentifierKind, is_blank, is_scheme, parse_range};
 
 /// Why an entry of a list can't be used. Says nothing of the entry's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,7 +72,7 @@ pub fn usable_value(kind: IdentifierKind, text: &str) -> Result<&str, Unusable> 
         _ => |character| matches!(character, '\r' | '\n' | '\0'),
     };
     let is_credential = matches!(kind, IdentifierKind::OauthToken | IdentifierKind::ApiKey);
-    if value.is_empty() {
+    if value.is_empty() || is_blank(value.as_bytes()) {
         Err(Unusable::Empty)
     } else if value.contains(is_refused) {
         Err(Unusable::Character)
@@ -153,7 +153,7 @@ mod tests {
             ] {
                 assert_eq!(usable_value(kind, text), Ok("v"), "{kind:?} {text:?}");
             }
-            for text in ["", " ", "\n"] {
+            for text in ["", " ", "\n", "\"\"", "\"", "+", "%20"] {
                 assert_eq!(usable_value(kind, text), Err(Unusable::Empty), "{kind:?}");
             }
         }

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::JwtLocation;
 use super::error::{Problem, quoted};
-use crate::identifier::{parse_address, parse_range};
+use crate::identifier::{is_blank, parse_address, parse_range};
 use crate::list_value::without_scheme;
 
 /// A duration within bounds, both allowed.
@@ -158,6 +158,10 @@ pub(super) fn header_value(text: &str) -> Result<String, Problem> {
 /// Reads a value of a manual list, or a name of the operator's own: not empty, no line breaks, no NUL.
 pub(super) fn identifier_text(text: &str) -> Result<String, Problem> {
     let allowed = "a string that is not empty and has no line break and no NUL";
+    if !text.is_empty() && is_blank(text.as_bytes()) {
+        let found = "a string of white space, quotes and plus signs only";
+        return Err(Problem::refused(found, allowed));
+    }
     checked(text, is_line_break, allowed).map(str::to_owned)
 }
 

@@ -19,6 +19,12 @@ const SHORTEST_SIGNED: usize = 16;
 /// A longer user name is compared byte for byte: to normalise it would take long, and nobody has one.
 const LONGEST_NAME: usize = 1024;
 
+/// Whether nothing is left of a token, an API key or a cookie's value in canonical form, as of `""` or `+`. Listed, it would
+/// match clients that send an empty one.
+pub fn is_blank(value: &[u8]) -> bool {
+    with_canonical_value(value, <[u8]>::is_empty)
+}
+
 /// Calls `use_value` with the canonical form of a token, an API key or a cookie's value: percent signs decoded, up to a NUL,
 /// `+` as a space (servers decode the one to the other), without white space and double quotes around it, and without a
 /// signature.

@@ -350,6 +350,15 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         ],
     ),
     (
+        "values of which nothing is left",
+        r#"{"deny_list": {"oauth_tokens": ["\"\""], "api_keys": ["+"], "usernames": ["\""]}}"#,
+        &[
+            "deny_list.oauth_tokens[0]: found a string of white space, quotes and plus signs only; allowed: a string that is not empty and has no line break and no NUL",
+            "deny_list.api_keys[0]: found a string of white space, quotes and plus signs only; allowed: a string that is not empty and has no line break and no NUL",
+            "deny_list.usernames[0]: found a string of white space, quotes and plus signs only; allowed: a string that is not empty and has no line break and no NUL",
+        ],
+    ),
+    (
         "a token with a space",
         r#"{"traffic": {"ase_token": "SECRET SECRET"}}"#,
         &[
