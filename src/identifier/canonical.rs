@@ -34,6 +34,20 @@ pub(super) fn with_canonical_value<T>(value: &[u8], use_value: impl FnOnce(&[u8]
     if is_trimmed && value.iter().all(is_canonical) {
         return use_value(&signed_part(value));
     }
+    let decoded = plain_value(value);
+    if let Some(part) = jose_part(&decoded) {
+        return use_value(&part);
+    }
+    // Servers that skip bytes in a signature may not decode percent signs in it.
+    let signed = text_before_signature(value);
+    if signed.len() < value.len() {
+        return use_value(&plain_value(signed));
+    }
+    use_value(text_before_signature(&decoded))
+}
+
+/// A value decoded and trimmed.
+fn plain_value(value: &[u8]) -> Vec<u8> {
     let mut decoded = percent_decode(value);
     if decoded.contains(&b'+') {
         for byte in decoded.to_mut() {
@@ -43,13 +57,9 @@ pub(super) fn with_canonical_value<T>(value: &[u8], use_value: impl FnOnce(&[u8]
         }
     }
     let trimmed = trim_wide(trim_quotes(trim_wide(until_nul(&decoded))));
-    if !trimmed.contains(&b' ') {
-        return use_value(&signed_part(trimmed));
-    }
-    // As in values that need no decoding.
+    // A space inside as in values that need no decoding.
     let plus = |&byte: &u8| if byte == b' ' { b'+' } else { byte };
-    let value: Vec<u8> = trimmed.iter().map(plus).collect();
-    use_value(&signed_part(&value))
+    trimmed.iter().map(plus).collect()
 }
 
 fn trim_quotes(mut text: &[u8]) -> &[u8] {
@@ -74,31 +84,42 @@ fn until_nul(text: &[u8]) -> &[u8] {
 ///
 /// Any other value is whole.
 fn signed_part(value: &[u8]) -> Cow<'_, [u8]> {
-    // The shortest JSON web signature is e30.e30. and nothing.
+    jose_part(value).unwrap_or_else(|| Cow::Borrowed(text_before_signature(value)))
+}
+
+/// The identity of a JSON web token, signed or encrypted; `None` for any other value.
+fn jose_part(value: &[u8]) -> Option<Cow<'_, [u8]>> {
+    // The shortest one is e30.e30. and nothing.
     if value.len() < 8 {
-        return Cow::Borrowed(value);
+        return None;
     }
-    let Some(last_dot) = value.iter().rposition(|&byte| byte == b'.') else {
-        return Cow::Borrowed(value);
-    };
-    let Some((signed, signature)) = value.split_at_checked(last_dot) else {
-        return Cow::Borrowed(value);
-    };
+    let last_dot = value.iter().rposition(|&byte| byte == b'.')?;
     let mut parts = value.split(|&byte| byte == b'.');
     let header = parts.next().unwrap_or_default();
     let is_jose = || base64::first_visible_byte(header) == Some(b'{');
     match parts.count() {
-        2 if is_jose() => return Cow::Borrowed(signed),
-        4 if is_jose() => return Cow::Owned(decoded_parts(value)),
-        _ => {}
+        2 if is_jose() => value.get(..last_dot).map(Cow::Borrowed),
+        4 if is_jose() => Some(Cow::Owned(decoded_parts(value))),
+        _ => None,
     }
+}
+
+/// The text before a dot and a signature; the whole text where there is none.
+fn text_before_signature(value: &[u8]) -> &[u8] {
+    if value.len() < SHORTEST_SIGNED.saturating_add(SHORTEST_SIGNATURE) {
+        return value;
+    }
+    let last_dot = value.iter().rposition(|&byte| byte == b'.');
+    let Some((signed, signature)) = last_dot.and_then(|at| value.split_at_checked(at)) else {
+        return value;
+    };
     let digits = signature
         .iter()
         .filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+' | b'/'));
     if signed.len() >= SHORTEST_SIGNED && digits.count() >= SHORTEST_SIGNATURE {
-        Cow::Borrowed(signed)
+        signed
     } else {
-        Cow::Borrowed(value)
+        value
     }
 }
 

@@ -492,6 +492,8 @@ fn a_listed_signed_session_is_found_with_any_signature() {
             b"session=eyJ1c2VyIjoiYm9iIn0.aRBcDe.0123456789abcdefghijklmnopr",
             b"session=eyJ1c2VyIjoiYm9iIn0.aRBcDe.0123456789abcdefghijklmnopq=",
             b"session=eyJ1c2VyIjoiYm9iIn0.aRBcDe.0123456789abcdefghijklmnopq!",
+            b"session=eyJ1c2VyIjoiYm9iIn0.aRBcDe.%01%23%45%67%89%abcdefghijklmnopq",
+            b"session=eyJ1c2VyIjoiYm9iIn0%2EaRBcDe%2E0123456789abcdefghijklmnopq",
         ],
         &[
             b"session=eyJ1c2VyIjoiYm9iIn0.aRBcDf.0123456789abcdefghijklmnopq",
