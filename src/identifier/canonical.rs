@@ -57,6 +57,9 @@ fn plain_value(value: &[u8]) -> Vec<u8> {
         }
     }
     let trimmed = trim_wide(trim_quotes(trim_wide(until_nul(&decoded))));
+    if !trimmed.contains(&b' ') {
+        return trimmed.to_vec();
+    }
     // A space inside as in values that need no decoding.
     let plus = |&byte: &u8| if byte == b' ' { b'+' } else { byte };
     trimmed.iter().map(plus).collect()
@@ -70,7 +73,8 @@ fn trim_quotes(mut text: &[u8]) -> &[u8] {
 }
 
 fn until_nul(text: &[u8]) -> &[u8] {
-    text.split(|&byte| byte == 0).next().unwrap_or_default()
+    let end = memchr::memchr(0, text).unwrap_or(text.len());
+    text.get(..end).unwrap_or_default()
 }
 
 /// The part of a token, an API key or a cookie's value that identifies: all but a signature, since servers accept one
@@ -93,7 +97,7 @@ fn jose_part(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     if value.len() < 8 {
         return None;
     }
-    let last_dot = value.iter().rposition(|&byte| byte == b'.')?;
+    let last_dot = memchr::memrchr(b'.', value)?;
     let mut parts = value.split(|&byte| byte == b'.');
     let header = parts.next().unwrap_or_default();
     let is_jose = || base64::first_visible_byte(header) == Some(b'{');
@@ -109,7 +113,7 @@ fn text_before_signature(value: &[u8]) -> &[u8] {
     if value.len() < SHORTEST_SIGNED.saturating_add(SHORTEST_SIGNATURE) {
         return value;
     }
-    let last_dot = value.iter().rposition(|&byte| byte == b'.');
+    let last_dot = memchr::memrchr(b'.', value);
     let Some((signed, signature)) = last_dot.and_then(|at| value.split_at_checked(at)) else {
         return value;
     };

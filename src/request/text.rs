@@ -7,7 +7,7 @@ pub(super) use crate::codec::whitespace::{space_at_end, space_at_start, trim_wid
 
 /// Splits at the first `separator`, which belongs to neither part.
 pub(super) fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
-    let at = text.iter().position(|&byte| byte == separator)?;
+    let at = memchr::memchr(separator, text)?;
     let (head, tail) = text.split_at_checked(at)?;
     Some((head, tail.split_first()?.1))
 }
