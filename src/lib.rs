@@ -13,7 +13,7 @@
 //! |---|---|
 //! | [`config`] | the plugin configuration: what was typed, what it means, every error with its path |
 //! | [`identifier`] | the five kinds of client identifier, their canonical forms, their fingerprints |
-//! | [`request`] | header bytes to identifiers, by an API's rules |
+//! | [`request`] | header bytes to identifiers, by an API's rules, in every reading of a common server |
 //! | [`attack_list`] | ABS's JSON, read as a stream; the one file that knows its shape |
 //! | [`list_value`] | what makes a listed value usable, whichever way its list comes in |
 //! | [`list_guard`] | what a list from outside may not do, whichever way it comes in |
@@ -23,14 +23,14 @@
 //! | [`fetch`] | one fetch: the request sent, and what its answer amounts to |
 //! | [`retry_after`] | the response header Retry-After as a time to wait |
 //! | [`json`] | JSON as a stream of events; the one place where it is parsed |
-//! | [`codec`] | bytes to bytes: base64 |
+//! | [`codec`] | bytes to bytes: base64, the encoding of forms, white space |
 //! | [`byte_source`] | where bytes come from, piece by piece |
 //! | [`deflate`] | compresses what is sent |
 //! | [`gzip`] | gzip: a body read as a stream, or made at once |
 //! | [`source`] | the list in force in one VM, kept up to date through shared data |
 //! | [`current_request`] | what is known of the request in hand; each hostcall for it is made once |
 //! | [`traffic`] | traffic information: records, their queue, the calls that carry them to ABS |
-//! //! | [`metrics`] | every metric's name |
+//! | [`metrics`] | every metric's name |
 //! | [`host`] | the one port to the world outside |
 //! | [`filter`] | wiring of all that to a host; no policy of its own |
 //!
@@ -40,7 +40,9 @@
 //! - The core never logs or stores a raw secret: identifiers leave this crate as keyed fingerprints only.
 //! - An HTTP context never writes shared data.
 //! - Only [`refresh`] names shared-data keys.
-//! - A failed or refused fetch never changes the list in force.
+//! - A failed or refused fetch never changes the list in force, nor does a response of which nothing can be used.
+//! - No spelling of a listed identifier that a common server accepts passes (docs/readings.md, tests/spellings).
+//! - Blocking policy is in [`judge`] only.
 //! - No bytes from the network, a client or shared data can panic the VM.
 
 #![forbid(unsafe_code)]

@@ -347,7 +347,7 @@ def fetches_part(directory, module, plan):
 def size_part(_directory, module, _plan):
     sizes = {path.name: path.stat().st_size for path in (module, module.with_name(BLOCK_ONLY.name))}
     text = ["## The module", ""] + [f"`target/{name}` has {size:,} bytes." for name, size in sizes.items()]
-    return "\n".join(text), [Bar(name, size / 1024, 220, "KB", f"{size:,} bytes") for name, size in sizes.items()]
+    return "\n".join(text), [Bar(name, size / 1024, 512, "KB", f"{size:,} bytes") for name, size in sizes.items()]
 
 
 OTHER_PARTS = {"latency": latency_part, "queues": queues_part, "memory": memory_part, "hold": hold_part,
