@@ -27,7 +27,12 @@ const SCHEMES: &[&str] = &[
 /// token or key it would match every client that uses the scheme, and a client gets it listed by sending
 /// `Authorization: Bearer Bearer`.
 pub fn is_scheme(word: &[u8]) -> bool {
+    /// No name in the list is longer.
+    const LONGEST: usize = 16;
     let word = word.strip_suffix(b":").unwrap_or(word);
+    if word.len() > LONGEST {
+        return false;
+    }
     SCHEMES
         .iter()
         .any(|scheme| word.eq_ignore_ascii_case(scheme.as_bytes()))

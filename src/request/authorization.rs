@@ -108,6 +108,13 @@ pub fn visit_token_readings<'a>(authorization: &'a [u8], visit: &mut dyn FnMut(&
 /// Calls `visit` with every user that a server may read in an Authorization value: of Basic by every reading of base64,
 /// with or without a colon, and of Digest (RFC 7616, 3.4).
 pub fn visit_user_readings(authorization: &[u8], visit: &mut dyn FnMut(&[u8])) {
+    // What most clients send has no user.
+    if let Some((scheme, token)) = split_once(authorization, b' ')
+        && scheme.eq_ignore_ascii_case(b"bearer")
+        && is_one_word(token)
+    {
+        return;
+    }
     for rest in after_scheme(authorization, b"basic") {
         let rest = trim_wide(rest);
         let mut visit_user = |decoded: Vec<u8>| {
