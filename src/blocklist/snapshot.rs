@@ -191,7 +191,7 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// The manifest of `list`, but for what only its publication tells: `stored_bytes`.
+    /// The manifest of `list`, without what only its publication determines: `stored_bytes`.
     pub fn new(list: &Blocklist, key: FingerprintKey, previous: Option<&Manifest>) -> Self {
         let chunks = |n: usize| u32::try_from(n.div_ceil(INTERVALS_PER_CHUNK)).unwrap_or(u32::MAX);
         let ranges = list.ranges();

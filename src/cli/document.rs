@@ -212,7 +212,7 @@ pub fn array_change<'v>(old: &[Value], new: &'v [Value]) -> ArrayChange<'v> {
     }
 }
 
-/// From this many changed elements on an array is better written anew: single edits of a long one take quadratic time.
+/// From this many changed elements on an array is better rewritten: single edits of a long one take quadratic time.
 const MANY_ELEMENTS: usize = 64;
 
 /// Whether so much changes that the array is better written anew.

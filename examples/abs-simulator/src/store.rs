@@ -232,7 +232,7 @@ impl Store {
     }
 
     /// The body for a request. Kept for the next one where the window takes in every entry, as the window of a
-    /// polling client does; made anew otherwise.
+    /// polling client does; built again otherwise.
     pub fn view(
         &mut self,
         status: Status,

@@ -15,7 +15,7 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 
 pub const CREDENTIALS: [(&str, &str); 2] = [("x-abs-ak", "abs_ak"), ("x-abs-sk", "abs_sk")];
 
-/// A window with every entry a test makes, but for those it dates itself.
+/// A window with every entry a test makes, except those it dates itself.
 pub const ACTIVE: &str =
     "/v4/abs/attacklist?earlier_date=2020-01-01T00:00&later_date=2099-12-31T23:59&status=active";
 pub const EXPIRED: &str =

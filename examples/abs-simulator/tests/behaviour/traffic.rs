@@ -170,7 +170,7 @@ fn answers_other_than_401_denied_requests_and_slow_clients_are_not_listed() {
     send(&server, &[at(100)]);
     assert_eq!(server.active()["ips"], json!(["192.0.2.7"]));
 
-    // Off the list, the client starts anew.
+    // Off the list, the client starts again.
     server.admin("DELETE", "/admin/list", "");
     send(&server, &[at(121), at(122)]);
     assert_eq!(server.active()["ips"], json!([]));
