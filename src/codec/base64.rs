@@ -113,13 +113,13 @@ fn sextet(byte: u8) -> Option<u8> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     /// Base64 by the RFC's own picture of it, bit by bit, to check the decoder against.
-    fn encode(bytes: &[u8], alphabet: &[u8; 64]) -> String {
+    pub(crate) fn encode(bytes: &[u8], alphabet: &[u8; 64]) -> String {
         let bits: Vec<bool> = bytes
             .iter()
             .flat_map(|byte| (0..8).rev().map(move |at| byte >> at & 1 == 1))
@@ -135,7 +135,8 @@ mod tests {
     }
 
     const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    pub(crate) const URL_SAFE: &[u8; 64] =
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
     #[test]
     fn base64_is_read_to_the_last_bit() {

@@ -1,6 +1,7 @@
 //! Readings of requests, by tables. What real servers read is tested beside them; see tests/spellings.
 
 use super::*;
+use crate::codec::base64::tests::{URL_SAFE, encode};
 use crate::config::{Api, Mode, UsernameSource};
 use crate::identifier::{FingerprintKey, IdentifierKind, PerKind};
 #[cfg(target_arch = "wasm32")]
@@ -74,26 +75,8 @@ fn shown(identifier: IdentifierRef<'_>) -> String {
     }
 }
 
-/// Base64 by the RFC's own picture of it, bit by bit, to check the decoder against.
-fn encode_base64(bytes: &[u8], alphabet: &[u8; 64]) -> String {
-    let bits: Vec<bool> = bytes
-        .iter()
-        .flat_map(|byte| (0..8).rev().map(move |at| byte >> at & 1 == 1))
-        .collect();
-    bits.chunks(6)
-        .map(|chunk| {
-            let sextet = (0..6).fold(0, |sum, at| {
-                sum << 1 | usize::from(chunk.get(at).copied().unwrap_or(false))
-            });
-            char::from(alphabet[sextet])
-        })
-        .collect()
-}
-
-const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
 fn jwt(payload: &[u8]) -> Vec<u8> {
-    format!("e30.{}.c2ln", encode_base64(payload, URL_SAFE)).into_bytes()
+    format!("e30.{}.c2ln", encode(payload, URL_SAFE)).into_bytes()
 }
 
 #[test]
