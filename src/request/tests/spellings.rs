@@ -611,6 +611,7 @@ fn a_path_leads_to_every_api_that_a_server_may_take_it_for() {
         ("/open/%2e%2e/shop", &["open", "shop"]),
         ("/open/../shop", &["open", "shop"]),
         ("/open/..%3b/shop", &["open", "shop"]),
+        ("/open/..;%2fz/shop", &["open", "shop", "rest"]),
         ("/open%2f..%2fshop", &["rest", "shop"]),
         ("/open/..\\shop", &["open", "shop"]),
         ("//shop", &["rest", "shop"]),
