@@ -1,5 +1,9 @@
-//! Bytes to bytes, with no knowledge of what they mean.
+//! Bytes to bytes, without any domain: base64, gzip, JSON as events, the encoding of forms, white space.
 
-pub(crate) mod base64;
-pub(crate) mod form;
-pub(crate) mod whitespace;
+pub mod base64;
+pub mod byte_source;
+pub mod deflate;
+pub mod form;
+pub mod gzip;
+pub mod json;
+pub mod whitespace;

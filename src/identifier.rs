@@ -9,6 +9,7 @@ use siphasher::sip::SipHasher13;
 
 mod address;
 mod canonical;
+pub mod listed;
 mod scheme;
 
 pub use address::{

@@ -4,20 +4,20 @@
 //! list, the API's `mode`, the bound on denied requests. Knows neither headers (see `request`) nor list formats (see
 //! `blocklist`).
 
-mod denied_share;
+mod breaker;
 mod lookup;
 mod verdict;
 
-pub use denied_share::DeniedShare;
+pub use breaker::DenyBreaker;
 pub use verdict::{ApiPolicy, Hits, Kind, Reason, Source, Verdict};
 
-use crate::blocklist::{AddressRanges, LocalList};
 use crate::config::{Api, BeforeFirstList, Config};
-use crate::current_request::CurrentRequest;
 use crate::host::Host;
 use crate::identifier::{Fingerprint, IdentifierKind, parse_source_address};
+use crate::list::{AddressRanges, ManualList};
+use crate::request::LazyRequest;
 use crate::request::{RequestHeaders, select_api, visit_apis, visit_readings};
-use crate::source::{Confirmed, Source as ListSource};
+use crate::sync::source::{Membership, Source as ListSource};
 
 use lookup::{Findings, Lookup};
 
@@ -27,9 +27,9 @@ pub struct Policy<'a> {
     /// The configuration.
     pub config: &'a Config,
     /// Its allow list.
-    pub allow_list: &'a LocalList,
+    pub allow_list: &'a ManualList,
     /// Its deny list.
-    pub deny_list: &'a LocalList,
+    pub deny_list: &'a ManualList,
     /// Addresses that ABS's list never denies.
     pub never_block: &'a AddressRanges,
     /// Judges a request that no entry of `apis` matches.
@@ -53,7 +53,7 @@ pub fn judge(
     host: &dyn Host,
     policy: &Policy<'_>,
     mut source: Option<&mut ListSource>,
-    request: &mut CurrentRequest,
+    request: &mut LazyRequest,
 ) -> Result<Verdict, Replaced> {
     let config = policy.config;
     if !config.enable_firewall {
@@ -142,9 +142,9 @@ fn first_listed(
     maybe.dedup();
     for fingerprint in maybe {
         match source.confirm(host, fingerprint) {
-            Confirmed::Listed => return Ok(fingerprint.kind()),
-            Confirmed::NotListed => {}
-            Confirmed::Replaced => return Err(Replaced),
+            Membership::Listed => return Ok(fingerprint.kind()),
+            Membership::NotListed => {}
+            Membership::Replaced => return Err(Replaced),
         }
     }
     Ok(None)

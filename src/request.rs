@@ -13,6 +13,7 @@ mod cookies;
 mod headers;
 mod identifiers;
 mod jwt;
+mod lazy_request;
 mod query;
 mod routing;
 mod text;
@@ -22,6 +23,7 @@ pub use cookies::{visit_cookie_readings, visit_cookies};
 pub use headers::RequestHeaders;
 pub use identifiers::{IdentifierRef, visit_identifiers, visit_readings};
 pub use jwt::visit_jwt_claims;
+pub use lazy_request::LazyRequest;
 pub use query::{query_values, visit_query_readings};
 pub use routing::{host_name, path_matches, select_api, visit_apis};
 

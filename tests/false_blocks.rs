@@ -13,8 +13,8 @@
 #[path = "support/published.rs"]
 mod published;
 
-use portcullis::blocklist::Builder;
 use portcullis::identifier::{Fingerprint, FingerprintKey};
+use portcullis::list::Builder;
 
 use published::Published;
 

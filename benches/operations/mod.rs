@@ -6,11 +6,11 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
-use portcullis::attack_list::{EntrySink, Skipped, read_attack_list};
-use portcullis::blocklist::snapshot::{Assembly, Manifest, Needed};
-use portcullis::blocklist::{AddressRanges, Blocklist, Builder, Gate};
 use portcullis::config::Api;
+use portcullis::feed::abs::{EntrySink, Skipped, read_attack_list};
 use portcullis::identifier::{Fingerprint, FingerprintKey, PerKind};
+use portcullis::list::{AddressRanges, Blocklist, Builder, MembershipFilter};
+use portcullis::list::{Loader, Manifest, NextValue};
 use portcullis::request::{RequestHeaders, select_api, visit_readings};
 
 const KEY: FingerprintKey =
@@ -24,7 +24,7 @@ const STRIDE: u32 = 7_919;
 /// What every VM keeps of a list of 1,000,000 addresses, and what shared data holds of it.
 pub struct LookUp {
     manifest: Manifest,
-    gate: Gate,
+    gate: MembershipFilter,
     ranges: AddressRanges,
     buckets: Vec<Vec<u8>>,
     next: u32,
@@ -39,7 +39,7 @@ impl LookUp {
         let list = builder.finish().unwrap();
         let manifest = Manifest::new(&list, KEY, None);
         let mut room = Vec::new();
-        let buckets = (0..manifest.extent.buckets)
+        let buckets = (0..manifest.layout.buckets)
             .map(|index| manifest.bucket_to_bytes(&list, index, &mut room))
             .collect();
         let (manifest, gate, ranges) = assemble(manifest.clone(), &shards(&list, &manifest));
@@ -185,14 +185,14 @@ fn listed(number: u32) -> IpAddr {
 }
 
 fn shards(list: &Blocklist, manifest: &Manifest) -> Vec<Vec<u8>> {
-    (0..manifest.extent.shards)
+    (0..manifest.layout.shards)
         .map(|index| manifest.shard_to_bytes(list, index).unwrap())
         .collect()
 }
 
-fn assemble(manifest: Manifest, shards: &[Vec<u8>]) -> (Manifest, Gate, AddressRanges) {
-    let mut assembly = Assembly::new(manifest);
-    while let Needed::Shard(index) = assembly.needs() {
+fn assemble(manifest: Manifest, shards: &[Vec<u8>]) -> (Manifest, MembershipFilter, AddressRanges) {
+    let mut assembly = Loader::new(manifest);
+    while let NextValue::Shard(index) = assembly.needs() {
         assembly.add(&shards[index as usize]).unwrap();
     }
     assembly.finish().unwrap()

@@ -1,17 +1,17 @@
 //! ABS's REST API for its attack list: read it, and take false positives off it.
 //!
-//! What the list's JSON means is `portcullis::attack_list`'s business.
+//! What the list's JSON means is `portcullis::feed::abs`'s business.
 
 use std::collections::HashSet;
 use std::env;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ipnet::IpNet;
-use portcullis::attack_list::{AttackListError, EntryCounts, EntrySink, Skipped, read_attack_list};
 use portcullis::config::{Abs, Config, ConfigError, Guard};
-use portcullis::fetch::request_path;
+use portcullis::feed::abs::{AttackListError, EntryCounts, EntrySink, Skipped, read_attack_list};
+use portcullis::feed::fetch::request_path;
+use portcullis::feed::guard::{skips_too_many, too_wide};
 use portcullis::identifier::IdentifierKind;
-use portcullis::list_guard::{skips_too_many, too_wide};
 use serde_json::Value;
 use ureq::http::Method;
 

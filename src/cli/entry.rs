@@ -5,9 +5,9 @@ use std::fmt;
 use std::borrow::Cow;
 
 use ipnet::IpNet;
-use portcullis::attack_list::AttackListError;
+use portcullis::feed::abs::AttackListError;
+use portcullis::identifier::listed::{trimmed, without_scheme};
 use portcullis::identifier::{self, IdentifierKind};
-use portcullis::list_value::{trimmed, without_scheme};
 
 use super::args::{EntryKind, EntryWords};
 use super::output::cut;

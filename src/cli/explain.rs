@@ -8,8 +8,8 @@ mod rehearsal;
 
 use std::net::IpAddr;
 
-use portcullis::attack_list::AttackListError;
 use portcullis::config::Config;
+use portcullis::feed::abs::AttackListError;
 use portcullis::identifier::parse_address;
 
 use self::explanation::Explanation;

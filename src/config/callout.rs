@@ -150,7 +150,7 @@ impl Credential {
         let text = environment(variable).filter(|text| !text.is_empty())?;
         let path = section.path(self.variable_key);
         let variable = variable.to_owned();
-        let inner = crate::list_value::trimmed(&text);
+        let inner = crate::identifier::listed::trimmed(&text);
         match (self.parse)(inner) {
             Ok(key) => {
                 if inner.len() != text.len() {

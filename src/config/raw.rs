@@ -8,8 +8,8 @@
 
 use super::error::{Errors, Path, Problem, push_index, push_key};
 use super::warning::Notice;
-use crate::json::{self, BUFFER_BYTES, Events, Scalar};
-use crate::list_value::trimmed;
+use crate::codec::json::{self, BUFFER_BYTES, Events, Scalar};
+use crate::identifier::listed::trimmed;
 
 /// A JSON value.
 #[derive(Debug, PartialEq)]

@@ -8,8 +8,8 @@ use ipnet::IpNet;
 
 use super::JwtLocation;
 use super::error::{Problem, quoted};
+use crate::identifier::listed::without_scheme;
 use crate::identifier::{is_blank, parse_address, parse_range};
-use crate::list_value::without_scheme;
 
 /// A duration within bounds, both allowed.
 pub(super) struct DurationRange {

@@ -5,10 +5,10 @@
 use std::net::IpAddr;
 
 use super::{Hits, Policy};
-use crate::blocklist::LocalList;
 use crate::identifier::{Fingerprint, IdentifierKind, PerKind, embedded_ipv4, host_of_prefix};
+use crate::list::ManualList;
 use crate::request::IdentifierRef;
-use crate::source::{ListInForce, Source};
+use crate::sync::source::{ActiveList, Source};
 
 /// What the lists say of a request's identifiers.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +27,7 @@ impl Findings {
 /// The lists that a request is looked up in.
 pub(super) struct Lookup<'a> {
     policy: &'a Policy<'a>,
-    list: Option<&'a ListInForce>,
+    list: Option<&'a ActiveList>,
 }
 
 impl<'a> Lookup<'a> {
@@ -86,7 +86,7 @@ impl<'a> Lookup<'a> {
     /// Asks for an identifier that is no address.
     pub(super) fn ask(&self, identifier: IdentifierRef<'_>, findings: &mut Findings) {
         let kind = identifier.kind();
-        let names = |list: &LocalList| {
+        let names = |list: &ManualList| {
             list.holds(kind) && list.contains(identifier.fingerprint(list.key()))
         };
         if names(self.policy.allow_list) {

@@ -1,7 +1,7 @@
 //! Claims of JSON web tokens (RFC 7519), read without verification: Envoy's `jwt_authn` verifies them before this filter.
 
 use crate::codec::base64;
-use crate::json::{self, Events, Scalar};
+use crate::codec::json::{self, Events, Scalar};
 
 use super::text::{before, split_once};
 

@@ -10,8 +10,8 @@ use super::record::Record;
 use super::recorder::Recording;
 use super::response::{Response, SESSION_COOKIE};
 use super::sender::{Payload, Problem, Sender, Tally};
+use crate::codec::gzip;
 use crate::config::{Abs, Traffic, TrafficFormat};
-use crate::gzip;
 use crate::host::{CallToken, Host, HostError, HttpCall, LogLevel, RootId};
 use crate::metrics::{Metric, Metrics};
 

@@ -4,8 +4,8 @@
 
 use core::time::Duration;
 
+use crate::feed::retry_after::retry_after;
 use crate::host::Host;
-use crate::retry_after::retry_after;
 
 /// The cookie by which ASE's load balancer keeps the calls of one client at one node.
 pub const SESSION_COOKIE: &str = "PISESSIONID";

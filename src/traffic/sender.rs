@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use super::record::{CorrelationId, Record};
 use super::response::Response;
 use crate::config::{Traffic, TrafficFormat};
-use crate::refresh::FIRST_BACKOFF;
+use crate::sync::refresh::FIRST_BACKOFF;
 
 /// The longest wait between two attempts.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
@@ -376,7 +376,9 @@ impl Sender {
             .saturating_mul(1u32.checked_shl(doublings).unwrap_or(u32::MAX))
             .min(LONGEST_BACKOFF);
         let wait = retry_after.map_or(wait, |wanted| {
-            wanted.min(crate::refresh::LONGEST_RETRY_AFTER).max(wait)
+            wanted
+                .min(crate::sync::refresh::LONGEST_RETRY_AFTER)
+                .max(wait)
         });
         self.not_before = now.saturating_add(wait);
         Tally {

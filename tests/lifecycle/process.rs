@@ -11,8 +11,8 @@ use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
-use portcullis::filter::{Disposition, Vm};
 use portcullis::host::{RootId, StreamId};
+use portcullis::vm::{Disposition, Vm};
 use serde_json::Value;
 
 use crate::fake_host::{

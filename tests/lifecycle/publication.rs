@@ -1,7 +1,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use portcullis::blocklist::snapshot::{FrameHeader, Record, frame, unframe};
+use portcullis::list::frame::{FrameHeader, Record, frame, unframe};
 use serde_json::{Value, json};
 
 use crate::abs::ips;
@@ -330,7 +330,7 @@ fn whatever_a_neighbour_forges_no_callback_goes_on_without_end_and_no_clean_clie
         ("manifest", Record::Manifest),
         ("lease", Record::Lease),
         ("freshness", Record::Freshness),
-        ("eldest", Record::Eldest),
+        ("eldest", Record::FirstVm),
     ] {
         let value = started(1, &config(), list("192.0.2.2")).0;
         let value = value.world().value(&format!("/{name}")).unwrap();

@@ -1,7 +1,7 @@
 use core::cell::Cell;
 
-use portcullis::filter::Vm;
 use portcullis::host::{RootId, StreamId};
+use portcullis::vm::Vm;
 use serde_json::{Value, json};
 
 use crate::abs::{Abs, ips};

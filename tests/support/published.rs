@@ -1,13 +1,13 @@
 //! A list as it stands in shared data, and as a VM takes it up from there.
 
-use portcullis::blocklist::snapshot::{Assembly, Manifest, Needed};
-use portcullis::blocklist::{AddressRanges, Blocklist, Gate};
 use portcullis::identifier::{Fingerprint, FingerprintKey};
+use portcullis::list::{AddressRanges, Blocklist, MembershipFilter};
+use portcullis::list::{Loader, Manifest, NextValue};
 
 /// What a VM has of a list, and the buckets that stay in shared data.
 pub struct Published {
     pub manifest: Manifest,
-    pub gate: Gate,
+    pub gate: MembershipFilter,
     pub ranges: AddressRanges,
     pub buckets: Vec<Vec<u8>>,
 }
@@ -18,18 +18,20 @@ impl Published {
         let manifest = Manifest::new(list, key, None);
         let manifest = Manifest::from_bytes(&manifest.to_bytes()).expect("it was just written");
         let ranges = manifest.ranges_to_bytes(list);
-        let mut assembly = Assembly::new(manifest.clone());
+        let mut assembly = Loader::new(manifest.clone());
         loop {
             let bytes = match assembly.needs() {
-                Needed::Shard(index) => manifest.shard_to_bytes(list, index).expect("it is built"),
-                Needed::Ranges(index) => ranges[index as usize].clone(),
-                Needed::Nothing => break,
+                NextValue::Shard(index) => {
+                    manifest.shard_to_bytes(list, index).expect("it is built")
+                }
+                NextValue::Ranges(index) => ranges[index as usize].clone(),
+                NextValue::Nothing => break,
             };
             assembly.add(&bytes).expect("it was just written");
         }
         let (manifest, gate, ranges) = assembly.finish().expect("nothing is needed");
         let mut room = Vec::new();
-        let buckets = (0..manifest.extent.buckets)
+        let buckets = (0..manifest.layout.buckets)
             .map(|index| manifest.bucket_to_bytes(list, index, &mut room))
             .collect();
         Self {

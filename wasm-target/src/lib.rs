@@ -14,8 +14,8 @@ mod trap;
 use core::cell::{Cell, RefCell};
 use core::mem::ManuallyDrop;
 
-use portcullis::filter::{Disposition, Vm};
 use portcullis::host::{CallToken, Host, LogLevel, RootId, StreamId};
+use portcullis::vm::{Disposition, Vm};
 use proxy_wasm::types::Action;
 
 use host::{BufferType, EnvoyHost};

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use portcullis::blocklist::LocalList;
 use portcullis::config::{Api, BeforeFirstList, Config, ManualEntries, Mode};
 use portcullis::identifier::{FingerprintKey, PerKind, embedded_ipv4, host_of_prefix};
+use portcullis::list::LocalList;
 use portcullis::request::{
     IdentifierRef, RequestHeaders, select_api, visit_apis, visit_identifiers, visit_readings,
 };

@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use portcullis::config::ConfigError;
-use portcullis::filter::Vm;
 use portcullis::host::{
     CallToken, Host, HostError, HttpCall, LocalReply, LogLevel, MetricHandle, MetricType, RootId,
     SharedValue, StreamId, WriteCondition,
 };
 use portcullis::metrics::{FetchResult, Metric};
-use portcullis::refresh::SHORT_TICK;
+use portcullis::sync::refresh::SHORT_TICK;
+use portcullis::vm::Vm;
 
 const ROOT: RootId = RootId(1);
 

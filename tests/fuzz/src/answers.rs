@@ -4,9 +4,9 @@
 
 use core::time::Duration;
 
-use portcullis::filter::Vm;
-use portcullis::gzip::compress;
+use portcullis::codec::gzip::compress;
 use portcullis::host::{CallToken, RootId, StreamId};
+use portcullis::vm::Vm;
 
 use super::host::{FuzzHost, Headers};
 use super::input::Input;

@@ -3,9 +3,9 @@
 use std::io::Read;
 
 use ipnet::IpNet;
-use portcullis::attack_list::{AttackListError, EntrySink, Skipped, read_attack_list};
-use portcullis::blocklist::Builder;
+use portcullis::feed::abs::{AttackListError, EntrySink, Skipped, read_attack_list};
 use portcullis::identifier::FingerprintKey;
+use portcullis::list::Builder;
 
 /// Checks each entry, and builds a list of them that has little room.
 struct Sink {

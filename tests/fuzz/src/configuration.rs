@@ -1,8 +1,8 @@
 //! A plugin configuration: JSON, and the bytes of a `google.protobuf.Struct`. What is sound goes into a VM.
 
 use portcullis::config::Config;
-use portcullis::filter::Vm;
 use portcullis::host::{RootId, StreamId};
+use portcullis::vm::Vm;
 use serde_json::Value;
 
 use super::host::FuzzHost;

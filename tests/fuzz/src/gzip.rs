@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read};
 
-use portcullis::gzip::{GzipReader, compress};
+use portcullis::codec::gzip::{GzipReader, compress};
 
 /// More than this does not have to come out: the bound on it is for the reader behind.
 const MOST: u64 = 1 << 20;

@@ -4,11 +4,11 @@ use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use portcullis::blocklist::snapshot::{FrameHeader, Record, frame};
 use portcullis::host::{
     CallToken, Host, HostError, HttpCall, LocalReply, LogLevel, MetricHandle, MetricType, RootId,
     SharedValue, WriteCondition,
 };
+use portcullis::list::frame::{FrameHeader, Record, frame};
 
 pub type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -85,7 +85,7 @@ impl FuzzHost {
         let (record, index) = match (rest.rsplit('/').next()?, last) {
             (_, "manifest") => (Record::Manifest, 0),
             (_, "lease") => (Record::Lease, 0),
-            (_, "eldest") => (Record::Eldest, 0),
+            (_, "eldest") => (Record::FirstVm, 0),
             (_, "freshness") => (Record::Freshness, 0),
             ("gate", number) => (Record::Shard, number.parse().ok()?),
             ("bucket", number) => (Record::Bucket, number.parse().ok()?),

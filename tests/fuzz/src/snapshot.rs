@@ -5,13 +5,12 @@
 
 use core::time::Duration;
 
-use portcullis::blocklist::snapshot::{
-    Assembly, FrameHeader, Manifest, Needed, Record, frame, unframe,
-};
-use portcullis::filter::Vm;
 use portcullis::host::{RootId, StreamId};
 use portcullis::identifier::Fingerprint;
-use portcullis::refresh::{Eldest, Freshness, Lease};
+use portcullis::list::frame::{FrameHeader, Record, frame, unframe};
+use portcullis::list::{Loader, Manifest, NextValue};
+use portcullis::sync::refresh::{FirstVm, Freshness, Lease};
+use portcullis::vm::Vm;
 
 use super::host::{Forged, FuzzHost};
 use super::input::Input;
@@ -23,7 +22,7 @@ const RECORDS: [Record; 7] = [
     Record::Ranges,
     Record::Lease,
     Record::Freshness,
-    Record::Eldest,
+    Record::FirstVm,
 ];
 
 pub fn snapshot(data: &[u8]) {
@@ -61,13 +60,13 @@ fn one(bytes: &[u8]) {
     if let Some(manifest) = Manifest::from_bytes(bytes) {
         assert_eq!(manifest.to_bytes(), bytes);
         let _ = manifest.n_entries();
-        let _ = Assembly::new(manifest).needs();
+        let _ = Loader::new(manifest).needs();
     }
     if let Some(lease) = Lease::from_bytes(bytes) {
         assert_eq!(Lease::from_bytes(&lease.to_bytes()), Some(lease));
     }
-    if let Some(eldest) = Eldest::from_bytes(bytes) {
-        assert_eq!(Eldest::from_bytes(&eldest.to_bytes()), Some(eldest));
+    if let Some(eldest) = FirstVm::from_bytes(bytes) {
+        assert_eq!(FirstVm::from_bytes(&eldest.to_bytes()), Some(eldest));
     }
     if let Some(freshness) = Freshness::from_bytes(bytes) {
         let _ = freshness.is_stale(Duration::MAX, Some(Duration::ZERO));
@@ -88,17 +87,17 @@ fn assembly(mut input: Input<'_>) {
     let bucket = frame(Record::Bucket, bucket, input.piece());
     let _ = manifest.bucket_contains(&bucket, print);
 
-    let mut assembly = Assembly::new(manifest);
+    let mut assembly = Loader::new(manifest);
     // Many values may be asked for; the input's come first, then empty ones.
     for _ in 0..2_000 {
         let added = match assembly.needs() {
-            Needed::Shard(index) => {
+            NextValue::Shard(index) => {
                 assembly.add(&frame(Record::Shard, header(index), input.piece()))
             }
-            Needed::Ranges(index) => {
+            NextValue::Ranges(index) => {
                 assembly.add(&frame(Record::Ranges, header(index), input.piece()))
             }
-            Needed::Nothing => break,
+            NextValue::Nothing => break,
         };
         if added.is_none() {
             return;

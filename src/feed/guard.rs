@@ -5,8 +5,8 @@
 
 use ipnet::IpNet;
 
-use crate::attack_list::EntryCounts;
 use crate::config::Guard;
+use crate::feed::abs::EntryCounts;
 
 /// With no more entries than this `guard.max_skipped_percent` says nothing.
 pub const SKIPPED_GUARD_FROM: u64 = 100;

@@ -8,7 +8,7 @@
 use core::cell::Cell;
 use std::io::{self, Read};
 
-use crate::byte_source::ByteSource;
+use crate::codec::byte_source::ByteSource;
 
 /// Replaces a byte that is not UTF-8, since JSON allows it in a string. Where [`Repaired`] has replaced anything, a text
 /// with this character is not the one that was meant.

@@ -8,16 +8,18 @@
 use core::mem::discriminant;
 use core::time::Duration;
 
-use crate::blocklist::snapshot::{Assembly, Extent, Manifest, Needed, Record, Slot};
-use crate::blocklist::{AddressRanges, Blocklist, Gate};
 use crate::config::{Abs, Config, WhenStale};
-use crate::fetch::{self, Answer, AnswerHeaders, Failure, Method, Reason, Rules};
+use crate::feed::fetch::{self, Answer, Failure, Method, Reason, ResponseHeaders, Rules};
 use crate::host::{CallToken, Host, HostError, HttpCall, LogLevel, RootId, WriteCondition};
 use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind};
+use crate::list::frame::Record;
+use crate::list::{
+    AddressRanges, Blocklist, Layout, Loader, Manifest, MembershipFilter, NextValue, Slot,
+};
 use crate::metrics::{FetchResult, LastResult, Metric, Metrics};
-use crate::refresh::{
-    Eldest, Ending, Freshness, Keys, Lease, LeaseView, OwnerId, Plan, Refresh, SHORT_TICK,
-    Schedule, SourceId, Standing, TICK,
+use crate::sync::refresh::{
+    Candidacy, FirstVm, Freshness, Keys, Lease, LeaseView, ListId, Outcome, Plan, Refresh,
+    SHORT_TICK, Schedule, TICK, VmId,
 };
 
 /// How many values of a new list a tick takes up at least: about 300 KiB, well under a millisecond.
@@ -28,13 +30,13 @@ const TICKS_TO_TAKE_UP: usize = 8;
 
 /// The list this VM enforces: its gate and ranges; the buckets stay in shared data.
 #[derive(Debug)]
-pub struct ListInForce {
+pub struct ActiveList {
     manifest: Manifest,
-    gate: Gate,
+    gate: MembershipFilter,
     ranges: AddressRanges,
 }
 
-impl ListInForce {
+impl ActiveList {
     /// Whether the list names any identifier of this kind.
     pub fn holds(&self, kind: IdentifierKind) -> bool {
         *self.manifest.counts.get(kind) > 0
@@ -58,7 +60,7 @@ impl ListInForce {
 
 /// What a bucket says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Confirmed {
+pub enum Membership {
     /// The identifier is listed.
     Listed,
     /// It is not.
@@ -71,7 +73,7 @@ pub enum Confirmed {
 #[derive(Clone, Copy, Debug)]
 pub struct VmIdentity {
     /// Its random number.
-    pub owner: OwnerId,
+    pub owner: VmId,
     /// When it was first configured, on the monotonic clock.
     pub born: Duration,
     /// Whether it has served a request.
@@ -92,11 +94,11 @@ pub struct Orders<'a> {
 /// One source in one VM.
 #[derive(Debug)]
 pub struct Source {
-    id: SourceId,
+    id: ListId,
     keys: Keys,
     refresh: Refresh,
-    list: Option<ListInForce>,
-    assembly: Option<Assembly>,
+    list: Option<ActiveList>,
+    loader: Option<Loader>,
     freshness: Option<Freshness>,
     stale: bool,
     synced: bool,
@@ -110,13 +112,13 @@ pub struct Source {
 
 impl Source {
     /// A source of which this VM knows nothing yet.
-    pub fn new(id: SourceId, owner: OwnerId) -> Self {
+    pub fn new(id: ListId, owner: VmId) -> Self {
         Self {
             id,
             keys: Keys::new(id),
             refresh: Refresh::new(owner),
             list: None,
-            assembly: None,
+            loader: None,
             freshness: None,
             stale: false,
             synced: false,
@@ -127,12 +129,12 @@ impl Source {
     }
 
     /// Which source this is.
-    pub fn id(&self) -> SourceId {
+    pub fn id(&self) -> ListId {
         self.id
     }
 
     /// The list to enforce; `None` while none has come, or while a stale one is dropped.
-    pub fn list(&self, config: &Config) -> Option<&ListInForce> {
+    pub fn list(&self, config: &Config) -> Option<&ActiveList> {
         let dropped = self.stale && config.when_stale == WhenStale::Drop;
         self.list.as_ref().filter(|_| !dropped)
     }
@@ -154,7 +156,7 @@ impl Source {
 
     /// How soon the next tick should come.
     pub fn tick_period(&self) -> Duration {
-        let waiting = self.assembly.is_some()
+        let waiting = self.loader.is_some()
             || self.refresh.is_waiting_for_lease()
             || (self.list.is_none() && self.failing.is_none());
         if waiting { SHORT_TICK } else { TICK }
@@ -170,10 +172,10 @@ impl Source {
         orders: &Orders<'_>,
     ) {
         let now = host.monotonic_now();
-        self.take_up(host, VALUES_PER_TICK);
+        self.load_step(host, VALUES_PER_TICK);
         let view = self.read_lease(host);
         self.note_age(host, now, self.refresh.holds(&view), orders.config);
-        let standing = Standing {
+        let standing = Candidacy {
             served: vm.served,
             eldest: self.is_eldest(host, now, &view, vm),
         };
@@ -199,16 +201,16 @@ impl Source {
     }
 
     /// Takes up the whole list in force at once: for the first request of a VM that has not ticked yet.
-    pub fn take_up_now(&mut self, host: &dyn Host) {
+    pub fn load_now(&mut self, host: &dyn Host) {
         if !self.synced {
-            self.take_up(host, usize::MAX);
+            self.load_step(host, usize::MAX);
         }
     }
 
     /// Asks the bucket whether the identifier that the gate let through is listed.
-    pub fn confirm(&mut self, host: &dyn Host, fingerprint: Fingerprint) -> Confirmed {
+    pub fn confirm(&mut self, host: &dyn Host, fingerprint: Fingerprint) -> Membership {
         let Some(list) = &self.list else {
-            return Confirmed::NotListed;
+            return Membership::NotListed;
         };
         let manifest = &list.manifest;
         let key = self
@@ -216,18 +218,18 @@ impl Source {
             .bucket(manifest.slot, manifest.bucket_index(fingerprint));
         let bucket = read(host, &key);
         match bucket.and_then(|bytes| manifest.bucket_contains(&bytes, fingerprint)) {
-            Some(true) => Confirmed::Listed,
-            Some(false) => Confirmed::NotListed,
+            Some(true) => Membership::Listed,
+            Some(false) => Membership::NotListed,
             None => {
                 // The slot was written anew: this VM has missed a whole list since its last tick.
                 let generation = manifest.generation;
-                self.assembly = None;
-                self.take_up(host, usize::MAX);
+                self.loader = None;
+                self.load_step(host, usize::MAX);
                 let now_in_force = self.list.as_ref().map(|list| list.manifest.generation);
                 if now_in_force == Some(generation) {
-                    Confirmed::NotListed
+                    Membership::NotListed
                 } else {
-                    Confirmed::Replaced
+                    Membership::Replaced
                 }
             }
         }
@@ -248,7 +250,7 @@ impl Source {
         }
         if self.probing {
             self.probing = false;
-            let size = AnswerHeaders::read(host).and_then(|headers| headers.too_large());
+            let size = ResponseHeaders::read(host).and_then(|headers| headers.too_large());
             let failure = Failure::new(size.map_or(Reason::BrokeOff, Reason::TooLarge));
             return self.end_in_vain(host, metrics, failure);
         }
@@ -314,9 +316,9 @@ impl Source {
         if let Some(manifest) = self.read_manifest(host) {
             let dropped = Manifest::dropped(manifest.generation);
             write(host, &self.keys.manifest(), &dropped).unwrap_or_default();
-            self.clear(host, manifest.slot, Extent::default(), manifest.extent);
+            self.clear(host, manifest.slot, Layout::default(), manifest.layout);
             let other = manifest.slot.other();
-            self.clear(host, other, Extent::default(), manifest.other_extent);
+            self.clear(host, other, Layout::default(), manifest.other_layout);
         }
         write(host, &self.keys.freshness(), &[]).unwrap_or_default();
         write(host, &self.keys.lease(), &[]).unwrap_or_default();
@@ -417,7 +419,7 @@ impl Source {
         }
         let slot = manifest.slot;
         let mut stored = 0usize;
-        for index in 0..manifest.extent.shards {
+        for index in 0..manifest.layout.shards {
             let bytes = manifest
                 .shard_to_bytes(list, index)
                 .ok_or(HostError::InternalFailure)?;
@@ -425,7 +427,7 @@ impl Source {
             write(host, &self.keys.shard(slot, index), &bytes)?;
         }
         let mut room = Vec::new();
-        for index in 0..manifest.extent.buckets {
+        for index in 0..manifest.layout.buckets {
             let bytes = manifest.bucket_to_bytes(list, index, &mut room);
             stored = stored.saturating_add(bytes.len());
             write(host, &self.keys.bucket(slot, index), &bytes)?;
@@ -438,7 +440,7 @@ impl Source {
             return Err(HostError::CasMismatch);
         }
         if let Some(previous) = &in_force {
-            self.clear(host, slot, manifest.extent, previous.other_extent);
+            self.clear(host, slot, manifest.layout, previous.other_layout);
         }
         manifest.stored_bytes = u64::try_from(stored).unwrap_or(u64::MAX);
         write(host, &self.keys.manifest(), &manifest.to_bytes())?;
@@ -448,19 +450,19 @@ impl Source {
     /// Whether each value of the list in force stands in shared data as it was written. A list that was damaged must not
     /// stay so for as long as ABS's list stays the same.
     fn is_whole(&self, host: &dyn Host, manifest: &Manifest) -> bool {
-        let (keys, slot, extent) = (&self.keys, manifest.slot, manifest.extent);
+        let (keys, slot, layout) = (&self.keys, manifest.slot, manifest.layout);
         let stands = |key: String, record, index| {
             read(host, &key).is_some_and(|bytes| manifest.is_value(record, index, &bytes))
         };
-        (0..extent.shards).all(|index| stands(keys.shard(slot, index), Record::Shard, index))
-            && (0..extent.buckets)
+        (0..layout.shards).all(|index| stands(keys.shard(slot, index), Record::Shard, index))
+            && (0..layout.buckets)
                 .all(|index| stands(keys.bucket(slot, index), Record::Bucket, index))
-            && (0..extent.range_chunks)
+            && (0..layout.range_chunks)
                 .all(|index| stands(keys.ranges(slot, index), Record::Ranges, index))
     }
 
     /// Empties the values of a slot that are past `kept`. The host can't delete keys, but an empty value takes little.
-    fn clear(&self, host: &dyn Host, slot: Slot, kept: Extent, held: Extent) {
+    fn clear(&self, host: &dyn Host, slot: Slot, kept: Layout, held: Layout) {
         let keys = (kept.shards..held.shards)
             .map(|index| self.keys.shard(slot, index))
             .chain((kept.buckets..held.buckets).map(|index| self.keys.bucket(slot, index)))
@@ -473,7 +475,7 @@ impl Source {
     }
 
     /// Takes up what is needed of a new list, `most` values or an eighth of it, whichever is more.
-    fn take_up(&mut self, host: &dyn Host, most: usize) {
+    fn load_step(&mut self, host: &dyn Host, most: usize) {
         self.synced = true;
         let value = read(host, &self.keys.manifest()).unwrap_or_default();
         let Some(manifest) = Manifest::from_bytes(&value) else {
@@ -482,7 +484,7 @@ impl Source {
             if Manifest::dropped_generation(&value).is_some() {
                 self.list = None;
             }
-            self.assembly = None;
+            self.loader = None;
             return;
         };
         if self
@@ -490,34 +492,34 @@ impl Source {
             .as_ref()
             .is_some_and(|list| list.manifest == manifest)
         {
-            self.assembly = None;
+            self.loader = None;
             return;
         }
-        let mut assembly = match self.assembly.take() {
-            Some(assembly) if *assembly.manifest() == manifest => assembly,
-            _ => Assembly::new(manifest),
+        let mut loader = match self.loader.take() {
+            Some(loader) if *loader.manifest() == manifest => loader,
+            _ => Loader::new(manifest),
         };
-        let extent = assembly.manifest().extent;
-        let n_values = extent.shards.saturating_add(extent.range_chunks);
+        let layout = loader.manifest().layout;
+        let n_values = layout.shards.saturating_add(layout.range_chunks);
         let share = usize::try_from(n_values).unwrap_or(usize::MAX);
         let share = share.div_ceil(TICKS_TO_TAKE_UP);
         for _ in 0..most.max(share) {
-            let slot = assembly.manifest().slot;
-            let key = match assembly.needs() {
-                Needed::Shard(index) => self.keys.shard(slot, index),
-                Needed::Ranges(index) => self.keys.ranges(slot, index),
-                Needed::Nothing => break,
+            let slot = loader.manifest().slot;
+            let key = match loader.needs() {
+                NextValue::Shard(index) => self.keys.shard(slot, index),
+                NextValue::Ranges(index) => self.keys.ranges(slot, index),
+                NextValue::Nothing => break,
             };
-            let added = read(host, &key).and_then(|bytes| assembly.add(&bytes));
+            let added = read(host, &key).and_then(|bytes| loader.add(&bytes));
             if added.is_none() {
                 // Replaced while it was taken up; the next tick sees the new manifest.
                 return;
             }
         }
-        if assembly.needs() != Needed::Nothing {
-            self.assembly = Some(assembly);
-        } else if let Some((manifest, gate, ranges)) = assembly.finish() {
-            self.list = Some(ListInForce {
+        if loader.needs() != NextValue::Nothing {
+            self.loader = Some(loader);
+        } else if let Some((manifest, gate, ranges)) = loader.finish() {
+            self.list = Some(ActiveList {
                 manifest,
                 gate,
                 ranges,
@@ -563,12 +565,12 @@ impl Source {
         };
         let (known, condition) = match &value {
             Some(value) => (
-                Eldest::from_bytes(&value.bytes),
+                FirstVm::from_bytes(&value.bytes),
                 WriteCondition::Unchanged(value.cas),
             ),
             None => (None, WriteCondition::Absent),
         };
-        let me = Eldest {
+        let me = FirstVm {
             owner: vm.owner,
             born: vm.born,
         };
@@ -627,7 +629,7 @@ impl Source {
         if self.failing.take().is_some() {
             host.log(LogLevel::Info, "fetching the attack list works again");
         }
-        self.end(host, Ending::Success);
+        self.end(host, Outcome::Success);
     }
 
     fn end_in_vain(&mut self, host: &dyn Host, metrics: &Metrics, failure: Failure) {
@@ -654,13 +656,13 @@ impl Source {
         self.failing = Some(failure.reason);
         self.end(
             host,
-            Ending::Failure {
+            Outcome::Failure {
                 retry_after: failure.retry_after,
             },
         );
     }
 
-    fn end(&mut self, host: &dyn Host, ending: Ending) {
+    fn end(&mut self, host: &dyn Host, ending: Outcome) {
         let view = self.read_lease(host);
         let now = host.monotonic_now();
         if let Some((lease, condition)) = self.refresh.on_attempt_ended(now, &view, ending) {

@@ -9,15 +9,15 @@ use std::rc::Rc;
 
 use siphasher::sip::SipHasher13;
 
-use crate::blocklist::{AddressRanges, LocalList};
 use crate::config::{Api, Config, ConfigError, JwtLocation, UsernameSource};
-use crate::current_request::CurrentRequest;
 use crate::host::{CallToken, Host, LocalReply, LogLevel, RootId, StreamId};
 use crate::identifier::FingerprintKey;
-use crate::judge::{DeniedShare, Policy, Reason, Replaced, Verdict, judge};
+use crate::judge::{DenyBreaker, Policy, Reason, Replaced, Verdict, judge};
+use crate::list::{AddressRanges, ManualList};
 use crate::metrics::{Metric, Metrics};
-use crate::refresh::{OwnerId, SHORT_TICK, SPARE_TICK, SourceId, TICK};
-use crate::source::{Orders, Source, VmIdentity};
+use crate::request::LazyRequest;
+use crate::sync::refresh::{ListId, SHORT_TICK, SPARE_TICK, TICK, VmId};
+use crate::sync::source::{Orders, Source, VmIdentity};
 use crate::traffic::delivery::Destination;
 use crate::traffic::record;
 use crate::traffic::recorder::{Recorded, Recorder, Recording};
@@ -54,7 +54,7 @@ pub struct Vm {
     last_tick: Duration,
     sources: Vec<Source>,
     recorder: Recorder,
-    current: CurrentRequest,
+    current: LazyRequest,
 }
 
 /// A root context: one configuration.
@@ -62,26 +62,26 @@ pub struct Vm {
 struct Root {
     id: RootId,
     config: Rc<Config>,
-    allow_list: Rc<LocalList>,
-    deny_list: LocalList,
+    allow_list: Rc<ManualList>,
+    deny_list: ManualList,
     never_block: AddressRanges,
     /// What a request is judged by that no entry of `apis` names.
     default_api: Api,
     /// Headers that are read besides those that HTTP has for identifiers and APIs.
     header_names: Vec<String>,
-    source: Option<SourceId>,
+    source: Option<ListId>,
     destination: Option<Destination>,
     rules: u64,
     tick_period: Duration,
     /// How long others have ticked since it did.
     idle: Duration,
-    denied_share: DeniedShare,
+    denied_share: DenyBreaker,
 }
 
 impl Vm {
     /// A VM that has not been configured. Makes no hostcall but for the clock and random numbers.
     pub fn new(host: &dyn Host) -> Self {
-        let owner = OwnerId(host.random());
+        let owner = VmId(host.random());
         Self {
             identity: VmIdentity {
                 owner,
@@ -94,7 +94,7 @@ impl Vm {
             last_tick: Duration::ZERO,
             sources: Vec::new(),
             recorder: Recorder::new(owner.0),
-            current: CurrentRequest::default(),
+            current: LazyRequest::default(),
         }
     }
 
@@ -204,7 +204,7 @@ impl Vm {
             self.record(host, position, stream, verdict);
         }
         match self.roots.get(position) {
-            Some(root) => root.carry_out(host, &self.metrics, verdict),
+            Some(root) => root.enforce(host, &self.metrics, verdict),
             None => Disposition::Continue,
         }
     }
@@ -229,7 +229,7 @@ impl Vm {
             None => None,
         };
         if let Some(source) = &mut source {
-            source.take_up_now(host);
+            source.load_now(host);
         }
         let policy = root.policy();
         let judged = judge(host, &policy, source.as_deref_mut(), &mut self.current);
@@ -293,7 +293,7 @@ impl Vm {
         Some(flush_interval.clamp(SHORT_TICK, TICK))
     }
 
-    fn newest_root_of(&self, source: SourceId) -> Option<usize> {
+    fn newest_root_of(&self, source: ListId) -> Option<usize> {
         self.roots
             .iter()
             .rposition(|root| root.source == Some(source))
@@ -392,7 +392,7 @@ impl Root {
         let source = config.abs.as_ref().filter(|_| config.enable_abs_attack);
         let source = source.map(|abs| {
             let window = abs.attack_window.as_secs().to_string();
-            SourceId::new(&[&abs.cluster, &abs.authority, &window])
+            ListId::new(&[&abs.cluster, &abs.authority, &window])
         });
         let destination = config.abs.as_ref().filter(|_| config.enable_abs);
         let destination = destination.map(|abs| Destination::new(abs, &config.traffic));
@@ -404,8 +404,8 @@ impl Root {
         let default_api = Api::default();
         Self {
             id,
-            allow_list: Rc::new(LocalList::new(local_key, &config.allow_list)),
-            deny_list: LocalList::new(local_key, &config.deny_list),
+            allow_list: Rc::new(ManualList::new(local_key, &config.allow_list)),
+            deny_list: ManualList::new(local_key, &config.deny_list),
             never_block,
             header_names: header_names(&config, &default_api),
             default_api,
@@ -415,7 +415,7 @@ impl Root {
             config: Rc::new(config),
             tick_period: SHORT_TICK,
             idle: Duration::ZERO,
-            denied_share: DeniedShare::default(),
+            denied_share: DenyBreaker::default(),
         }
     }
 
@@ -475,7 +475,7 @@ impl Root {
         }
     }
 
-    fn carry_out(&self, host: &dyn Host, metrics: &Metrics, verdict: Verdict) -> Disposition {
+    fn enforce(&self, host: &dyn Host, metrics: &Metrics, verdict: Verdict) -> Disposition {
         match verdict {
             Verdict::Allow => Disposition::Continue,
             Verdict::AllowListed => {

@@ -8,14 +8,14 @@ use crate::request::RequestHeaders;
 
 /// What is known so far of the request that a VM judges and records.
 #[derive(Clone, Debug, Default)]
-pub struct CurrentRequest {
+pub struct LazyRequest {
     headers: RequestHeaders,
     source_address: Vec<u8>,
     has_headers: bool,
     has_source_address: bool,
 }
 
-impl CurrentRequest {
+impl LazyRequest {
     /// Another request: nothing is known of it.
     pub fn begin(&mut self) {
         self.has_headers = false;

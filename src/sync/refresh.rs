@@ -14,8 +14,9 @@ use core::time::Duration;
 
 use siphasher::sip::SipHasher13;
 
-use crate::blocklist::snapshot::{self, FrameHeader, Reader, Record, Slot};
 use crate::host::{CallToken, RootId, WriteCondition};
+use crate::list::Slot;
+use crate::list::frame::{self, FrameHeader, Reader, Record};
 
 /// How often a root context ticks. A new list is seen at the next tick, so this bounds how long a worker enforces the
 /// old one.
@@ -68,7 +69,7 @@ pub struct Keys {
 
 impl Keys {
     /// The keys of a source.
-    pub fn new(source: SourceId) -> Self {
+    pub fn new(source: ListId) -> Self {
         Self {
             prefix: format!("portcullis/v2/{:016x}/", source.0),
         }
@@ -79,7 +80,7 @@ impl Keys {
         self.key("lease")
     }
 
-    /// Key of the [`Eldest`].
+    /// Key of the [`FirstVm`].
     pub fn eldest(&self) -> String {
         self.key("eldest")
     }
@@ -124,9 +125,9 @@ impl Keys {
 
 /// A hash of what makes two filters fetch the same list: they share it, whatever else differs between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SourceId(u64);
+pub struct ListId(u64);
 
-impl SourceId {
+impl ListId {
     /// From the parts of the source: cluster, authority, window, keys.
     pub fn new(parts: &[&str]) -> Self {
         let mut hasher = SipHasher13::new();
@@ -140,16 +141,18 @@ impl SourceId {
 
 /// A random number that tells this VM from the others of the process. It outlives a change of configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OwnerId(pub u64);
+pub struct VmId(pub u64);
 
-/// Whose a lease is that was let go.
-const NOBODY: OwnerId = OwnerId(0);
+impl VmId {
+    /// The owner of a released lease.
+    pub const NONE: VmId = VmId(0);
+}
 
 /// Who may fetch until when, and what is known of the last attempt. Times are the monotonic clock's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// Whose it is.
-    pub owner: OwnerId,
+    pub owner: VmId,
     /// Until when, unless renewed.
     pub expires: Duration,
     /// When the last attempt began, or ended if it failed: ABS gets its pause after an attempt that took long, too.
@@ -178,14 +181,14 @@ impl Lease {
         payload.extend_from_slice(&self.failures.to_le_bytes());
         payload.push(u8::from(self.attempt_open));
         payload.push(u8::from(self.last_attempt.is_some()));
-        snapshot::frame(Record::Lease, NO_LIST, &payload)
+        frame::frame(Record::Lease, NO_LIST, &payload)
     }
 
     /// Reads the value of shared data.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (_, payload) = snapshot::unframe(Record::Lease, bytes)?;
+        let (_, payload) = frame::unframe(Record::Lease, bytes)?;
         let mut reader = Reader(payload);
-        let owner = OwnerId(reader.u64()?);
+        let owner = VmId(reader.u64()?);
         let (expires, attempt, not_before) = (reader.u64()?, reader.u64()?, reader.u64()?);
         let failures = reader.u32()?;
         let attempt_open = reader.u8()? == 1;
@@ -240,29 +243,29 @@ fn backoff(failures: u32, interval: Duration) -> Duration {
 
 /// Which VM of the process was configured first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Eldest {
+pub struct FirstVm {
     /// Which VM.
-    pub owner: OwnerId,
+    pub owner: VmId,
     /// When it was configured, on the monotonic clock.
     pub born: Duration,
 }
 
-impl Eldest {
+impl FirstVm {
     /// The value for shared data.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut payload = self.owner.0.to_le_bytes().to_vec();
         // Microseconds: VMs of one process may be configured within a millisecond.
         let born = u64::try_from(self.born.as_micros()).unwrap_or(u64::MAX);
         payload.extend_from_slice(&born.to_le_bytes());
-        snapshot::frame(Record::Eldest, NO_LIST, &payload)
+        frame::frame(Record::FirstVm, NO_LIST, &payload)
     }
 
     /// Reads the value of shared data.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (_, payload) = snapshot::unframe(Record::Eldest, bytes)?;
+        let (_, payload) = frame::unframe(Record::FirstVm, bytes)?;
         let mut reader = Reader(payload);
         Some(Self {
-            owner: OwnerId(reader.u64()?),
+            owner: VmId(reader.u64()?),
             born: Duration::from_micros(reader.u64()?),
         })
     }
@@ -291,12 +294,12 @@ impl Freshness {
             generation: self.generation,
             index: 0,
         };
-        snapshot::frame(Record::Freshness, header, &payload)
+        frame::frame(Record::Freshness, header, &payload)
     }
 
     /// Reads the value of shared data.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (header, payload) = snapshot::unframe(Record::Freshness, bytes)?;
+        let (header, payload) = frame::unframe(Record::Freshness, bytes)?;
         let mut reader = Reader(payload);
         Some(Self {
             generation: header.generation,
@@ -370,7 +373,7 @@ pub enum Plan {
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum Outcome {
     /// With a list, or with word that there is none newer.
     Success,
     /// In vain; ABS may have said when to come back.
@@ -383,7 +386,7 @@ pub enum Ending {
 /// One VM's part in refreshing one source.
 #[derive(Clone, Debug)]
 pub struct Refresh {
-    owner: OwnerId,
+    owner: VmId,
     call: Option<Call>,
     /// Ticks of this VM, in a row, that found the lease free.
     free_ticks: u32,
@@ -393,7 +396,7 @@ pub struct Refresh {
 
 impl Refresh {
     /// A VM that knows nothing yet.
-    pub fn new(owner: OwnerId) -> Self {
+    pub fn new(owner: VmId) -> Self {
         Self {
             owner,
             call: None,
@@ -417,7 +420,7 @@ impl Refresh {
         &mut self,
         now: Duration,
         view: &LeaseView,
-        vm: Standing,
+        vm: Candidacy,
         schedule: &Schedule,
     ) -> Plan {
         self.call = self.call.filter(|call| now <= call.deadline);
@@ -434,7 +437,7 @@ impl Refresh {
             }
             free => {
                 self.free_ticks = self.free_ticks.saturating_add(1);
-                let let_go = free.as_ref().is_some_and(|lease| lease.owner == NOBODY);
+                let let_go = free.as_ref().is_some_and(|lease| lease.owner == VmId::NONE);
                 if self.free_ticks < vm.patience(let_go) {
                     return Plan::Wait;
                 }
@@ -449,7 +452,7 @@ impl Refresh {
         now: Duration,
         lease: &Lease,
         condition: WriteCondition,
-        vm: Standing,
+        vm: Candidacy,
         schedule: &Schedule,
     ) -> Plan {
         let renewed = Lease {
@@ -463,7 +466,7 @@ impl Refresh {
             }
             return Plan::Write(
                 Lease {
-                    owner: NOBODY,
+                    owner: VmId::NONE,
                     expires: Duration::ZERO,
                     ..lease.clone()
                 },
@@ -551,7 +554,7 @@ impl Refresh {
         &mut self,
         now: Duration,
         view: &LeaseView,
-        ending: Ending,
+        ending: Outcome,
     ) -> Option<(Lease, WriteCondition)> {
         self.call = None;
         self.has_fetched = true;
@@ -560,8 +563,8 @@ impl Refresh {
             .as_ref()
             .filter(|lease| lease.owner == self.owner)?;
         let (last_attempt, failures, not_before) = match ending {
-            Ending::Success => (lease.last_attempt, 0, Duration::ZERO),
-            Ending::Failure { retry_after } => (
+            Outcome::Success => (lease.last_attempt, 0, Duration::ZERO),
+            Outcome::Failure { retry_after } => (
                 Some(now),
                 lease.failures.saturating_add(1),
                 retry_after.map_or(Duration::ZERO, |wait| {
@@ -583,14 +586,14 @@ impl Refresh {
 
 /// How fit a VM is to hold the lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct Candidacy {
     /// It has served a request, so it is a worker's.
     pub served: bool,
     /// It was configured before all others.
     pub eldest: bool,
 }
 
-impl Standing {
+impl Candidacy {
     /// How many ticks must find the lease free before this VM claims it. At most three, so that a dead holder is
     /// followed by another within three ticks after its lease's expiry. A lease that was let go is meant for the
     /// main thread, whose VM may be younger than a worker's: VMs that serve leave it alone for longer than that takes.
@@ -610,17 +613,17 @@ mod tests {
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    const ME: OwnerId = OwnerId(7);
+    const ME: VmId = VmId(7);
     const ROOT: RootId = RootId(1);
     const SCHEDULE: Schedule = Schedule {
         interval: Duration::from_secs(600),
         timeout: Duration::from_secs(30),
     };
-    const ELDEST: Standing = Standing {
+    const ELDEST: Candidacy = Candidacy {
         served: false,
         eldest: true,
     };
-    const WORKER: Standing = Standing {
+    const WORKER: Candidacy = Candidacy {
         served: true,
         eldest: false,
     };
@@ -683,7 +686,7 @@ mod tests {
 
     #[test]
     fn a_worker_claims_at_the_third_tick_after_expiry_at_the_latest() {
-        let mut refresh = Refresh::new(OwnerId(8));
+        let mut refresh = Refresh::new(VmId(8));
         let expired = view(lease(10));
         let mut plans = Vec::new();
         for second in [9, 10, 11, 12] {
@@ -707,7 +710,7 @@ mod tests {
         refresh.on_call_started(at(100), CallToken(1), ROOT, SCHEDULE.timeout);
         assert!(refresh.takes_answer(CallToken(1)));
         let (ended, _) = refresh
-            .on_attempt_ended(at(101), &view(opened), Ending::Success)
+            .on_attempt_ended(at(101), &view(opened), Outcome::Success)
             .unwrap();
         assert!(!ended.attempt_open);
         let mut fetched = None;
@@ -741,7 +744,7 @@ mod tests {
             ..lease(105)
         };
         let end = |refresh: &mut Refresh, seconds| {
-            let ending = Ending::Failure {
+            let ending = Outcome::Failure {
                 retry_after: Some(at(seconds)),
             };
             let ended = refresh.on_attempt_ended(at(100), &view(opened.clone()), ending);
@@ -772,7 +775,7 @@ mod tests {
             ..lease(105)
         };
         let (ended, _) = refresh
-            .on_attempt_ended(at(100), &view(open), Ending::Success)
+            .on_attempt_ended(at(100), &view(open), Outcome::Success)
             .unwrap();
         let plan = refresh.on_tick(at(101), &view(ended), WORKER, &SCHEDULE);
         let Plan::Write(released, _) = plan else {
@@ -781,7 +784,7 @@ mod tests {
         assert_eq!(released.expires, Duration::ZERO);
         assert_eq!(released.last_attempt, Some(at(100)));
         // Its successor goes by what the lease says of the last attempt.
-        let claimed = Refresh::new(OwnerId(8)).claim(at(102), Some(&released));
+        let claimed = Refresh::new(VmId(8)).claim(at(102), Some(&released));
         assert_eq!(claimed.last_attempt, Some(at(100)));
     }
 
@@ -792,18 +795,18 @@ mod tests {
             failures: 3,
             ..lease(110)
         };
-        let claimed = Refresh::new(OwnerId(8)).claim(at(400), Some(&old));
+        let claimed = Refresh::new(VmId(8)).claim(at(400), Some(&old));
         assert_eq!(claimed.due(at(600)), Duration::ZERO);
-        let recent = Refresh::new(OwnerId(8)).claim(at(112), Some(&old));
+        let recent = Refresh::new(VmId(8)).claim(at(112), Some(&old));
         assert_eq!(recent.last_attempt, Some(at(100)));
     }
 
     #[test]
     fn versions_with_different_formats_share_no_key() {
         // They may run side by side while an old configuration drains, and would overwrite each other's lease and list.
-        let format = snapshot::frame(Record::Lease, NO_LIST, &[])[4];
+        let format = frame::frame(Record::Lease, NO_LIST, &[])[4];
         let prefix = format!("portcullis/v{format}/");
-        assert!(Keys::new(SourceId(1)).lease().starts_with(&prefix));
+        assert!(Keys::new(ListId(1)).lease().starts_with(&prefix));
     }
 
     #[test]
@@ -823,12 +826,12 @@ mod tests {
 
     #[test]
     fn who_lost_the_lease_publishes_nothing() {
-        let mut refresh = Refresh::new(OwnerId(8));
+        let mut refresh = Refresh::new(VmId(8));
         assert!(!refresh.holds(&view(lease(105))));
         assert!(!refresh.holds(&ABSENT));
         assert!(
             refresh
-                .on_attempt_ended(at(1), &view(lease(5)), Ending::Success)
+                .on_attempt_ended(at(1), &view(lease(5)), Outcome::Success)
                 .is_none()
         );
     }
@@ -842,11 +845,11 @@ mod tests {
             ..lease(105)
         };
         assert_eq!(Lease::from_bytes(&lease.to_bytes()), Some(lease.clone()));
-        let eldest = Eldest {
+        let eldest = FirstVm {
             owner: ME,
             born: Duration::from_micros(12_345),
         };
-        assert_eq!(Eldest::from_bytes(&eldest.to_bytes()), Some(eldest));
+        assert_eq!(FirstVm::from_bytes(&eldest.to_bytes()), Some(eldest));
         let freshness = Freshness {
             generation: 4,
             last_success: at(9),
@@ -858,7 +861,7 @@ mod tests {
             Some(freshness.clone())
         );
         assert_eq!(Lease::from_bytes(&eldest.to_bytes()), None);
-        assert_eq!(Eldest::from_bytes(&freshness.to_bytes()), None);
+        assert_eq!(FirstVm::from_bytes(&freshness.to_bytes()), None);
         assert_eq!(Freshness::from_bytes(&lease.to_bytes()), None);
         assert_eq!(Lease::from_bytes(b""), None);
         assert!(freshness.is_stale(at(20), Some(at(10))));

@@ -9,7 +9,7 @@ use std::io::{self, BufReader, Read};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::byte_source::ByteSource;
+use crate::codec::byte_source::ByteSource;
 
 /// A value that holds no others.
 #[derive(Clone, Copy, Debug, PartialEq)]

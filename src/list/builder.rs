@@ -4,9 +4,8 @@ use core::hash::Hasher;
 use ipnet::IpNet;
 use siphasher::sip::SipHasher13;
 
-use super::gate::{Gate, Shard, bits_for, top_bits};
+use super::membership::{MembershipFilter, Shard, bits_for, top_bits};
 use super::ranges::AddressRanges;
-use super::sort::sort_and_dedup;
 use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind, PerKind};
 
 /// Entries are sorted into this many partitions by the top bits of their fingerprint, which saves a big sort.
@@ -23,7 +22,7 @@ const STORED_BYTES_PER_ENTRY: u64 = 10;
 
 /// The list would take more than it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BuilderFull {
+pub struct ListTooLarge {
     /// The bound, in bytes.
     pub limit: u64,
 }
@@ -56,7 +55,7 @@ impl Builder {
     }
 
     /// Adds an identifier.
-    pub fn insert(&mut self, fingerprint: Fingerprint) -> Result<(), BuilderFull> {
+    pub fn insert(&mut self, fingerprint: Fingerprint) -> Result<(), ListTooLarge> {
         let index = top_bits(fingerprint.0, PARTITION_BITS);
         let Some(partition) = self.partitions.get_mut(index) else {
             return Ok(());
@@ -75,7 +74,7 @@ impl Builder {
     }
 
     /// Adds an address, or a range of addresses.
-    pub fn insert_ip(&mut self, range: IpNet) -> Result<(), BuilderFull> {
+    pub fn insert_ip(&mut self, range: IpNet) -> Result<(), ListTooLarge> {
         if range.prefix_len() == range.max_prefix_len() {
             return self.insert(self.key.ip(range.addr()));
         }
@@ -84,7 +83,7 @@ impl Builder {
     }
 
     /// The finished list.
-    pub fn finish(mut self) -> Result<Blocklist, BuilderFull> {
+    pub fn finish(mut self) -> Result<Blocklist, ListTooLarge> {
         self.check()?;
         let mut counts = PerKind::<u64>::default();
         let mut digest = SipHasher13::new_with_keys(self.n_entries, 0);
@@ -112,24 +111,24 @@ impl Builder {
             ranges: self.ranges,
             counts,
             digest: digest.finish(),
-            shard_bits: Gate::shard_bits_for(n_entries),
+            shard_bits: MembershipFilter::shard_bits_for(n_entries),
             bucket_bits: bits_for(n_entries.div_ceil(ENTRIES_PER_BUCKET), MAX_BUCKET_BITS),
         })
     }
 
     /// Duplicates take nothing in the end, but finding them takes time: an eighth over the limit is let in before.
-    fn check_now_and_then(&mut self) -> Result<(), BuilderFull> {
+    fn check_now_and_then(&mut self) -> Result<(), ListTooLarge> {
         if self.stored_bytes() > self.limit.saturating_add(self.limit / 8) {
             self.check()?;
         }
         Ok(())
     }
 
-    fn check(&mut self) -> Result<(), BuilderFull> {
+    fn check(&mut self) -> Result<(), ListTooLarge> {
         self.ranges.seal();
         self.drop_duplicates();
         if self.stored_bytes() > self.limit {
-            return Err(BuilderFull { limit: self.limit });
+            return Err(ListTooLarge { limit: self.limit });
         }
         Ok(())
     }
@@ -137,7 +136,8 @@ impl Builder {
     fn drop_duplicates(&mut self) {
         let mut n_entries = 0usize;
         for partition in &mut self.partitions {
-            sort_and_dedup(partition);
+            partition.sort_unstable();
+            partition.dedup();
             n_entries = n_entries.saturating_add(partition.len());
         }
         self.n_entries = u64::try_from(n_entries).unwrap_or(u64::MAX);
@@ -155,7 +155,8 @@ impl Builder {
 fn make_room(partition: &mut Vec<u64>) {
     let capacity = partition.capacity();
     if capacity >= 64 {
-        sort_and_dedup(partition);
+        partition.sort_unstable();
+        partition.dedup();
     }
     let crowded = capacity.saturating_sub(capacity / 4);
     if partition.len() >= crowded {
@@ -243,7 +244,7 @@ mod tests {
 
     const KEY: FingerprintKey = FingerprintKey::from_words([1, 2]);
 
-    fn names(range: core::ops::Range<u32>, limit: u64) -> Result<Blocklist, BuilderFull> {
+    fn names(range: core::ops::Range<u32>, limit: u64) -> Result<Blocklist, ListTooLarge> {
         let mut builder = Builder::new(KEY, limit);
         for i in range {
             builder.insert(KEY.username(i.to_string().as_bytes()))?;
@@ -285,11 +286,11 @@ mod tests {
         assert!(names(0..100, 1_000).is_ok());
         assert_eq!(
             names(0..101, 1_000).unwrap_err(),
-            BuilderFull { limit: 1_000 }
+            ListTooLarge { limit: 1_000 }
         );
         assert_eq!(
             names(0..10_000, 1_000).unwrap_err(),
-            BuilderFull { limit: 1_000 }
+            ListTooLarge { limit: 1_000 }
         );
         let mut builder = Builder::new(KEY, 16);
         builder.insert_ip("10.0.0.0/8".parse().unwrap()).unwrap();

@@ -22,10 +22,10 @@ use ipnet::IpNet;
 pub use self::error::{AttackListError, Shape};
 use self::reading::Reading;
 use self::repair::Repaired;
-use crate::byte_source::ByteSource;
+use crate::codec::byte_source::ByteSource;
+use crate::codec::json::{self, BUFFER_BYTES};
+use crate::identifier::listed::Unusable;
 use crate::identifier::{IdentifierKind, PerKind};
-use crate::json::{self, BUFFER_BYTES};
-use crate::list_value::Unusable;
 
 mod error;
 mod reading;

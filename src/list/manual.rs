@@ -3,13 +3,12 @@
 use std::net::IpAddr;
 
 use super::ranges::AddressRanges;
-use super::sort::sort_and_dedup;
 use crate::config::ManualEntries;
 use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind, PerKind, fold_mapped};
 
 /// A manual list, ready to be asked. Its values are kept as fingerprints under a key of this VM's own.
 #[derive(Clone, Debug)]
-pub struct LocalList {
+pub struct ManualList {
     key: FingerprintKey,
     /// Sorted.
     fingerprints: Vec<u64>,
@@ -17,7 +16,7 @@ pub struct LocalList {
     holds: PerKind<bool>,
 }
 
-impl LocalList {
+impl ManualList {
     /// Compiles `entries`.
     pub fn new(key: FingerprintKey, entries: &ManualEntries) -> Self {
         let mut ranges = AddressRanges::default();
@@ -38,7 +37,8 @@ impl LocalList {
         for name in &entries.usernames {
             fingerprints.push(key.username(name.as_bytes()).0);
         }
-        sort_and_dedup(&mut fingerprints);
+        fingerprints.sort_unstable();
+        fingerprints.dedup();
         Self {
             key,
             fingerprints,
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn each_kind_is_found_and_its_neighbour_is_not() {
         let key = FingerprintKey::from_words([3, 4]);
-        let list = LocalList::new(
+        let list = ManualList::new(
             key,
             &ManualEntries {
                 ips: vec![

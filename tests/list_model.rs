@@ -15,10 +15,11 @@ use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use portcullis::blocklist::snapshot::{Assembly, Manifest, Record, unframe};
-use portcullis::blocklist::{AddressRanges, Blocklist, Builder, LocalList};
 use portcullis::config::ManualEntries;
 use portcullis::identifier::{Fingerprint, FingerprintKey, IdentifierKind, fold_mapped};
+use portcullis::list::frame::{Record, unframe};
+use portcullis::list::{AddressRanges, Blocklist, Builder, ManualList};
+use portcullis::list::{Loader, Manifest};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -286,7 +287,7 @@ proptest! {
                 prop_assert!(Manifest::from_bytes(bytes).is_none());
                 prop_assert!(!manifest.is_value(record, 0, bytes));
                 prop_assert!(manifest.bucket_contains(bytes, listed[0].fingerprint(&key)).is_none());
-                let mut assembly = Assembly::new(manifest.clone());
+                let mut assembly = Loader::new(manifest.clone());
                 prop_assert!(assembly.add(bytes).is_none());
             }
         }
@@ -309,7 +310,7 @@ proptest! {
                 Secret::Username(name) => entries.usernames.push(name),
             }
         }
-        let list = LocalList::new(key, &entries);
+        let list = ManualList::new(key, &entries);
         let model: HashSet<&Secret> = typed.iter().collect();
         for secret in typed.iter().chain(&strangers) {
             prop_assert_eq!(list.contains(secret.fingerprint(&key)), model.contains(secret));

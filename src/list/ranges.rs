@@ -1,10 +1,7 @@
 //! Address ranges as sorted, merged intervals, looked up by binary search.
 
 use ipnet::IpNet;
-use std::collections::BinaryHeap;
 use std::net::IpAddr;
-
-use super::sort::sort_and_dedup;
 
 /// A set of address ranges. IPv4 and IPv6 are apart, since IPv4-mapped IPv6 is folded before it gets here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,9 +38,9 @@ impl AddressRanges {
 
     /// Sorts and merges, so that look-ups find every range.
     pub fn seal(&mut self) {
-        sort_v4(&mut self.v4);
+        self.v4.sort_unstable();
         merge(&mut self.v4, |last| last.checked_add(1));
-        self.v6 = BinaryHeap::from(core::mem::take(&mut self.v6)).into_sorted_vec();
+        self.v6.sort_unstable();
         merge(&mut self.v6, |last| last.checked_add(1));
     }
 
@@ -119,20 +116,6 @@ fn covers<T: Ord + Copy>(intervals: &[(T, T)], first: T, last: T) -> bool {
         .checked_sub(1)
         .and_then(|index| intervals.get(index))
         .is_some_and(|(_, end)| last <= *end)
-}
-
-/// By way of the numbers that the builder sorts too. IPv6 ranges are few, and go through a heap: the sorts of std take
-/// some 4 KB of the module for each type.
-fn sort_v4(intervals: &mut Vec<(u32, u32)>) {
-    let joined = |(first, last): &(u32, u32)| u64::from(*first) << 32 | u64::from(*last);
-    let mut sorted: Vec<u64> = intervals.iter().map(joined).collect();
-    sort_and_dedup(&mut sorted);
-    intervals.clear();
-    intervals.extend(
-        sorted
-            .iter()
-            .map(|joined| ((joined >> 32) as u32, *joined as u32)),
-    );
 }
 
 /// Merges sorted intervals.

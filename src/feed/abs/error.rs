@@ -6,8 +6,8 @@ use core::fmt;
 use std::io;
 
 use super::{EntryCounts, list_key};
+use crate::codec::json::{Fault, JsonError};
 use crate::identifier::IdentifierKind;
-use crate::json::{Fault, JsonError};
 
 /// The shape of a JSON value, without its content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

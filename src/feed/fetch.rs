@@ -10,16 +10,16 @@ use std::io::{self, Read};
 use ipnet::IpNet;
 use time::OffsetDateTime;
 
-use crate::attack_list::{AttackListError, EntryCounts, EntrySink, Skipped, read_attack_list};
-use crate::blocklist::{Blocklist, Builder, BuilderFull};
-use crate::byte_source::ByteSource;
+use crate::codec::byte_source::ByteSource;
+use crate::codec::gzip::GzipReader;
 use crate::config::{Abs, Config};
-use crate::gzip::GzipReader;
+use crate::feed::abs::{AttackListError, EntryCounts, EntrySink, Skipped, read_attack_list};
+use crate::feed::guard::{skips_too_many, too_wide};
+use crate::feed::retry_after::retry_after;
 use crate::host::{Host, HostError};
 use crate::identifier::{Fingerprint, FingerprintKey, range_of_prefix};
-use crate::list_guard::{skips_too_many, too_wide};
+use crate::list::{Blocklist, Builder, ListTooLarge};
 use crate::metrics::FetchResult;
-use crate::retry_after::retry_after;
 
 /// Envoy takes no larger answer unless its runtime key `http.async_response_buffer_limit` says so.
 pub const ENVOY_ANSWER_LIMIT: u64 = 32 * 1024 * 1024;
@@ -156,7 +156,7 @@ pub enum Reason {
     /// The answer takes more JSON than any list that fits could.
     TooMuchJson(u64),
     /// The list would take more than `attack_list_memory`.
-    Memory(BuilderFull),
+    Memory(ListTooLarge),
     /// More entries can't be used than `guard` lets a list have.
     SkipsTooMany(Box<EntryCounts>),
     /// A range is wider than `guard` lets it be.
@@ -287,7 +287,7 @@ impl Failure {
 
 /// The headers of an answer that matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AnswerHeaders {
+pub struct ResponseHeaders {
     status: Option<u16>,
     content_length: Option<u64>,
     coding: Coding,
@@ -295,7 +295,7 @@ pub struct AnswerHeaders {
     retry_after: Option<Duration>,
 }
 
-impl AnswerHeaders {
+impl ResponseHeaders {
     /// Reads them from the answer now being delivered; `None` where there is none: the call failed.
     pub fn read(host: &dyn Host) -> Option<Self> {
         let mut headers = Self::default();
@@ -387,7 +387,7 @@ pub fn read_answer(
     conditional: bool,
     rules: &Rules<'_>,
 ) -> Answer {
-    let Some(headers) = AnswerHeaders::read(host) else {
+    let Some(headers) = ResponseHeaders::read(host) else {
         return Answer::Failed(Failure::new(Reason::BrokeOff));
     };
     match headers.status {
@@ -414,7 +414,7 @@ pub fn read_answer(
 fn read_list(
     host: &dyn Host,
     body_size: usize,
-    headers: &AnswerHeaders,
+    headers: &ResponseHeaders,
     rules: &Rules<'_>,
 ) -> Result<(Blocklist, u64), Reason> {
     let came = u64::try_from(body_size).unwrap_or(u64::MAX);
@@ -587,7 +587,7 @@ impl ListSink<'_> {
         self.note(inserted)
     }
 
-    fn note(&mut self, inserted: Result<(), BuilderFull>) -> bool {
+    fn note(&mut self, inserted: Result<(), ListTooLarge>) -> bool {
         if let Err(full) = inserted {
             self.stopped = Some(Reason::Memory(full));
         }
@@ -676,7 +676,7 @@ mod tests {
                 FetchResult::Malformed,
             ),
             (
-                Reason::Memory(BuilderFull { limit: 1 }),
+                Reason::Memory(ListTooLarge { limit: 1 }),
                 FetchResult::Memory,
             ),
             (Reason::NotPublished, FetchResult::Refused),

@@ -9,9 +9,9 @@ use std::borrow::Cow;
 use super::error::{AttackListError, Shape};
 use super::repair::NO_TEXT;
 use super::{EntryCounts, EntrySink, Skipped};
+use crate::codec::json::{Events, Fault, JsonError, Scalar};
+use crate::identifier::listed::{Unusable, usable_cookie_name, usable_range, usable_value};
 use crate::identifier::{IdentifierKind, PerKind};
-use crate::json::{Events, Fault, JsonError, Scalar};
-use crate::list_value::{Unusable, usable_cookie_name, usable_range, usable_value};
 
 /// A decimal number of so many digits is the same after its way through a float.
 const EXACT_DIGITS: usize = 15;

@@ -18,14 +18,14 @@ struct Slot {
 
 /// Counts of the last minute, in slots of ten seconds.
 #[derive(Clone, Debug, Default)]
-pub struct DeniedShare {
+pub struct DenyBreaker {
     slots: [Slot; N_SLOTS],
     current: Slot,
     slot_began: Duration,
     exceeded: bool,
 }
 
-impl DeniedShare {
+impl DenyBreaker {
     /// Counts a request; `denied`: ABS's list denies it, or would.
     pub fn count(&mut self, denied: bool) {
         self.current.requests = self.current.requests.saturating_add(1);
@@ -37,7 +37,7 @@ impl DeniedShare {
         self.exceeded
     }
 
-    /// Moves time on; `true` where [`DeniedShare::is_exceeded`] changed.
+    /// Moves time on; `true` where [`DenyBreaker::is_exceeded`] changed.
     pub fn tick(&mut self, now: Duration, max_percent: f64) -> bool {
         if now.saturating_sub(self.slot_began) >= SLOT {
             self.slots.rotate_right(1);
@@ -67,14 +67,14 @@ mod tests {
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    fn count(share: &mut DeniedShare, passed: u32, denied: u32) {
+    fn count(share: &mut DenyBreaker, passed: u32, denied: u32) {
         (0..passed).for_each(|_| share.count(false));
         (0..denied).for_each(|_| share.count(true));
     }
 
     #[test]
     fn it_goes_over_its_bound_and_comes_back_within_a_minute() {
-        let mut share = DeniedShare::default();
+        let mut share = DenyBreaker::default();
         let at = Duration::from_secs;
         count(&mut share, 60, 50);
         assert!(share.tick(at(1), 40.0));
@@ -97,10 +97,10 @@ mod tests {
 
     #[test]
     fn few_requests_say_nothing_and_the_bound_itself_is_allowed() {
-        let mut share = DeniedShare::default();
+        let mut share = DenyBreaker::default();
         count(&mut share, 0, 99);
         assert!(!share.tick(Duration::from_secs(1), 1.0));
-        let mut share = DeniedShare::default();
+        let mut share = DenyBreaker::default();
         count(&mut share, 60, 40);
         assert!(!share.tick(Duration::from_secs(1), 40.0));
         share.count(true);

@@ -16,7 +16,7 @@ pub(crate) const MAX_SHARD_BITS: u8 = 10;
 
 /// The gate of one list.
 #[derive(Clone, Debug, Default)]
-pub struct Gate {
+pub struct MembershipFilter {
     shard_bits: u8,
     shards: Vec<Shard>,
 }
@@ -82,7 +82,7 @@ impl Shard {
     }
 }
 
-impl Gate {
+impl MembershipFilter {
     /// How many top bits of a fingerprint choose the shard, for a list of `n_entries`.
     pub(crate) fn shard_bits_for(n_entries: usize) -> u8 {
         bits_for(n_entries.div_ceil(ENTRIES_PER_SHARD), MAX_SHARD_BITS)
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn an_empty_gate_holds_nothing() {
-        assert!(!Gate::default().may_contain(Fingerprint(0)));
+        assert!(!MembershipFilter::default().may_contain(Fingerprint(0)));
         let shard = Shard::build(&[]).unwrap();
         assert!(spread(1_000).iter().all(|e| !shard.may_contain(*e)));
     }

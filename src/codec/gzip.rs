@@ -11,8 +11,8 @@ use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_HAS_MORE_INPUT;
 use miniz_oxide::inflate::core::{DecompressorOxide, TINFL_LZ_DICT_SIZE, decompress};
 
-use crate::byte_source::ByteSource;
-use crate::deflate;
+use crate::codec::byte_source::ByteSource;
+use crate::codec::deflate;
 
 /// One table of 1 KiB: faster ones take 16 KiB of the module.
 static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);

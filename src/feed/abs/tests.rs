@@ -7,14 +7,14 @@ use IdentifierKind::{ApiKey, Cookie, Ip, OauthToken, Username};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-const DOCUMENTED: &str = include_str!("../../tests/fixtures/attack_list/documented.json");
+const DOCUMENTED: &str = include_str!("../../../tests/fixtures/attack_list/documented.json");
 const UNDER_ATTACKLIST: &str =
-    include_str!("../../tests/fixtures/attack_list/under_attacklist.json");
-const BOTH_LEVELS: &str = include_str!("../../tests/fixtures/attack_list/both_levels.json");
-const OBJECTS: &str = include_str!("../../tests/fixtures/attack_list/objects.json");
+    include_str!("../../../tests/fixtures/attack_list/under_attacklist.json");
+const BOTH_LEVELS: &str = include_str!("../../../tests/fixtures/attack_list/both_levels.json");
+const OBJECTS: &str = include_str!("../../../tests/fixtures/attack_list/objects.json");
 const API_KEYS_BY_NAME: &str =
-    include_str!("../../tests/fixtures/attack_list/api_keys_by_name.json");
-const UNUSABLE: &str = include_str!("../../tests/fixtures/attack_list/unusable.json");
+    include_str!("../../../tests/fixtures/attack_list/api_keys_by_name.json");
+const UNUSABLE: &str = include_str!("../../../tests/fixtures/attack_list/unusable.json");
 
 /// Writes down what it gets, and is full after `room` entries.
 struct Listed {

@@ -1,0 +1,9 @@
+//! Feeds: everything that knows a list server.
+//!
+//! A feed's response becomes a list or a reason for keeping the active one. When to fetch, and how a list reaches every
+//! worker, is decided in `sync`.
+
+pub mod abs;
+pub mod fetch;
+pub mod guard;
+pub mod retry_after;

@@ -1,0 +1,24 @@
+//! The list as a data structure: built from entries, written to shared data, loaded by each worker, looked up.
+//!
+//! ```text
+//! entries -> Builder -> Blocklist -> values: manifest | filter shards | buckets | ranges
+//! values  -> Loader  -> each VM keeps: manifest, membership filter, ranges
+//! look-up: the membership filter says "not listed" or "maybe"; one bucket has the exact fingerprints
+//! ```
+//!
+//! No JSON, no shared-data keys, no hostcalls.
+
+mod builder;
+pub mod frame;
+mod loader;
+mod manifest;
+mod manual;
+mod membership;
+mod ranges;
+
+pub use builder::{Blocklist, Builder, ListTooLarge};
+pub use loader::{Loader, NextValue};
+pub use manifest::{Layout, Manifest, Slot};
+pub use manual::ManualList;
+pub use membership::MembershipFilter;
+pub use ranges::AddressRanges;

@@ -1,0 +1,289 @@
+//! The manifest of a published list, and the list's values in shared data.
+//!
+//! The manifest is written last, so it names only complete lists. The values are shards of the membership filter, buckets
+//! of fingerprints and chunks of address ranges. Which keys they are stored under is decided in `sync`.
+
+use super::builder::{Blocklist, MAX_BUCKET_BITS};
+use super::frame::{FrameHeader, Reader, Record, frame, frame_of, unframe, unframe_of};
+use super::membership::{MAX_SHARD_BITS, top_bits};
+use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind, PerKind};
+
+/// Intervals in one value of ranges: at most 256 KiB of IPv6, so that no copy under the host's mutex is long.
+const INTERVALS_PER_CHUNK: usize = 8_192;
+
+/// More chunks than the ranges of the largest `attack_list_memory` take.
+const MAX_RANGE_CHUNKS: u32 = 1 << 15;
+
+/// One of the two slots: one holds the active list while the other is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Slot {
+    /// The first.
+    A = 0,
+    /// The second.
+    B = 1,
+}
+
+impl Slot {
+    /// The slot that is free while this one is active.
+    pub fn other(self) -> Self {
+        match self {
+            Slot::A => Slot::B,
+            Slot::B => Slot::A,
+        }
+    }
+}
+
+/// The number of values of each record that a slot holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// Shards of the membership filter.
+    pub shards: u32,
+    /// Buckets.
+    pub buckets: u32,
+    /// Chunks of ranges.
+    pub range_chunks: u32,
+}
+
+impl Layout {
+    /// Whether a list can have so many values. Clearing a slot writes each of them, so a forged number would block the
+    /// thread.
+    fn is_possible(self) -> bool {
+        self.shards <= 1 << MAX_SHARD_BITS
+            && self.buckets <= 1 << MAX_BUCKET_BITS
+            && self.range_chunks <= MAX_RANGE_CHUNKS
+    }
+}
+
+/// Describes the active list and where its values are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// The number of the list: each published list of the process has the next.
+    pub generation: u64,
+    /// The slot of the list.
+    pub slot: Slot,
+    /// The key of its fingerprints.
+    pub key: FingerprintKey,
+    /// Equal for equal lists.
+    pub digest: u64,
+    /// Entries by kind.
+    pub counts: PerKind<u64>,
+    /// The size of the list in shared data, in bytes.
+    pub stored_bytes: u64,
+    /// The number of top bits that select a shard.
+    pub shard_bits: u8,
+    /// The number of top bits that select a bucket.
+    pub bucket_bits: u8,
+    /// The values in the slot.
+    pub layout: Layout,
+    /// The values that are still in the other slot.
+    pub other_layout: Layout,
+}
+
+impl Manifest {
+    /// The manifest of `list`. `stored_bytes` is 0 until the list is written.
+    pub fn new(list: &Blocklist, key: FingerprintKey, previous: Option<&Manifest>) -> Self {
+        let chunks = |n: usize| u32::try_from(n.div_ceil(INTERVALS_PER_CHUNK)).unwrap_or(u32::MAX);
+        let ranges = list.ranges();
+        Self {
+            generation: previous.map_or(1, |previous| previous.generation.saturating_add(1)),
+            slot: previous.map_or(Slot::A, |previous| previous.slot.other()),
+            key,
+            digest: list.digest(),
+            counts: *list.counts(),
+            stored_bytes: 0,
+            shard_bits: list.shard_bits(),
+            bucket_bits: list.bucket_bits(),
+            layout: Layout {
+                shards: 1u32.checked_shl(list.shard_bits().into()).unwrap_or(0),
+                buckets: 1u32.checked_shl(list.bucket_bits().into()).unwrap_or(0),
+                range_chunks: chunks(ranges.v4().len()).saturating_add(chunks(ranges.v6().len())),
+            },
+            other_layout: previous.map_or(Layout::default(), |previous| previous.layout),
+        }
+    }
+
+    /// The value for shared data.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut payload = vec![self.slot as u8, self.shard_bits, self.bucket_bits];
+        let [first, second] = self.key.to_words();
+        let mut numbers = vec![first, second, self.digest, self.stored_bytes];
+        numbers.extend(IdentifierKind::ALL.map(|kind| *self.counts.get(kind)));
+        for number in numbers {
+            payload.extend_from_slice(&number.to_le_bytes());
+        }
+        for layout in [self.layout, self.other_layout] {
+            for number in [layout.shards, layout.buckets, layout.range_chunks] {
+                payload.extend_from_slice(&number.to_le_bytes());
+            }
+        }
+        let header = FrameHeader {
+            generation: self.generation,
+            index: 0,
+        };
+        frame(Record::Manifest, header, &payload)
+    }
+
+    /// Reads the value of shared data.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (header, payload) = unframe(Record::Manifest, bytes)?;
+        let mut reader = Reader(payload);
+        let slot = match reader.u8()? {
+            0 => Slot::A,
+            1 => Slot::B,
+            _ => return None,
+        };
+        let (shard_bits, bucket_bits) = (reader.u8()?, reader.u8()?);
+        if shard_bits > MAX_SHARD_BITS || bucket_bits > MAX_BUCKET_BITS {
+            return None;
+        }
+        let key = FingerprintKey::from_words([reader.u64()?, reader.u64()?]);
+        let (digest, stored_bytes) = (reader.u64()?, reader.u64()?);
+        let mut counts = PerKind::default();
+        for kind in IdentifierKind::ALL {
+            *counts.get_mut(kind) = reader.u64()?;
+        }
+        let mut layout = || {
+            Some(Layout {
+                shards: reader.u32()?,
+                buckets: reader.u32()?,
+                range_chunks: reader.u32()?,
+            })
+        };
+        let manifest = Self {
+            generation: header.generation,
+            slot,
+            key,
+            digest,
+            counts,
+            stored_bytes,
+            shard_bits,
+            bucket_bits,
+            layout: layout()?,
+            other_layout: layout()?,
+        };
+        let sound = 1u32.checked_shl(shard_bits.into()) == Some(manifest.layout.shards)
+            && 1u32.checked_shl(bucket_bits.into()) == Some(manifest.layout.buckets)
+            && manifest.layout.is_possible()
+            && manifest.other_layout.is_possible()
+            && reader.0.is_empty();
+        sound.then_some(manifest)
+    }
+
+    /// The value that replaces a manifest when its list is dropped on purpose: workers stop enforcing it. A manifest that
+    /// is lost has no such effect.
+    pub fn dropped(generation: u64) -> Vec<u8> {
+        let header = FrameHeader {
+            generation,
+            index: 0,
+        };
+        frame(Record::Manifest, header, &[])
+    }
+
+    /// The generation of the dropped list, if `bytes` are from [`Manifest::dropped`].
+    pub fn dropped_generation(bytes: &[u8]) -> Option<u64> {
+        let (header, payload) = unframe(Record::Manifest, bytes)?;
+        payload.is_empty().then_some(header.generation)
+    }
+
+    /// The number of entries of all kinds.
+    pub fn n_entries(&self) -> u64 {
+        let by_kind = IdentifierKind::ALL.map(|kind| *self.counts.get(kind));
+        by_kind.into_iter().fold(0, u64::saturating_add)
+    }
+
+    /// Whether both lists have the same entries.
+    pub fn is_same_list(&self, other: &Manifest) -> bool {
+        (self.key, self.digest, self.counts) == (other.key, other.digest, other.counts)
+    }
+
+    /// The index of the bucket for a fingerprint.
+    pub fn bucket_index(&self, fingerprint: Fingerprint) -> u32 {
+        u32::try_from(top_bits(fingerprint.0, self.bucket_bits)).unwrap_or(u32::MAX)
+    }
+
+    fn header(&self, index: u32) -> FrameHeader {
+        FrameHeader {
+            generation: self.generation,
+            index,
+        }
+    }
+
+    /// The key of the checksums of the list's values. It depends on the entries, so that values of two concurrent
+    /// publishers, or of a list from before a lost manifest, never read as one list.
+    fn identity(&self) -> [u64; 2] {
+        let [first, second] = self.key.to_words();
+        [first ^ self.digest, second]
+    }
+
+    fn frame(&self, record: Record, index: u32, payload: &[u8]) -> Vec<u8> {
+        frame_of(self.identity(), record, self.header(index), payload)
+    }
+
+    /// The payload of a value; `None` if it is not this value of this list.
+    pub(super) fn unframe<'a>(
+        &self,
+        record: Record,
+        index: u32,
+        bytes: &'a [u8],
+    ) -> Option<&'a [u8]> {
+        let (header, payload) = unframe_of(self.identity(), record, bytes)?;
+        (header == self.header(index)).then_some(payload)
+    }
+
+    /// Whether `bytes` are value `index` of this list, complete and unchanged.
+    pub fn is_value(&self, record: Record, index: u32, bytes: &[u8]) -> bool {
+        self.unframe(record, index, bytes).is_some()
+    }
+
+    /// The value of shard `index` of `list`; `None` if it can't be built.
+    pub fn shard_to_bytes(&self, list: &Blocklist, index: u32) -> Option<Vec<u8>> {
+        let shard = list.shard(usize::try_from(index).ok()?)?;
+        Some(self.frame(Record::Shard, index, shard.as_bytes()))
+    }
+
+    /// The value of bucket `index` of `list`. `entries` is scratch space.
+    pub fn bucket_to_bytes(&self, list: &Blocklist, index: u32, entries: &mut Vec<u64>) -> Vec<u8> {
+        let at = usize::try_from(index).unwrap_or(usize::MAX);
+        list.entries_with_prefix(self.bucket_bits, at, entries);
+        let payload: Vec<u8> = entries.iter().flat_map(|e| e.to_le_bytes()).collect();
+        self.frame(Record::Bucket, index, &payload)
+    }
+
+    /// The values of the ranges of `list`, in order.
+    pub fn ranges_to_bytes(&self, list: &Blocklist) -> Vec<Vec<u8>> {
+        let v4 = list.ranges().v4().chunks(INTERVALS_PER_CHUNK).map(|chunk| {
+            let mut payload = vec![4];
+            for (first, last) in chunk {
+                payload.extend_from_slice(&first.to_le_bytes());
+                payload.extend_from_slice(&last.to_le_bytes());
+            }
+            payload
+        });
+        let v6 = list.ranges().v6().chunks(INTERVALS_PER_CHUNK).map(|chunk| {
+            let mut payload = vec![6];
+            for (first, last) in chunk {
+                payload.extend_from_slice(&first.to_le_bytes());
+                payload.extend_from_slice(&last.to_le_bytes());
+            }
+            payload
+        });
+        v4.chain(v6)
+            .zip(0u32..)
+            .map(|(payload, index)| self.frame(Record::Ranges, index, &payload))
+            .collect()
+    }
+
+    /// Whether the bucket contains the fingerprint; `None` if the value is not of this list.
+    pub fn bucket_contains(&self, bytes: &[u8], fingerprint: Fingerprint) -> Option<bool> {
+        let payload = self.unframe(Record::Bucket, self.bucket_index(fingerprint), bytes)?;
+        let (entries, rest) = payload.as_chunks::<8>();
+        let found = entries
+            .binary_search_by(|entry| u64::from_le_bytes(*entry).cmp(&fingerprint.0))
+            .is_ok();
+        rest.is_empty().then_some(found)
+    }
+}
+
+#[cfg(test)]
+mod tests;

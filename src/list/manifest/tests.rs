@@ -1,0 +1,138 @@
+use super::*;
+use crate::list::builder::Builder;
+use crate::list::loader::{Loader, NextValue};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+const KEY: FingerprintKey = FingerprintKey::from_words([1, 2]);
+
+fn list(n: u32) -> Blocklist {
+    let mut builder = Builder::new(KEY, u64::MAX);
+    for i in 0..n {
+        builder
+            .insert(KEY.username(i.to_string().as_bytes()))
+            .unwrap();
+    }
+    builder.insert_ip("10.0.0.0/8".parse().unwrap()).unwrap();
+    builder.insert_ip("2001:db8::/32".parse().unwrap()).unwrap();
+    builder.finish().unwrap()
+}
+
+#[test]
+fn a_list_comes_back_whole() {
+    for n in [0, 1, 127, 128, 129, 3_000, 140_000] {
+        let list = list(n);
+        let manifest = Manifest::new(&list, KEY, None);
+        let manifest = Manifest::from_bytes(&manifest.to_bytes()).unwrap();
+        assert_eq!(manifest.counts.username, u64::from(n));
+        let mut assembly = Loader::new(manifest.clone());
+        let ranges = manifest.ranges_to_bytes(&list);
+        loop {
+            let bytes = match assembly.needs() {
+                NextValue::Shard(index) => manifest.shard_to_bytes(&list, index).unwrap(),
+                NextValue::Ranges(index) => ranges[index as usize].clone(),
+                NextValue::Nothing => break,
+            };
+            assembly.add(&bytes).unwrap();
+        }
+        let (manifest, gate, ranges) = assembly.finish().unwrap();
+        assert!(ranges.contains("10.1.2.3".parse().unwrap()));
+        assert!(ranges.contains("2001:db8::1".parse().unwrap()));
+        let mut room = Vec::new();
+        for i in (0..n).step_by(37) {
+            let print = KEY.username(i.to_string().as_bytes());
+            assert!(gate.may_contain(print));
+            let index = manifest.bucket_index(print);
+            let bucket = manifest.bucket_to_bytes(&list, index, &mut room);
+            assert_eq!(manifest.bucket_contains(&bucket, print), Some(true));
+            let stranger = Fingerprint(print.0 ^ 8);
+            assert_eq!(manifest.bucket_contains(&bucket, stranger), Some(false));
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_and_every_cut_reads_as_absent() {
+    let list = list(20);
+    let manifest = Manifest::new(&list, KEY, None);
+    let print = KEY.username(7u32.to_string().as_bytes());
+    let bucket = manifest.bucket_to_bytes(&list, 0, &mut Vec::new());
+    let values = [manifest.to_bytes(), bucket];
+    for value in &values {
+        let absent = |bytes: &[u8]| {
+            Manifest::from_bytes(bytes).is_none()
+                && manifest.bucket_contains(bytes, print).is_none()
+        };
+        for at in 0..value.len() {
+            for bit in 0..8 {
+                let mut changed = value.clone();
+                changed[at] ^= 1 << bit;
+                assert!(absent(&changed), "bit {bit} of byte {at}");
+            }
+            assert!(absent(&value[..at]), "cut at {at}");
+        }
+        let mut longer = value.clone();
+        longer.push(0);
+        assert!(absent(&longer));
+    }
+}
+
+#[test]
+fn a_value_of_another_list_reads_as_absent() {
+    let list = list(20);
+    let first = Manifest::new(&list, KEY, None);
+    let second = Manifest::new(&list, KEY, Some(&first));
+    assert_eq!((second.generation, second.slot), (2, Slot::B));
+    let print = KEY.username(7u32.to_string().as_bytes());
+    let bucket = second.bucket_to_bytes(&list, 0, &mut Vec::new());
+    assert_eq!(first.bucket_contains(&bucket, print), None);
+    let shard = second.shard_to_bytes(&list, 0).unwrap();
+    assert_eq!(Loader::new(first).add(&shard), None);
+}
+
+#[test]
+fn a_value_of_another_list_of_the_same_generation_reads_as_absent() {
+    let (list, other) = (list(20), list(21));
+    let manifest = Manifest::new(&list, KEY, None);
+    let other_entries = Manifest::new(&other, KEY, None);
+    let other_key = Manifest::new(&list, FingerprintKey::from_words([1, 3]), None);
+    let bytes = manifest.shard_to_bytes(&list, 0).unwrap();
+    assert!(manifest.is_value(Record::Shard, 0, &bytes));
+    assert!(!manifest.is_value(Record::Bucket, 0, &bytes));
+    assert!(!manifest.is_value(Record::Shard, 1, &bytes));
+    for another in [other_entries, other_key] {
+        assert_eq!(another.generation, manifest.generation);
+        assert!(!another.is_value(Record::Shard, 0, &bytes));
+    }
+}
+
+#[test]
+fn a_manifest_with_more_values_than_any_list_has_reads_as_absent() {
+    let sound = Manifest::new(&list(20), KEY, None);
+    let read = |change: &dyn Fn(&mut Manifest)| {
+        let mut manifest = sound.clone();
+        change(&mut manifest);
+        Manifest::from_bytes(&manifest.to_bytes())
+    };
+    assert!(read(&|_| {}).is_some());
+    assert!(read(&|manifest| manifest.other_layout.buckets = 1 << MAX_BUCKET_BITS).is_some());
+    assert_eq!(
+        read(&|manifest| manifest.layout.range_chunks = u32::MAX),
+        None
+    );
+    assert_eq!(
+        read(&|manifest| manifest.other_layout.shards = u32::MAX),
+        None
+    );
+    assert_eq!(
+        read(&|manifest| manifest.other_layout.buckets = u32::MAX),
+        None
+    );
+    assert_eq!(
+        read(&|manifest| manifest.other_layout.range_chunks = u32::MAX),
+        None
+    );
+    // The largest list that a configuration allows is one of ranges alone, each in a chunk with others.
+    let most = (1u64 << 30) / (8 * INTERVALS_PER_CHUNK as u64);
+    assert!(most + 1 < u64::from(MAX_RANGE_CHUNKS));
+}
