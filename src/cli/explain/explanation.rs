@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use portcullis::config::{Api, BeforeFirstList, Config, ManualEntries, Mode};
 use portcullis::identifier::{FingerprintKey, PerKind, embedded_ipv4, host_of_prefix};
-use portcullis::list::LocalList;
+use portcullis::list::ManualList;
 use portcullis::request::{
     IdentifierRef, RequestHeaders, select_api, visit_apis, visit_identifiers, visit_readings,
 };
@@ -107,16 +107,16 @@ impl Explanation<'_> {
     /// Each identifier that the request carries by the rules of its API, once, and the lists that name it.
     fn find(&self, api: &Api, headers: &RequestHeaders) -> Vec<Found> {
         let key = FingerprintKey::from_words([1, 2]);
-        let allow_list = LocalList::new(key, &self.config.allow_list);
-        let deny_list = LocalList::new(key, &self.config.deny_list);
-        let attack_list = LocalList::new(key, &self.listed());
+        let allow_list = ManualList::new(key, &self.config.allow_list);
+        let deny_list = ManualList::new(key, &self.config.deny_list);
+        let attack_list = ManualList::new(key, &self.listed());
         let mut found: Vec<Found> = Vec::new();
         if let Some(address) = self.address {
             let network = host_of_prefix(address, self.config.ipv6_prefix);
-            let own = |list: &LocalList| list.contains_ip(address) || list.contains_ip(network);
+            let own = |list: &ManualList| list.contains_ip(address) || list.contains_ip(network);
             let embedded = embedded_ipv4(address);
             let denies =
-                |list: &LocalList| own(list) || embedded.is_some_and(|it| list.contains_ip(it));
+                |list: &ManualList| own(list) || embedded.is_some_and(|it| list.contains_ip(it));
             found.push(Found {
                 entry: Entry::from_range(address.into()),
                 allow_list: own(&allow_list),
