@@ -42,7 +42,7 @@ WASM_CRATES := portcullis-wasm empty-filter
 NOT_WASM_CRATES := $(addprefix --exclude ,$(WASM_CRATES))
 # The root package's integration tests; some of them belong to layers of their own.
 ROOT_TESTS := $(basename $(notdir $(wildcard tests/*.rs))) $(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs))
-CORE_TESTS := $(filter-out lifecycle cli e2e readme faults spellings deploy false_blocks,$(ROOT_TESTS))
+CORE_TESTS := $(filter-out lifecycle e2e readme faults spellings deploy false_blocks,$(ROOT_TESTS))
 
 .PHONY: help
 help: ## lists these commands
@@ -91,7 +91,7 @@ trap-module: ## for tests alone: the module as one that crashes on command, at t
 
 .PHONY: cli
 cli: ## the command line tool alone
-	cargo build $(LOCKED) --release --features cli --bin portcullis
+	cargo build $(LOCKED) --release -p portcullis-cli
 
 .PHONY: simulator
 simulator: ## the ABS simulator and the sample API, at target/release/
@@ -106,7 +106,7 @@ test-core: ## layer 1: the core, the simulator and the link step on this machine
 	cargo test $(LOCKED) --lib
 	cargo test $(LOCKED) --doc
 	$(if $(CORE_TESTS),cargo test $(LOCKED) $(addprefix --test ,$(CORE_TESTS)))
-	cargo test $(LOCKED) --workspace --exclude portcullis --exclude portcullis-wasm-host $(NOT_WASM_CRATES)
+	cargo test $(LOCKED) --workspace --exclude portcullis --exclude portcullis-cli --exclude portcullis-wasm-host $(NOT_WASM_CRATES)
 	cargo test $(LOCKED) --release --test false_blocks
 
 .PHONY: test-wasm
@@ -124,7 +124,7 @@ test-lifecycle: ## layer 3: several workers over one fake host, hostile interlea
 
 .PHONY: test-cli
 test-cli: simulator ## layer 4: the command line tool
-	cargo test $(LOCKED) --features cli --bin portcullis --test cli
+	cargo test $(LOCKED) -p portcullis-cli
 
 .PHONY: test-envoy
 test-envoy: build simulator ## layer 5: the module in a real Envoy, against the simulator

@@ -14,7 +14,7 @@ pub const PORTCULLIS: &str = env!("CARGO_BIN_EXE_portcullis");
 
 /// The root of the repository.
 pub fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
 /// A folder with `envoy/filter.json` as it is shipped.

@@ -1,4 +1,6 @@
-//! The commands. Each changes or reads the file that holds the filter, ABS's API, or Envoy's admin interface.
+//! `portcullis`, the command line tool: ASE's commands for an Envoy that runs the filter.
+//!
+//! Each command changes or reads the file that holds the filter, ABS's API, or Envoy's admin interface.
 //!
 //! | file | owns |
 //! |---|---|
@@ -19,6 +21,8 @@
 //! | `output.rs`, `error.rs` | what is printed, and the exit code |
 //!
 //! What a configuration means is the library's business: the commands validate and judge with the filter's own code.
+
+#![forbid(unsafe_code)]
 
 mod abs;
 mod access_log;
@@ -58,7 +62,7 @@ use self::error::Failure;
 use self::output::Report;
 
 /// Reads the command line, runs the command, prints what it says. 0: done, 1: refused, 2: usage.
-pub fn run() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = Arguments::parse_from(as_typed_for_ase(std::env::args_os()));
     let common = &arguments.common;
     if common.user.is_some() || common.password.is_some() {

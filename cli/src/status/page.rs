@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::cli::output::Report;
+use crate::output::Report;
 
 /// Lines for people and the same for programs.
 #[derive(Default)]

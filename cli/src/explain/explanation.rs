@@ -11,10 +11,10 @@ use portcullis::request::{
 use serde_json::{Value, json};
 
 use super::rehearsal::{Outcome, Request};
-use crate::cli::abs;
-use crate::cli::args::EntryKind;
-use crate::cli::entry::{Entry, kind_name, kind_of, parse_range};
-use crate::cli::output::Report;
+use crate::abs;
+use crate::args::EntryKind;
+use crate::entry::{Entry, kind_name, kind_of, parse_range};
+use crate::output::Report;
 
 /// All that there is to tell.
 pub struct Explanation<'a> {

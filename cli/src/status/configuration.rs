@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::page::Page;
-use crate::cli::envoy_admin::{RunningEnvoy, Updates};
-use crate::cli::filter_file::{FilterFile, validate};
+use crate::envoy_admin::{RunningEnvoy, Updates};
+use crate::filter_file::{FilterFile, validate};
 
 /// Shows whether Envoy runs what the file says.
 pub fn show(page: &mut Page, filter_file: &FilterFile, envoy: &RunningEnvoy) {

@@ -9,7 +9,7 @@ use portcullis::traffic::sender::Problem;
 use serde_json::json;
 
 use super::page::Page;
-use crate::cli::envoy_admin::RunningEnvoy;
+use crate::envoy_admin::RunningEnvoy;
 
 /// With no call accepted for so long before the last failure, in seconds, nothing is received.
 const NOTHING_ACCEPTED: u64 = 60;
