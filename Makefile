@@ -18,11 +18,8 @@ export ENVOY_BIN ENVOY_VERSION
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
 MODULE := target/portcullis.wasm
-# The same without enable_abs: smaller, and one call into the VM less for each request.
-BLOCK_ONLY := target/portcullis-block-only.wasm
 # 512 KB: a module of this size still compiles in every worker within a moment.
 MODULE_SIZE_LIMIT := 524288
-BLOCK_ONLY_SIZE_LIMIT := $(MODULE_SIZE_LIMIT)
 # `make check` and CI fail over that bound; other builds say so and go on, so that a module can be tried while it shrinks.
 OVERSIZE := $(if $(CI),,--allow-oversize)
 # In CI a Cargo.lock that is behind a Cargo.toml is an error; at a desk Cargo brings it up to date.
@@ -68,17 +65,12 @@ build: module cli ## the shippable module at target/portcullis.wasm, the CLI at 
 module trap-module: export CARGO_TARGET_WASM32_WASIP1_LINKER := $(CURDIR)/wasm-target/linker
 # Panics name files of libraries: by where they stand in the registry, and not on this machine.
 module trap-module: export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/=
-module: ## the shippable module alone, and its variant without enable_abs
+module: ## only the shippable module
 	@tools/install rust-targets wasm-opt
 	cargo build $(LOCKED) -p portcullis-link
 	cargo build $(LOCKED) --profile wasm --target wasm32-wasip1 -p portcullis-wasm
 	$(LINK) --input target/wasm32-wasip1/wasm/portcullis_wasm.wasm --output $(MODULE) \
 		--exports wasm-target/exports.txt --size-limit $(MODULE_SIZE_LIMIT)
-	cargo build $(LOCKED) --profile wasm --target wasm32-wasip1 -p portcullis-wasm --no-default-features \
-		--target-dir target/block-only
-	sed '/^proxy_on_log /d' wasm-target/exports.txt >target/block-only/exports.txt
-	$(LINK) --input target/block-only/wasm32-wasip1/wasm/portcullis_wasm.wasm --output $(BLOCK_ONLY) \
-		--exports target/block-only/exports.txt --size-limit $(BLOCK_ONLY_SIZE_LIMIT)
 
 .PHONY: trap-module
 trap-module: ## for tests alone: the module as one that crashes on command, at target/portcullis-trap.wasm

@@ -29,9 +29,6 @@ const GRPC_PERMISSION_DENIED: u32 = 7;
 /// the callback, which would cost each request.
 const MISSED_PERIODS: u32 = 8;
 
-/// Whether this module can send traffic information. In the block-only module the code for it is left out.
-const SENDS_TRAFFIC: bool = cfg!(feature = "traffic");
-
 /// What the host is to do with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
@@ -181,8 +178,7 @@ impl Vm {
             return;
         };
         let (roots, metrics) = (&self.roots, &self.metrics);
-        if SENDS_TRAFFIC
-            && let Some(recording) = roots.get(position).and_then(Root::recording)
+        if let Some(recording) = roots.get(position).and_then(Root::recording)
             && self.recorder.call_answered(host, metrics, token, recording)
         {
             return;
@@ -200,9 +196,7 @@ impl Vm {
         let position = position.unwrap_or(self.roots.len().saturating_sub(1));
         self.current.begin();
         let verdict = self.judge(host, position);
-        if SENDS_TRAFFIC {
-            self.record(host, position, stream, verdict);
-        }
+        self.record(host, position, stream, verdict);
         match self.roots.get(position) {
             Some(root) => root.enforce(host, &self.metrics, verdict),
             None => Disposition::Continue,
@@ -211,9 +205,6 @@ impl Vm {
 
     /// A stream is over: its response is known, if there was one.
     pub fn stream_ended(&mut self, host: &dyn Host, stream: StreamId) {
-        if !SENDS_TRAFFIC {
-            return;
-        }
         let roots = &self.roots;
         let recording_of = |id| roots.iter().find(|root| root.id == id)?.recording();
         self.recorder
@@ -284,9 +275,6 @@ impl Vm {
     }
 
     fn tick_delivery(&mut self, host: &dyn Host, position: usize) -> Option<Duration> {
-        if !SENDS_TRAFFIC {
-            return None;
-        }
         let recording = self.roots.get(position)?.recording()?;
         self.recorder.tick(host, &self.metrics, recording);
         let flush_interval = recording.traffic.flush_interval;
@@ -537,7 +525,7 @@ fn header_names(config: &Config, default_api: &Api) -> Vec<String> {
             add(name);
         }
     }
-    if SENDS_TRAFFIC && config.enable_abs {
+    if config.enable_abs {
         record::header_names(&config.traffic).for_each(add);
     }
     names

@@ -23,7 +23,7 @@ from pathlib import Path
 import enable_abs
 import refresh
 import report
-from cpu import CpuBench, difference, ratio, ratio_of_more
+from cpu import CpuBench, ratio, ratio_of_more
 from processes import REPOSITORY, BenchError, envoy_binary
 from report import Bar
 
@@ -32,8 +32,6 @@ RESULTS = REPOSITORY / "benches/RESULTS.md"
 BOUNDS = Path(__file__).parent / "bounds.md"
 PICTURE = REPOSITORY / "benches/results.svg"
 MODULE = REPOSITORY / "target/portcullis.wasm"
-# The same without enable_abs.
-BLOCK_ONLY = REPOSITORY / "target/portcullis-block-only.wasm"
 PARTS = ("cpu", "latency", "queues", "memory", "hold", "enforcement", "fetches", "size")
 # How often a batch in flight is in memory, besides its records: its body in the VM, and Envoy's copy of that.
 BATCH_COPIES = 2
@@ -78,18 +76,16 @@ def main():
         plan = Plan(**{**plan.__dict__, "rounds": arguments.rounds})
     module = None if arguments.without_portcullis else need_module()
     parts = [part for part in PARTS if part in arguments.parts.split(",")]
-    block_only = None
     sections, bars, took = [], [], {}
     subject = identity()
     with tempfile.TemporaryDirectory(prefix="portcullis-bench-") as directory:
         directory = Path(directory)
         if module:
             # A build while this runs must not change what is measured.
-            module, block_only = (Path(shutil.copy(path, directory)) for path in (module, need_module(BLOCK_ONLY)))
+            module = Path(shutil.copy(module, directory))
         if "cpu" in parts:
             start = time.monotonic()
-            bench = CpuBench(directory, plan, module, block_only, empty_filter(),
-                             re.compile(arguments.contenders)).run()
+            bench = CpuBench(directory, plan, module, empty_filter(), re.compile(arguments.contenders)).run()
             sections.append(cpu_section(bench, plan))
             bars += cpu_bars(bench, plan)
             took["cpu"] = time.monotonic() - start
@@ -139,17 +135,16 @@ def identity():
     # What this program writes is no change of what it measures.
     if git("status", "--porcelain", "--", ".", ":!benches/RESULTS.md", ":!benches/results.svg"):
         revision += " with changes"
-    def module(path):
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        return f"{path.name} {path.stat().st_size:,} bytes (SHA-256 {digest})"
+    if not MODULE.is_file():
+        return f"revision {revision}"
+    digest = hashlib.sha256(MODULE.read_bytes()).hexdigest()[:12]
+    return f"revision {revision}; {MODULE.name} {MODULE.stat().st_size:,} bytes (SHA-256 {digest})"
 
-    return "; ".join([f"revision {revision}", *(module(path) for path in (MODULE, BLOCK_ONLY) if path.is_file())])
 
-
-def need_module(path=MODULE):
-    if not path.is_file():
-        raise BenchError(f"the module is not at {path}: run `make build`")
-    return path
+def need_module():
+    if not MODULE.is_file():
+        raise BenchError(f"the module is not at {MODULE}: run `make build`")
+    return MODULE
 
 
 def empty_filter():
@@ -189,29 +184,19 @@ def cpu_bars(bench, plan):
     size = f"{large:,}"
     add(f"{size} addresses, clean, to the empty filter", f"ours-ips-{large}", "empty", 1.2)
     add(f"{size} of all kinds, clean, to the empty filter", f"ours-mixed-{large}", "empty", 1.8)
-    add(f"block-only module, {size} addresses, clean, to the empty filter", f"block-only-ips-{large}", "empty", 1.2)
-    add(f"block-only module, {size} of all kinds, clean, to the empty filter", f"block-only-mixed-{large}", "empty",
-        1.8)
     add(f"{size} addresses to {small:,}", f"ours-ips-{large}", f"ours-ips-{small}", 1.1)
     add(f"{size} of all kinds to {small:,}", f"ours-mixed-{large}", f"ours-mixed-{small}", 1.1)
     add(f"{hundred_thousand:,} addresses to Lua with as many", f"ours-ips-{hundred_thousand}", "lua-ips", 0.6)
     add(f"{hundred_thousand:,} of all kinds to Lua with as many", f"ours-mixed-{hundred_thousand}", "lua-mixed", 0.6)
     add(f"{size} addresses to RBAC with {plan.rbac_entries:,} principals", f"ours-ips-{large}", "rbac-list", 0.04)
     for kinds, words in (("ips", "addresses"), ("mixed", "of all kinds")):
-        off, on, alone = (samples.get(key) for key in (
-            f"ours-{kinds}-{large}", f"abs-{kinds}", f"block-only-{kinds}-{large}"))
+        off, on = samples.get(f"ours-{kinds}-{large}"), samples.get(f"abs-{kinds}")
         if off and on:
             value, low, high = ratio_of_more(on, off)
             bars.append(Bar(
                 f"enable_abs on, {size} {words}: what it adds, to the filter's overhead with it off", value, 2.5,
                 note=f"(on - off) / (off - no filter); 95 % interval {low:.3g} to {high:.3g}; the other way to read it, "
                      f"(on - no filter) / (off - no filter), is {ratio(on, off)[0]:.2f}"))
-        if off and alone:
-            value, low, high = difference(off, alone)
-            bars.append(Bar(
-                f"enable_abs off, {size} {words}: over the block-only module", value, round(value - low, 2), "µs",
-                f"off - block-only; the bar is the noise: what the 95 % interval, {low:.2f} to {high:.2f} µs, holds below "
-                "the median"))
     for kinds, words in (("ips", "addresses"), ("mixed", "of all kinds")):
         add(f"{size} {words}, all blocked, to ext_authz that allows", f"ours-{kinds}-{large}-blocked", "ext_authz", 0.2)
     return bars
@@ -345,9 +330,9 @@ def fetches_part(directory, module, plan):
 
 
 def size_part(_directory, module, _plan):
-    sizes = {path.name: path.stat().st_size for path in (module, module.with_name(BLOCK_ONLY.name))}
-    text = ["## The module", ""] + [f"`target/{name}` has {size:,} bytes." for name, size in sizes.items()]
-    return "\n".join(text), [Bar(name, size / 1024, 512, "KB", f"{size:,} bytes") for name, size in sizes.items()]
+    size = module.stat().st_size
+    text = f"## The module\n\n`target/{MODULE.name}` has {size:,} bytes."
+    return text, [Bar(MODULE.name, size / 1024, 512, "KB", f"{size:,} bytes")]
 
 
 OTHER_PARTS = {"latency": latency_part, "queues": queues_part, "memory": memory_part, "hold": hold_part,

@@ -164,8 +164,7 @@ def _sending(key, title, module, sink, entries, kinds, traffic_section):
     return Contender(key, title, key, entries=entries, kinds=kinds, sends=True, http_filter=http_filter)
 
 
-def build(directory, empty_module, module, block_only, simulators, sinks, sizes, lua_entries, rbac_entries,
-          trie_entries):
+def build(directory, empty_module, module, simulators, sinks, sizes, lua_entries, rbac_entries, trie_entries):
     """All contenders, in the order of the table. `simulators` maps (entries, kinds) to their cluster names, `sinks`
     kinds to those of the sinks with the longest list."""
     directory = Path(directory)
@@ -186,14 +185,6 @@ def build(directory, empty_module, module, block_only, simulators, sinks, sizes,
                 name, http_filter = ours(entries, kinds)
                 title = f"Portcullis, {listed_by_size(entries)} {words}"
                 rows.append(Contender(name, title, name, entries=entries, kinds=kinds, http_filter=http_filter))
-        if block_only:
-            entries = sizes[-1]
-            for kinds, words in (("ips", "addresses"), ("mixed", "of all five kinds")):
-                name = f"block-only-{kinds}-{entries}"
-                rows.append(Contender(
-                    name, f"Portcullis, block-only module, {listed_by_size(entries)} {words}", name, entries=entries,
-                    kinds=kinds, http_filter=portcullis_filter(
-                        block_only, name, simulators[entries, kinds], refresh_seconds=86_400)))
         for kinds, words in (("ips", "addresses"), ("mixed", "of all five kinds")):
             title = f"Portcullis, enable_abs on, {listed_by_size(sizes[-1])} {words}"
             rows.append(_sending(f"abs-{kinds}", title, module, sinks[kinds], sizes[-1], kinds, {"format": "batch"}))

@@ -36,9 +36,9 @@ class Samples:
 class CpuBench:
     """Runs rounds: a fresh Envoy each, in it passes over all contenders in random order."""
 
-    def __init__(self, directory, plan, module, block_only, empty_module, pattern):
+    def __init__(self, directory, plan, module, empty_module, pattern):
         self.directory, self.plan, self.empty_module = directory, plan, empty_module
-        self.module, self.block_only = module, block_only
+        self.module = module
         self.pattern = pattern
         cores = sorted(os.sched_getaffinity(0))
         if len(cores) < 2:
@@ -59,7 +59,7 @@ class CpuBench:
             names = {key: f"abs-{key[1]}-{key[0]}" for key in simulators}
             sinks = self._sinks(stack, simulators)
             rows = contenders.build(
-                self.directory, self.empty_module, self.module, self.block_only, names,
+                self.directory, self.empty_module, self.module, names,
                 {kinds: f"sink-{kinds}" for kinds in sinks}, self.plan.sizes, self.plan.lua_entries,
                 self.plan.rbac_entries, self.plan.trie_entries)
             keep = [row for row in rows if row.key == "none" or self.pattern.search(row.key)]
@@ -183,11 +183,6 @@ def ratio(over, under):
 def ratio_of_more(over, under):
     """What one row adds to another, over what that adds to no filter, and its 95 % interval."""
     return _with_interval(lambda of: _quotient(of(_less(over, under)), of(under.added)), len(over.added))
-
-
-def difference(over, under):
-    """What one row takes more than another, microseconds a request, and its 95 % interval."""
-    return _with_interval(lambda of: statistics.median(of(_less(over, under))), len(over.added))
 
 
 def _less(over, under):

@@ -72,8 +72,6 @@ pub enum Problem {
         /// The one address that was typed.
         address: IpNet,
     },
-    /// `enable_abs` in a module that was built without it.
-    NotInThisModule,
     /// An API with the hostname and url of an earlier one.
     SameApi {
         /// Number of the earlier one in `apis`, from 0.
@@ -168,9 +166,6 @@ impl fmt::Display for Problem {
             } => write!(
                 f,
                 "found {found}, which has bits set behind its prefix; write {range} for the range or {address} for the one address"
-            ),
-            Problem::NotInThisModule => f.write_str(
-                "the block-only module sends no traffic information; load portcullis.wasm in its place, or leave this off",
             ),
             Problem::SameApi { earlier } => write!(
                 f,

@@ -65,9 +65,6 @@ pub(super) fn read_config(
     errors: &mut Errors,
 ) -> Config {
     let enable_abs = root.boolean("enable_abs", false, errors);
-    if enable_abs && !cfg!(feature = "traffic") {
-        root.report("enable_abs", Problem::NotInThisModule, errors);
-    }
     let enable_abs_attack = root.boolean("enable_abs_attack", false, errors);
     let denies_first = is_second(
         root,

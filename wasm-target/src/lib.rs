@@ -112,7 +112,6 @@ pub extern "C" fn portcullis_on_request_headers(
 }
 
 /// A stream is over.
-#[cfg(feature = "traffic")]
 #[unsafe(no_mangle)]
 pub extern "C" fn portcullis_on_log(context: u32) {
     with_vm(|vm, host| vm.stream_ended(host, StreamId(context)));

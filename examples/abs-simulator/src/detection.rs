@@ -5,7 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::feed::abs::Identifier;
+use crate::attack_list::Identifier;
 use crate::traffic::TrafficRecord;
 
 /// The time both rules look back.

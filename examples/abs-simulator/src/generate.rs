@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::feed::abs::Identifier;
+use crate::attack_list::Identifier;
 
 /// As many addresses as 10.0.0.0/8 has, so that generated addresses are unique.
 pub const MAX_ENTRIES: u32 = 1 << 24;

@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::feed::abs::{AttackList, Identifier};
+use crate::attack_list::{AttackList, Identifier};
 
 /// Which entries are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::feed::abs::Identifier;
+use crate::attack_list::Identifier;
 
 /// How many records are kept; the oldest go first.
 pub const KEPT_RECORDS: usize = 200_000;

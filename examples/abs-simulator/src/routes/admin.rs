@@ -14,10 +14,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{blocking, json_text, parse_json};
+use crate::attack_list::{AttackList, Identifier};
 use crate::date::parse_date;
 use crate::error::ApiError;
 use crate::faults::Fault;
-use crate::feed::abs::{AttackList, Identifier};
 use crate::generate::{Kinds, generate};
 use crate::state::{Counters, Simulator};
 

@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 
 use super::{blocking, parse_json};
 use crate::access::{authorised, authorised_to_write};
+use crate::attack_list::AttackList;
 use crate::date::{format_date, parse_date};
 use crate::error::ApiError;
 use crate::faults::Endpoint;
-use crate::feed::abs::AttackList;
 use crate::state::Simulator;
 use crate::store::{BulkDeletion, Status, View, Window};
 

@@ -1,4 +1,4 @@
-//! The release modules themselves, as they are shipped, in a host of the tests.
+//! The release module itself, as it is shipped, in a host of the tests.
 
 #![allow(
     clippy::panic,

@@ -10,14 +10,10 @@ use portcullis_wasm_host::secrets::secret;
 use portcullis_wasm_host::vm::{Answer, Compiled, Outcome, Request, Vm};
 use serde_json::{Value, json};
 
-pub static MODULE: LazyLock<Compiled> = LazyLock::new(|| compiled("portcullis.wasm"));
-pub static BLOCK_ONLY: LazyLock<Compiled> =
-    LazyLock::new(|| compiled("portcullis-block-only.wasm"));
-
-fn compiled(name: &str) -> Compiled {
+pub static MODULE: LazyLock<Compiled> = LazyLock::new(|| {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    Compiled::read(&root.join("target").join(name))
-}
+    Compiled::read(&root.join("target/portcullis.wasm"))
+});
 
 /// The root context that every test configures first.
 pub const ROOT: u32 = 1;
