@@ -30,6 +30,8 @@ mod warning;
 use core::time::Duration;
 use ipnet::IpNet;
 
+use crate::identifier::ClientIdentifier;
+
 pub use self::error::{ConfigError, Problem};
 pub use self::warning::{ConfigWarning, Notice};
 
@@ -48,7 +50,7 @@ pub struct Config {
     pub attack_list_memory: u64,
     /// How ABS is reached; there whenever `enable_abs` or `enable_abs_attack` is on.
     pub abs: Option<Abs>,
-    /// The APIs, longest base path first. Never empty: without any, one that matches all.
+    /// The APIs, longest base path first. The last one matches every request.
     pub apis: Vec<Api>,
     /// Clients that always pass.
     pub allow_list: ManualEntries,
@@ -334,23 +336,41 @@ pub struct ManualEntries {
 }
 
 impl ManualEntries {
-    /// How many entries there are, of every kind.
-    pub fn n_entries(&self) -> usize {
-        let texts = [&self.oauth_tokens, &self.api_keys, &self.usernames];
-        let n_texts = texts
-            .map(Vec::len)
-            .into_iter()
-            .fold(0, usize::saturating_add);
-        let n_others = self.ips.len().saturating_add(self.cookies.len());
-        n_texts.saturating_add(n_others)
+    /// The entries.
+    pub fn identifiers(&self) -> impl Iterator<Item = ClientIdentifier<'_>> {
+        let ips = self.ips.iter().map(|range| ClientIdentifier::Ip(*range));
+        let cookies = self
+            .cookies
+            .iter()
+            .map(|(name, value)| ClientIdentifier::Cookie {
+                name: name.as_bytes(),
+                value: value.as_bytes(),
+            });
+        let bytes = String::as_bytes;
+        let tokens = self.oauth_tokens.iter().map(bytes);
+        let api_keys = self.api_keys.iter().map(bytes);
+        let usernames = self.usernames.iter().map(bytes);
+        ips.chain(cookies)
+            .chain(tokens.map(ClientIdentifier::OauthToken))
+            .chain(api_keys.map(ClientIdentifier::ApiKey))
+            .chain(usernames.map(ClientIdentifier::Username))
     }
 
-    /// How many bytes the values have, names of cookies among them; an address counts as 16.
+    /// The number of entries of all kinds.
+    pub fn n_entries(&self) -> usize {
+        self.identifiers().count()
+    }
+
+    /// The size of the values in bytes, names of cookies included; an address counts as 16.
     pub fn n_bytes(&self) -> usize {
-        let texts = [&self.oauth_tokens, &self.api_keys, &self.usernames];
-        let cookies = self.cookies.iter().flat_map(|(name, value)| [name, value]);
-        let values = texts.into_iter().flatten().chain(cookies).map(String::len);
-        values.fold(self.ips.len().saturating_mul(16), usize::saturating_add)
+        let sizes = self.identifiers().map(|entry| match entry {
+            ClientIdentifier::Ip(_) => 16,
+            ClientIdentifier::Cookie { name, value } => name.len().saturating_add(value.len()),
+            ClientIdentifier::OauthToken(value)
+            | ClientIdentifier::ApiKey(value)
+            | ClientIdentifier::Username(value) => value.len(),
+        });
+        sizes.fold(0, usize::saturating_add)
     }
 }
 

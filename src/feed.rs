@@ -4,6 +4,8 @@
 //! worker, is decided in `sync`.
 
 pub mod abs;
+pub mod backoff;
 pub mod fetch;
 pub mod guard;
+pub mod pending_call;
 pub mod retry_after;

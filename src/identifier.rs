@@ -1,10 +1,12 @@
-//! The five kinds of client identifier, their canonical forms and their keyed fingerprints.
+//! Client identifiers: their kinds, their canonical forms and their keyed fingerprints.
 //!
-//! Owns what makes two identifiers equal. Knows nothing of where they come from (see `request` and
-//! `attack_list`) or where they are looked up (see `blocklist`).
+//! Owns what makes two identifiers equal. Where they come from belongs to `request`, `feed` and `config`; where they are
+//! looked up, to `list`.
 
+use core::fmt;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use siphasher::sip::SipHasher13;
 
 mod address;
@@ -21,7 +23,7 @@ pub use scheme::is_scheme;
 
 use canonical::{normalised_name, with_canonical_cookie, with_canonical_value};
 
-/// A kind of client identifier, as ABS tells them apart.
+/// A kind of client identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum IdentifierKind {
@@ -105,17 +107,85 @@ impl PerKind<bool> {
     }
 }
 
-/// A 64-bit keyed fingerprint of one identifier. It says nothing of the identifier to who lacks the key.
+/// One client identifier: from a request, a list, the configuration or the command line. Never printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum ClientIdentifier<'a> {
+    /// An address, or a range of addresses without host bits; IPv4-mapped IPv6 is folded to IPv4.
+    Ip(IpNet),
+    /// One cookie.
+    Cookie {
+        /// Its name, byte for byte.
+        name: &'a [u8],
+        /// Its value, without enclosing double quotes.
+        value: &'a [u8],
+    },
+    /// A bearer token, byte for byte.
+    OauthToken(&'a [u8]),
+    /// An API key's value.
+    ApiKey(&'a [u8]),
+    /// A user name.
+    Username(&'a [u8]),
+}
+
+impl ClientIdentifier<'_> {
+    /// Its kind.
+    pub const fn kind(&self) -> IdentifierKind {
+        match self {
+            ClientIdentifier::Ip(_) => IdentifierKind::Ip,
+            ClientIdentifier::Cookie { .. } => IdentifierKind::Cookie,
+            ClientIdentifier::OauthToken(_) => IdentifierKind::OauthToken,
+            ClientIdentifier::ApiKey(_) => IdentifierKind::ApiKey,
+            ClientIdentifier::Username(_) => IdentifierKind::Username,
+        }
+    }
+
+    /// Its fingerprint in canonical form: identifiers that servers treat as equal have the same. Of a range of addresses:
+    /// that of its first address.
+    pub fn fingerprint(&self, key: &FingerprintKey) -> Fingerprint {
+        match self {
+            ClientIdentifier::Ip(range) => key.ip(range.addr()),
+            ClientIdentifier::Cookie { name, value } => key.cookie(name, value),
+            ClientIdentifier::OauthToken(token) => key.oauth_token(token),
+            ClientIdentifier::ApiKey(value) => key.api_key(value),
+            ClientIdentifier::Username(name) => key.username(name),
+        }
+    }
+
+    /// Whether the value is empty, which identifies no client.
+    pub const fn is_empty(&self) -> bool {
+        match self {
+            ClientIdentifier::Ip(_) => false,
+            ClientIdentifier::Cookie { value, .. }
+            | ClientIdentifier::OauthToken(value)
+            | ClientIdentifier::ApiKey(value)
+            | ClientIdentifier::Username(value) => value.is_empty(),
+        }
+    }
+}
+
+impl From<IpAddr> for ClientIdentifier<'_> {
+    fn from(address: IpAddr) -> Self {
+        ClientIdentifier::Ip(address.into())
+    }
+}
+
+impl fmt::Debug for ClientIdentifier<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClientIdentifier({}, redacted)", self.kind().as_str())
+    }
+}
+
+/// A 64-bit keyed fingerprint of one identifier. Without the key it reveals nothing.
 ///
-/// The lowest three bits carry the kind, so that kinds never collide and a list can be counted by kind; the other 61
-/// are the hash.
+/// The lowest three bits are the kind, so that kinds never collide and a list can be counted by kind; the other 61 are the
+/// hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint(pub u64);
 
 impl Fingerprint {
     const KIND_MASK: u64 = 0b111;
 
-    /// The kind of the identifier; `None` for a number that no identifier has.
+    /// The kind of the identifier; `None` for a number that is no fingerprint.
     pub fn kind(self) -> Option<IdentifierKind> {
         IdentifierKind::ALL
             .into_iter()
@@ -125,15 +195,15 @@ impl Fingerprint {
 
 /// The key of the fingerprints: random, one for all workers of a process, never written to a log.
 ///
-/// SipHash-1-3 is used: its output can't be steered by a client that does not know the key, and with 61 bits
-/// a list of a million entries meets a clean identifier about once in 2 * 10^12 look-ups.
+/// SipHash-1-3: a client that does not know the key can't produce collisions, and with 61 bits a list of a million entries
+/// matches a clean identifier about once in 2 * 10^12 look-ups.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct FingerprintKey {
     words: [u64; 2],
 }
 
-impl core::fmt::Debug for FingerprintKey {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Debug for FingerprintKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("FingerprintKey(redacted)")
     }
 }

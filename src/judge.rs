@@ -1,170 +1,147 @@
-//! Identifiers and lists to a verdict: the only place with blocking policy.
+//! Identifiers and lists to a verdict, and the verdict carried out: the only place with blocking policy.
 //!
-//! [`judge`] reads top-down in the documented order: firewall, allow list, deny list, the API's `enable_blocking`, ABS's
-//! list, the API's `mode`, the bound on denied requests. Knows neither headers (see `request`) nor list formats (see
-//! `blocklist`).
+//! [`judge`] reads top-down in the documented order: firewall, allow list, deny list, the API's `enable_blocking`, the
+//! feed's list (`before_first_list`, `when_stale`, `guard.never_block`), the API's `mode`, the bound on denied requests.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `judge.rs` | the order |
+//! | `judge/policy.rs` | the lists and bounds of one configuration |
+//! | `judge/lookup.rs` | what the lists say of a request's identifiers |
+//! | [`verdict`] | verdicts and their reasons |
+//! | `judge/breaker.rs` | the share of denied requests |
+//! | `judge/enforce.rs` | a verdict carried out |
+//!
+//! Knows neither headers (see `request`) nor list formats (see `list`).
 
 mod breaker;
+mod enforce;
 mod lookup;
-mod verdict;
+mod policy;
+pub mod verdict;
 
-pub use breaker::DenyBreaker;
-pub use verdict::{ApiPolicy, Hits, Kind, Reason, Source, Verdict};
+pub use enforce::{Disposition, enforce};
+pub use policy::{FeedList, Policy};
+pub use verdict::Verdict;
 
-use crate::config::{Api, BeforeFirstList, Config};
-use crate::host::Host;
-use crate::identifier::{Fingerprint, IdentifierKind, parse_source_address};
-use crate::list::{AddressRanges, ManualList};
-use crate::request::LazyRequest;
-use crate::request::{RequestHeaders, select_api, visit_apis, visit_readings};
-use crate::sync::source::{Membership, Source as ListSource};
+use crate::config::{Api, BeforeFirstList, Config, Mode, WhenStale};
+use crate::identifier::{IdentifierKind, parse_source_address};
+use crate::list::ActiveList;
+use crate::request::{LazyRequest, visit_apis, visit_readings};
 
 use lookup::{Findings, Lookup};
+use verdict::{DenyKind, DenyReason, ListOrigin};
 
-/// What one configuration judges by.
-#[derive(Debug)]
-pub struct Policy<'a> {
-    /// The configuration.
-    pub config: &'a Config,
-    /// Its allow list.
-    pub allow_list: &'a ManualList,
-    /// Its deny list.
-    pub deny_list: &'a ManualList,
-    /// Addresses that ABS's list never denies.
-    pub never_block: &'a AddressRanges,
-    /// Judges a request that no entry of `apis` matches.
-    pub default_api: &'a Api,
-    /// Headers that are read besides those that HTTP has for identifiers and APIs.
-    pub header_names: &'a [String],
-    /// The list denies too many requests: it is only counted.
-    pub is_exceeded: bool,
+/// Judges a request. One that servers may route to different APIs gets the most severe of their verdicts. `feed`: the list
+/// of the configuration's feed, if it has one.
+pub fn judge<L: ActiveList>(
+    config: &Config,
+    policy: &Policy,
+    feed: Option<FeedList<L>>,
+    request: &mut LazyRequest<'_>,
+) -> Verdict {
+    if !config.enable_firewall {
+        return Verdict::Allow;
+    }
+    let is_awaited = feed.as_ref().is_some_and(|feed| feed.list.is_none());
+    let no_list = is_awaited && config.before_first_list == BeforeFirstList::Deny;
+    let mut list = feed.and_then(|feed| {
+        let is_dropped = feed.is_stale && config.when_stale == WhenStale::Drop;
+        feed.list.filter(|_| !is_dropped)
+    });
+    let verdict = judge_by_apis(config, policy, &mut list, no_list, request);
+    if config.guard.max_denied_percent.is_some() {
+        policy.breaker.count(verdict.is_of_feed_entry());
+    }
+    verdict
 }
 
-/// The list was replaced while a request was judged.
-#[derive(Debug)]
-pub struct Replaced;
-
-/// Judges the request in hand. A request that servers may take for different APIs gets the severest of their verdicts.
-///
-/// # Errors
-///
-/// [`Replaced`]: judge again, by the list that is active now.
-pub fn judge(
-    host: &dyn Host,
-    policy: &Policy<'_>,
-    mut source: Option<&mut ListSource>,
-    request: &mut LazyRequest,
-) -> Result<Verdict, Replaced> {
-    let config = policy.config;
-    if !config.enable_firewall {
-        return Ok(Verdict::Allow);
-    }
-    let lookup = Lookup::new(policy, source.as_deref());
+fn judge_by_apis<L: ActiveList>(
+    config: &Config,
+    policy: &Policy,
+    list: &mut Option<L>,
+    no_list: bool,
+    request: &mut LazyRequest<'_>,
+) -> Verdict {
+    let lookup = Lookup::new(policy, list.as_ref());
     let mut of_address = Findings::default();
-    if lookup.holds(IdentifierKind::Ip) {
-        request.read_source_address(host);
-        if let Some(address) = parse_source_address(request.source_address()) {
-            lookup.ask_for_address(address, &mut of_address);
-        }
+    if lookup.holds(IdentifierKind::Ip)
+        && let Some(address) = parse_source_address(request.source_address())
+    {
+        lookup.find_address(address, config.ipv6_prefix, &mut of_address);
     }
-    if of_address.hits.allow_list {
-        return Ok(Verdict::AllowListed);
-    }
-    let no_list_yet = source.as_deref().is_some_and(|source| !source.has_list());
-    if no_list_yet && config.before_first_list == BeforeFirstList::Deny {
-        of_address.hits.attack_list = Some(Kind::NoList);
+    if of_address.is_allowed {
+        return Verdict::AllowListed;
     }
     let wanted = lookup.wanted();
-    if !wanted.any() && of_address.is_empty() {
-        return Ok(Verdict::Allow);
+    if !wanted.any() && !no_list && of_address.is_empty() {
+        return Verdict::Allow;
     }
-    let only_api = policy.only_api();
-    if wanted.any() || only_api.is_none() {
-        request.read_headers(host, policy.header_names);
-    }
-    let headers = request.headers();
-    let mut judge_for = |api: &Api| {
-        let lookup = Lookup::new(policy, source.as_deref());
+    let mut judge_for = |api: &Api, request: &mut LazyRequest<'_>| {
         let mut findings = of_address.clone();
-        visit_readings(api, headers, wanted, &mut |identifier| {
-            lookup.ask(identifier, &mut findings);
-        });
-        judge_for_api(host, policy, api, findings, source.as_deref_mut())
-    };
-    if let Some(api) = only_api {
-        return judge_for(api);
-    }
-    let mut severest = Ok(Verdict::Allow);
-    let (authority, path) = (headers.authority(), headers.path());
-    visit_apis(&config.apis, authority, path, &mut |api| {
-        if let Ok(known) = severest {
-            let verdict = judge_for(api.unwrap_or(policy.default_api));
-            severest = verdict.map(|verdict| known.or_severer(verdict));
+        if wanted.any() {
+            let lookup = Lookup::new(policy, list.as_ref());
+            visit_readings(api, request.headers(), wanted, &mut |identifier| {
+                lookup.find(identifier, &mut findings);
+            });
         }
-    });
-    severest
+        judge_for_api(policy, api, findings, list.as_mut(), no_list)
+    };
+    if let [api] = config.apis.as_slice() {
+        return judge_for(api, request);
+    }
+    let mut apis = Vec::new();
+    let headers = request.headers();
+    visit_apis(
+        &config.apis,
+        headers.authority(),
+        headers.path(),
+        &mut |api| {
+            apis.push(api);
+        },
+    );
+    let verdicts = apis.into_iter().map(|api| judge_for(api, request));
+    verdicts.fold(Verdict::Allow, Verdict::or_severer)
 }
 
-/// Judges by the rules of one API. Asks shared data only where its response decides.
-fn judge_for_api(
-    host: &dyn Host,
-    policy: &Policy<'_>,
+/// Judges by the rules of one API. Asks the feed's list for exact entries only if they decide.
+fn judge_for_api<L: ActiveList>(
+    policy: &Policy,
     api: &Api,
     findings: Findings,
-    source: Option<&mut ListSource>,
-) -> Result<Verdict, Replaced> {
-    let Findings { mut hits, maybe } = findings;
-    let is_decided = hits.allow_list || hits.deny_list.is_some() || !api.enable_blocking;
-    if !is_decided
-        && hits.attack_list != Some(Kind::Listed(IdentifierKind::Ip))
-        && let Some(source) = source
-        && let Some(kind) = first_listed(host, source, maybe)?
-    {
-        hits.note_attack_list(kind);
+    list: Option<&mut L>,
+    no_list: bool,
+) -> Verdict {
+    if findings.is_allowed {
+        return Verdict::AllowListed;
     }
-    let verdict = verdict::judge(&hits, ApiPolicy::of(api));
-    Ok(match verdict {
-        Verdict::Deny(reason) if verdict.is_of_abs() && policy.is_exceeded => {
-            Verdict::WouldDeny(reason)
+    let manual = findings.denied;
+    let reason = if let Some(kind) = manual {
+        DenyReason {
+            origin: ListOrigin::Manual,
+            kind: DenyKind::Listed(kind),
         }
-        _ => verdict,
-    })
+    } else if !api.enable_blocking {
+        return Verdict::Allow;
+    } else if let Some(kind) = list.and_then(|list| findings.listed(list)) {
+        DenyReason {
+            origin: ListOrigin::Abs,
+            kind: DenyKind::Listed(kind),
+        }
+    } else if no_list {
+        DenyReason {
+            origin: ListOrigin::Abs,
+            kind: DenyKind::NoList,
+        }
+    } else {
+        return Verdict::Allow;
+    };
+    let is_bounded = reason.is_feed_entry() && policy.breaker.is_open();
+    match api.mode {
+        Mode::Enforce if !is_bounded => Verdict::Deny(reason),
+        _ => Verdict::WouldDeny(reason),
+    }
 }
 
-/// The kind of the first identifier that the list names, in the order of [`IdentifierKind::ALL`]: one that is found ends
-/// the search, and none is looked up twice.
-fn first_listed(
-    host: &dyn Host,
-    source: &mut ListSource,
-    mut maybe: Vec<Fingerprint>,
-) -> Result<Option<IdentifierKind>, Replaced> {
-    maybe.sort_unstable_by_key(|fingerprint| (fingerprint.kind(), *fingerprint));
-    maybe.dedup();
-    for fingerprint in maybe {
-        match source.confirm(host, fingerprint) {
-            Membership::Listed => return Ok(fingerprint.kind()),
-            Membership::NotListed => {}
-            Membership::Replaced => return Err(Replaced),
-        }
-    }
-    Ok(None)
-}
-
-impl<'a> Policy<'a> {
-    /// The API that a request is for, as it is reported.
-    pub fn api_for(&self, headers: &RequestHeaders) -> &'a Api {
-        self.only_api().unwrap_or_else(|| {
-            select_api(&self.config.apis, headers.authority(), headers.path())
-                .unwrap_or(self.default_api)
-        })
-    }
-
-    /// The one API that judges every request, if there is no choice.
-    fn only_api(&self) -> Option<&'a Api> {
-        match self.config.apis.as_slice() {
-            [] => Some(self.default_api),
-            [api] if api.hostname.is_none() && api.url.is_empty() => Some(api),
-            _ => None,
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`host`] | the port: everything that the core asks of its host |
-//! | [`vm`] | one method for each callback of the host |
+//! | [`vm`] | one method for each callback of the host; `root`: one configuration in force |
 //! | [`config`] | the plugin configuration: what it means, every error with its path |
 //! | [`identifier`] | the kinds of client identifier, their canonical forms, their fingerprints |
 //! | [`request`] | what a request carries: header bytes to identifiers, by an API's rules |
@@ -25,7 +25,7 @@
 //!
 //! # Invariants
 //!
-//! - The core has no proxy-wasm, no clock and no I/O: time, bytes and randomness come through [`host::Host`].
+//! - The core has no proxy-wasm, no clock and no I/O: time, bytes and randomness come through the traits of [`host`].
 //! - The core never logs or stores a raw secret: identifiers leave this crate as keyed fingerprints only.
 //! - An HTTP context never writes shared data.
 //! - Only [`sync`] names shared-data keys.
@@ -50,6 +50,7 @@ pub mod judge;
 pub mod list;
 pub mod metrics;
 pub mod request;
+mod root;
 pub mod sync;
 pub mod traffic;
 pub mod vm;

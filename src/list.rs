@@ -8,6 +8,7 @@
 //!
 //! No JSON, no shared-data keys, no hostcalls.
 
+mod active;
 mod builder;
 pub mod frame;
 mod loader;
@@ -16,6 +17,7 @@ mod manual;
 mod membership;
 mod ranges;
 
+pub use active::ActiveList;
 pub use builder::{Blocklist, Builder, ListTooLarge};
 pub use loader::{Loader, NextValue};
 pub use manifest::{Layout, Manifest, Slot};

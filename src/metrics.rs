@@ -1,26 +1,27 @@
 //! Every metric's name. Envoy shows them as `wasmcustom.<name>`; `envoy/` turns `source=`, `kind=` and `result=` into
 //! Prometheus labels. No name is ever made from traffic.
 
-use core::cell::{Cell, RefCell};
+use core::cell::OnceCell;
+use core::ops::Deref;
 
-use crate::host::{Host, HostError, LogLevel, MetricHandle, MetricType};
+use crate::host::{Host, HostError, MetricHandle, MetricStore, MetricType};
 use crate::identifier::IdentifierKind;
-use crate::judge::{Kind, Reason, Source};
+use crate::judge::verdict::{DenyKind, DenyReason, ListOrigin};
 
-/// How a fetch of the attack list ended.
+/// The result of a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FetchResult {
-    /// A list came, and is in force.
+    /// A list was received and is active.
     Ok,
-    /// The list in force is the newest.
+    /// The active list is the newest.
     NotModified,
     /// Another status than 200 or 304.
     Status,
-    /// No whole answer in time.
+    /// No complete response in time.
     Timeout,
-    /// No connection, or the answer broke off.
+    /// No connection, or the response was interrupted.
     Reset,
-    /// More than Envoy takes of an answer.
+    /// The response is larger than Envoy accepts.
     TooLarge,
     /// 401 or 403.
     Unauthorized,
@@ -70,7 +71,7 @@ impl FetchResult {
 pub enum LastResult {
     /// No fetch has ended yet.
     None = 0,
-    /// A list came.
+    /// A list was received.
     Ok = 1,
     /// The active list is the newest.
     NotModified = 2,
@@ -87,12 +88,12 @@ impl LastResult {
         LastResult::Failed,
     ];
 
-    /// What the gauge shows.
+    /// The value of the gauge.
     pub const fn value(self) -> u64 {
         self as u64
     }
 
-    /// What the gauge means; `None` for a number that it never shows.
+    /// The meaning of a gauge's value; `None` for a value that it never has.
     pub fn from_value(value: u64) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.value() == value)
     }
@@ -112,10 +113,10 @@ impl From<FetchResult> for LastResult {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
     /// Requests denied.
-    Denied(Reason),
-    /// Requests that shadow mode let pass.
-    WouldDeny(Reason),
-    /// Requests that the allow list let pass.
+    Denied(DenyReason),
+    /// Requests that shadow mode would have denied.
+    WouldDeny(DenyReason),
+    /// Requests of clients on the allow list.
     AllowListed,
     /// Fetches, by result.
     Fetch(FetchResult),
@@ -125,11 +126,11 @@ pub enum Metric {
     LastAttempt,
     /// Entries of ABS's lists that could not be used.
     EntriesSkipped,
-    /// Traffic records that ABS took.
+    /// Traffic records that the receiver accepted.
     TrafficSent,
-    /// Traffic records that did not fit, or whose configuration went away.
+    /// Traffic records that did not fit the queue, or that lost their configuration.
     TrafficDropped,
-    /// Traffic records that ABS did not take.
+    /// Traffic records that the receiver refused.
     TrafficFailed,
     /// When a call with traffic records was last accepted.
     TrafficLastSuccess,
@@ -137,13 +138,13 @@ pub enum Metric {
     TrafficLastFailure,
     /// The status of that failed call; 0 where no response came.
     TrafficLastFailureStatus,
-    /// Entries in force.
+    /// Entries of the active list.
     Entries(IdentifierKind),
-    /// What the list in force takes in shared data, in bytes.
+    /// The size of the active list in shared data, in bytes.
     Bytes,
-    /// Which list is in force.
+    /// The generation of the active list.
     Generation,
-    /// When ABS last gave or confirmed the list.
+    /// When ABS last sent or confirmed the list.
     LastSuccess,
     /// 1 while the list is older than `attack_list_max_age`.
     Stale,
@@ -168,11 +169,11 @@ impl Metric {
             Metric::LastSuccess,
             Metric::Stale,
         ];
-        for kind in Kind::ALL {
-            for source in [Source::Abs, Source::Manual] {
+        for kind in DenyKind::ALL {
+            for origin in [ListOrigin::Abs, ListOrigin::Manual] {
                 // The manual list is never missing.
-                if (source, kind) != (Source::Manual, Kind::NoList) {
-                    let reason = Reason { source, kind };
+                if (origin, kind) != (ListOrigin::Manual, DenyKind::NoList) {
+                    let reason = DenyReason { origin, kind };
                     all.push(Metric::Denied(reason));
                     all.push(Metric::WouldDeny(reason));
                 }
@@ -191,13 +192,13 @@ impl Metric {
     pub fn name(self) -> String {
         let whole = |name| [name, "", "", ""];
         let parts = match self {
-            Metric::Denied(Reason { source, kind }) => {
-                let (source, kind) = (source.as_str(), kind.as_str());
-                ["portcullis.denied.source=", source, ".kind=", kind]
+            Metric::Denied(DenyReason { origin, kind }) => {
+                let (origin, kind) = (origin.as_str(), kind.as_str());
+                ["portcullis.denied.source=", origin, ".kind=", kind]
             }
-            Metric::WouldDeny(Reason { source, kind }) => {
-                let (source, kind) = (source.as_str(), kind.as_str());
-                ["portcullis.would_deny.source=", source, ".kind=", kind]
+            Metric::WouldDeny(DenyReason { origin, kind }) => {
+                let (origin, kind) = (origin.as_str(), kind.as_str());
+                ["portcullis.would_deny.source=", origin, ".kind=", kind]
             }
             Metric::AllowListed => whole("portcullis.allow_listed"),
             Metric::Fetch(result) => ["portcullis.fetch.result=", result.as_str(), "", ""],
@@ -242,61 +243,77 @@ impl Metric {
     }
 }
 
-/// A VM's metrics. The host gives a new number for each definition and never takes one back, so each VM defines them
-/// once; not before it serves, since a VM may be made only to try a configuration.
+/// A VM's metrics. The host returns a new number for each definition and never frees one, so each VM defines its metrics
+/// once, at its first tick: a VM may be created only to validate a configuration.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    handles: RefCell<Vec<(Metric, MetricHandle)>>,
-    defined: Cell<bool>,
+    handles: OnceCell<Vec<(Metric, MetricHandle)>>,
 }
 
 impl Metrics {
-    /// Defines all metrics, if that was not done before.
-    pub fn define(&self, host: &dyn Host) {
-        if self.defined.replace(true) {
-            return;
-        }
-        let mut handles = self.handles.borrow_mut();
-        for metric in Metric::all() {
-            match host.define_metric(metric.metric_type(), &metric.name()) {
-                Ok(handle) => handles.push((metric, handle)),
-                Err(error) => host.log(
-                    LogLevel::Error,
-                    &format!("metric {} can't be shown: {error}", metric.name()),
-                ),
-            }
-        }
+    /// Defines all metrics, unless that was done before.
+    pub fn define(&self, store: &dyn MetricStore) {
+        self.handles(store);
+    }
+
+    fn handles(&self, store: &dyn MetricStore) -> &[(Metric, MetricHandle)] {
+        self.handles.get_or_init(|| {
+            let define = |metric: Metric| {
+                let defined = store.define_metric(metric.metric_type(), &metric.name());
+                match defined {
+                    Ok(handle) => Some((metric, handle)),
+                    Err(error) => {
+                        log::error!("metric {} can't be defined: {error}", metric.name());
+                        None
+                    }
+                }
+            };
+            Metric::all().into_iter().filter_map(define).collect()
+        })
+    }
+}
+
+/// A host together with this VM's metrics.
+#[derive(Clone, Copy)]
+pub struct MeteredHost<'a> {
+    host: &'a dyn Host,
+    metrics: &'a Metrics,
+}
+
+impl<'a> MeteredHost<'a> {
+    /// `host` with `metrics`.
+    pub fn new(host: &'a dyn Host, metrics: &'a Metrics) -> Self {
+        Self { host, metrics }
     }
 
     /// Adds to a counter.
-    pub fn add(&self, host: &dyn Host, metric: Metric, by: u64) {
-        // The host refuses to add nothing.
+    pub fn add(self, metric: Metric, by: u64) {
+        // The host refuses to add 0.
         if by != 0 {
-            self.with(host, metric, |handle| host.increment_metric(handle, by));
+            self.change(metric, |handle| self.host.increment_metric(handle, by));
         }
     }
 
     /// Sets a gauge.
-    pub fn set(&self, host: &dyn Host, metric: Metric, value: u64) {
-        self.with(host, metric, |handle| host.record_metric(handle, value));
+    pub fn set(self, metric: Metric, value: u64) {
+        self.change(metric, |handle| self.host.record_metric(handle, value));
     }
 
-    fn with(
-        &self,
-        host: &dyn Host,
-        metric: Metric,
-        act: impl FnOnce(MetricHandle) -> Result<(), HostError>,
-    ) {
-        self.define(host);
-        let handles = self.handles.borrow();
-        if let Some((_, handle)) = handles.iter().find(|(known, _)| *known == metric)
+    fn change(self, metric: Metric, act: impl FnOnce(MetricHandle) -> Result<(), HostError>) {
+        let mut handles = self.metrics.handles(self.host).iter();
+        if let Some((_, handle)) = handles.find(|(known, _)| *known == metric)
             && let Err(error) = act(*handle)
         {
-            host.log(
-                LogLevel::Debug,
-                &format!("metric {} was not changed: {error}", metric.name()),
-            );
+            log::debug!("metric {} was not changed: {error}", metric.name());
         }
+    }
+}
+
+impl<'a> Deref for MeteredHost<'a> {
+    type Target = dyn Host + 'a;
+
+    fn deref(&self) -> &Self::Target {
+        self.host
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! Servers differ in how they read one and the same header. So there are two ways in: [`visit_identifiers`] reads as the
 //! RFCs say, for reports; [`visit_readings`] reads as the most tolerant common server does, and gives every reading, for
-//! judging. docs/readings.md has the rules and their sources. Knows nothing of lists (see `blocklist` and `judge`).
+//! judging. docs/readings.md has the rules and their sources. Knows nothing of lists (see `list` and `judge`).
 
 mod authorization;
 mod cookies;
@@ -21,9 +21,9 @@ mod text;
 pub use authorization::{authorizations, basic_username, bearer_token};
 pub use cookies::{visit_cookie_readings, visit_cookies};
 pub use headers::RequestHeaders;
-pub use identifiers::{IdentifierRef, visit_identifiers, visit_readings};
+pub use identifiers::{visit_identifiers, visit_readings};
 pub use jwt::visit_jwt_claims;
-pub use lazy_request::LazyRequest;
+pub use lazy_request::{LazyRequest, RequestBuffers};
 pub use query::{query_values, visit_query_readings};
 pub use routing::{host_name, path_matches, select_api, visit_apis};
 

@@ -1,6 +1,40 @@
 //! From a feed to every worker of the process: who fetches and when, the list in shared data, each worker's copy.
 //!
+//! | file | owns |
+//! |---|---|
+//! | [`keys`] | the names of shared-data values |
+//! | [`store`] | reading and writing them |
+//! | [`lease`] | who may fetch until when, and when the next fetch is due |
+//! | [`election`] | which VM owns the lease |
+//! | [`freshness`] | the age of the active list, and its ETag |
+//! | [`publisher`] | a list into shared data |
+//! | [`updater`] | one VM's part: lease, fetch, publication, results |
+//! | [`replica`] | one VM's copy of the list; the request path touches only this |
+//!
 //! The only place that names shared-data keys. What a response means is decided in `feed`, the list's bytes in `list`.
 
-pub mod refresh;
-pub mod source;
+use core::time::Duration;
+
+pub mod election;
+pub mod freshness;
+pub mod keys;
+pub mod lease;
+pub mod publisher;
+pub mod replica;
+pub mod store;
+pub mod updater;
+
+pub use keys::ListId;
+pub use lease::VmId;
+pub use replica::Replica;
+pub use updater::{SyncSettings, Updater, VmIdentity};
+
+/// The period of a root context's ticks. Workers load a new list at the next tick, so this bounds how long one enforces
+/// the previous list.
+pub const TICK: Duration = Duration::from_millis(250);
+
+/// The period while there is something to wait for: the first list, a lease to claim, a list to load.
+pub const SHORT_TICK: Duration = Duration::from_millis(50);
+
+/// The period of a root context once a newer one of the same VM does its work. It continues in case that one is deleted.
+pub const SPARE_TICK: Duration = Duration::from_secs(5);

@@ -1,44 +1,27 @@
-//! Wiring: what a VM does on each callback of the host, by the parts that own the policy. No policy of its own.
+//! One VM: a method for each callback of the host.
 //!
-//! One [`Vm`] lives as long as the VM does, and outlives changes of configuration: each brings a new root context into
-//! the same VM, beside the old one, and both share the VM's sources and their lists.
+//! Wires root contexts to the lists they enforce (`sync`), the judgement of requests (`judge`) and traffic information
+//! (`traffic`). A [`Vm`] survives changes of configuration: each brings a new root context into the same VM beside the old
+//! one, and both share the VM's lists and queues.
 
-use core::hash::Hasher;
 use core::time::Duration;
-use std::rc::Rc;
 
-use siphasher::sip::SipHasher13;
-
-use crate::config::{Api, Config, ConfigError, JwtLocation, UsernameSource};
-use crate::host::{CallToken, Host, LocalReply, LogLevel, RootId, StreamId};
+use crate::config::{Config, ConfigError};
+use crate::host::{CallToken, Host, RootId, StreamId, System};
 use crate::identifier::FingerprintKey;
-use crate::judge::{DenyBreaker, Policy, Reason, Replaced, Verdict, judge};
-use crate::list::{AddressRanges, ManualList};
-use crate::metrics::{Metric, Metrics};
-use crate::request::LazyRequest;
-use crate::sync::refresh::{ListId, SHORT_TICK, SPARE_TICK, TICK, VmId};
-use crate::sync::source::{Orders, Source, VmIdentity};
-use crate::traffic::delivery::Destination;
-use crate::traffic::record;
-use crate::traffic::recorder::{Recorded, Recorder, Recording};
+use crate::judge::{Disposition, FeedList, Verdict, enforce, judge};
+use crate::metrics::{MeteredHost, Metrics};
+use crate::request::{LazyRequest, RequestBuffers, select_api};
+use crate::root::Root;
+use crate::sync::{
+    ListId, Replica, SHORT_TICK, SPARE_TICK, SyncSettings, TICK, Updater, VmId, VmIdentity,
+};
+use crate::traffic::recorder::{Recorded, Recorder};
 
-/// gRPC's PERMISSION_DENIED.
-const GRPC_PERMISSION_DENIED: u32 = 7;
+/// The number of warnings that are logged; `check_config` shows all.
+const MOST_WARNINGS: usize = 10;
 
-/// A root context that did not tick for this many of its periods is gone; the host does not say so to a module without
-/// the callback, which would cost each request.
-const MISSED_PERIODS: u32 = 8;
-
-/// What the host is to do with a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disposition {
-    /// Let it go on.
-    Continue,
-    /// Stop: a local reply was sent.
-    Stop,
-}
-
-/// All that one VM keeps.
+/// Everything that one VM keeps.
 #[derive(Debug)]
 pub struct Vm {
     identity: VmIdentity,
@@ -49,60 +32,47 @@ pub struct Vm {
     roots: Vec<Root>,
     /// When any of them ticked last.
     last_tick: Duration,
-    sources: Vec<Source>,
+    lists: Vec<SyncedList>,
     recorder: Recorder,
-    current: LazyRequest,
+    buffers: RequestBuffers,
 }
 
-/// A root context: one configuration.
+/// A list of this VM.
 #[derive(Debug)]
-struct Root {
-    id: RootId,
-    config: Rc<Config>,
-    allow_list: Rc<ManualList>,
-    deny_list: ManualList,
-    never_block: AddressRanges,
-    /// What a request is judged by that no entry of `apis` names.
-    default_api: Api,
-    /// Headers that are read besides those that HTTP has for identifiers and APIs.
-    header_names: Vec<String>,
-    source: Option<ListId>,
-    destination: Option<Destination>,
-    rules: u64,
-    tick_period: Duration,
-    /// How long others have ticked since it did.
-    idle: Duration,
-    denied_share: DenyBreaker,
+struct SyncedList {
+    id: ListId,
+    replica: Replica,
+    updater: Updater,
 }
 
 impl Vm {
-    /// A VM that has not been configured. Makes no hostcall but for the clock and random numbers.
-    pub fn new(host: &dyn Host) -> Self {
-        let owner = VmId(host.random());
+    /// A VM without a configuration. Makes no hostcalls except for the clock and random numbers.
+    pub fn new(system: &dyn System) -> Self {
+        let id = VmId(system.random());
         Self {
             identity: VmIdentity {
-                owner,
-                born: host.monotonic_now(),
+                id,
+                started: system.monotonic_now(),
                 served: false,
             },
-            local_key: FingerprintKey::from_words([host.random(), host.random()]),
+            local_key: FingerprintKey::from_words([system.random(), system.random()]),
             metrics: Metrics::default(),
             roots: Vec::new(),
             last_tick: Duration::ZERO,
-            sources: Vec::new(),
-            recorder: Recorder::new(owner.0),
-            current: LazyRequest::default(),
+            lists: Vec::new(),
+            recorder: Recorder::new(id.0),
+            buffers: RequestBuffers::default(),
         }
     }
 
-    /// Takes the plugin configuration of a root context.
+    /// The plugin configuration of a root context.
     ///
-    /// The host also calls this in a VM that it makes only to try the configuration and then throws away. So nothing is
-    /// written here, and nothing is fetched: that begins with the first tick.
+    /// The host also calls this in a VM that it creates to validate the configuration and then deletes. So nothing is
+    /// written and nothing is fetched here: that begins at the first tick.
     ///
     /// # Errors
     ///
-    /// Every error of the configuration, each logged too. The configuration in force goes on.
+    /// Every error of the configuration, each logged too. The active configuration stays.
     pub fn configure(
         &mut self,
         host: &dyn Host,
@@ -110,29 +80,25 @@ impl Vm {
         json: &[u8],
     ) -> Result<(), Vec<ConfigError>> {
         let environment = |name: &str| host.environment_variable(name);
-        let config = match Config::parse(json, &environment) {
-            Ok(config) => config,
-            Err(errors) => {
-                log_refused(host, &errors);
-                return Err(errors);
-            }
-        };
-        log_warnings(host, &config);
+        let config = Config::parse(json, &environment).inspect_err(|errors| log_refused(errors))?;
+        log_warnings(&config);
         let root = Root::new(id, config, self.local_key);
-        if let Some(id) = root.source
-            && !self.sources.iter().any(|source| source.id() == id)
+        if let Some(id) = root.list()
+            && !self.lists.iter().any(|list| list.id == id)
         {
-            self.sources.push(Source::new(id, self.identity.owner));
+            self.lists.push(SyncedList {
+                id,
+                replica: Replica::new(id),
+                updater: Updater::new(id, self.identity.id),
+            });
         }
-        if let Some(destination) = &root.destination {
+        if let Some(destination) = root.destination() {
             self.recorder.open(destination);
         }
-        self.roots.retain(|known| known.id != id);
-        // Root contexts that had nothing to do tick again, so that those that are gone are noticed.
-        for position in 0..self.roots.len() {
-            if self.roots.get(position).is_some_and(Root::is_stopped) {
-                self.set_period(host, position, TICK);
-            }
+        self.roots.retain(|known| known.id() != id);
+        // Root contexts that had nothing to do tick again, so that deleted ones are noticed.
+        for root in self.roots.iter_mut().filter(|root| root.is_stopped()) {
+            root.set_tick_period(host, TICK);
         }
         self.roots.push(root);
         host.set_tick_period(id, SHORT_TICK);
@@ -143,407 +109,215 @@ impl Vm {
     pub fn tick(&mut self, host: &dyn Host, id: RootId) {
         let now = host.monotonic_now();
         self.metrics.define(host);
-        self.drop_roots_gone(now, id);
-        self.drop_unused(host);
-        let Some(position) = self.roots.iter().position(|root| root.id == id) else {
+        self.forget_deleted_roots(now, id);
+        self.release_unused(host);
+        let Some(position) = self.roots.iter().position(|root| root.id() == id) else {
             return;
         };
         if let Some(root) = self.roots.get_mut(position) {
-            root.note_share(host, now);
+            root.tick(now);
         }
-        let for_source = self.tick_source(host, position);
-        let for_delivery = self.tick_delivery(host, position);
-        let period = match (for_source, for_delivery) {
-            (Some(one), Some(other)) => one.min(other),
-            (Some(one), None) | (None, Some(one)) => one,
-            (None, None) => {
-                // Only to see to what older root contexts leave behind.
-                let nothing_left = self.sources.is_empty() && self.recorder.is_closed();
-                let alone = self.roots.len() == 1 && nothing_left;
-                if alone { Duration::ZERO } else { TICK }
+        let periods = [
+            self.tick_list(host, position),
+            self.tick_traffic(host, position),
+        ];
+        let period = periods.into_iter().flatten().min().unwrap_or_else(|| {
+            // Ticks go on only to release what older root contexts leave behind.
+            let nothing_left = self.lists.is_empty() && self.recorder.is_closed();
+            if self.roots.len() == 1 && nothing_left {
+                Duration::ZERO
+            } else {
+                TICK
             }
-        };
-        self.set_period(host, position, period);
+        });
+        if let Some(root) = self.roots.get_mut(position) {
+            root.set_tick_period(host, period);
+        }
     }
 
-    /// The answer to a call of a root context, `body_size` bytes long.
-    pub fn call_answered(
+    /// The response to a call of a root context; its body has `body_size` bytes.
+    pub fn on_call_response(
         &mut self,
         host: &dyn Host,
-        root: RootId,
+        id: RootId,
         token: CallToken,
         body_size: usize,
     ) {
-        let Some(position) = self.roots.iter().position(|known| known.id == root) else {
+        let host = MeteredHost::new(host, &self.metrics);
+        let Some(root) = self.roots.iter().find(|root| root.id() == id) else {
             return;
         };
-        let (roots, metrics) = (&self.roots, &self.metrics);
-        if let Some(recording) = roots.get(position).and_then(Root::recording)
-            && self.recorder.call_answered(host, metrics, token, recording)
+        if let Some(recording) = root.recording()
+            && self.recorder.on_call_response(host, token, recording)
         {
             return;
         }
-        if let Some((source, orders)) = source_of(roots, &mut self.sources, position) {
-            source.on_answer(host, metrics, token, root, body_size, &orders);
+        if let Some((list, settings)) = list_of(&self.roots, &mut self.lists, root) {
+            let SyncedList {
+                replica, updater, ..
+            } = list;
+            updater.on_response(host, replica, token, body_size, &settings);
         }
     }
 
-    /// Judges the request whose headers the host now has, and carries the verdict out.
+    /// Judges the request whose headers the host has now, and enforces the verdict.
     pub fn request(&mut self, host: &dyn Host, id: RootId, stream: StreamId) -> Disposition {
         self.identity.served = true;
-        // The newest configuration stands in for one that is gone.
-        let position = self.roots.iter().position(|root| root.id == id);
-        let position = position.unwrap_or(self.roots.len().saturating_sub(1));
-        self.current.begin();
-        let verdict = self.judge(host, position);
-        self.record(host, position, stream, verdict);
-        match self.roots.get(position) {
-            Some(root) => root.enforce(host, &self.metrics, verdict),
-            None => Disposition::Continue,
-        }
+        // The newest configuration replaces one that is deleted.
+        let position = self.roots.iter().position(|root| root.id() == id);
+        let newest = self.roots.len().saturating_sub(1);
+        let Some(root) = self.roots.get(position.unwrap_or(newest)) else {
+            return Disposition::Continue;
+        };
+        let replica = root.list().and_then(|id| {
+            let mut lists = self.lists.iter_mut();
+            lists
+                .find(|list| list.id == id)
+                .map(|list| &mut list.replica)
+        });
+        let feed = replica.map(|replica| FeedList {
+            is_stale: replica.is_stale(),
+            list: replica.active(host),
+        });
+        let mut request = LazyRequest::new(host, root.header_names(), &mut self.buffers);
+        let verdict = judge(root.config(), root.policy(), feed, &mut request);
+        let host = MeteredHost::new(host, &self.metrics);
+        record(
+            &mut self.recorder,
+            host,
+            root,
+            stream,
+            &mut request,
+            verdict,
+        );
+        enforce(host, &root.config().deny_response, verdict)
     }
 
-    /// A stream is over: its response is known, if there was one.
+    /// A stream ended: its response is known, if there was one.
     pub fn stream_ended(&mut self, host: &dyn Host, stream: StreamId) {
         let roots = &self.roots;
-        let recording_of = |id| roots.iter().find(|root| root.id == id)?.recording();
-        self.recorder
-            .stream_ended(host, &self.metrics, stream, recording_of);
+        let recording_of = |id| roots.iter().find(|root| root.id() == id)?.recording();
+        let host = MeteredHost::new(host, &self.metrics);
+        self.recorder.stream_ended(host, stream, recording_of);
     }
 
-    fn judge(&mut self, host: &dyn Host, position: usize) -> Verdict {
-        let Some(root) = self.roots.get_mut(position) else {
-            return Verdict::Allow;
-        };
-        let mut source = match root.source {
-            Some(id) => self.sources.iter_mut().find(|source| source.id() == id),
-            None => None,
-        };
-        if let Some(source) = &mut source {
-            source.load_now(host);
-        }
-        let policy = root.policy();
-        let judged = judge(host, &policy, source.as_deref_mut(), &mut self.current);
-        let verdict = judged.unwrap_or_else(|Replaced| {
-            // The list was replaced while it was asked. The new one is whole; a second time can't be in one request.
-            let again = judge(host, &policy, source, &mut self.current);
-            again.unwrap_or(Verdict::Allow)
-        });
-        if root.config.guard.max_denied_percent.is_some() {
-            root.denied_share.count(verdict.is_of_abs());
-        }
-        verdict
-    }
-
-    fn record(&mut self, host: &dyn Host, position: usize, stream: StreamId, verdict: Verdict) {
-        let Some(root) = self.roots.get(position) else {
-            return;
-        };
-        let Some(recording) = root.recording() else {
-            return;
-        };
-        if !self.recorder.takes_next(recording.traffic) {
-            return;
-        }
-        self.current.read_headers(host, &root.header_names);
-        self.current.read_source_address(host);
-        let headers = self.current.headers();
-        let request = Recorded {
-            stream,
-            api: root.policy().api_for(headers),
-            headers,
-            source_address: self.current.source_address(),
-            verdict,
-        };
-        self.recorder
-            .request(host, &self.metrics, recording, request);
-    }
-
-    fn tick_source(&mut self, host: &dyn Host, position: usize) -> Option<Duration> {
-        let id = self.roots.get(position)?.id;
-        let newest = self.newest_root_of(self.roots.get(position)?.source?)?;
-        let identity = self.identity;
-        let metrics = &self.metrics;
-        let (source, orders) = source_of(&self.roots, &mut self.sources, position)?;
-        source.tick(host, metrics, id, identity, &orders);
-        let does_the_work = newest == position || source.calling_root() == Some(id);
-        Some(if does_the_work {
-            source.tick_period()
-        } else {
+    fn tick_list(&mut self, host: &dyn Host, position: usize) -> Option<Duration> {
+        let root = self.roots.get(position)?;
+        let list = root.list();
+        let newest = self.roots.iter().rposition(|root| root.list() == list)?;
+        let host = MeteredHost::new(host, &self.metrics);
+        let (
+            SyncedList {
+                replica, updater, ..
+            },
+            settings,
+        ) = list_of(&self.roots, &mut self.lists, root)?;
+        replica.load_step(&*host);
+        updater.tick(host, replica, self.identity, &settings);
+        let is_spare = newest != position && updater.calling_root() != Some(root.id());
+        Some(if is_spare {
             SPARE_TICK
+        } else if replica.is_loading() || updater.is_waiting(replica) {
+            SHORT_TICK
+        } else {
+            TICK
         })
     }
 
-    fn tick_delivery(&mut self, host: &dyn Host, position: usize) -> Option<Duration> {
+    fn tick_traffic(&mut self, host: &dyn Host, position: usize) -> Option<Duration> {
         let recording = self.roots.get(position)?.recording()?;
-        self.recorder.tick(host, &self.metrics, recording);
-        let flush_interval = recording.traffic.flush_interval;
-        Some(flush_interval.clamp(SHORT_TICK, TICK))
+        let host = MeteredHost::new(host, &self.metrics);
+        self.recorder.tick(host, recording);
+        Some(recording.traffic.flush_interval.clamp(SHORT_TICK, TICK))
     }
 
-    fn newest_root_of(&self, source: ListId) -> Option<usize> {
-        self.roots
-            .iter()
-            .rposition(|root| root.source == Some(source))
-    }
-
-    fn set_period(&mut self, host: &dyn Host, position: usize, period: Duration) {
-        if let Some(root) = self.roots.get_mut(position)
-            && root.tick_period != period
-        {
-            root.tick_period = period;
-            host.set_tick_period(root.id, period);
-        }
-    }
-
-    /// Forgets root contexts that do not tick any more; the last one stays.
-    fn drop_roots_gone(&mut self, now: Duration, ticking: RootId) {
-        // A thread that stood still held all its root contexts up alike: of such a pause little counts.
+    /// Forgets root contexts that do not tick any more, except the last one.
+    fn forget_deleted_roots(&mut self, now: Duration, ticking: RootId) {
+        // If the thread stalled, all its root contexts did; only a part of the pause counts as idle time.
         let passed = now.saturating_sub(self.last_tick).min(TICK);
         self.last_tick = now;
-        self.roots.retain_mut(|root| {
-            root.idle = if root.id == ticking {
-                Duration::ZERO
-            } else {
-                root.idle.saturating_add(passed)
-            };
-            let patience = root.tick_period.saturating_mul(MISSED_PERIODS);
-            root.is_stopped() || root.idle <= patience
-        });
+        self.roots.retain_mut(|root| root.is_live(ticking, passed));
     }
 
-    fn drop_unused(&mut self, host: &dyn Host) {
-        let (roots, metrics) = (&self.roots, &self.metrics);
-        let lives = |id| roots.iter().any(|root| root.id == id);
-        self.recorder.give_up_calls(lives);
-        for source in &mut self.sources {
-            source.give_up_call(lives);
-        }
-        self.recorder.retain(host, metrics, |destination| {
-            let mut used = roots.iter().filter_map(|root| root.destination.as_ref());
+    /// Releases the calls, queues and lists that no root context uses any more.
+    fn release_unused(&mut self, host: &dyn Host) {
+        let host = MeteredHost::new(host, &self.metrics);
+        let roots = &self.roots;
+        let is_live = |id| roots.iter().any(|root| root.id() == id);
+        self.recorder.forget_calls(is_live);
+        self.recorder.retain(host, |destination| {
+            let mut used = roots.iter().filter_map(Root::destination);
             used.any(|used| used == destination)
         });
-        self.sources.retain_mut(|source| {
-            let used = roots.iter().any(|root| root.source == Some(source.id()));
-            if !used {
-                source.retire(host, metrics);
+        self.lists.retain_mut(|list| {
+            list.updater.forget_call(is_live);
+            let is_used = roots.iter().any(|root| root.list() == Some(list.id));
+            if !is_used {
+                list.updater.retire(host);
             }
-            used
+            is_used
         });
     }
 }
 
-/// So many warnings are logged; `check_config` shows all.
-const MOST_WARNINGS: usize = 10;
+fn record(
+    recorder: &mut Recorder,
+    host: MeteredHost<'_>,
+    root: &Root,
+    stream: StreamId,
+    request: &mut LazyRequest<'_>,
+    verdict: Verdict,
+) {
+    let Some(recording) = root.recording() else {
+        return;
+    };
+    if !recorder.takes_next(recording.traffic) {
+        return;
+    }
+    let (headers, source_address) = request.headers_and_address();
+    let apis = &root.config().apis;
+    let Some(api) = select_api(apis, headers.authority(), headers.path()) else {
+        return;
+    };
+    let recorded = Recorded {
+        stream,
+        api,
+        headers,
+        source_address,
+        verdict,
+    };
+    recorder.request(host, recording, recorded);
+}
 
-fn log_refused(host: &dyn Host, errors: &[ConfigError]) {
+/// The list of a root context, and how it is fetched: by the newest configuration that uses it.
+fn list_of<'a>(
+    roots: &'a [Root],
+    lists: &'a mut [SyncedList],
+    root: &Root,
+) -> Option<(&'a mut SyncedList, SyncSettings<'a>)> {
+    let id = root.list()?;
+    let newest = roots.iter().rfind(|known| known.list() == Some(id))?;
+    let list = lists.iter_mut().find(|known| known.id == id)?;
+    Some((list, newest.sync_settings(root.id())?))
+}
+
+fn log_refused(errors: &[ConfigError]) {
     let count = errors.len();
-    host.log(
-        LogLevel::Error,
-        &format!(
-            "the plugin configuration is refused, {count} error(s) below: the active one stays, and without one Envoy \
-             replies 500 to every request"
-        ),
+    log::error!(
+        "the plugin configuration is refused, {count} error(s) below: the active one stays, and without one Envoy replies \
+         500 to every request"
     );
     for error in errors {
-        host.log(LogLevel::Error, &format!("configuration refused: {error}"));
+        log::error!("configuration refused: {error}");
     }
 }
 
-fn log_warnings(host: &dyn Host, config: &Config) {
+fn log_warnings(config: &Config) {
     for warning in config.warnings.iter().take(MOST_WARNINGS) {
-        host.log(LogLevel::Warn, &format!("configuration: {warning}"));
+        log::warn!("configuration: {warning}");
     }
     let more = config.warnings.len().saturating_sub(MOST_WARNINGS);
     if more > 0 {
-        host.log(
-            LogLevel::Warn,
-            &format!("configuration: {more} more warning(s); portcullis check_config shows all"),
-        );
+        log::warn!("configuration: {more} more warning(s); portcullis check_config shows all");
     }
-}
-
-/// The source of a root context, and what it is to work by: the newest configuration that names it.
-fn source_of<'a>(
-    roots: &'a [Root],
-    sources: &'a mut [Source],
-    position: usize,
-) -> Option<(&'a mut Source, Orders<'a>)> {
-    let id = roots.get(position)?.source?;
-    let newest = roots.iter().rfind(|root| root.source == Some(id))?;
-    let source = sources.iter_mut().find(|source| source.id() == id)?;
-    Some((source, newest.orders()?))
-}
-
-impl Root {
-    fn new(id: RootId, config: Config, local_key: FingerprintKey) -> Self {
-        let source = config.abs.as_ref().filter(|_| config.enable_abs_attack);
-        let source = source.map(|abs| {
-            let window = abs.attack_window.as_secs().to_string();
-            ListId::new(&[&abs.cluster, &abs.authority, &window])
-        });
-        let destination = config.abs.as_ref().filter(|_| config.enable_abs);
-        let destination = destination.map(|abs| Destination::new(abs, &config.traffic));
-        let mut never_block = AddressRanges::default();
-        for range in &config.guard.never_block {
-            never_block.push(*range);
-        }
-        never_block.seal();
-        let default_api = Api::default();
-        Self {
-            id,
-            allow_list: Rc::new(ManualList::new(local_key, &config.allow_list)),
-            deny_list: ManualList::new(local_key, &config.deny_list),
-            never_block,
-            header_names: header_names(&config, &default_api),
-            default_api,
-            source,
-            destination,
-            rules: list_rules(&config),
-            config: Rc::new(config),
-            tick_period: SHORT_TICK,
-            idle: Duration::ZERO,
-            denied_share: DenyBreaker::default(),
-        }
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.tick_period == Duration::ZERO
-    }
-
-    fn policy(&self) -> Policy<'_> {
-        Policy {
-            config: &self.config,
-            allow_list: &self.allow_list,
-            deny_list: &self.deny_list,
-            never_block: &self.never_block,
-            default_api: &self.default_api,
-            header_names: &self.header_names,
-            is_exceeded: self.denied_share.is_exceeded(),
-        }
-    }
-
-    fn recording(&self) -> Option<Recording<'_>> {
-        Some(Recording {
-            root: self.id,
-            destination: self.destination.as_ref()?,
-            abs: self.config.abs.as_ref()?,
-            traffic: &self.config.traffic,
-            header_names: &self.header_names,
-        })
-    }
-
-    fn orders(&self) -> Option<Orders<'_>> {
-        Some(Orders {
-            config: &self.config,
-            abs: self.config.abs.as_ref()?,
-            rules: self.rules,
-        })
-    }
-
-    fn note_share(&mut self, host: &dyn Host, now: Duration) {
-        let Some(max_percent) = self.config.guard.max_denied_percent else {
-            return;
-        };
-        if self.denied_share.tick(now, max_percent) {
-            let (level, text) = if self.denied_share.is_exceeded() {
-                (
-                    LogLevel::Error,
-                    "ABS's list denies more than guard.max_denied_percent of the requests: this worker only counts \
-                     what it would deny until the share has fallen",
-                )
-            } else {
-                (
-                    LogLevel::Warn,
-                    "ABS's list denies no more than guard.max_denied_percent of the requests: this worker enforces it \
-                     again",
-                )
-            };
-            host.log(level, text);
-        }
-    }
-
-    fn enforce(&self, host: &dyn Host, metrics: &Metrics, verdict: Verdict) -> Disposition {
-        match verdict {
-            Verdict::Allow => Disposition::Continue,
-            Verdict::AllowListed => {
-                metrics.add(host, Metric::AllowListed, 1);
-                Disposition::Continue
-            }
-            Verdict::WouldDeny(reason) => {
-                metrics.add(host, Metric::WouldDeny(reason), 1);
-                self.mark(host, "would_deny", reason);
-                host.log(LogLevel::Debug, &format!("would deny {reason}"));
-                Disposition::Continue
-            }
-            Verdict::Deny(reason) => {
-                metrics.add(host, Metric::Denied(reason), 1);
-                self.mark(host, "denied", reason);
-                let response = &self.config.deny_response;
-                let (source, kind) = (reason.source.as_str(), reason.kind.as_str());
-                let sent = host.send_local_reply(&LocalReply {
-                    status: response.status,
-                    headers: &response.headers,
-                    body: response.body.as_bytes(),
-                    details: &["portcullis_denied_", source, "_", kind].concat(),
-                    grpc_status: Some(GRPC_PERMISSION_DENIED),
-                });
-                if let Err(error) = sent {
-                    host.log(LogLevel::Error, &format!("sending the reply: {error}"));
-                }
-                // Even so it goes no further.
-                Disposition::Stop
-            }
-        }
-    }
-
-    fn mark(&self, host: &dyn Host, word: &str, reason: Reason) {
-        if let Err(error) = host.set_filter_state(&format!("{word} {reason}")) {
-            host.log(LogLevel::Debug, &format!("filter state: {error}"));
-        }
-    }
-}
-
-/// The headers of their own that APIs name for API keys and user names, and those that records tell.
-fn header_names(config: &Config, default_api: &Api) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut add = |name: &str| {
-        if !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
-        }
-    };
-    for api in config.apis.iter().chain([default_api]) {
-        for name in &api.apikey_header {
-            add(name);
-        }
-        for source in &api.username {
-            if let UsernameSource::Header(name) = source {
-                add(name);
-            }
-        }
-        if let Some(JwtLocation::Header(name)) = api.jwt.as_ref().map(|jwt| &jwt.location) {
-            add(name);
-        }
-    }
-    if config.enable_abs {
-        record::header_names(&config.traffic).for_each(add);
-    }
-    names
-}
-
-/// A hash of all that decides whether a list of ABS's is taken.
-fn list_rules(config: &Config) -> u64 {
-    let guard = &config.guard;
-    let mut hasher = SipHasher13::new();
-    for number in [
-        config.attack_list_memory,
-        guard.widest_ipv4.into(),
-        guard.widest_ipv6.into(),
-        config.ipv6_prefix.into(),
-        guard.max_change_percent.map_or(0, f64::to_bits),
-        guard.max_skipped_percent.to_bits(),
-    ] {
-        hasher.write_u64(number);
-    }
-    hasher.finish()
 }

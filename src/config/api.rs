@@ -61,11 +61,11 @@ pub(super) fn read_apis(root: &Section<'_>, errors: &mut Errors) -> Vec<Api> {
         let position = apis.iter().position(goes_before).unwrap_or(apis.len());
         apis.insert(position, (is_placed.then_some(index), api));
     }
-    if apis.is_empty() {
-        let all = Section::open(list_path, None, API_KEYS, errors);
-        apis.push((None, read_api(&all, errors).0));
+    let mut apis: Vec<Api> = apis.into_iter().map(|(_, api)| api).collect();
+    if !apis.last().is_some_and(Api::matches_every_request) {
+        apis.push(Api::default());
     }
-    apis.into_iter().map(|(_, api)| api).collect()
+    apis
 }
 
 /// One API, and whether its hostname and url are what was typed.
@@ -264,6 +264,13 @@ fn read_username(section: &Section<'_>, errors: &mut Errors) -> Vec<UsernameSour
         sources.extend(claim.map(UsernameSource::JwtClaim));
     }
     sources
+}
+
+impl Api {
+    /// Whether every request is for this API.
+    pub fn matches_every_request(&self) -> bool {
+        self.hostname.is_none() && self.url.is_empty()
+    }
 }
 
 impl Default for Api {

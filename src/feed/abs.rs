@@ -17,15 +17,13 @@ use core::cell::Cell;
 use core::fmt;
 use std::io::Read;
 
-use ipnet::IpNet;
-
 pub use self::error::{AttackListError, Shape};
 use self::reading::Reading;
 use self::repair::Repaired;
 use crate::codec::byte_source::ByteSource;
 use crate::codec::json::{self, BUFFER_BYTES};
 use crate::identifier::listed::Unusable;
-use crate::identifier::{IdentifierKind, PerKind};
+use crate::identifier::{ClientIdentifier, IdentifierKind, PerKind};
 
 mod error;
 mod reading;
@@ -33,19 +31,10 @@ mod repair;
 #[cfg(test)]
 mod tests;
 
-/// Takes the entries of an attack list, one by one, as they are read. Nothing is kept as a string on the way.
+/// Receives the entries of a list as they are read.
 pub trait EntrySink {
-    /// An address, or a range of them (a prefix shorter than the address; host bits are zero; IPv4-mapped IPv6
-    /// is folded to IPv4). `false` ends the reading: the sink can take no more.
-    fn ip(&mut self, range: IpNet) -> bool;
-    /// A cookie's name and value (without enclosing double quotes).
-    fn cookie(&mut self, name: &str, value: &str) -> bool;
-    /// A bearer token.
-    fn oauth_token(&mut self, token: &str) -> bool;
-    /// An API key's value.
-    fn api_key(&mut self, value: &str) -> bool;
-    /// A user name.
-    fn username(&mut self, name: &str) -> bool;
+    /// An entry. `false` stops the reader: the sink accepts no more.
+    fn entry(&mut self, entry: ClientIdentifier<'_>) -> bool;
     /// An entry that can't be used.
     fn skipped(&mut self, entry: Skipped);
 }

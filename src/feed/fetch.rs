@@ -1,4 +1,4 @@
-//! One fetch of the attack list: the request that is sent, and the answer made into a list or into a reason why not.
+//! One fetch of the attack list: the request that is sent, and the answer made into a list or into a error why not.
 //!
 //! Owns what an answer means. When to fetch is `refresh`'s part, where a list goes is `source`'s.
 
@@ -17,7 +17,7 @@ use crate::feed::abs::{AttackListError, EntryCounts, EntrySink, Skipped, read_at
 use crate::feed::guard::{skips_too_many, too_wide};
 use crate::feed::retry_after::retry_after;
 use crate::host::{Host, HostError};
-use crate::identifier::{Fingerprint, FingerprintKey, range_of_prefix};
+use crate::identifier::{ClientIdentifier, FingerprintKey, range_of_prefix};
 use crate::list::{Blocklist, Builder, ListTooLarge};
 use crate::metrics::FetchResult;
 
@@ -102,7 +102,7 @@ fn minute(since_epoch: Duration) -> String {
 
 /// What an answer amounts to.
 #[derive(Debug)]
-pub enum Answer {
+pub enum FetchOutcome {
     /// A new list.
     List {
         /// The list.
@@ -115,27 +115,27 @@ pub enum Answer {
     /// The list in force is the newest.
     NotModified,
     /// Neither; the list in force stays.
-    Failed(Failure),
+    Failed(FetchFailure),
 }
 
 /// Why a fetch brought nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct FetchFailure {
     /// The class, for the metric.
     pub result: FetchResult,
     /// The whole story, for the log. Holds nothing of the answer's content.
-    pub reason: Reason,
+    pub error: FetchError,
     /// When ABS wants to be asked again.
     pub retry_after: Option<Duration>,
 }
 
 /// The whole story of a failed fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum FetchError {
     /// The call could not be made.
     NotSent(HostError),
     /// The answer broke off, or there was no connection.
-    BrokeOff,
+    Interrupted,
     /// The answer is larger than Envoy takes; its size in bytes.
     TooLarge(u64),
     /// Another status than expected.
@@ -174,74 +174,74 @@ pub enum Reason {
     NotPublished,
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::NotSent(HostError::BadArgument) => f.write_str(
+            FetchError::NotSent(HostError::BadArgument) => f.write_str(
                 "Envoy knows no such cluster (yet); check that abs.cluster names a cluster of this Envoy",
             ),
-            Reason::NotSent(HostError::InternalFailure) => f.write_str(
+            FetchError::NotSent(HostError::InternalFailure) => f.write_str(
                 "the cluster has no healthy host or its circuit breaker is open; check the cluster's endpoints",
             ),
-            Reason::NotSent(error) => write!(f, "the call could not be made: {error}"),
+            FetchError::NotSent(error) => write!(f, "the call could not be made: {error}"),
             // An answer that is too large ends so too where ABS does not tell its size by HEAD.
-            Reason::BrokeOff => f.write_str(
+            FetchError::Interrupted => f.write_str(
                 "no connection to ABS, or it broke off; check the cluster's endpoints and its TLS settings, and \
                  http.async_response_buffer_limit if the answer may have more than 32 MiB",
             ),
-            Reason::TooLarge(bytes) => write!(
+            FetchError::TooLarge(bytes) => write!(
                 f,
                 "the answer has {bytes} bytes and Envoy takes {ENVOY_ANSWER_LIMIT} unless told otherwise; set the \
                  runtime key http.async_response_buffer_limit to more than that (see envoy/envoy.yaml)"
             ),
-            Reason::Status(status @ (401 | 403)) => write!(
+            FetchError::Status(status @ (401 | 403)) => write!(
                 f,
                 "ABS refused the keys (status {status}); check abs.access_key and abs.secret_key, or the environment \
                  variables that hold them"
             ),
-            Reason::Status(504) => f.write_str(
+            FetchError::Status(504) => f.write_str(
                 "no whole answer came within abs.timeout (status 504); check ABS, or allow more time",
             ),
             // Envoy answers so itself where it gets no connection; the two look alike.
-            Reason::Status(503) => f.write_str(
+            FetchError::Status(503) => f.write_str(
                 "status 503: ABS is overloaded, or Envoy has no connection to it; check ABS, the cluster's endpoints and \
                  its TLS settings",
             ),
-            Reason::Status(status) => write!(f, "ABS answered with status {status}; 200 is expected"),
-            Reason::Length { announced, came } => write!(
+            FetchError::Status(status) => write!(f, "ABS answered with status {status}; 200 is expected"),
+            FetchError::Length { announced, came } => write!(
                 f,
                 "the answer was cut: {came} bytes came of {announced}; check for a proxy that cuts it short"
             ),
-            Reason::Encoding => f.write_str(
+            FetchError::Encoding => f.write_str(
                 "the answer has a content-encoding that was not asked for; only gzip and identity are understood",
             ),
-            Reason::AttackList(error) => error.fmt(f),
-            Reason::EntryTooLong => write!(
+            FetchError::AttackList(error) => error.fmt(f),
+            FetchError::EntryTooLong => write!(
                 f,
                 "an entry of the attack list takes more than {LONGEST_ENTRY} bytes; check that ABS answered"
             ),
-            Reason::TooMuchJson(limit) => write!(
+            FetchError::TooMuchJson(limit) => write!(
                 f,
                 "the answer takes more than {limit} bytes of JSON, more than any list within attack_list_memory needs"
             ),
-            Reason::Memory(full) => write!(
+            FetchError::Memory(full) => write!(
                 f,
                 "the list needs more than the {} bytes of attack_list_memory; allow more, or shorten the list in ABS",
                 full.limit
             ),
-            Reason::SkipsTooMany(counts) => write!(
+            FetchError::SkipsTooMany(counts) => write!(
                 f,
                 "{} of the {} entries of the attack list can't be used, more than guard.max_skipped_percent allows: \
                  {counts}; check that ABS answered with its attack list, and change the guard if it did",
                 counts.n_skipped(),
                 counts.n_entries()
             ),
-            Reason::RangeTooWide(range, widest) => write!(
+            FetchError::RangeTooWide(range, widest) => write!(
                 f,
                 "the list holds the range {range}, wider than /{widest}; remove it in ABS, or change guard.widest_ipv4 \
                  or guard.widest_ipv6"
             ),
-            Reason::ChangedTooMuch {
+            FetchError::ChangedTooMuch {
                 before,
                 after,
                 allowed_percent,
@@ -250,36 +250,36 @@ impl fmt::Display for Reason {
                 "the list went from {before} to {after} entries, more than the {allowed_percent} % that \
                  guard.max_change_percent allows; look at it in ABS, and change the guard if it is right"
             ),
-            Reason::NotPublished => {
+            FetchError::NotPublished => {
                 f.write_str("the list could not be written to shared data; look for errors of the host above")
             }
         }
     }
 }
 
-impl Failure {
+impl FetchFailure {
     /// A failure without word of when to come back.
-    pub fn new(reason: Reason) -> Self {
-        let result = match &reason {
-            Reason::Status(504) => FetchResult::Timeout,
-            Reason::NotSent(_) | Reason::BrokeOff => FetchResult::Reset,
-            Reason::TooLarge(_) => FetchResult::TooLarge,
-            Reason::Status(401 | 403) => FetchResult::Unauthorized,
-            Reason::Status(_) => FetchResult::Status,
-            Reason::Length { .. }
-            | Reason::Encoding
-            | Reason::AttackList(_)
-            | Reason::SkipsTooMany(_)
-            | Reason::EntryTooLong
-            | Reason::TooMuchJson(_) => FetchResult::Malformed,
-            Reason::Memory(_) => FetchResult::Memory,
-            Reason::RangeTooWide(..) | Reason::ChangedTooMuch { .. } | Reason::NotPublished => {
-                FetchResult::Refused
-            }
+    pub fn new(error: FetchError) -> Self {
+        let result = match &error {
+            FetchError::Status(504) => FetchResult::Timeout,
+            FetchError::NotSent(_) | FetchError::Interrupted => FetchResult::Reset,
+            FetchError::TooLarge(_) => FetchResult::TooLarge,
+            FetchError::Status(401 | 403) => FetchResult::Unauthorized,
+            FetchError::Status(_) => FetchResult::Status,
+            FetchError::Length { .. }
+            | FetchError::Encoding
+            | FetchError::AttackList(_)
+            | FetchError::SkipsTooMany(_)
+            | FetchError::EntryTooLong
+            | FetchError::TooMuchJson(_) => FetchResult::Malformed,
+            FetchError::Memory(_) => FetchResult::Memory,
+            FetchError::RangeTooWide(..)
+            | FetchError::ChangedTooMuch { .. }
+            | FetchError::NotPublished => FetchResult::Refused,
         };
         Self {
             result,
-            reason,
+            error,
             retry_after: None,
         }
     }
@@ -322,7 +322,7 @@ impl ResponseHeaders {
         self.retry_after
     }
 
-    /// What an answer that broke off would have taken, as a HEAD request told. `None` where that is not the reason.
+    /// What an answer that broke off would have taken, as a HEAD request told. `None` where that is not the error.
     pub fn too_large(&self) -> Option<u64> {
         self.content_length
             .filter(|length| self.status == Some(200) && *length > ENVOY_ANSWER_LIMIT)
@@ -381,33 +381,33 @@ pub struct Rules<'a> {
 }
 
 /// Reads the answer now being delivered, `body_size` bytes of it. `conditional`: an ETag was sent.
-pub fn read_answer(
+pub fn read_response(
     host: &dyn Host,
     body_size: usize,
     conditional: bool,
     rules: &Rules<'_>,
-) -> Answer {
+) -> FetchOutcome {
     let Some(headers) = ResponseHeaders::read(host) else {
-        return Answer::Failed(Failure::new(Reason::BrokeOff));
+        return FetchOutcome::Failed(FetchFailure::new(FetchError::Interrupted));
     };
     match headers.status {
         Some(200) => {}
-        Some(304) if conditional => return Answer::NotModified,
+        Some(304) if conditional => return FetchOutcome::NotModified,
         status => {
-            let reason = Reason::Status(status.unwrap_or(0));
-            return Answer::Failed(Failure {
+            let error = FetchError::Status(status.unwrap_or(0));
+            return FetchOutcome::Failed(FetchFailure {
                 retry_after: headers.retry_after,
-                ..Failure::new(reason)
+                ..FetchFailure::new(error)
             });
         }
     }
     match read_list(host, body_size, &headers, rules) {
-        Ok((list, skipped)) => Answer::List {
+        Ok((list, skipped)) => FetchOutcome::List {
             list,
             etag: headers.etag,
             skipped,
         },
-        Err(reason) => Answer::Failed(Failure::new(reason)),
+        Err(error) => FetchOutcome::Failed(FetchFailure::new(error)),
     }
 }
 
@@ -416,12 +416,12 @@ fn read_list(
     body_size: usize,
     headers: &ResponseHeaders,
     rules: &Rules<'_>,
-) -> Result<(Blocklist, u64), Reason> {
+) -> Result<(Blocklist, u64), FetchError> {
     let came = u64::try_from(body_size).unwrap_or(u64::MAX);
     if let Some(announced) = headers.content_length
         && announced != came
     {
-        return Err(Reason::Length { announced, came });
+        return Err(FetchError::Length { announced, came });
     }
     let mut body = CallBody {
         host,
@@ -448,24 +448,24 @@ fn read_list(
             unzipped = GzipReader::new(&mut body);
             &mut unzipped
         }
-        Coding::Unknown => return Err(Reason::Encoding),
+        Coding::Unknown => return Err(FetchError::Encoding),
     };
     let outcome = read_attack_list(meter.limit(text, limit), &mut sink);
     let counts = outcome.map_err(|error| match (meter.exceeded.get(), sink.stopped.take()) {
         (_, Some(stopped)) => stopped,
-        (Some(Exceeded::Entry), _) => Reason::EntryTooLong,
-        (Some(Exceeded::Total), _) => Reason::TooMuchJson(limit),
-        (None, None) => Reason::AttackList(error),
+        (Some(Exceeded::Entry), _) => FetchError::EntryTooLong,
+        (Some(Exceeded::Total), _) => FetchError::TooMuchJson(limit),
+        (None, None) => FetchError::AttackList(error),
     })?;
     if skips_too_many(&rules.config.guard, &counts) {
-        return Err(Reason::SkipsTooMany(Box::new(counts)));
+        return Err(FetchError::SkipsTooMany(Box::new(counts)));
     }
-    let list = sink.builder.finish().map_err(Reason::Memory)?;
+    let list = sink.builder.finish().map_err(FetchError::Memory)?;
     check_change(&list, rules)?;
     Ok((list, counts.n_skipped()))
 }
 
-fn check_change(list: &Blocklist, rules: &Rules<'_>) -> Result<(), Reason> {
+fn check_change(list: &Blocklist, rules: &Rules<'_>) -> Result<(), FetchError> {
     let (Some(before), Some(percent)) = (
         rules.n_entries_before,
         rules.config.guard.max_change_percent,
@@ -486,7 +486,7 @@ fn check_change(list: &Blocklist, rules: &Rules<'_>) -> Result<(), Reason> {
     );
     // An empty list says nothing of how long the next should be.
     if before > 0 && before.max(after) > CHANGE_GUARD_FROM && changed > allowed {
-        return Err(Reason::ChangedTooMuch {
+        return Err(FetchError::ChangedTooMuch {
             before,
             after,
             allowed_percent: shown,
@@ -577,50 +577,27 @@ struct ListSink<'a> {
     builder: Builder,
     rules: &'a Rules<'a>,
     meter: &'a Meter,
-    stopped: Option<Reason>,
-}
-
-impl ListSink<'_> {
-    fn insert(&mut self, fingerprint: Fingerprint) -> bool {
-        self.meter.since_entry.set(0);
-        let inserted = self.builder.insert(fingerprint);
-        self.note(inserted)
-    }
-
-    fn note(&mut self, inserted: Result<(), ListTooLarge>) -> bool {
-        if let Err(full) = inserted {
-            self.stopped = Some(Reason::Memory(full));
-        }
-        self.stopped.is_none()
-    }
+    stopped: Option<FetchError>,
 }
 
 impl EntrySink for ListSink<'_> {
-    fn ip(&mut self, range: IpNet) -> bool {
+    fn entry(&mut self, entry: ClientIdentifier<'_>) -> bool {
         self.meter.since_entry.set(0);
-        if let Some(widest) = too_wide(&self.rules.config.guard, range) {
-            self.stopped = Some(Reason::RangeTooWide(range, widest));
-            return false;
+        let config = self.rules.config;
+        let entry = match entry {
+            ClientIdentifier::Ip(range) => {
+                if let Some(widest) = too_wide(&config.guard, range) {
+                    self.stopped = Some(FetchError::RangeTooWide(range, widest));
+                    return false;
+                }
+                ClientIdentifier::Ip(range_of_prefix(range, config.ipv6_prefix))
+            }
+            other => other,
+        };
+        if let Err(error) = self.builder.insert(entry) {
+            self.stopped = Some(FetchError::Memory(error));
         }
-        let range = range_of_prefix(range, self.rules.config.ipv6_prefix);
-        let inserted = self.builder.insert_ip(range);
-        self.note(inserted)
-    }
-
-    fn cookie(&mut self, name: &str, value: &str) -> bool {
-        self.insert(self.rules.key.cookie(name.as_bytes(), value.as_bytes()))
-    }
-
-    fn oauth_token(&mut self, token: &str) -> bool {
-        self.insert(self.rules.key.oauth_token(token.as_bytes()))
-    }
-
-    fn api_key(&mut self, value: &str) -> bool {
-        self.insert(self.rules.key.api_key(value.as_bytes()))
-    }
-
-    fn username(&mut self, name: &str) -> bool {
-        self.insert(self.rules.key.username(name.as_bytes()))
+        self.stopped.is_none()
     }
 
     fn skipped(&mut self, _: Skipped) {
@@ -664,26 +641,30 @@ mod tests {
     #[test]
     fn every_failure_has_its_class() {
         let table = [
-            (Reason::Status(401), FetchResult::Unauthorized),
-            (Reason::Status(403), FetchResult::Unauthorized),
-            (Reason::Status(500), FetchResult::Status),
-            (Reason::Status(504), FetchResult::Timeout),
-            (Reason::BrokeOff, FetchResult::Reset),
-            (Reason::TooLarge(1), FetchResult::TooLarge),
-            (Reason::Encoding, FetchResult::Malformed),
+            (FetchError::Status(401), FetchResult::Unauthorized),
+            (FetchError::Status(403), FetchResult::Unauthorized),
+            (FetchError::Status(500), FetchResult::Status),
+            (FetchError::Status(504), FetchResult::Timeout),
+            (FetchError::Interrupted, FetchResult::Reset),
+            (FetchError::TooLarge(1), FetchResult::TooLarge),
+            (FetchError::Encoding, FetchResult::Malformed),
             (
-                Reason::AttackList(AttackListError::Truncated),
+                FetchError::AttackList(AttackListError::Truncated),
                 FetchResult::Malformed,
             ),
             (
-                Reason::Memory(ListTooLarge { limit: 1 }),
+                FetchError::Memory(ListTooLarge { limit: 1 }),
                 FetchResult::Memory,
             ),
-            (Reason::NotPublished, FetchResult::Refused),
+            (FetchError::NotPublished, FetchResult::Refused),
         ];
-        for (reason, expected) in table {
-            assert_eq!(Failure::new(reason.clone()).result, expected, "{reason:?}");
-            assert!(!reason.to_string().is_empty());
+        for (error, expected) in table {
+            assert_eq!(
+                FetchFailure::new(error.clone()).result,
+                expected,
+                "{error:?}"
+            );
+            assert!(!error.to_string().is_empty());
         }
     }
 }

@@ -1,14 +1,12 @@
-//! What makes a listed value usable, whichever way its list comes in: from ABS, from the configuration, by the command
-//! line tool.
+//! Entries of a list as identifiers, for every way that a list comes in: a feed, the configuration, the command line.
 //!
-//! Owns what is cut off a value before it is compared, and the values that no request can carry. What makes two values
-//! equal belongs to `identifier`; JSON belongs to `attack_list`.
+//! Owns what is cut off a value before it is compared, and the values that no request can carry.
 
 use core::fmt;
 
 use ipnet::IpNet;
 
-use crate::identifier::{IdentifierKind, is_blank, is_scheme, parse_range};
+use super::{ClientIdentifier, IdentifierKind, is_blank, is_scheme, parse_range};
 
 /// Why an entry of a list can't be used. Says nothing of the entry's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +48,29 @@ impl fmt::Display for Unusable {
             Unusable::WrongType => "of a type that no entry has",
         })
     }
+}
+
+/// An entry of a list as an identifier. `name`: of a cookie.
+///
+/// # Errors
+///
+/// No request can carry the entry.
+pub fn listed<'a>(
+    kind: IdentifierKind,
+    name: &'a str,
+    text: &'a str,
+) -> Result<ClientIdentifier<'a>, Unusable> {
+    let value = || usable_value(kind, text).map(str::as_bytes);
+    Ok(match kind {
+        IdentifierKind::Ip => ClientIdentifier::Ip(usable_range(text)?),
+        IdentifierKind::Cookie => ClientIdentifier::Cookie {
+            name: usable_cookie_name(name)?.as_bytes(),
+            value: value()?,
+        },
+        IdentifierKind::OauthToken => ClientIdentifier::OauthToken(value()?),
+        IdentifierKind::ApiKey => ClientIdentifier::ApiKey(value()?),
+        IdentifierKind::Username => ClientIdentifier::Username(value()?),
+    })
 }
 
 /// The value of an entry that is not an address: without the white space around it, a cookie's value without the

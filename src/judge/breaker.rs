@@ -1,13 +1,15 @@
-//! The share of requests over the last minute that ABS's list denies, for `guard.max_denied_percent`.
+//! A circuit breaker: opens while a feed's list denies more than `guard.max_denied_percent` of the last minute's requests.
+//! While it is open, such denials are only counted.
 //!
-//! Pure: ticks move its time, so that counting a request needs no clock.
+//! Ticks advance its time, so that counting a request needs no clock.
 
+use core::cell::Cell;
 use core::time::Duration;
 
 const SLOT: Duration = Duration::from_secs(10);
 const N_SLOTS: usize = 6;
 
-/// With fewer requests in a minute a share says nothing.
+/// With fewer requests in a minute the share has no meaning.
 const LEAST_REQUESTS: u64 = 100;
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,33 +22,42 @@ struct Slot {
 #[derive(Clone, Debug, Default)]
 pub struct DenyBreaker {
     slots: [Slot; N_SLOTS],
-    current: Slot,
+    current: Cell<Slot>,
     slot_began: Duration,
-    exceeded: bool,
+    open: bool,
 }
 
 impl DenyBreaker {
-    /// Counts a request; `denied`: ABS's list denies it, or would.
-    pub fn count(&mut self, denied: bool) {
-        self.current.requests = self.current.requests.saturating_add(1);
-        self.current.denied = self.current.denied.saturating_add(u64::from(denied));
+    /// Counts a request; `denied`: a feed's list denies it, or would.
+    pub fn count(&self, denied: bool) {
+        let Slot {
+            requests,
+            denied: n_denied,
+        } = self.current.get();
+        self.current.set(Slot {
+            requests: requests.saturating_add(1),
+            denied: n_denied.saturating_add(u64::from(denied)),
+        });
     }
 
-    /// Whether the share is over its bound, so that ABS's list is only counted and not enforced.
-    pub fn is_exceeded(&self) -> bool {
-        self.exceeded
+    /// Whether the share is over its bound.
+    pub fn is_open(&self) -> bool {
+        self.open
     }
 
-    /// Moves time on; `true` where [`DenyBreaker::is_exceeded`] changed.
-    pub fn tick(&mut self, now: Duration, max_percent: f64) -> bool {
+    /// Advances time, and opens or closes the breaker.
+    pub fn tick(&mut self, now: Duration, max_percent: f64) {
         if now.saturating_sub(self.slot_began) >= SLOT {
             self.slots.rotate_right(1);
             if let Some(newest) = self.slots.first_mut() {
-                *newest = core::mem::take(&mut self.current);
+                *newest = self.current.take();
             }
             self.slot_began = now;
         }
-        let (mut requests, mut denied) = (self.current.requests, self.current.denied);
+        let Slot {
+            mut requests,
+            mut denied,
+        } = self.current.get();
         for slot in &self.slots {
             requests = requests.saturating_add(slot.requests);
             denied = denied.saturating_add(slot.denied);
@@ -57,7 +68,19 @@ impl DenyBreaker {
         )]
         let exceeded =
             requests >= LEAST_REQUESTS && denied as f64 * 100.0 > requests as f64 * max_percent;
-        core::mem::replace(&mut self.exceeded, exceeded) != exceeded
+        if core::mem::replace(&mut self.open, exceeded) == exceeded {
+            return;
+        }
+        if exceeded {
+            log::error!(
+                "ABS's list denies more than guard.max_denied_percent of the requests: this worker only counts what it \
+                 would deny until the share has fallen"
+            );
+        } else {
+            log::warn!(
+                "ABS's list denies no more than guard.max_denied_percent of the requests: this worker enforces it again"
+            );
+        }
     }
 }
 
@@ -77,9 +100,10 @@ mod tests {
         let mut share = DenyBreaker::default();
         let at = Duration::from_secs;
         count(&mut share, 60, 50);
-        assert!(share.tick(at(1), 40.0));
-        assert!(share.is_exceeded());
-        assert!(!share.tick(at(2), 40.0));
+        share.tick(at(1), 40.0);
+        assert!(share.is_open());
+        share.tick(at(2), 40.0);
+        assert!(share.is_open());
         for second in (10..=50).step_by(10) {
             count(&mut share, 10, 1);
             share.tick(at(second), 40.0);
@@ -87,7 +111,7 @@ mod tests {
         count(&mut share, 100, 0);
         share.tick(at(60), 40.0);
         let mut second = 60;
-        while share.is_exceeded() && second < 200 {
+        while share.is_open() && second < 200 {
             second += 10;
             count(&mut share, 100, 0);
             share.tick(at(second), 40.0);
@@ -96,14 +120,17 @@ mod tests {
     }
 
     #[test]
-    fn few_requests_say_nothing_and_the_bound_itself_is_allowed() {
+    fn few_requests_have_no_share_and_the_bound_itself_is_allowed() {
         let mut share = DenyBreaker::default();
         count(&mut share, 0, 99);
-        assert!(!share.tick(Duration::from_secs(1), 1.0));
+        share.tick(Duration::from_secs(1), 1.0);
+        assert!(!share.is_open());
         let mut share = DenyBreaker::default();
         count(&mut share, 60, 40);
-        assert!(!share.tick(Duration::from_secs(1), 40.0));
+        share.tick(Duration::from_secs(1), 40.0);
+        assert!(!share.is_open());
         share.count(true);
-        assert!(share.tick(Duration::from_secs(1), 40.0));
+        share.tick(Duration::from_secs(1), 40.0);
+        assert!(share.is_open());
     }
 }

@@ -1,49 +1,68 @@
-//! One request's questions to the lists.
+//! What the lists say of a request's identifiers.
 //!
-//! Owns which list is asked what. What the findings amount to is decided in `verdict`. Makes no hostcall.
+//! What the findings amount to is decided in `judge`. Makes no hostcall, except for exact entries of a feed's list.
 
 use std::net::IpAddr;
 
-use super::{Hits, Policy};
-use crate::identifier::{Fingerprint, IdentifierKind, PerKind, embedded_ipv4, host_of_prefix};
-use crate::list::ManualList;
-use crate::request::IdentifierRef;
-use crate::sync::source::{ActiveList, Source};
+use super::policy::Policy;
+use crate::identifier::{
+    ClientIdentifier, Fingerprint, IdentifierKind, PerKind, embedded_ipv4, host_of_prefix,
+};
+use crate::list::ActiveList;
 
-/// What the lists say of a request's identifiers.
+/// What the lists say of a request. Of several kinds on one list the first counts, in the order of
+/// [`IdentifierKind::ALL`].
 #[derive(Clone, Debug, Default)]
 pub(super) struct Findings {
-    pub(super) hits: Hits,
-    /// What the gate of ABS's list let through; shared data has the exact entries.
-    pub(super) maybe: Vec<Fingerprint>,
+    /// On the allow list.
+    pub(super) is_allowed: bool,
+    /// On the deny list.
+    pub(super) denied: Option<IdentifierKind>,
+    /// In a range of the feed's list.
+    in_range: bool,
+    /// Identifiers that the feed's list may contain.
+    candidates: Vec<Fingerprint>,
 }
 
 impl Findings {
+    /// Whether no list has the request.
     pub(super) fn is_empty(&self) -> bool {
-        self.hits.is_empty() && self.maybe.is_empty()
+        !self.is_allowed && self.denied.is_none() && !self.in_range && self.candidates.is_empty()
+    }
+
+    /// The kind of the first identifier that the feed's list contains. No identifier is looked up twice.
+    pub(super) fn listed(mut self, list: &mut impl ActiveList) -> Option<IdentifierKind> {
+        if self.in_range {
+            return Some(IdentifierKind::Ip);
+        }
+        self.candidates
+            .sort_unstable_by_key(|fingerprint| (fingerprint.kind(), *fingerprint));
+        self.candidates.dedup();
+        let mut candidates = self.candidates.into_iter();
+        let listed = candidates.find(|fingerprint| list.contains(*fingerprint));
+        listed.and_then(Fingerprint::kind)
     }
 }
 
-/// The lists that a request is looked up in.
-pub(super) struct Lookup<'a> {
-    policy: &'a Policy<'a>,
-    list: Option<&'a ActiveList>,
+/// The lists of one configuration.
+pub(super) struct Lookup<'a, L> {
+    policy: &'a Policy,
+    list: Option<&'a L>,
 }
 
-impl<'a> Lookup<'a> {
-    pub(super) fn new(policy: &'a Policy<'a>, source: Option<&'a Source>) -> Self {
-        let list = source.and_then(|source| source.list(policy.config));
+impl<'a, L: ActiveList> Lookup<'a, L> {
+    pub(super) fn new(policy: &'a Policy, list: Option<&'a L>) -> Self {
         Self { policy, list }
     }
 
-    /// Whether any list names an identifier of this kind.
+    /// Whether any list has an identifier of this kind.
     pub(super) fn holds(&self, kind: IdentifierKind) -> bool {
         self.policy.allow_list.holds(kind)
             || self.policy.deny_list.holds(kind)
             || self.list.is_some_and(|list| list.holds(kind))
     }
 
-    /// The kinds to read from headers: those that any list names.
+    /// The kinds to read from headers: those that any list has.
     pub(super) fn wanted(&self) -> PerKind<bool> {
         PerKind {
             ip: false,
@@ -54,55 +73,45 @@ impl<'a> Lookup<'a> {
         }
     }
 
-    /// Asks for an address, and for the first address of its `ipv6_prefix`. For denials also for the IPv4 address that it
-    /// embeds; nothing is allowed for that, since anybody may hold an address that embeds another's.
-    pub(super) fn ask_for_address(&self, address: IpAddr, findings: &mut Findings) {
-        let network = host_of_prefix(address, self.policy.config.ipv6_prefix);
+    /// Looks up an address and the first address of its `ipv6_prefix`. Denials also apply to the IPv4 address that it
+    /// embeds; allowances don't, since anyone may have an address that embeds another's.
+    pub(super) fn find_address(&self, address: IpAddr, ipv6_prefix: u8, findings: &mut Findings) {
+        let network = host_of_prefix(address, ipv6_prefix);
         let own = [Some(address), Some(network).filter(|it| *it != address)];
         let own = own.into_iter().flatten();
-        if own.clone().any(|it| self.policy.allow_list.contains_ip(it)) {
-            findings.hits.allow_list = true;
+        if own
+            .clone()
+            .any(|it| self.policy.allow_list.contains_address(it))
+        {
+            findings.is_allowed = true;
             return;
         }
         let never_block = own.clone().any(|it| self.policy.never_block.contains(it));
         for address in own.chain(embedded_ipv4(address)) {
-            if self.policy.deny_list.contains_ip(address) {
-                findings.hits.note_deny_list(IdentifierKind::Ip);
+            if self.policy.deny_list.contains_address(address) {
+                findings.denied = Some(IdentifierKind::Ip);
             }
-            let Some(list) = self.list.filter(|_| !never_block) else {
-                continue;
-            };
-            if list.ranges().contains(address) {
-                findings.hits.note_attack_list(IdentifierKind::Ip);
-                continue;
-            }
-            let fingerprint = list.key().ip(address);
-            if list.may_contain(fingerprint) {
-                findings.maybe.push(fingerprint);
+            if let Some(list) = self.list.filter(|_| !never_block) {
+                findings.in_range |= list.contains_address(address);
+                findings.candidates.extend(list.candidate(address.into()));
             }
         }
     }
 
-    /// Asks for an identifier that is no address.
-    pub(super) fn ask(&self, identifier: IdentifierRef<'_>, findings: &mut Findings) {
+    /// Looks up an identifier that is no address.
+    pub(super) fn find(&self, identifier: ClientIdentifier<'_>, findings: &mut Findings) {
         let kind = identifier.kind();
-        let names = |list: &ManualList| {
-            list.holds(kind) && list.contains(identifier.fingerprint(list.key()))
-        };
-        if names(self.policy.allow_list) {
-            findings.hits.allow_list = true;
-        }
-        if names(self.policy.deny_list) {
-            findings.hits.note_deny_list(kind);
+        findings.is_allowed |= self.policy.allow_list.contains(identifier);
+        if self.policy.deny_list.contains(identifier) {
+            findings.denied = Some(findings.denied.map_or(kind, |known| known.min(kind)));
         }
         if let Some(list) = self.list
             && list.holds(kind)
+            && let Some(fingerprint) = list.candidate(identifier)
+            // One value that is repeated needs one place.
+            && findings.candidates.last() != Some(&fingerprint)
         {
-            let fingerprint = identifier.fingerprint(list.key());
-            // One value sent many times in a row takes one place.
-            if list.may_contain(fingerprint) && findings.maybe.last() != Some(&fingerprint) {
-                findings.maybe.push(fingerprint);
-            }
+            findings.candidates.push(fingerprint);
         }
     }
 }

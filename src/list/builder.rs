@@ -1,33 +1,32 @@
-//! Builds a list from entries as they come: fingerprints in place, nothing kept as a string, memory bounded.
+//! Builds a list from a stream of entries: fingerprints only, no strings, memory bounded.
 
 use core::hash::Hasher;
-use ipnet::IpNet;
 use siphasher::sip::SipHasher13;
 
 use super::membership::{MembershipFilter, Shard, bits_for, top_bits};
 use super::ranges::AddressRanges;
-use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind, PerKind};
+use crate::identifier::{ClientIdentifier, Fingerprint, FingerprintKey, IdentifierKind, PerKind};
 
 /// Entries are sorted into this many partitions by the top bits of their fingerprint, which saves a big sort.
 const PARTITION_BITS: u8 = 8;
 const N_PARTITIONS: usize = 1 << PARTITION_BITS;
 
-/// A bucket holds about this many entries, near 1 KiB: the host copies a whole value while it holds its mutex.
+/// A bucket has about this many entries, about 1 KiB: the host copies the value while it holds its mutex.
 const ENTRIES_PER_BUCKET: usize = 128;
 /// 16.7 million entries in buckets of 128, so that the set of shared-data keys is bounded.
 pub(crate) const MAX_BUCKET_BITS: u8 = 17;
 
-/// What an entry takes in shared data: 8 bytes in its bucket, and its share of the gate and of the headers.
+/// The size of an entry in shared data: 8 bytes in its bucket, and its share of the membership filter and of the frames.
 const STORED_BYTES_PER_ENTRY: u64 = 10;
 
-/// The list would take more than it may.
+/// The list is larger than it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListTooLarge {
     /// The bound, in bytes.
     pub limit: u64,
 }
 
-/// A list in the making.
+/// A list that is being built.
 #[derive(Debug)]
 pub struct Builder {
     key: FingerprintKey,
@@ -38,7 +37,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// An empty list whose stored form may take at most `limit` bytes.
+    /// An empty list whose stored form may have at most `limit` bytes.
     pub fn new(key: FingerprintKey, limit: u64) -> Self {
         Self {
             key,
@@ -49,16 +48,25 @@ impl Builder {
         }
     }
 
-    /// The key of this list's fingerprints.
-    pub fn key(&self) -> &FingerprintKey {
-        &self.key
+    /// Adds an identifier.
+    ///
+    /// # Errors
+    ///
+    /// The list is larger than it may be.
+    pub fn insert(&mut self, identifier: ClientIdentifier<'_>) -> Result<(), ListTooLarge> {
+        match identifier {
+            ClientIdentifier::Ip(range) if range.prefix_len() < range.max_prefix_len() => {
+                self.ranges.push(range);
+            }
+            identifier => self.insert_fingerprint(identifier.fingerprint(&self.key)),
+        }
+        self.check_occasionally()
     }
 
-    /// Adds an identifier.
-    pub fn insert(&mut self, fingerprint: Fingerprint) -> Result<(), ListTooLarge> {
+    fn insert_fingerprint(&mut self, fingerprint: Fingerprint) {
         let index = top_bits(fingerprint.0, PARTITION_BITS);
         let Some(partition) = self.partitions.get_mut(index) else {
-            return Ok(());
+            return;
         };
         if partition.len() == partition.capacity() {
             let before = partition.len();
@@ -70,19 +78,13 @@ impl Builder {
         }
         partition.push(fingerprint.0);
         self.n_entries = self.n_entries.saturating_add(1);
-        self.check_now_and_then()
-    }
-
-    /// Adds an address, or a range of addresses.
-    pub fn insert_ip(&mut self, range: IpNet) -> Result<(), ListTooLarge> {
-        if range.prefix_len() == range.max_prefix_len() {
-            return self.insert(self.key.ip(range.addr()));
-        }
-        self.ranges.push(range);
-        self.check_now_and_then()
     }
 
     /// The finished list.
+    ///
+    /// # Errors
+    ///
+    /// The list is larger than it may be.
     pub fn finish(mut self) -> Result<Blocklist, ListTooLarge> {
         self.check()?;
         let mut counts = PerKind::<u64>::default();
@@ -116,8 +118,8 @@ impl Builder {
         })
     }
 
-    /// Duplicates take nothing in the end, but finding them takes time: an eighth over the limit is let in before.
-    fn check_now_and_then(&mut self) -> Result<(), ListTooLarge> {
+    /// Duplicates need no space in the end, but finding them takes time: up to an eighth over the limit is accepted before.
+    fn check_occasionally(&mut self) -> Result<(), ListTooLarge> {
         if self.stored_bytes() > self.limit.saturating_add(self.limit / 8) {
             self.check()?;
         }
@@ -164,7 +166,7 @@ fn make_room(partition: &mut Vec<u64>) {
     }
 }
 
-/// A finished list, ready to be written as a snapshot.
+/// A finished list, ready to be published.
 #[derive(Debug)]
 pub struct Blocklist {
     /// Sorted, without duplicates; so is their concatenation.
@@ -206,7 +208,7 @@ impl Blocklist {
         self.bucket_bits
     }
 
-    /// Builds gate shard number `index`.
+    /// Builds shard `index` of the membership filter.
     pub(crate) fn shard(&self, index: usize) -> Option<Shard> {
         let mut entries = Vec::new();
         self.entries_with_prefix(self.shard_bits, index, &mut entries);
@@ -219,7 +221,7 @@ impl Blocklist {
         let fewer = PARTITION_BITS.saturating_sub(bits);
         let more = bits.saturating_sub(PARTITION_BITS);
         if more == 0 {
-            // One prefix takes in whole partitions.
+            // One prefix covers whole partitions.
             let n = 1usize.checked_shl(u32::from(fewer)).unwrap_or(0);
             let first = index.saturating_mul(n);
             for partition in self.partitions.iter().skip(first).take(n) {
@@ -247,7 +249,7 @@ mod tests {
     fn names(range: core::ops::Range<u32>, limit: u64) -> Result<Blocklist, ListTooLarge> {
         let mut builder = Builder::new(KEY, limit);
         for i in range {
-            builder.insert(KEY.username(i.to_string().as_bytes()))?;
+            builder.insert(ClientIdentifier::Username(i.to_string().as_bytes()))?;
         }
         builder.finish()
     }
@@ -272,7 +274,7 @@ mod tests {
         let mut builder = Builder::new(KEY, 1_000);
         for i in 0..100_000u32 {
             builder
-                .insert(KEY.username((i % 50).to_string().as_bytes()))
+                .insert(ClientIdentifier::Username((i % 50).to_string().as_bytes()))
                 .unwrap();
         }
         let kept: usize = builder.partitions.iter().map(Vec::capacity).sum();
@@ -293,11 +295,17 @@ mod tests {
             ListTooLarge { limit: 1_000 }
         );
         let mut builder = Builder::new(KEY, 16);
-        builder.insert_ip("10.0.0.0/8".parse().unwrap()).unwrap();
-        builder.insert_ip("12.0.0.0/8".parse().unwrap()).unwrap();
-        builder.insert_ip("10.0.0.0/9".parse().unwrap()).unwrap();
         builder
-            .insert_ip("14.0.0.0/8".parse().unwrap())
+            .insert(ClientIdentifier::Ip("10.0.0.0/8".parse().unwrap()))
+            .unwrap();
+        builder
+            .insert(ClientIdentifier::Ip("12.0.0.0/8".parse().unwrap()))
+            .unwrap();
+        builder
+            .insert(ClientIdentifier::Ip("10.0.0.0/9".parse().unwrap()))
+            .unwrap();
+        builder
+            .insert(ClientIdentifier::Ip("14.0.0.0/8".parse().unwrap()))
             .unwrap_err();
     }
 
@@ -306,9 +314,11 @@ mod tests {
         let mut forward = Builder::new(KEY, u64::MAX);
         let mut backward = Builder::new(KEY, u64::MAX);
         for i in 0..1_000u32 {
-            forward.insert(KEY.api_key(&i.to_le_bytes())).unwrap();
+            forward
+                .insert(ClientIdentifier::ApiKey(&i.to_le_bytes()))
+                .unwrap();
             backward
-                .insert(KEY.api_key(&(999 - i).to_le_bytes()))
+                .insert(ClientIdentifier::ApiKey(&(999 - i).to_le_bytes()))
                 .unwrap();
         }
         let (forward, backward) = (forward.finish().unwrap(), backward.finish().unwrap());
@@ -322,12 +332,20 @@ mod tests {
     #[test]
     fn kinds_are_counted_apart_and_ranges_as_addresses() {
         let mut builder = Builder::new(KEY, u64::MAX);
-        builder.insert_ip("192.0.2.1/32".parse().unwrap()).unwrap();
-        builder.insert_ip("192.0.2.1/32".parse().unwrap()).unwrap();
         builder
-            .insert_ip("198.51.100.0/24".parse().unwrap())
+            .insert(ClientIdentifier::Ip("192.0.2.1/32".parse().unwrap()))
             .unwrap();
-        builder.insert(KEY.cookie(b"S", b"1")).unwrap();
+        builder
+            .insert(ClientIdentifier::Ip("192.0.2.1/32".parse().unwrap()))
+            .unwrap();
+        builder
+            .insert(ClientIdentifier::Ip("198.51.100.0/24".parse().unwrap()))
+            .unwrap();
+        let cookie = ClientIdentifier::Cookie {
+            name: b"S",
+            value: b"1",
+        };
+        builder.insert(cookie).unwrap();
         let list = builder.finish().unwrap();
         assert_eq!((list.counts().ip, list.counts().cookie), (2, 1));
     }

@@ -40,6 +40,14 @@ pub struct FrameHeader {
     pub index: u32,
 }
 
+impl FrameHeader {
+    /// Of records that belong to no list.
+    pub const NO_LIST: FrameHeader = FrameHeader {
+        generation: 0,
+        index: 0,
+    };
+}
+
 /// Frames `payload`.
 pub fn frame(record: Record, header: FrameHeader, payload: &[u8]) -> Vec<u8> {
     frame_of([0; 2], record, header, payload)

@@ -2,8 +2,6 @@
 //!
 //! Owns which parts of a request carry which kind. How each part is read is decided in the files beside this one.
 
-use core::fmt;
-
 use super::authorization::{
     authorizations, basic_username, bearer_token, visit_token_readings, visit_user_readings,
 };
@@ -13,9 +11,7 @@ use super::jwt::{self, visit_jwt_claims};
 use super::query::{query_values, visit_path_parameters, visit_query_readings};
 use super::text::{trim_ows, words};
 use crate::config::{Api, JwtLocation, UsernameSource};
-use crate::identifier::{
-    Fingerprint, FingerprintKey, IdentifierKind, PerKind, is_same_cookie_name,
-};
+use crate::identifier::{ClientIdentifier, PerKind, is_same_cookie_name};
 
 /// So many JSON web tokens are decoded from the front of a request, and as many from its end. Servers read one: the first,
 /// the second or the last.
@@ -24,72 +20,15 @@ const MAX_JWTS: usize = 16;
 /// So many words of a header's value are looked at from either end, beside the whole value.
 const MAX_WORDS: usize = 16;
 
-/// One identifier that a request carries. The address is not among them: Envoy determines it (`source.address`).
-///
-/// The value is never empty, and never printed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum IdentifierRef<'a> {
-    /// One cookie.
-    Cookie {
-        /// Its name, byte for byte.
-        name: &'a [u8],
-        /// Its value, without enclosing double quotes.
-        value: &'a [u8],
-    },
-    /// A bearer token, byte for byte.
-    OauthToken(&'a [u8]),
-    /// An API key's value.
-    ApiKey(&'a [u8]),
-    /// A user name.
-    Username(&'a [u8]),
-}
-
-impl IdentifierRef<'_> {
-    /// Which kind it is.
-    pub const fn kind(&self) -> IdentifierKind {
-        match self {
-            IdentifierRef::Cookie { .. } => IdentifierKind::Cookie,
-            IdentifierRef::OauthToken(_) => IdentifierKind::OauthToken,
-            IdentifierRef::ApiKey(_) => IdentifierKind::ApiKey,
-            IdentifierRef::Username(_) => IdentifierKind::Username,
-        }
-    }
-
-    /// What it is looked up by.
-    pub fn fingerprint(&self, key: &FingerprintKey) -> Fingerprint {
-        match self {
-            IdentifierRef::Cookie { name, value } => key.cookie(name, value),
-            IdentifierRef::OauthToken(token) => key.oauth_token(token),
-            IdentifierRef::ApiKey(value) => key.api_key(value),
-            IdentifierRef::Username(name) => key.username(name),
-        }
-    }
-
-    const fn is_empty(&self) -> bool {
-        match self {
-            IdentifierRef::Cookie { value, .. }
-            | IdentifierRef::OauthToken(value)
-            | IdentifierRef::ApiKey(value)
-            | IdentifierRef::Username(value) => value.is_empty(),
-        }
-    }
-}
-
-impl fmt::Debug for IdentifierRef<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "IdentifierRef({}, redacted)", self.kind().as_str())
-    }
-}
-
 /// Calls `visit` with every identifier of the `wanted` kinds that the request carries by the rules of `api`, read as the
 /// RFCs say. Kinds that are not wanted cost nothing. The same identifier may come more than once.
 pub fn visit_identifiers(
     api: &Api,
     headers: &RequestHeaders,
     wanted: PerKind<bool>,
-    visit: &mut dyn FnMut(IdentifierRef<'_>),
+    visit: &mut dyn FnMut(ClientIdentifier<'_>),
 ) {
-    let mut visit = |identifier: IdentifierRef<'_>| {
+    let mut visit = |identifier: ClientIdentifier<'_>| {
         if !identifier.is_empty() {
             visit(identifier);
         }
@@ -98,7 +37,7 @@ pub fn visit_identifiers(
         for header in headers.values("cookie") {
             visit_cookies(header, &mut |name, value| {
                 if counts(api, name) {
-                    visit(IdentifierRef::Cookie { name, value });
+                    visit(ClientIdentifier::Cookie { name, value });
                 }
             });
         }
@@ -106,26 +45,26 @@ pub fn visit_identifiers(
     }
     if wanted.oauth_token && api.oauth2_access_token {
         for token in authorizations(headers).filter_map(bearer_token) {
-            visit(IdentifierRef::OauthToken(token));
+            visit(ClientIdentifier::OauthToken(token));
         }
         for name in &api.oauth2_query {
             query_values(headers.path(), name, &mut |token| {
-                visit(IdentifierRef::OauthToken(token));
+                visit(ClientIdentifier::OauthToken(token));
             });
         }
         visit_token_cookies(api, headers, visit_cookies, &mut |token| {
-            visit(IdentifierRef::OauthToken(token));
+            visit(ClientIdentifier::OauthToken(token));
         });
     }
     if wanted.api_key {
         for name in &api.apikey_header {
             for value in headers.values(name) {
-                visit(IdentifierRef::ApiKey(trim_ows(value)));
+                visit(ClientIdentifier::ApiKey(trim_ows(value)));
             }
         }
         for name in &api.apikey_qs {
             query_values(headers.path(), name, &mut |value| {
-                visit(IdentifierRef::ApiKey(value));
+                visit(ClientIdentifier::ApiKey(value));
             });
         }
     }
@@ -134,19 +73,19 @@ pub fn visit_identifiers(
             match source {
                 UsernameSource::BasicAuth => {
                     for name in authorizations(headers).filter_map(basic_username) {
-                        visit(IdentifierRef::Username(&name));
+                        visit(ClientIdentifier::Username(&name));
                     }
                 }
                 UsernameSource::Header(header) => {
                     for value in headers.values(header) {
-                        visit(IdentifierRef::Username(trim_ows(value)));
+                        visit(ClientIdentifier::Username(trim_ows(value)));
                     }
                 }
                 UsernameSource::JwtClaim(_) => {}
             }
         }
         let claims = username_claims(api);
-        let mut visit_name = |name: &[u8]| visit(IdentifierRef::Username(name));
+        let mut visit_name = |name: &[u8]| visit(ClientIdentifier::Username(name));
         let tokens: Vec<&[u8]> = authorizations(headers).filter_map(bearer_token).collect();
         visit_claims_of(&tokens, &claims, &mut visit_name);
         visit_tokens_elsewhere(api, headers, &mut |token| {
@@ -161,9 +100,9 @@ pub fn visit_readings(
     api: &Api,
     headers: &RequestHeaders,
     wanted: PerKind<bool>,
-    visit: &mut dyn FnMut(IdentifierRef<'_>),
+    visit: &mut dyn FnMut(ClientIdentifier<'_>),
 ) {
-    let mut visit = |identifier: IdentifierRef<'_>| {
+    let mut visit = |identifier: ClientIdentifier<'_>| {
         if !identifier.is_empty() {
             visit(identifier);
         }
@@ -172,7 +111,7 @@ pub fn visit_readings(
         for header in headers.values("cookie") {
             visit_cookie_readings(header, &mut |name, value| {
                 if counts(api, name) {
-                    visit(IdentifierRef::Cookie { name, value });
+                    visit(ClientIdentifier::Cookie { name, value });
                 }
             });
         }
@@ -190,45 +129,45 @@ pub fn visit_readings(
             let mut jwts: Vec<&[u8]> = Vec::new();
             visit_token_readings(value, &mut |word| {
                 if reads_tokens {
-                    visit(IdentifierRef::OauthToken(word));
+                    visit(ClientIdentifier::OauthToken(word));
                 }
                 if reads_keys {
-                    visit(IdentifierRef::ApiKey(word));
+                    visit(ClientIdentifier::ApiKey(word));
                 }
                 if !claims.is_empty() && jwt::payload(word).is_some() {
                     jwts.push(word);
                 }
             });
             visit_claims_of(&jwts, &claims, &mut |name| {
-                visit(IdentifierRef::Username(name));
+                visit(ClientIdentifier::Username(name));
             });
         }
     }
     if reads_tokens || !claims.is_empty() {
         visit_tokens_elsewhere(api, headers, &mut |token| {
             if reads_tokens {
-                visit(IdentifierRef::OauthToken(token));
+                visit(ClientIdentifier::OauthToken(token));
             }
             visit_jwt_claims(token, &claims, &mut |name| {
-                visit(IdentifierRef::Username(name));
+                visit(ClientIdentifier::Username(name));
             });
         });
     }
     if reads_keys {
         for name in &api.apikey_header {
             for value in headers.values(name) {
-                visit_words(value, &mut |word| visit(IdentifierRef::ApiKey(word)));
+                visit_words(value, &mut |word| visit(ClientIdentifier::ApiKey(word)));
             }
         }
         visit_query_readings(headers.path(), &api.apikey_qs, &mut |value| {
-            visit(IdentifierRef::ApiKey(value));
+            visit(ClientIdentifier::ApiKey(value));
         });
     }
     if wanted.username {
         visit_usernames(api, headers, &mut |name| {
-            visit(IdentifierRef::Username(name));
+            visit(ClientIdentifier::Username(name));
             if let Some(name) = latin_1(name) {
-                visit(IdentifierRef::Username(name.as_bytes()));
+                visit(ClientIdentifier::Username(name.as_bytes()));
             }
         });
     }
@@ -318,12 +257,12 @@ fn visit_token_cookies(
 fn visit_cookies_in_path(
     api: &Api,
     headers: &RequestHeaders,
-    visit: &mut dyn FnMut(IdentifierRef<'_>),
+    visit: &mut dyn FnMut(ClientIdentifier<'_>),
 ) {
     visit_path_parameters(headers.path(), &api.path_parameters, &mut |name, value| {
         let name = name.as_bytes();
         if counts(api, name) {
-            visit(IdentifierRef::Cookie { name, value });
+            visit(ClientIdentifier::Cookie { name, value });
         }
     });
 }

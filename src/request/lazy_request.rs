@@ -1,55 +1,71 @@
-//! The request in hand: what the host says of it, asked for at most once, since each answer costs about as much as all
-//! that is then done with it.
-//!
-//! Owns when to ask; what the answers mean is up to `request`. The room is used again for the next request.
+//! The current request: each of its parts is read from the host when it is first needed, and only once. A hostcall costs
+//! about as much as everything that is done with its result.
 
-use crate::host::Host;
-use crate::request::RequestHeaders;
+use super::headers::RequestHeaders;
+use crate::host::Stream;
 
-/// What is known so far of the request that a VM judges and records.
+/// Memory for a request's parts, used again for the next request.
 #[derive(Clone, Debug, Default)]
-pub struct LazyRequest {
+pub struct RequestBuffers {
     headers: RequestHeaders,
     source_address: Vec<u8>,
+}
+
+/// The current request.
+pub struct LazyRequest<'a> {
+    stream: &'a dyn Stream,
+    header_names: &'a [String],
+    buffers: &'a mut RequestBuffers,
     has_headers: bool,
     has_source_address: bool,
 }
 
-impl LazyRequest {
-    /// Another request: nothing is known of it.
-    pub fn begin(&mut self) {
-        self.has_headers = false;
-        self.has_source_address = false;
-        self.headers.clear();
-        self.source_address.clear();
+impl<'a> LazyRequest<'a> {
+    /// The request of `stream`. `header_names`: the headers that are read besides those that HTTP defines for identifiers
+    /// and APIs, in lower case.
+    pub fn new(
+        stream: &'a dyn Stream,
+        header_names: &'a [String],
+        buffers: &'a mut RequestBuffers,
+    ) -> Self {
+        buffers.headers.clear();
+        buffers.source_address.clear();
+        Self {
+            stream,
+            header_names,
+            buffers,
+            has_headers: false,
+            has_source_address: false,
+        }
     }
 
-    /// Asks for its headers: those that HTTP has for identifiers and APIs, and `others`, which must be the same for all
-    /// of one request. Names are in lower case.
-    pub fn read_headers(&mut self, host: &dyn Host, others: &[String]) {
+    /// Its headers.
+    pub fn headers(&mut self) -> &RequestHeaders {
         if !self.has_headers {
             self.has_headers = true;
-            host.visit_request_headers(&mut |name, value| {
-                self.headers.add_if_read(name, value, others);
+            let headers = &mut self.buffers.headers;
+            self.stream.visit_request_headers(&mut |name, value| {
+                headers.add_if_read(name, value, self.header_names);
             });
         }
+        &self.buffers.headers
     }
 
-    /// What [`Self::read_headers`] found.
-    pub fn headers(&self) -> &RequestHeaders {
-        &self.headers
-    }
-
-    /// Asks for the client's address and port, as Envoy determined them.
-    pub fn read_source_address(&mut self, host: &dyn Host) {
+    /// The client's address and port, as Envoy determined them; empty if there is none.
+    pub fn source_address(&mut self) -> &[u8] {
         if !self.has_source_address {
             self.has_source_address = true;
-            host.visit_source_address(&mut |text| self.source_address.extend_from_slice(text));
+            let source_address = &mut self.buffers.source_address;
+            self.stream
+                .visit_source_address(&mut |text| source_address.extend_from_slice(text));
         }
+        &self.buffers.source_address
     }
 
-    /// What [`Self::read_source_address`] found; empty where the host does not say.
-    pub fn source_address(&self) -> &[u8] {
-        &self.source_address
+    /// Its headers, and the client's address and port.
+    pub fn headers_and_address(&mut self) -> (&RequestHeaders, &[u8]) {
+        self.headers();
+        self.source_address();
+        (&self.buffers.headers, &self.buffers.source_address)
     }
 }

@@ -7,24 +7,25 @@ use std::borrow::Cow;
 use super::text::{before, percent_decode};
 use crate::config::Api;
 
-/// The API that a request is for: the first whose host name and base path match, so `apis` come longest base path
-/// first. `None` where no API matches; what judges such a request then is up to the caller.
+/// The API that a request is for: the first whose host name and base path match, so `apis` are sorted by base path, the
+/// longest first. A configuration's `apis` end with one that matches every request, so `None` means an empty list.
 pub fn select_api<'a>(apis: &'a [Api], authority: &[u8], path: &[u8]) -> Option<&'a Api> {
     select(apis, authority, path, false)
 }
 
-/// Calls `visit` with every API that a server may take the request for: that of [`select_api`] first, then those of other
+/// Calls `visit` with every API that a server may route the request to: that of [`select_api`] first, then those of other
 /// readings of the path: without path parameters (`/shop;x=1`), with percent signs decoded, dot segments resolved and
-/// slashes merged, and without regard to letter case. `None` for a reading that no API matches. Clean paths have one
-/// reading.
+/// slashes merged, and without regard to letter case. Clean paths have one reading.
 pub fn visit_apis<'a>(
     apis: &'a [Api],
     authority: &[u8],
     path: &[u8],
-    visit: &mut dyn FnMut(Option<&'a Api>),
+    visit: &mut dyn FnMut(&'a Api),
 ) {
     let path = before(before(path, b'?'), b'#');
-    let first = select(apis, authority, path, false);
+    let Some(first) = select(apis, authority, path, false) else {
+        return;
+    };
     visit(first);
     let has_two_cases = |text: &[u8]| text.iter().any(u8::is_ascii_uppercase);
     let reads_case =
@@ -37,8 +38,9 @@ pub fn visit_apis<'a>(
     let mut visited = vec![first];
     let mut visit_other = |path: &[u8]| {
         for ignore_case in [false, true] {
-            let api = select(apis, authority, path, ignore_case);
-            if !visited.iter().any(|known| is_same(*known, api)) {
+            if let Some(api) = select(apis, authority, path, ignore_case)
+                && !visited.iter().any(|known| core::ptr::eq(*known, api))
+            {
                 visited.push(api);
                 visit(api);
             }
@@ -52,14 +54,6 @@ pub fn visit_apis<'a>(
         visit_other(&normalised(&percent_decode(&stripped)));
         visit_other(&normalised(&without_parameters(&decoded)));
         visit_other(&normalised(&decoded));
-    }
-}
-
-fn is_same(one: Option<&Api>, other: Option<&Api>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => core::ptr::eq(one, other),
-        (None, None) => true,
-        _ => false,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::codec::base64::tests::{URL_SAFE, encode};
 use crate::config::{Api, Mode, UsernameSource};
-use crate::identifier::{FingerprintKey, IdentifierKind, PerKind};
+use crate::identifier::{ClientIdentifier, FingerprintKey, IdentifierKind, PerKind};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -64,14 +64,15 @@ fn readings(api: &Api, headers: &RequestHeaders) -> Vec<String> {
     found
 }
 
-fn shown(identifier: IdentifierRef<'_>) -> String {
+fn shown(identifier: ClientIdentifier<'_>) -> String {
     match identifier {
-        IdentifierRef::Cookie { name, value } => {
+        ClientIdentifier::Cookie { name, value } => {
             format!("cookie {}={}", name.escape_ascii(), value.escape_ascii())
         }
-        IdentifierRef::OauthToken(token) => format!("token {}", token.escape_ascii()),
-        IdentifierRef::ApiKey(value) => format!("key {}", value.escape_ascii()),
-        IdentifierRef::Username(name) => format!("user {}", name.escape_ascii()),
+        ClientIdentifier::OauthToken(token) => format!("token {}", token.escape_ascii()),
+        ClientIdentifier::ApiKey(value) => format!("key {}", value.escape_ascii()),
+        ClientIdentifier::Username(name) => format!("user {}", name.escape_ascii()),
+        ClientIdentifier::Ip(range) => format!("ip {range}"),
     }
 }
 
@@ -90,8 +91,8 @@ fn credentials_that_envoy_joined_are_told_apart() {
         ..PerKind::default()
     };
     visit_identifiers(&api, &headers, wanted, &mut |identifier| match identifier {
-        IdentifierRef::OauthToken(token) => tokens.push(token.to_vec()),
-        IdentifierRef::Username(name) => names.push(name.to_vec()),
+        ClientIdentifier::OauthToken(token) => tokens.push(token.to_vec()),
+        ClientIdentifier::Username(name) => names.push(name.to_vec()),
         _ => {}
     });
     assert!(tokens.contains(&b"t1".to_vec()) && tokens.contains(&b"t2".to_vec()));
@@ -601,7 +602,7 @@ fn cleared_headers_are_gone() {
 #[test]
 fn identifiers_know_their_kind_and_fingerprint_and_never_print() {
     let key = FingerprintKey::from_words([1, 2]);
-    let cookie = IdentifierRef::Cookie {
+    let cookie = ClientIdentifier::Cookie {
         name: b"hunter",
         value: b"hunter2",
     };
@@ -612,17 +613,17 @@ fn identifiers_know_their_kind_and_fingerprint_and_never_print() {
             key.cookie(b"hunter", b"hunter2"),
         ),
         (
-            IdentifierRef::OauthToken(b"hunter2"),
+            ClientIdentifier::OauthToken(b"hunter2"),
             IdentifierKind::OauthToken,
             key.oauth_token(b"hunter2"),
         ),
         (
-            IdentifierRef::ApiKey(b"hunter2"),
+            ClientIdentifier::ApiKey(b"hunter2"),
             IdentifierKind::ApiKey,
             key.api_key(b"hunter2"),
         ),
         (
-            IdentifierRef::Username(b"hunter2"),
+            ClientIdentifier::Username(b"hunter2"),
             IdentifierKind::Username,
             key.username(b"hunter2"),
         ),

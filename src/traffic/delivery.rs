@@ -12,8 +12,8 @@ use super::response::{Response, SESSION_COOKIE};
 use super::sender::{Payload, Problem, Sender, Tally};
 use crate::codec::gzip;
 use crate::config::{Abs, Traffic, TrafficFormat};
-use crate::host::{CallToken, Host, HostError, HttpCall, LogLevel, RootId};
-use crate::metrics::{Metric, Metrics};
+use crate::host::{CallToken, Host, HostError, HttpCall, RootId};
+use crate::metrics::{MeteredHost, Metric};
 
 /// How long past its timeout an answer is waited for.
 const ANSWER_GRACE: Duration = Duration::from_secs(2);
@@ -81,35 +81,29 @@ impl Delivery {
     }
 
     /// Takes a record, and sends if a batch is full.
-    pub fn push(
-        &mut self,
-        host: &dyn Host,
-        metrics: &Metrics,
-        recording: Recording<'_>,
-        record: Record,
-    ) {
+    pub fn push(&mut self, host: MeteredHost<'_>, recording: Recording<'_>, record: Record) {
         let now = || host.monotonic_now();
         let tally = self.sender.push(record, recording.traffic, now);
-        book(host, metrics, recording.traffic, tally);
+        book(host, recording.traffic, tally);
         // What is old is sent at a tick.
         if self.call.is_none() && self.sender.is_full(recording.traffic) {
-            self.send(host, metrics, recording, now());
+            self.send(host, recording, now());
         }
     }
 
     /// Sends what is due, and gives up a call that will not be answered.
-    pub fn tick(&mut self, host: &dyn Host, metrics: &Metrics, recording: Recording<'_>) {
+    pub fn tick(&mut self, host: MeteredHost<'_>, recording: Recording<'_>) {
         let now = host.monotonic_now();
         if self.call.is_some_and(|call| now > call.deadline) {
             self.call = None;
             let tally = self.sender.finished(None, recording.traffic, now);
-            book(host, metrics, recording.traffic, tally);
+            book(host, recording.traffic, tally);
         }
-        self.send(host, metrics, recording, now);
+        self.send(host, recording, now);
     }
 
     /// No answer will come to a call of a root context that is gone: the next tick gives it up.
-    pub fn give_up_call(&mut self, lives: impl Fn(RootId) -> bool) {
+    pub fn forget_call(&mut self, lives: impl Fn(RootId) -> bool) {
         if let Some(call) = &mut self.call
             && !lives(call.root)
         {
@@ -120,8 +114,7 @@ impl Delivery {
     /// An answer came to a call of this VM. `false`: not to one of ours.
     pub fn on_answer(
         &mut self,
-        host: &dyn Host,
-        metrics: &Metrics,
+        host: MeteredHost<'_>,
         token: CallToken,
         recording: Recording<'_>,
     ) -> bool {
@@ -129,31 +122,25 @@ impl Delivery {
             return false;
         }
         self.call = None;
-        let response = Response::read(host);
+        let response = Response::read(&*host);
         let now = host.monotonic_now();
         let tally = self.sender.finished(response, recording.traffic, now);
-        book(host, metrics, recording.traffic, tally);
-        self.send(host, metrics, recording, now);
+        book(host, recording.traffic, tally);
+        self.send(host, recording, now);
         true
     }
 
     /// No configuration sends here any more: ABS receives nothing more, and what waits is dropped.
-    pub fn stop(&mut self, host: &dyn Host, metrics: &Metrics) {
+    pub fn stop(&mut self, host: MeteredHost<'_>) {
         self.call = None;
         let tally = self.sender.clear();
-        metrics.add(host, Metric::TrafficDropped, tally.dropped);
+        host.add(Metric::TrafficDropped, tally.dropped);
         // Nobody is to be alarmed about what was turned off. Where other records are sent, they say so again.
-        metrics.set(host, Metric::TrafficLastFailure, 0);
-        metrics.set(host, Metric::TrafficLastFailureStatus, 0);
+        host.set(Metric::TrafficLastFailure, 0);
+        host.set(Metric::TrafficLastFailureStatus, 0);
     }
 
-    fn send(
-        &mut self,
-        host: &dyn Host,
-        metrics: &Metrics,
-        recording: Recording<'_>,
-        now: Duration,
-    ) {
+    fn send(&mut self, host: MeteredHost<'_>, recording: Recording<'_>, now: Duration) {
         let (abs, traffic) = (recording.abs, recording.traffic);
         if self.call.is_some() {
             return;
@@ -161,7 +148,7 @@ impl Delivery {
         let Some(payload) = self.sender.next(traffic, now) else {
             return;
         };
-        match dispatch(host, &self.destination, abs, traffic, payload) {
+        match dispatch(&*host, &self.destination, abs, traffic, payload) {
             Ok(token) => {
                 self.call = Some(Call {
                     token,
@@ -171,7 +158,7 @@ impl Delivery {
             }
             Err(_) => {
                 let tally = self.sender.finished(None, traffic, now);
-                book(host, metrics, traffic, tally);
+                book(host, traffic, tally);
             }
         }
     }
@@ -232,17 +219,17 @@ fn dispatch(
 }
 
 /// Puts what became of records into the metrics, and changes of state into the log.
-fn book(host: &dyn Host, metrics: &Metrics, traffic: &Traffic, tally: Tally) {
-    metrics.add(host, Metric::TrafficSent, tally.sent);
-    metrics.add(host, Metric::TrafficFailed, tally.failed);
-    metrics.add(host, Metric::TrafficDropped, tally.dropped);
+fn book(host: MeteredHost<'_>, traffic: &Traffic, tally: Tally) {
+    host.add(Metric::TrafficSent, tally.sent);
+    host.add(Metric::TrafficFailed, tally.failed);
+    host.add(Metric::TrafficDropped, tally.dropped);
     if tally.accepted {
-        metrics.set(host, Metric::TrafficLastSuccess, host.unix_now().as_secs());
+        host.set(Metric::TrafficLastSuccess, host.unix_now().as_secs());
     }
     if let Some(problem) = tally.problem {
         let status = u64::from(problem.status());
-        metrics.set(host, Metric::TrafficLastFailureStatus, status);
-        metrics.set(host, Metric::TrafficLastFailure, host.unix_now().as_secs());
+        host.set(Metric::TrafficLastFailureStatus, status);
+        host.set(Metric::TrafficLastFailure, host.unix_now().as_secs());
         if tally.is_new {
             let fate = if problem.is_final() {
                 "such records are dropped and counted in portcullis.traffic.failed"
@@ -250,14 +237,11 @@ fn book(host: &dyn Host, metrics: &Metrics, traffic: &Traffic, tally: Tally) {
                 "records wait as far as traffic.queue_memory goes"
             };
             let reason = explain(problem, traffic.format);
-            host.log(
-                LogLevel::Warn,
-                &format!("sending traffic information failed: {reason}; {fate}"),
-            );
+            log::warn!("sending traffic information failed: {reason}; {fate}");
         }
     }
     if tally.recovered {
-        host.log(LogLevel::Info, "sending traffic information works again");
+        log::info!("sending traffic information works again");
     }
 }
 

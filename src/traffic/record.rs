@@ -418,7 +418,7 @@ mod tests {
     use super::*;
     use crate::config::{Config, Jwt, JwtLocation};
     use crate::identifier::IdentifierKind;
-    use crate::judge::{Kind, Reason, Source};
+    use crate::judge::verdict::{DenyKind, DenyReason, ListOrigin};
     use crate::traffic::identifiers::LONGEST_URL;
     use serde_json::{Value, json};
     #[cfg(target_arch = "wasm32")]
@@ -484,9 +484,9 @@ mod tests {
                 ("x-api-key", b"k2"),
                 ("x-internal", b"stays home"),
             ],
-            Verdict::Deny(Reason {
-                source: Source::Abs,
-                kind: Kind::Listed(IdentifierKind::Ip),
+            Verdict::Deny(DenyReason {
+                origin: ListOrigin::Abs,
+                kind: DenyKind::Listed(IdentifierKind::Ip),
             }),
         );
         let expected = json!({

@@ -11,9 +11,9 @@ use siphasher::sip::SipHasher13;
 use super::delivery::{Delivery, Destination};
 use super::record::{CorrelationId, PendingRecord, RequestMeta};
 use crate::config::{Abs, Api, Traffic};
-use crate::host::{CallToken, Host, RootId, StreamId};
+use crate::host::{CallToken, RootId, StreamId};
 use crate::judge::Verdict;
-use crate::metrics::{Metric, Metrics};
+use crate::metrics::{MeteredHost, Metric};
 use crate::request::RequestHeaders;
 
 /// What one configuration wants recorded, and where it goes.
@@ -113,8 +113,7 @@ impl Recorder {
     /// Keeps the request's part of a record until its response is there.
     pub fn request(
         &mut self,
-        host: &dyn Host,
-        metrics: &Metrics,
+        host: MeteredHost<'_>,
         recording: Recording<'_>,
         request: Recorded<'_>,
     ) {
@@ -135,7 +134,7 @@ impl Recorder {
         let draft = PendingRecord::new(traffic, request.api, request.headers, seen, text);
         let memory = self.memory.saturating_add(draft.memory());
         if u64::try_from(memory).is_ok_and(|memory| memory > traffic.queue_memory) {
-            metrics.add(host, Metric::TrafficDropped, 1);
+            host.add(Metric::TrafficDropped, 1);
             return;
         }
         self.memory = memory;
@@ -144,15 +143,14 @@ impl Recorder {
         if let Some(Waiting { draft, .. }) = earlier {
             // A stream whose end was never told: its number is used again.
             self.memory = self.memory.saturating_sub(draft.memory());
-            metrics.add(host, Metric::TrafficDropped, 1);
+            host.add(Metric::TrafficDropped, 1);
         }
     }
 
     /// A stream is over: makes its record, and hands it on. `recording_of` finds what a root context wants.
     pub fn stream_ended<'a>(
         &mut self,
-        host: &dyn Host,
-        metrics: &Metrics,
+        host: MeteredHost<'_>,
         stream: StreamId,
         recording_of: impl FnOnce(RootId) -> Option<Recording<'a>>,
     ) {
@@ -166,7 +164,7 @@ impl Recorder {
         self.memory = self.memory.saturating_sub(draft.memory());
         let Some(recording) = recording_of(root) else {
             // Its configuration is gone: the record is dropped with it.
-            metrics.add(host, Metric::TrafficDropped, 1);
+            host.add(Metric::TrafficDropped, 1);
             return;
         };
         let (response, text) = (&mut self.response, &mut self.text);
@@ -176,49 +174,43 @@ impl Recorder {
         });
         let record = draft.finish(recording.traffic, response, host.unix_now(), text);
         if let Some(delivery) = self.delivery(recording.destination) {
-            delivery.push(host, metrics, recording, record);
+            delivery.push(host, recording, record);
         }
     }
 
     /// A tick of the root context.
-    pub fn tick(&mut self, host: &dyn Host, metrics: &Metrics, recording: Recording<'_>) {
+    pub fn tick(&mut self, host: MeteredHost<'_>, recording: Recording<'_>) {
         if let Some(delivery) = self.delivery(recording.destination) {
-            delivery.tick(host, metrics, recording);
+            delivery.tick(host, recording);
         }
     }
 
     /// An answer came to a call of the root context. `false`: not to one that carries records.
-    pub fn call_answered(
+    pub fn on_call_response(
         &mut self,
-        host: &dyn Host,
-        metrics: &Metrics,
+        host: MeteredHost<'_>,
         token: CallToken,
         recording: Recording<'_>,
     ) -> bool {
         match self.delivery(recording.destination) {
-            Some(delivery) => delivery.on_answer(host, metrics, token, recording),
+            Some(delivery) => delivery.on_answer(host, token, recording),
             None => false,
         }
     }
 
     /// No answer will come to calls of root contexts that are gone.
-    pub fn give_up_calls(&mut self, lives: impl Fn(RootId) -> bool) {
+    pub fn forget_calls(&mut self, lives: impl Fn(RootId) -> bool) {
         for delivery in &mut self.deliveries {
-            delivery.give_up_call(&lives);
+            delivery.forget_call(&lives);
         }
     }
 
     /// Stops sending to where no configuration sends any more.
-    pub fn retain(
-        &mut self,
-        host: &dyn Host,
-        metrics: &Metrics,
-        is_used: impl Fn(&Destination) -> bool,
-    ) {
+    pub fn retain(&mut self, host: MeteredHost<'_>, is_used: impl Fn(&Destination) -> bool) {
         self.deliveries.retain_mut(|delivery| {
             let used = is_used(delivery.destination());
             if !used {
-                delivery.stop(host, metrics);
+                delivery.stop(host);
             }
             used
         });

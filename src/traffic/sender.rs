@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use super::record::{CorrelationId, Record};
 use super::response::Response;
 use crate::config::{Traffic, TrafficFormat};
-use crate::sync::refresh::FIRST_BACKOFF;
+use crate::feed::backoff::{FIRST_WAIT, honoured};
 
 /// The longest wait between two attempts.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
@@ -372,14 +372,10 @@ impl Sender {
             0
         };
         let doublings = self.failures.saturating_sub(1);
-        let wait = FIRST_BACKOFF
+        let wait = FIRST_WAIT
             .saturating_mul(1u32.checked_shl(doublings).unwrap_or(u32::MAX))
             .min(LONGEST_BACKOFF);
-        let wait = retry_after.map_or(wait, |wanted| {
-            wanted
-                .min(crate::sync::refresh::LONGEST_RETRY_AFTER)
-                .max(wait)
-        });
+        let wait = retry_after.map_or(wait, |wanted| honoured(wanted).max(wait));
         self.not_before = now.saturating_add(wait);
         Tally {
             failed,

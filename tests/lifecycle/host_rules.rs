@@ -1,11 +1,11 @@
-use portcullis::host::{Host, HostError, WriteCondition};
+use portcullis::host::{HostError, SharedData, WriteCondition};
 
 use crate::fake_host::World;
 use crate::secrets::secret;
 
 const KEY: &str = "k";
 
-fn cas(host: &dyn Host) -> u32 {
+fn cas(host: &dyn SharedData) -> u32 {
     host.shared_data(KEY).unwrap().unwrap().cas
 }
 

@@ -9,7 +9,7 @@ use crate::process::{MAIN, Process};
 use crate::*;
 
 /// How long a lease lasts unless renewed.
-const LEASE: Duration = portcullis::sync::refresh::LEASE;
+const LEASE: Duration = portcullis::sync::lease::LEASE;
 
 /// The thread that asked last.
 fn last_fetcher(process: &Process) -> Option<usize> {

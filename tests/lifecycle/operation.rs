@@ -1,6 +1,6 @@
 //! What an operator is told: the first line about a refused configuration, warnings, how the last fetch ended.
 
-use portcullis::host::LogLevel;
+use log::Level;
 use serde_json::json;
 
 use crate::abs::{Abs, ips};
@@ -71,7 +71,7 @@ fn a_refused_configuration_says_in_the_first_line_what_that_means() {
         .world()
         .logs()
         .into_iter()
-        .filter(|(level, _)| *level == LogLevel::Error)
+        .filter(|(level, _)| *level == Level::Error)
         .map(|(_, line)| line)
         .collect();
     assert_eq!(errors.len(), 3, "{errors:?}");
@@ -106,7 +106,7 @@ fn a_line_end_behind_a_key_is_warned_of_and_not_sent() {
         "configuration: abs.secret_key_env: the environment variable ABS_SECRET_KEY is ignored: found the character \":\"; \
          allowed: a key of visible ASCII characters without \":\"",
     ] {
-        let line = (LogLevel::Warn, told.to_owned());
+        let line = (Level::Warn, told.to_owned());
         assert!(process.world().logs().contains(&line), "{told}");
     }
 }
@@ -119,7 +119,7 @@ fn of_many_warnings_only_the_first_are_logged() {
     let logs = process.world().logs();
     let warnings: Vec<_> = logs
         .iter()
-        .filter(|(level, _)| *level == LogLevel::Warn)
+        .filter(|(level, _)| *level == Level::Warn)
         .collect();
     let more = "configuration: 90 more warning(s); portcullis check_config shows all";
     let n_vms = warnings.iter().filter(|(_, line)| line == more).count();

@@ -12,7 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use portcullis::host::{RootId, StreamId};
-use portcullis::vm::{Disposition, Vm};
+use portcullis::judge::Disposition;
+use portcullis::vm::Vm;
 use serde_json::Value;
 
 use crate::fake_host::{
@@ -309,7 +310,7 @@ impl Process {
         let size = answer.body.len();
         vm.host.begin_answer(call.root, answer);
         self.enter(thread, |vm, host| {
-            vm.call_answered(host, call.root, call.token, size)
+            vm.on_call_response(host, call.root, call.token, size)
         });
         vm.host.end_answer();
     }

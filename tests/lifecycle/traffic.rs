@@ -68,7 +68,7 @@ fn a_request_is_read_once_for_verdict_and_record() {
         let process = Process::new(1);
         process.configure(&config);
         process.advance(seconds(1));
-        let asked = || process.world().effects(process.vm(1)).questions;
+        let asked = || process.world().effects(process.vm(1)).request_reads;
         let before = asked();
         process.denies(1, &Request::get("/").bearer("unlisted"));
         assert_eq!(asked() - before, questions);

@@ -7,7 +7,7 @@ use crate::abs::ips;
 use crate::fake_host::Answer;
 use crate::process::Process;
 use crate::*;
-use portcullis::host::LogLevel;
+use log::Level;
 
 /// Every VM of the old module is gone, and the new one's have come in their place. Shared data stays.
 fn replace_the_module(process: &Process, config: &Value) {
@@ -52,7 +52,7 @@ fn what_a_version_of_another_format_left_counts_for_nothing_and_the_list_is_fetc
         assert_eq!(gets(&process), 2);
         assert_denies_just(&process, &["192.0.2.1", "198.51.100.7"], &["192.0.2.9"]);
         let grave = world.logs();
-        let grave = grave.iter().filter(|(level, _)| *level >= LogLevel::Warn);
+        let grave = grave.iter().filter(|(level, _)| *level <= Level::Warn);
         assert_eq!(grave.count(), 0, "{:#?}", world.logs());
         process.advance(seconds(30));
         assert_eq!(gets(&process), 2, "once is enough");

@@ -1,29 +1,51 @@
-//! `FakeHost`: a proxy-wasm host that tests move by hand, with Envoy's true rules.
+//! `FakeHost`: a [`MemoryHost`] that a test can interrupt, and the process around it: an ABS, calls in flight, log lines.
 //!
-//! Owns what a process shares (shared data, clocks, calls in flight, metrics, logs) and what one VM sees of it. Who
-//! ticks when, and which VMs there are, is `lifecycle/process.rs`'s part.
+//! The rules of the host are those of `MemoryHost`. Added here:
+//! - HTTP calls belong to a root context. When that is deleted they are cancelled, and no response ever comes.
+//! - A call can be delayed, refused or held; a VM can be interrupted before any hostcall.
+//! - Everything that leaves the filter is searched for secrets.
 //!
-//! The rules are those of proxy-wasm-cpp-host and Envoy:
-//! - Shared data: a compare-and-set number is ignored where the key is absent; 0 is unconditional; anything else must
-//!   match. Numbers come from one counter of the process, which skips 0. Reading copies. No key can be deleted.
-//! - HTTP calls belong to a root context. When that is torn down they are cancelled, and no answer ever comes. Tokens
-//!   count in each VM on their own, so two VMs have calls of the same token.
-//! - A failed call is answered without headers and without a body.
-//! - Each definition of a metric gives a new number; the values belong to the name.
+//! Who ticks when, and which VMs there are, is decided in `lifecycle/process.rs`.
 
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Once;
 
 use base64::Engine;
+use log::Level;
+use portcullis::host::memory::{
+    Headers, MemoryHost, MemoryProcess, MemoryRequest, MemoryResponse, SentReply,
+};
 use portcullis::host::{
-    CallToken, Host, HostError, HttpCall, LocalReply, LogLevel, MetricHandle, MetricType, RootId,
-    SharedValue, WriteCondition,
+    CallResponse, CallToken, HostError, HttpCall, LocalReply, MetricHandle, MetricStore,
+    MetricType, RootContext, RootId, SharedData, SharedValue, Stream, System, WriteCondition,
 };
 
 use crate::secrets::holds_secret;
-use crate::seeded::Random;
+
+thread_local! {
+    /// The log lines of this thread's world. A test has one world at a time.
+    static LOG: RefCell<Vec<(Level, String)>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Logger;
+
+impl log::Log for Logger {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let line = (record.level(), record.args().to_string());
+        LOG.with_borrow_mut(|lines| lines.push(line));
+    }
+
+    fn flush(&self) {}
+}
+
+static LOGGER: Logger = Logger;
 
 /// The number of a VM; no two VMs of a process have the same, dead ones included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -155,15 +177,7 @@ impl Request {
     }
 }
 
-/// A local reply that was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
-    pub status: u32,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
-    pub details: String,
-    pub grpc_status: Option<u32>,
-}
+pub type Reply = SentReply;
 
 /// A hostcall about to be made.
 #[derive(Clone, Copy, Debug)]
@@ -197,28 +211,19 @@ pub struct Effects {
     pub reads: u64,
     pub calls: u64,
     pub metrics: u64,
-    /// What was asked of the request in hand: headers, address, protocol.
-    pub questions: u64,
+    /// What was asked of the current request: headers, address, protocol.
+    pub request_reads: u64,
 }
 
 type KeyTest = Box<dyn Fn(&str) -> bool>;
 type Abs = Box<dyn FnMut(&SentCall) -> Reaction>;
 
 struct State {
-    monotonic: Duration,
-    unix: Duration,
-    random: Random,
-    environment: BTreeMap<String, String>,
-    data: BTreeMap<String, (Vec<u8>, u32)>,
-    last_cas: u32,
     refused_writes: Option<KeyTest>,
     abs: Abs,
     sent: Vec<SentCall>,
     pending: Vec<Pending>,
     slice: usize,
-    definitions: Vec<String>,
-    metrics: BTreeMap<String, u64>,
-    logs: Vec<(LogLevel, String)>,
     effects: BTreeMap<VmId, Effects>,
     ambushes: Vec<Ambush>,
     n_vms: u32,
@@ -227,125 +232,123 @@ struct State {
 
 /// What a process shares.
 #[derive(Clone)]
-pub struct World(Rc<RefCell<State>>);
+pub struct World {
+    process: MemoryProcess,
+    state: Rc<RefCell<State>>,
+}
 
 impl World {
     pub fn new(seed: u64) -> Self {
-        Self(Rc::new(RefCell::new(State {
-            monotonic: Duration::from_secs(5_000),
-            // 2026-11-23, 10:00:30.
-            unix: Duration::from_secs(1_795_428_030),
-            random: Random::new(seed),
-            environment: BTreeMap::new(),
-            data: BTreeMap::new(),
-            last_cas: 0,
-            refused_writes: None,
-            abs: Box::new(|_| Reaction::Hold),
-            sent: Vec::new(),
-            pending: Vec::new(),
-            slice: usize::MAX,
-            definitions: Vec::new(),
-            metrics: BTreeMap::new(),
-            logs: Vec::new(),
-            effects: BTreeMap::new(),
-            ambushes: Vec::new(),
-            n_vms: 0,
-            leaks: Vec::new(),
-        })))
+        static INSTALL: Once = Once::new();
+        INSTALL.call_once(|| {
+            log::set_logger(&LOGGER).expect("no other logger");
+            log::set_max_level(log::LevelFilter::Debug);
+        });
+        LOG.take();
+        let monotonic = Duration::from_secs(5_000);
+        // 2026-11-23, 10:00:30.
+        let unix = Duration::from_secs(1_795_428_030);
+        Self {
+            process: MemoryProcess::new(monotonic, unix, seed),
+            state: Rc::new(RefCell::new(State {
+                refused_writes: None,
+                abs: Box::new(|_| Reaction::Hold),
+                sent: Vec::new(),
+                pending: Vec::new(),
+                slice: usize::MAX,
+                effects: BTreeMap::new(),
+                ambushes: Vec::new(),
+                n_vms: 0,
+                leaks: Vec::new(),
+            })),
+        }
     }
 
-    /// The host side of a new VM.
+    /// The host of a new VM.
     pub fn new_vm(&self) -> FakeHost {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.state.borrow_mut();
         state.n_vms += 1;
         FakeHost {
             world: self.clone(),
+            host: MemoryHost::new(&self.process),
             vm: VmId(state.n_vms),
             current_root: Cell::new(RootId(0)),
             timers: RefCell::default(),
             roots: RefCell::default(),
-            n_calls: Cell::new(0),
-            request: RefCell::default(),
-            reply: RefCell::default(),
-            filter_state: RefCell::default(),
-            answer: RefCell::default(),
+            in_request: Cell::new(false),
         }
     }
 
     pub fn now(&self) -> Duration {
-        self.0.borrow().monotonic
+        self.process.now()
     }
 
-    /// Moves both clocks on.
+    /// Advances both clocks.
     pub fn pass(&self, time: Duration) {
-        let mut state = self.0.borrow_mut();
-        state.monotonic += time;
-        state.unix += time;
+        self.process.pass(time);
     }
 
     pub fn unix(&self) -> Duration {
-        self.0.borrow().unix
+        self.process.unix()
     }
 
-    /// Makes the wall clock jump; the monotonic one never does.
+    /// Lets the wall clock jump; the monotonic clock never does.
     pub fn set_unix(&self, unix: Duration) {
-        self.0.borrow_mut().unix = unix;
+        self.process.set_unix(unix);
     }
 
     /// A number below `n`.
     pub fn random_below(&self, n: u64) -> u64 {
-        self.0.borrow_mut().random.below(n)
+        self.process.random() % n
     }
 
     pub fn set_environment(&self, name: &str, value: &str) {
-        let mut state = self.0.borrow_mut();
-        state.environment.insert(name.to_owned(), value.to_owned());
+        self.process.set_environment(name, value);
     }
 
     /// Who answers calls from now on.
     pub fn set_abs(&self, abs: impl FnMut(&SentCall) -> Reaction + 'static) {
-        self.0.borrow_mut().abs = Box::new(abs);
+        self.state.borrow_mut().abs = Box::new(abs);
     }
 
     /// No more than so many bytes of a body are handed over at once.
     pub fn set_slice(&self, slice: usize) {
-        self.0.borrow_mut().slice = slice;
+        self.state.borrow_mut().slice = slice;
     }
 
     /// Every call that was made, oldest first; refused ones are not among them.
     pub fn sent(&self) -> Vec<SentCall> {
-        self.0.borrow().sent.clone()
+        self.state.borrow().sent.clone()
     }
 
     pub fn pending(&self) -> Vec<Pending> {
-        self.0.borrow().pending.clone()
+        self.state.borrow().pending.clone()
     }
 
     /// Takes a call out of flight: it is answered now, or lost.
     pub fn take_pending(&self, id: u64) -> Option<Pending> {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.state.borrow_mut();
         let position = state.pending.iter().position(|known| known.call.id == id)?;
         Some(state.pending.remove(position))
     }
 
     /// Cancels the calls of a root context, or of a whole VM.
     pub fn cancel(&self, vm: VmId, root: Option<RootId>) {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.state.borrow_mut();
         state.pending.retain(|known| {
             known.call.vm != vm || root.is_some_and(|root| known.call.root != root)
         });
     }
 
-    /// The value of a counter or a gauge; 0 where it was never touched.
+    /// The value of a counter or a gauge; 0 if it was never changed.
     pub fn metric(&self, name: &str) -> u64 {
-        let name = format!("portcullis.{name}");
-        self.0.borrow().metrics.get(&name).copied().unwrap_or(0)
+        self.process.metric(&format!("portcullis.{name}"))
     }
 
     /// The counters of fetches by result, without those that are 0.
     pub fn fetches(&self) -> BTreeMap<String, u64> {
-        let state = self.0.borrow();
-        let of_fetches = state.metrics.iter().filter_map(|(name, value)| {
+        let metrics = self.process.metrics();
+        let of_fetches = metrics.iter().filter_map(|(name, value)| {
             let result = name.strip_prefix("portcullis.fetch.result=")?;
             Some((result.to_owned(), *value))
         });
@@ -353,7 +356,7 @@ impl World {
     }
 
     pub fn effects(&self, vm: VmId) -> Effects {
-        self.0
+        self.state
             .borrow()
             .effects
             .get(&vm)
@@ -361,51 +364,53 @@ impl World {
             .unwrap_or_default()
     }
 
-    pub fn logs(&self) -> Vec<(LogLevel, String)> {
-        self.0.borrow().logs.clone()
+    pub fn logs(&self) -> Vec<(Level, String)> {
+        LOG.with_borrow(Clone::clone)
     }
 
     pub fn forget_logs(&self) {
-        self.0.borrow_mut().logs.clear();
+        self.look_for_leaks_in_logs();
+        LOG.take();
+    }
+
+    fn look_for_leaks_in_logs(&self) {
+        for (_, line) in self.logs() {
+            self.look_for_leaks("a log line", line.as_bytes());
+        }
     }
 
     pub fn keys(&self) -> Vec<String> {
-        self.0.borrow().data.keys().cloned().collect()
+        self.process.keys()
     }
 
     /// The value of the one key that ends like this.
     pub fn value(&self, key_end: &str) -> Option<Vec<u8>> {
-        let state = self.0.borrow();
-        let mut found = state.data.iter().filter(|(key, _)| key.ends_with(key_end));
-        let value = found.next().map(|(_, (bytes, _))| bytes.clone());
+        let keys = self.keys();
+        let mut found = keys.iter().filter(|key| key.ends_with(key_end));
+        let value = found.next().map(|key| self.value_of(key));
         assert!(found.next().is_none(), "several keys end in {key_end}");
         value
     }
 
-    /// The value of a key; nothing where it was never written.
+    /// The value of a key; nothing if it was never written.
     pub fn value_of(&self, key: &str) -> Vec<u8> {
-        let state = self.0.borrow();
-        state
-            .data
-            .get(key)
-            .map_or(Vec::new(), |(bytes, _)| bytes.clone())
+        let value = self.process.value(key);
+        value.map_or(Vec::new(), |value| value.bytes)
     }
 
-    /// Overwrites a value behind everybody's back.
+    /// Overwrites a value without the filter.
     pub fn overwrite(&self, key: &str, bytes: &[u8]) {
-        self.0
-            .borrow_mut()
-            .set(key, bytes, 0)
-            .expect("unconditional");
+        let written = self.process.set_value(key, bytes, WriteCondition::Always);
+        written.expect("unconditional");
     }
 
     /// Writes of these keys fail from now on.
     pub fn refuse_writes(&self, keys: impl Fn(&str) -> bool + 'static) {
-        self.0.borrow_mut().refused_writes = Some(Box::new(keys));
+        self.state.borrow_mut().refused_writes = Some(Box::new(keys));
     }
 
     pub fn allow_writes(&self) {
-        self.0.borrow_mut().refused_writes = None;
+        self.state.borrow_mut().refused_writes = None;
     }
 
     /// Interrupts a VM once, right before the first hostcall for which `at` is true.
@@ -415,7 +420,7 @@ impl World {
         at: impl FnMut(Hostcall<'_>) -> bool + 'static,
         interrupt: Interrupt,
     ) {
-        self.0.borrow_mut().ambushes.push(Ambush {
+        self.state.borrow_mut().ambushes.push(Ambush {
             vm,
             at: Box::new(at),
             interrupt,
@@ -424,45 +429,25 @@ impl World {
 
     /// How many interrupts were asked for and have not happened.
     pub fn interrupts_left(&self) -> usize {
-        self.0.borrow().ambushes.len()
+        self.state.borrow().ambushes.len()
     }
 
     pub fn forget_interrupts(&self) {
-        self.0.borrow_mut().ambushes.clear();
+        self.state.borrow_mut().ambushes.clear();
     }
 
     /// Where secrets got out.
     pub fn leaks(&self) -> Vec<String> {
-        self.0.borrow().leaks.clone()
+        self.look_for_leaks_in_logs();
+        self.state.borrow().leaks.clone()
     }
 
     /// Notes a leak if `bytes`, which leave the filter by `way`, hold a secret, plain or in base64.
     pub fn look_for_leaks(&self, way: &str, bytes: &[u8]) {
-        self.0.borrow_mut().look_for_leaks(way, bytes);
-    }
-}
-
-impl State {
-    fn set(&mut self, key: &str, bytes: &[u8], cas: u32) -> Result<(), HostError> {
-        if let Some((_, known)) = self.data.get(key)
-            && cas != 0
-            && cas != *known
-        {
-            return Err(HostError::CasMismatch);
-        }
-        self.last_cas = match self.last_cas.wrapping_add(1) {
-            0 => 1,
-            next => next,
-        };
-        let value = (bytes.to_vec(), self.last_cas);
-        self.data.insert(key.to_owned(), value);
-        Ok(())
-    }
-
-    fn look_for_leaks(&mut self, way: &str, bytes: &[u8]) {
         if holds_secret(bytes) {
             let shown = String::from_utf8_lossy(bytes);
-            self.leaks.push(format!("{way}: {shown}"));
+            let leak = format!("{way}: {shown}");
+            self.state.borrow_mut().leaks.push(leak);
         }
     }
 }
@@ -473,18 +458,15 @@ struct Timer {
     due: Duration,
 }
 
-/// What one VM sees of its host.
+/// The host of one VM.
 pub struct FakeHost {
     world: World,
+    host: MemoryHost,
     vm: VmId,
     current_root: Cell<RootId>,
     timers: RefCell<BTreeMap<RootId, Timer>>,
     roots: RefCell<BTreeSet<RootId>>,
-    n_calls: Cell<u32>,
-    request: RefCell<Option<Request>>,
-    reply: RefCell<Option<Reply>>,
-    filter_state: RefCell<Option<String>>,
-    answer: RefCell<Option<Answer>>,
+    in_request: Cell<bool>,
 }
 
 impl FakeHost {
@@ -540,35 +522,42 @@ impl FakeHost {
 
     pub fn begin_request(&self, root: RootId, request: Request) {
         self.current_root.set(root);
-        self.request.replace(Some(request));
-        self.reply.take();
-        self.filter_state.take();
+        self.in_request.set(true);
+        self.host.set_request(MemoryRequest {
+            source_address: request.source_address.into_bytes(),
+            protocol: b"HTTP/1.1".to_vec(),
+            headers: byte_headers(request.headers),
+            response_headers: vec![(b":status".to_vec(), b"200".to_vec())],
+        });
     }
 
     /// The reply and the filter state that the request left.
     pub fn end_request(&self) -> (Option<Reply>, Option<String>) {
-        self.request.take();
-        (self.reply.take(), self.filter_state.take())
+        self.in_request.set(false);
+        (self.host.reply(), self.host.filter_state())
     }
 
     pub fn begin_answer(&self, root: RootId, answer: Answer) {
         self.current_root.set(root);
-        self.answer.replace(Some(answer));
+        self.host.set_response(MemoryResponse {
+            headers: byte_headers(answer.headers),
+            body: answer.body,
+        });
     }
 
-    /// The body is there during the callback only.
+    /// The body exists during the callback only.
     pub fn end_answer(&self) {
-        self.answer.take();
+        self.host.set_response(MemoryResponse::default());
     }
 
     fn note(&self, count: impl FnOnce(&mut Effects)) {
-        let mut state = self.world.0.borrow_mut();
+        let mut state = self.world.state.borrow_mut();
         count(state.effects.entry(self.vm).or_default());
     }
 
     fn before(&self, hostcall: Hostcall<'_>) {
         let found = {
-            let mut state = self.world.0.borrow_mut();
+            let mut state = self.world.state.borrow_mut();
             let vm = self.vm;
             let mut ambushes = state.ambushes.iter_mut();
             let position = ambushes.position(|ambush| ambush.vm == vm && (ambush.at)(hostcall));
@@ -582,29 +571,60 @@ impl FakeHost {
     }
 }
 
-impl Host for FakeHost {
+fn byte_headers(headers: Vec<(String, Vec<u8>)>) -> Headers {
+    let headers = headers.into_iter();
+    headers
+        .map(|(name, value)| (name.into_bytes(), value))
+        .collect()
+}
+
+impl System for FakeHost {
     fn monotonic_now(&self) -> Duration {
-        self.world.now()
+        self.host.monotonic_now()
     }
 
     fn unix_now(&self) -> Duration {
-        self.world.unix()
+        self.host.unix_now()
     }
 
     fn random(&self) -> u64 {
-        self.world.0.borrow_mut().random.number()
+        self.host.random()
     }
 
     fn environment_variable(&self, name: &str) -> Option<String> {
-        self.world.0.borrow().environment.get(name).cloned()
+        self.host.environment_variable(name)
+    }
+}
+
+impl SharedData for FakeHost {
+    fn shared_data(&self, key: &str) -> Result<Option<SharedValue>, HostError> {
+        self.before(Hostcall::Read(key));
+        self.note(|effects| effects.reads += 1);
+        self.host.shared_data(key)
     }
 
-    fn log(&self, level: LogLevel, message: &str) {
-        let mut state = self.world.0.borrow_mut();
-        state.look_for_leaks("a log line", message.as_bytes());
-        state.logs.push((level, message.to_owned()));
+    fn set_shared_data(
+        &self,
+        key: &str,
+        bytes: &[u8],
+        condition: WriteCondition,
+    ) -> Result<(), HostError> {
+        self.before(Hostcall::Write(key));
+        self.note(|effects| effects.writes += 1);
+        let in_request = self.in_request.get();
+        assert!(!in_request, "an HTTP context wrote shared data: {key}");
+        self.world
+            .look_for_leaks("a shared-data key", key.as_bytes());
+        self.world.look_for_leaks(key, bytes);
+        let state = self.world.state.borrow();
+        if state.refused_writes.as_ref().is_some_and(|keys| keys(key)) {
+            return Err(HostError::InternalFailure);
+        }
+        self.host.set_shared_data(key, bytes, condition)
     }
+}
 
+impl RootContext for FakeHost {
     fn set_tick_period(&self, root: RootId, period: Duration) {
         if !self.roots.borrow().contains(&root) {
             return;
@@ -620,55 +640,13 @@ impl Host for FakeHost {
         }
     }
 
-    fn shared_data(&self, key: &str) -> Result<Option<SharedValue>, HostError> {
-        self.before(Hostcall::Read(key));
-        self.note(|effects| effects.reads += 1);
-        let state = self.world.0.borrow();
-        Ok(state.data.get(key).map(|(bytes, cas)| SharedValue {
-            bytes: bytes.clone(),
-            cas: *cas,
-        }))
-    }
-
-    fn set_shared_data(
-        &self,
-        key: &str,
-        bytes: &[u8],
-        condition: WriteCondition,
-    ) -> Result<(), HostError> {
-        self.before(Hostcall::Write(key));
-        self.note(|effects| effects.writes += 1);
-        assert!(
-            self.request.borrow().is_none(),
-            "an HTTP context wrote shared data: {key}"
-        );
-        let mut state = self.world.0.borrow_mut();
-        state.look_for_leaks("a shared-data key", key.as_bytes());
-        state.look_for_leaks(key, bytes);
-        if state.refused_writes.as_ref().is_some_and(|keys| keys(key)) {
-            return Err(HostError::InternalFailure);
-        }
-        // As `EnvoyHost` puts it: a number that never matches creates and never overwrites.
-        let cas = match condition {
-            WriteCondition::Always => 0,
-            WriteCondition::Absent => u32::MAX,
-            WriteCondition::Unchanged(cas) => cas,
-        };
-        state.set(key, bytes, cas)
-    }
-
     fn dispatch_http_call(&self, call: &HttpCall<'_>) -> Result<CallToken, HostError> {
         self.before(Hostcall::Dispatch);
         self.note(|effects| effects.calls += 1);
-        for needed in [":method", ":path", ":authority"] {
-            if !call.headers.iter().any(|(name, _)| *name == needed) {
-                return Err(HostError::BadArgument);
-            }
-        }
-        let token = CallToken(self.n_calls.get() + 1);
+        let token = self.host.dispatch_http_call(call)?;
         let headers = call.headers.iter();
         let sent = SentCall {
-            id: self.world.0.borrow().sent.len() as u64,
+            id: self.world.state.borrow().sent.len() as u64,
             vm: self.vm,
             root: self.current_root.get(),
             token,
@@ -680,12 +658,10 @@ impl Host for FakeHost {
             body: call.body.to_vec(),
             timeout: call.timeout,
         };
-        let mut abs = core::mem::replace(
-            &mut self.world.0.borrow_mut().abs,
-            Box::new(|_| Reaction::Hold),
-        );
+        let held: Abs = Box::new(|_| Reaction::Hold);
+        let mut abs = core::mem::replace(&mut self.world.state.borrow_mut().abs, held);
         let reaction = abs(&sent);
-        let mut state = self.world.0.borrow_mut();
+        let mut state = self.world.state.borrow_mut();
         state.abs = abs;
         let answered = match reaction {
             Reaction::Refuse(error) => return Err(error),
@@ -698,7 +674,6 @@ impl Host for FakeHost {
                 })
             }
         };
-        self.n_calls.set(token.0);
         state.sent.push(sent.clone());
         state.pending.push(Pending {
             call: sent,
@@ -706,54 +681,39 @@ impl Host for FakeHost {
         });
         Ok(token)
     }
+}
 
+impl CallResponse for FakeHost {
     fn visit_call_headers(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
-        if let Some(answer) = &*self.answer.borrow() {
-            for (name, value) in &answer.headers {
-                visit(name.as_bytes(), value);
-            }
-        }
+        self.host.visit_call_headers(visit);
     }
 
     fn call_body(&self, start: usize, limit: usize) -> Vec<u8> {
-        let limit = limit.min(self.world.0.borrow().slice);
-        let answer = self.answer.borrow();
-        let body = answer.as_ref().map_or(&[][..], |answer| &answer.body);
-        let rest = body.get(start..).unwrap_or_default();
-        rest[..limit.min(rest.len())].to_vec()
+        let slice = self.world.state.borrow().slice;
+        self.host.call_body(start, limit.min(slice))
     }
+}
 
+impl Stream for FakeHost {
     fn visit_source_address(&self, visit: &mut dyn FnMut(&[u8])) {
-        self.note(|effects| effects.questions += 1);
-        if let Some(request) = &*self.request.borrow() {
-            visit(request.source_address.as_bytes());
-        }
+        self.note(|effects| effects.request_reads += 1);
+        self.host.visit_source_address(visit);
     }
 
     fn visit_request_headers(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
-        self.note(|effects| effects.questions += 1);
-        if let Some(request) = &*self.request.borrow() {
-            for (name, value) in &request.headers {
-                visit(name.as_bytes(), value);
-            }
-        }
+        self.note(|effects| effects.request_reads += 1);
+        self.host.visit_request_headers(visit);
     }
 
     fn visit_request_protocol(&self, visit: &mut dyn FnMut(&[u8])) {
-        self.note(|effects| effects.questions += 1);
-        if self.request.borrow().is_some() {
-            visit(b"HTTP/1.1");
-        }
+        self.note(|effects| effects.request_reads += 1);
+        self.host.visit_request_protocol(visit);
     }
 
     fn visit_response_headers(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
-        if self.request.borrow().is_some() {
-            let status = self
-                .reply
-                .borrow()
-                .as_ref()
-                .map_or(200, |reply| reply.status);
-            visit(b":status", status.to_string().as_bytes());
+        match self.host.reply() {
+            Some(reply) => visit(b":status", reply.status.to_string().as_bytes()),
+            None => self.host.visit_response_headers(visit),
         }
     }
 
@@ -761,47 +721,30 @@ impl Host for FakeHost {
         self.world.look_for_leaks("a reply's body", reply.body);
         let rest = format!("{:?} {}", reply.headers, reply.details);
         self.world.look_for_leaks("a reply", rest.as_bytes());
-        self.reply.replace(Some(Reply {
-            status: reply.status,
-            headers: reply.headers.to_vec(),
-            body: reply.body.to_vec(),
-            details: reply.details.to_owned(),
-            grpc_status: reply.grpc_status,
-        }));
-        Ok(())
+        self.host.send_local_reply(reply)
     }
 
     fn set_filter_state(&self, value: &str) -> Result<(), HostError> {
         self.world.look_for_leaks("filter state", value.as_bytes());
-        self.filter_state.replace(Some(value.to_owned()));
-        Ok(())
+        self.host.set_filter_state(value)
     }
+}
 
-    fn define_metric(&self, _kind: MetricType, name: &str) -> Result<MetricHandle, HostError> {
+impl MetricStore for FakeHost {
+    fn define_metric(&self, kind: MetricType, name: &str) -> Result<MetricHandle, HostError> {
         self.note(|effects| effects.metrics += 1);
-        let mut state = self.world.0.borrow_mut();
-        state.look_for_leaks("a metric's name", name.as_bytes());
-        state.definitions.push(name.to_owned());
-        let handle = u32::try_from(state.definitions.len() - 1).unwrap();
-        Ok(MetricHandle(handle))
+        self.world
+            .look_for_leaks("a metric's name", name.as_bytes());
+        self.host.define_metric(kind, name)
     }
 
     fn increment_metric(&self, metric: MetricHandle, by: u64) -> Result<(), HostError> {
         self.note(|effects| effects.metrics += 1);
-        if by == 0 {
-            return Err(HostError::BadArgument);
-        }
-        let mut state = self.world.0.borrow_mut();
-        let name = state.definitions[metric.0 as usize].clone();
-        *state.metrics.entry(name).or_default() += by;
-        Ok(())
+        self.host.increment_metric(metric, by)
     }
 
     fn record_metric(&self, metric: MetricHandle, value: u64) -> Result<(), HostError> {
         self.note(|effects| effects.metrics += 1);
-        let mut state = self.world.0.borrow_mut();
-        let name = state.definitions[metric.0 as usize].clone();
-        state.metrics.insert(name, value);
-        Ok(())
+        self.host.record_metric(metric, value)
     }
 }

@@ -6,7 +6,7 @@ use portcullis::config::{Api, BeforeFirstList, Config, ManualEntries, Mode};
 use portcullis::identifier::{FingerprintKey, PerKind, embedded_ipv4, host_of_prefix};
 use portcullis::list::ManualList;
 use portcullis::request::{
-    IdentifierRef, RequestHeaders, select_api, visit_apis, visit_identifiers, visit_readings,
+    ClientIdentifier, RequestHeaders, select_api, visit_apis, visit_identifiers, visit_readings,
 };
 use serde_json::{Value, json};
 
@@ -131,7 +131,7 @@ impl Explanation<'_> {
             api_key: true,
             username: true,
         };
-        let look_up = |identifier: IdentifierRef<'_>| {
+        let look_up = |identifier: ClientIdentifier<'_>| {
             let fingerprint = identifier.fingerprint(&key);
             Found {
                 entry: entry_of(identifier),
@@ -298,13 +298,13 @@ impl Found {
     }
 }
 
-fn entry_of(identifier: IdentifierRef<'_>) -> Entry {
+fn entry_of(identifier: ClientIdentifier<'_>) -> Entry {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (name, value) = match identifier {
-        IdentifierRef::Cookie { name, value } => (Some(text(name)), text(value)),
-        IdentifierRef::OauthToken(value)
-        | IdentifierRef::ApiKey(value)
-        | IdentifierRef::Username(value) => (None, text(value)),
+        ClientIdentifier::Cookie { name, value } => (Some(text(name)), text(value)),
+        ClientIdentifier::OauthToken(value)
+        | ClientIdentifier::ApiKey(value)
+        | ClientIdentifier::Username(value) => (None, text(value)),
     };
     Entry {
         kind: kind_of(identifier.kind()),

@@ -65,7 +65,7 @@ pub fn rehearse(
             vm.tick(&host, ROOT);
             ticks_left -= 1;
             if let Some(token) = host.call.take() {
-                vm.call_answered(&host, ROOT, token, list.len());
+                vm.on_call_response(&host, ROOT, token, list.len());
                 ticks_left = ticks_left.min(TICKS_TO_TAKE_UP);
             }
         }

@@ -10,7 +10,7 @@ use super::error::{AttackListError, Shape};
 use super::repair::NO_TEXT;
 use super::{EntryCounts, EntrySink, Skipped};
 use crate::codec::json::{Events, Fault, JsonError, Scalar};
-use crate::identifier::listed::{Unusable, usable_cookie_name, usable_range, usable_value};
+use crate::identifier::listed::{Unusable, listed};
 use crate::identifier::{IdentifierKind, PerKind};
 
 /// A decimal number of so many digits is the same after its way through a float.
@@ -125,18 +125,13 @@ impl<'s> Reading<'s> {
 
     /// `false`: the sink would take no more.
     fn take(&mut self, kind: IdentifierKind, text: &str) -> bool {
-        let sink = &mut *self.sink;
         let is_text = !self.has_replaced.get() || !text.contains(NO_TEXT);
-        let taken = match kind {
-            _ if !is_text => Err(Unusable::NotText),
-            IdentifierKind::Ip => usable_range(text).map(|range| sink.ip(range)),
-            IdentifierKind::Cookie => usable_cookie_name(&self.name)
-                .and_then(|name| Ok(sink.cookie(name, usable_value(kind, text)?))),
-            IdentifierKind::OauthToken => usable_value(kind, text).map(|it| sink.oauth_token(it)),
-            IdentifierKind::ApiKey => usable_value(kind, text).map(|it| sink.api_key(it)),
-            IdentifierKind::Username => usable_value(kind, text).map(|it| sink.username(it)),
+        let entry = if is_text {
+            listed(kind, &self.name, text)
+        } else {
+            Err(Unusable::NotText)
         };
-        match taken {
+        match entry.map(|entry| self.sink.entry(entry)) {
             Ok(goes_on) => {
                 let usable = self.counts.usable.get_mut(kind);
                 *usable = usable.saturating_add(1);

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::*;
+use crate::identifier::ClientIdentifier;
 use IdentifierKind::{ApiKey, Cookie, Ip, OauthToken, Username};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -39,21 +40,19 @@ impl Listed {
 }
 
 impl EntrySink for Listed {
-    fn ip(&mut self, range: IpNet) -> bool {
-        self.note(format!("ip {range}"))
+    fn entry(&mut self, entry: ClientIdentifier<'_>) -> bool {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        self.note(match entry {
+            ClientIdentifier::Ip(range) => format!("ip {range}"),
+            ClientIdentifier::Cookie { name, value } => {
+                format!("cookie {} {}", text(name), text(value))
+            }
+            ClientIdentifier::OauthToken(token) => format!("token {}", text(token)),
+            ClientIdentifier::ApiKey(value) => format!("api_key {}", text(value)),
+            ClientIdentifier::Username(name) => format!("username {}", text(name)),
+        })
     }
-    fn cookie(&mut self, name: &str, value: &str) -> bool {
-        self.note(format!("cookie {name} {value}"))
-    }
-    fn oauth_token(&mut self, token: &str) -> bool {
-        self.note(format!("token {token}"))
-    }
-    fn api_key(&mut self, value: &str) -> bool {
-        self.note(format!("api_key {value}"))
-    }
-    fn username(&mut self, name: &str) -> bool {
-        self.note(format!("username {name}"))
-    }
+
     fn skipped(&mut self, entry: Skipped) {
         self.skipped.push(entry);
     }

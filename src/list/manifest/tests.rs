@@ -1,4 +1,5 @@
 use super::*;
+use crate::identifier::ClientIdentifier;
 use crate::list::builder::Builder;
 use crate::list::loader::{Loader, NextValue};
 #[cfg(target_arch = "wasm32")]
@@ -10,11 +11,15 @@ fn list(n: u32) -> Blocklist {
     let mut builder = Builder::new(KEY, u64::MAX);
     for i in 0..n {
         builder
-            .insert(KEY.username(i.to_string().as_bytes()))
+            .insert(ClientIdentifier::Username(i.to_string().as_bytes()))
             .unwrap();
     }
-    builder.insert_ip("10.0.0.0/8".parse().unwrap()).unwrap();
-    builder.insert_ip("2001:db8::/32".parse().unwrap()).unwrap();
+    builder
+        .insert(ClientIdentifier::Ip("10.0.0.0/8".parse().unwrap()))
+        .unwrap();
+    builder
+        .insert(ClientIdentifier::Ip("2001:db8::/32".parse().unwrap()))
+        .unwrap();
     builder.finish().unwrap()
 }
 

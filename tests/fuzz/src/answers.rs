@@ -63,7 +63,7 @@ pub fn answers(data: &[u8]) {
                     false => calls.swap_remove(usize::from(choice) % calls.len()),
                 };
                 let body_size = answer(&host, &mut input);
-                vm.call_answered(&host, root, token, body_size);
+                vm.on_call_response(&host, root, token, body_size);
             }
             5 => {
                 request(&host, &mut input);

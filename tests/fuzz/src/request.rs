@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use portcullis::config::{Api, Config};
 use portcullis::identifier::{FingerprintKey, IdentifierKind, PerKind, parse_source_address};
 use portcullis::request::{
-    IdentifierRef, RequestHeaders, host_name, path_matches, select_api, visit_apis,
+    ClientIdentifier, RequestHeaders, host_name, path_matches, select_api, visit_apis,
     visit_identifiers, visit_readings,
 };
 
@@ -115,13 +115,13 @@ fn identifiers(
     length: usize,
 ) -> BTreeSet<(IdentifierKind, u64)> {
     let mut found = BTreeSet::new();
-    visit_identifiers(api, headers, wanted, &mut |identifier: IdentifierRef<
+    visit_identifiers(api, headers, wanted, &mut |identifier: ClientIdentifier<
         '_,
     >| {
-        let (IdentifierRef::Cookie { value, .. }
-        | IdentifierRef::OauthToken(value)
-        | IdentifierRef::ApiKey(value)
-        | IdentifierRef::Username(value)) = identifier;
+        let (ClientIdentifier::Cookie { value, .. }
+        | ClientIdentifier::OauthToken(value)
+        | ClientIdentifier::ApiKey(value)
+        | ClientIdentifier::Username(value)) = identifier;
         assert!(value.len() <= length);
         assert!(!value.is_empty() || identifier.kind() == IdentifierKind::ApiKey);
         let print = identifier.fingerprint(&KEY);

@@ -1,0 +1,43 @@
+//! A call whose response is awaited, whichever server it went to.
+
+use core::time::Duration;
+
+use crate::host::{CallToken, RootId};
+
+/// How long a response is awaited after the call's timeout. The host promises one, except if the calling root context
+/// was deleted.
+const RESPONSE_GRACE: Duration = Duration::from_secs(2);
+
+/// A call in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PendingCall {
+    token: CallToken,
+    root: RootId,
+    deadline: Duration,
+}
+
+impl PendingCall {
+    /// A call that the root context `root` made at `now`, on the monotonic clock.
+    pub fn new(token: CallToken, root: RootId, now: Duration, timeout: Duration) -> Self {
+        Self {
+            token,
+            root,
+            deadline: now.saturating_add(timeout).saturating_add(RESPONSE_GRACE),
+        }
+    }
+
+    /// The root context that made the call and receives the response.
+    pub fn root(&self) -> RootId {
+        self.root
+    }
+
+    /// Whether a response with this token is the response to this call.
+    pub fn matches(&self, token: CallToken) -> bool {
+        self.token == token
+    }
+
+    /// Whether no response is awaited any more.
+    pub fn is_overdue(&self, now: Duration) -> bool {
+        now > self.deadline
+    }
+}

@@ -1,0 +1,50 @@
+//! The lists and bounds by which one configuration judges.
+
+use core::time::Duration;
+
+use super::breaker::DenyBreaker;
+use crate::config::Config;
+use crate::identifier::FingerprintKey;
+use crate::list::{AddressRanges, ManualList};
+
+/// The state of a feed's list.
+#[derive(Debug)]
+pub struct FeedList<L> {
+    /// The list; `None` before the first one.
+    pub list: Option<L>,
+    /// Whether it is older than its maximum age.
+    pub is_stale: bool,
+}
+
+/// Everything by which one configuration judges.
+#[derive(Debug)]
+pub struct Policy {
+    pub(super) allow_list: ManualList,
+    pub(super) deny_list: ManualList,
+    pub(super) never_block: AddressRanges,
+    pub(super) breaker: DenyBreaker,
+}
+
+impl Policy {
+    /// The policy of `config`. `key`: for the fingerprints of the manual lists.
+    pub fn new(config: &Config, key: FingerprintKey) -> Self {
+        let mut never_block = AddressRanges::default();
+        for range in &config.guard.never_block {
+            never_block.push(*range);
+        }
+        never_block.seal();
+        Self {
+            allow_list: ManualList::new(key, config.allow_list.identifiers()),
+            deny_list: ManualList::new(key, config.deny_list.identifiers()),
+            never_block,
+            breaker: DenyBreaker::default(),
+        }
+    }
+
+    /// Advances the time of the bound on denied requests.
+    pub fn tick(&mut self, config: &Config, now: Duration) {
+        if let Some(max_percent) = config.guard.max_denied_percent {
+            self.breaker.tick(now, max_percent);
+        }
+    }
+}

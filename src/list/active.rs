@@ -1,0 +1,17 @@
+//! What a request asks of a feed's list, however the list is stored.
+
+use std::net::IpAddr;
+
+use crate::identifier::{ClientIdentifier, Fingerprint, IdentifierKind};
+
+/// A feed's list during one request.
+pub trait ActiveList {
+    /// Whether the list has any identifier of this kind.
+    fn holds(&self, kind: IdentifierKind) -> bool;
+    /// Whether a range of the list contains the address.
+    fn contains_address(&self, address: IpAddr) -> bool;
+    /// What to pass to [`ActiveList::contains`]; `None` if the list surely does not contain the identifier. Cheap.
+    fn candidate(&self, identifier: ClientIdentifier<'_>) -> Option<Fingerprint>;
+    /// Whether the list contains the candidate. Exact; may cost a hostcall.
+    fn contains(&mut self, candidate: Fingerprint) -> bool;
+}

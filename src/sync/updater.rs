@@ -1,0 +1,428 @@
+//! One VM's part in keeping a list up to date: claims the lease, fetches, publishes, reports the result.
+//!
+//! Wires `election` (who and when), `feed` (what a response means) and `publisher` (shared data) to the host. A failed or
+//! refused fetch writes the lease and nothing else.
+
+use core::mem::discriminant;
+use core::time::Duration;
+
+use super::election::{Candidacy, Election, FirstVm, Outcome, Step};
+use super::freshness::Freshness;
+use super::keys::ListId;
+use super::lease::{LeaseView, VmId};
+use super::publisher::{self, Published};
+use super::replica::Replica;
+use super::store::{Store, write};
+use crate::config::{Abs, Config};
+use crate::feed::fetch::{
+    self, FetchError, FetchFailure, FetchOutcome, Method, ResponseHeaders, Rules,
+};
+use crate::feed::pending_call::PendingCall;
+use crate::host::{CallToken, HostError, HttpCall, RootId, System, WriteCondition};
+use crate::identifier::{FingerprintKey, IdentifierKind};
+use crate::list::{Blocklist, Manifest};
+use crate::metrics::{FetchResult, LastResult, MeteredHost, Metric};
+
+/// A VM of the process.
+#[derive(Clone, Copy, Debug)]
+pub struct VmIdentity {
+    /// Its random number.
+    pub id: VmId,
+    /// When it was created, on the monotonic clock.
+    pub started: Duration,
+    /// Whether it has served a request.
+    pub served: bool,
+}
+
+/// The settings of the newest configuration that uses a list.
+#[derive(Clone, Copy, Debug)]
+pub struct SyncSettings<'a> {
+    /// The root context of the tick or the response.
+    pub root: RootId,
+    /// The configuration.
+    pub config: &'a Config,
+    /// Its `abs`.
+    pub abs: &'a Abs,
+    /// A hash of the rules by which entries are accepted.
+    pub rules: u64,
+}
+
+/// One VM's part in updating one list.
+#[derive(Debug)]
+pub struct Updater {
+    store: Store,
+    election: Election,
+    call: Option<PendingCall>,
+    /// The call in flight only asks for the size of the response that was interrupted.
+    is_probing: bool,
+    /// The call in flight has an ETag; this is what was known of the list when it was sent.
+    confirming: Option<Freshness>,
+    /// The last failure that was logged; cleared by success. One line for each change of state.
+    failing: Option<FetchError>,
+}
+
+impl Updater {
+    /// The part of `vm` in updating the list `id`.
+    pub fn new(id: ListId, vm: VmId) -> Self {
+        Self {
+            store: Store::new(id),
+            election: Election::new(vm),
+            call: None,
+            is_probing: false,
+            confirming: None,
+            failing: None,
+        }
+    }
+
+    /// The root context that awaits a response.
+    pub fn calling_root(&self) -> Option<RootId> {
+        self.call.map(|call| call.root())
+    }
+
+    /// Forgets a call whose root context is deleted: no response will come.
+    pub fn forget_call(&mut self, is_live: impl Fn(RootId) -> bool) {
+        self.call = self.call.filter(|call| is_live(call.root()));
+    }
+
+    /// Whether there is something to wait for, so that short ticks are due.
+    pub fn is_waiting(&self, replica: &Replica) -> bool {
+        self.election.is_waiting() || (!replica.has_list() && self.failing.is_none())
+    }
+
+    /// Takes part in the election, and fetches if it is this VM's turn.
+    pub fn tick(
+        &mut self,
+        host: MeteredHost<'_>,
+        replica: &mut Replica,
+        vm: VmIdentity,
+        settings: &SyncSettings<'_>,
+    ) {
+        let now = host.monotonic_now();
+        self.call = self.call.filter(|call| !call.is_overdue(now));
+        let view = self.store.lease(&*host);
+        let is_owner = view.is_owned_by(vm.id);
+        if replica.check_age(&*host, now, settings.config.attack_list_max_age) && is_owner {
+            log_age(replica.is_stale());
+        }
+        let candidacy = Candidacy {
+            served: vm.served,
+            first: self.is_first_vm(host, now, &view, vm),
+        };
+        let interval = settings.config.refresh_interval;
+        let is_calling = self.call.is_some();
+        match self
+            .election
+            .on_tick(now, &view, candidacy, interval, is_calling)
+        {
+            Step::Wait => {}
+            Step::Write(lease, condition) => {
+                self.store.write_lease(&*host, &lease, condition);
+            }
+            Step::Fetch(lease, condition) => {
+                if self.store.write_lease(&*host, &lease, condition) {
+                    self.fetch(host, replica, settings, Method::Get);
+                }
+            }
+        }
+        if is_owner {
+            host.set(Metric::Stale, u64::from(replica.is_stale()));
+        }
+    }
+
+    /// A response arrived; its body has `body_size` bytes.
+    pub fn on_response(
+        &mut self,
+        host: MeteredHost<'_>,
+        replica: &Replica,
+        token: CallToken,
+        body_size: usize,
+        settings: &SyncSettings<'_>,
+    ) {
+        if self.call.take_if(|call| call.matches(token)).is_none() {
+            return;
+        }
+        if core::mem::take(&mut self.is_probing) {
+            let size = ResponseHeaders::read(&*host).and_then(|headers| headers.too_large());
+            let error = size.map_or(FetchError::Interrupted, FetchError::TooLarge);
+            return self.fail(host, replica, FetchFailure::new(error));
+        }
+        let active = self.store.manifest(&*host);
+        let key = active
+            .as_ref()
+            .map_or_else(|| new_key(&*host), |manifest| manifest.key);
+        let rules = Rules {
+            config: settings.config,
+            key,
+            n_entries_before: active.as_ref().map(Manifest::n_entries),
+        };
+        let confirming = self.confirming.take();
+        match fetch::read_response(&*host, body_size, confirming.is_some(), &rules) {
+            FetchOutcome::List {
+                list,
+                etag,
+                skipped,
+            } => {
+                host.add(Metric::EntriesSkipped, skipped);
+                match self.publish(host, replica, &list, key, active) {
+                    Ok(Published { manifest, is_new }) => {
+                        self.write_freshness(host, &manifest, etag, settings.rules);
+                        self.succeed(host, FetchResult::Ok);
+                        report_list(host, &manifest);
+                        if is_new {
+                            log_list(&manifest, skipped);
+                        }
+                    }
+                    Err(HostError::CasMismatch) => log::warn!(
+                        "an attack list came too late: another worker has the lease; it is not used"
+                    ),
+                    Err(error) => {
+                        log::error!("writing shared data: {error}");
+                        self.fail(host, replica, FetchFailure::new(FetchError::NotPublished));
+                    }
+                }
+            }
+            FetchOutcome::NotModified => {
+                if let Some(manifest) = active {
+                    let etag = confirming.map_or(Vec::new(), |known| known.etag);
+                    self.write_freshness(host, &manifest, etag, settings.rules);
+                    report_list(host, &manifest);
+                }
+                self.succeed(host, FetchResult::NotModified);
+            }
+            FetchOutcome::Failed(failure) if failure.error == FetchError::Interrupted => {
+                // A response that is too large looks just like one that was interrupted. A HEAD request distinguishes them.
+                self.fetch(host, replica, settings, Method::Head);
+            }
+            FetchOutcome::Failed(failure) => self.fail(host, replica, failure),
+        }
+    }
+
+    /// No configuration of this VM uses the list any more. The owner of the lease clears shared data, so that the list is
+    /// not enforced while fetching is off, nor, outdated, once it is on again.
+    pub fn retire(&mut self, host: MeteredHost<'_>) {
+        if !self.store.lease(&*host).is_owned_by(self.election.vm()) {
+            return;
+        }
+        publisher::drop_list(&*host, &self.store);
+        for kind in IdentifierKind::ALL {
+            host.set(Metric::Entries(kind), 0);
+        }
+        // Alerts on the list's age would otherwise fire for a list that no configuration uses.
+        for metric in [
+            Metric::Bytes,
+            Metric::Stale,
+            Metric::LastSuccess,
+            Metric::LastResult,
+            Metric::LastAttempt,
+        ] {
+            host.set(metric, 0);
+        }
+        log::info!("the attack list is dropped: no configuration uses it any more");
+    }
+
+    fn fetch(
+        &mut self,
+        host: MeteredHost<'_>,
+        replica: &Replica,
+        settings: &SyncSettings<'_>,
+        method: Method,
+    ) {
+        self.is_probing = method == Method::Head;
+        self.confirming = match method {
+            Method::Get => self.confirmable(host, settings),
+            Method::Head => None,
+        };
+        let etag = self
+            .confirming
+            .as_ref()
+            .map_or(&[][..], |known| &known.etag);
+        let abs = settings.abs;
+        let path = fetch::request_path(host.unix_now(), abs.attack_window);
+        let call = HttpCall {
+            cluster: &abs.cluster,
+            headers: &fetch::request_headers(abs, method, &path, etag),
+            body: &[],
+            timeout: abs.timeout,
+        };
+        match host.dispatch_http_call(&call) {
+            Ok(token) => {
+                let now = host.monotonic_now();
+                self.call = Some(PendingCall::new(token, settings.root, now, abs.timeout));
+            }
+            Err(error) => {
+                let error = match method {
+                    Method::Get => FetchError::NotSent(error),
+                    Method::Head => FetchError::Interrupted,
+                };
+                self.is_probing = false;
+                self.fail(host, replica, FetchFailure::new(error));
+            }
+        }
+    }
+
+    /// What is known of the active list, if the server can confirm it by its ETag: it was accepted by today's rules, and
+    /// shared data has all of it.
+    fn confirmable(&self, host: MeteredHost<'_>, settings: &SyncSettings<'_>) -> Option<Freshness> {
+        let freshness = self.store.freshness(&*host)?;
+        let manifest = self.store.manifest(&*host)?;
+        let is_valid = !freshness.etag.is_empty()
+            && freshness.generation == manifest.generation
+            && freshness.rules == settings.rules
+            && publisher::is_complete(&*host, &self.store, &manifest);
+        is_valid.then_some(freshness)
+    }
+
+    fn publish(
+        &self,
+        host: MeteredHost<'_>,
+        replica: &Replica,
+        list: &Blocklist,
+        key: FingerprintKey,
+        active: Option<Manifest>,
+    ) -> Result<Published, HostError> {
+        let vm = self.election.vm();
+        // The lease must not expire while the list is written.
+        let view = self.store.lease(&*host);
+        let lease = view.lease.as_ref().filter(|_| view.is_owned_by(vm));
+        let lease = lease.ok_or(HostError::CasMismatch)?;
+        let renewed = lease.renewed(host.monotonic_now());
+        if !self.store.write_lease(&*host, &renewed, view.condition()) {
+            return Err(HostError::CasMismatch);
+        }
+        let generation = replica.generation();
+        publisher::publish(&*host, &self.store, vm, list, key, active, generation)
+    }
+
+    /// Whether this VM was configured before all others. Only asked while the lease is free.
+    fn is_first_vm(
+        &self,
+        host: MeteredHost<'_>,
+        now: Duration,
+        view: &LeaseView,
+        vm: VmIdentity,
+    ) -> bool {
+        let is_free = view
+            .lease
+            .as_ref()
+            .is_none_or(|lease| lease.owner != vm.id && lease.expires <= now);
+        if !is_free {
+            return false;
+        }
+        let key = self.store.keys().first_vm();
+        let Ok(value) = host.shared_data(&key) else {
+            return false;
+        };
+        let (known, condition) = match &value {
+            Some(value) => (
+                FirstVm::from_bytes(&value.bytes),
+                WriteCondition::Unchanged(value.cas),
+            ),
+            None => (None, WriteCondition::Absent),
+        };
+        let this = FirstVm {
+            id: vm.id,
+            started: vm.started,
+        };
+        match known {
+            Some(known) if known.id == this.id => true,
+            Some(known) if known.started <= this.started => false,
+            _ => host
+                .set_shared_data(&key, &this.to_bytes(), condition)
+                .is_ok(),
+        }
+    }
+
+    fn write_freshness(
+        &self,
+        host: MeteredHost<'_>,
+        manifest: &Manifest,
+        etag: Vec<u8>,
+        rules: u64,
+    ) {
+        let freshness = Freshness {
+            generation: manifest.generation,
+            last_success: host.monotonic_now(),
+            rules,
+            etag,
+        };
+        let key = self.store.keys().freshness();
+        if let Err(error) = write(&*host, &key, &freshness.to_bytes()) {
+            log::error!("writing shared data: {error}");
+        }
+    }
+
+    fn succeed(&mut self, host: MeteredHost<'_>, result: FetchResult) {
+        report_attempt(host, result);
+        host.set(Metric::LastSuccess, host.unix_now().as_secs());
+        if self.failing.take().is_some() {
+            log::info!("fetching the attack list works again");
+        }
+        self.end_attempt(host, Outcome::Success);
+    }
+
+    fn fail(&mut self, host: MeteredHost<'_>, replica: &Replica, failure: FetchFailure) {
+        let FetchFailure {
+            result,
+            error,
+            retry_after,
+        } = failure;
+        report_attempt(host, result);
+        let failing = self.failing.as_ref();
+        if failing.is_none_or(|known| discriminant(known) != discriminant(&error)) {
+            let kept = if replica.has_list() {
+                "the active list stays"
+            } else {
+                "there is no list yet"
+            };
+            let result = result.as_str();
+            log::error!("fetching the attack list failed ({result}): {error}; {kept}");
+        }
+        self.failing = Some(error);
+        self.end_attempt(host, Outcome::Failure { retry_after });
+    }
+
+    fn end_attempt(&mut self, host: MeteredHost<'_>, outcome: Outcome) {
+        let view = self.store.lease(&*host);
+        let now = host.monotonic_now();
+        if let Some((lease, condition)) = self.election.on_attempt_ended(now, &view, outcome) {
+            self.store.write_lease(&*host, &lease, condition);
+        }
+    }
+}
+
+fn report_attempt(host: MeteredHost<'_>, result: FetchResult) {
+    host.add(Metric::Fetch(result), 1);
+    host.set(Metric::LastResult, LastResult::from(result).value());
+    host.set(Metric::LastAttempt, host.unix_now().as_secs());
+}
+
+fn report_list(host: MeteredHost<'_>, manifest: &Manifest) {
+    for kind in IdentifierKind::ALL {
+        host.set(Metric::Entries(kind), *manifest.counts.get(kind));
+    }
+    host.set(Metric::Bytes, manifest.stored_bytes);
+    host.set(Metric::Generation, manifest.generation);
+}
+
+fn log_age(is_stale: bool) {
+    if is_stale {
+        log::warn!("the attack list is stale: no fetch has succeeded within attack_list_max_age");
+    } else {
+        log::info!("the attack list is fresh again");
+    }
+}
+
+fn log_list(manifest: &Manifest, skipped: u64) {
+    let counts = IdentifierKind::ALL
+        .map(|kind| format!("{} {}", kind.as_str(), manifest.counts.get(kind)))
+        .join(", ");
+    log::info!(
+        "attack list {} is active: {counts}; {} bytes, {skipped} entries skipped",
+        manifest.generation,
+        manifest.stored_bytes
+    );
+}
+
+fn new_key(system: &dyn System) -> FingerprintKey {
+    FingerprintKey::from_words([system.random(), system.random()])
+}
