@@ -8,6 +8,8 @@ use core::time::Duration;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use ipnet::IpNet;
+
 use self::refused::REFUSED;
 use super::*;
 
@@ -655,7 +657,7 @@ fn manual_lists_are_bounded_so_that_no_worker_is_held_long() {
         };
     let names = |n: usize| (0..n).map(|i| format!("user-{i}")).collect::<Vec<_>>();
     let allowed = "allowed: 5000 entries and 256 KB of values in allow_list and deny_list together, which a worker \
-                   takes up within 5 ms; longer lists belong on ABS's attack list, which is taken up piece by piece \
+                   loads within 5 ms; put longer lists on ABS's attack list, which is loaded in steps \
                    (enable_abs_attack)";
     let none: [String; 0] = [];
     assert_eq!(

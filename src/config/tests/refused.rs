@@ -6,29 +6,29 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
     (
         "JSON that ends early",
         r#"{"enable_abs": true,"#,
-        &["configuration: not valid JSON at line 1, column 20: it ends too early; mend it there"],
+        &["configuration: not valid JSON at line 1, column 20: it ends too early; fix it there"],
     ),
     (
         "JSON with a trailing comma",
         r#"{"enable_abs": true,}"#,
         &[
-            "configuration: not valid JSON at line 1, column 21: expected `,` or `}` after a value, else a key in double quotes; mend it there",
+            "configuration: not valid JSON at line 1, column 21: expected `,` or `}` after a value, else a key in double quotes; fix it there",
         ],
     ),
     (
         "two documents",
         "{} {}",
-        &["configuration: not valid JSON at line 1, column 4: trailing characters; mend it there"],
+        &["configuration: not valid JSON at line 1, column 4: trailing characters; fix it there"],
     ),
     (
         "a number too large for a float",
         r#"{"abs_attack_request_minutes": 1e400}"#,
-        &["configuration: not valid JSON at line 1, column 37: expected value; mend it there"],
+        &["configuration: not valid JSON at line 1, column 37: expected value; fix it there"],
     ),
     (
         "a number that JSON does not have",
         r#"{"abs_attack_request_minutes": NaN}"#,
-        &["configuration: not valid JSON at line 1, column 32: expected value; mend it there"],
+        &["configuration: not valid JSON at line 1, column 32: expected value; fix it there"],
     ),
     (
         "another type than an object",
@@ -77,14 +77,14 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "a key that stands twice",
         r#"{"enable_abs": true, "abs": {"cluster": "a", "cluster": "b"}, "enable_abs": false}"#,
         &[
-            "abs.cluster: the key stands twice in this object; keep one of them",
-            "enable_abs: the key stands twice in this object; keep one of them",
+            "enable_abs: duplicate key; keep only one of them",
+            "abs.cluster: duplicate key; keep only one of them",
         ],
     ),
     (
         "a key that stands twice, deep inside",
         r#"{"apis": [{"username": [{"header": "x-user", "header": "x-login"}]}]}"#,
-        &["apis[0].username[0].header: the key stands twice in this object; keep one of them"],
+        &["apis[0].username[0].header: duplicate key; keep only one of them"],
     ),
     (
         "booleans of another type",
@@ -141,14 +141,14 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "minutes: far too many",
         r#"{"abs_attack_request_minute": 1e300}"#,
         &[
-            "abs_attack_request_minute: found a number beyond 10^12; allowed: a number of minutes from 0.0167 (one second) to 525600 (one year), without quotes, such as 10 or 0.5",
+            "abs_attack_request_minute: found 1e300; allowed: a number of minutes from 0.0167 (one second) to 525600 (one year), without quotes, such as 10 or 0.5",
         ],
     ),
     (
         "minutes: barely more than none",
         r#"{"abs_attack_request_minute": 1e-300}"#,
         &[
-            "abs_attack_request_minute: found a number within 0.000001 of 0; allowed: a number of minutes from 0.0167 (one second) to 525600 (one year), without quotes, such as 10 or 0.5",
+            "abs_attack_request_minute: found 1e-300; allowed: a number of minutes from 0.0167 (one second) to 525600 (one year), without quotes, such as 10 or 0.5",
         ],
     ),
     (
@@ -171,7 +171,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "minutes: both spellings",
         r#"{"abs_attack_request_minutes": 10, "abs_attack_request_minute": 5}"#,
         &[
-            "abs_attack_request_minute: another spelling of abs_attack_request_minutes, which is there too; keep abs_attack_request_minutes",
+            "abs_attack_request_minute: another spelling of abs_attack_request_minutes, which is also set; keep abs_attack_request_minutes",
         ],
     ),
     (
@@ -330,7 +330,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         r#"{"abs": {"access_key": "SECRET\nSECRET", "secret_key": 12345}}"#,
         &[
             r#"abs.access_key: found the character "\n"; allowed: a key of visible ASCII characters without ":""#,
-            "abs.secret_key: found a number; allowed: a string; or leave it out and set the environment variable",
+            "abs.secret_key: found a number; allowed: a string; or omit it and set the environment variable",
         ],
     ),
     (
@@ -378,15 +378,15 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "apis: the same hostname and url",
         r#"{"apis": [{"hostname": "a.example", "url": "/shop"}, {"url": "/shop"}, {"hostname": "A.EXAMPLE.", "url": "/shop/"}, {"hostname": "*", "url": "/shop"}]}"#,
         &[
-            "apis[2]: the same hostname and url as apis[0]; make one entry of the two, or change the hostname or url of one",
-            "apis[3]: the same hostname and url as apis[1]; make one entry of the two, or change the hostname or url of one",
+            "apis[2]: same hostname and url as apis[0]; merge the two entries, or change the hostname or url of one",
+            "apis[3]: same hostname and url as apis[1]; merge the two entries, or change the hostname or url of one",
         ],
     ),
     (
         "apis: the same place by default",
         r#"{"apis": [{}, {"hostname": "*", "url": "/"}]}"#,
         &[
-            "apis[1]: the same hostname and url as apis[0]; make one entry of the two, or change the hostname or url of one",
+            "apis[1]: same hostname and url as apis[0]; merge the two entries, or change the hostname or url of one",
         ],
     ),
     (
@@ -405,18 +405,18 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "apis: urls",
         r#"{"apis": [{"url": ""}, {"url": "shop"}, {"url": "/shop/*"}, {"url": "/shop?token=SECRET"}, {"url": "/a//b"}, {"url": "/a/../b"}, {"url": "/a/."}, {"url": "//"}, {"url": "/a b"}, {"url": "/ü"}, {"url": 1}, {"url": "https://example.com/"}]}"#,
         &[
-            r#"apis[0].url: found an empty string; allowed: a base path that starts with / and has whole segments alone, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
-            r#"apis[1].url: found "shop"; allowed: a base path that starts with / and has whole segments alone, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
-            r#"apis[2].url: found the character "*"; allowed: a base path that starts with / and has whole segments alone, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
-            r#"apis[3].url: found the character "?"; allowed: a base path that starts with / and has whole segments alone, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
-            r#"apis[4].url: found "/a//b"; allowed: a base path that starts with / and has whole segments alone, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
-            r#"apis[5].url: found "/a/../b"; allowed: a base path that starts with / and has whole segments alone, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
-            r#"apis[6].url: found "/a/."; allowed: a base path that starts with / and has whole segments alone, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
-            r#"apis[7].url: found "//"; allowed: a base path that starts with / and has whole segments alone, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
-            r#"apis[8].url: found the character " "; allowed: a base path that starts with / and has whole segments alone, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
-            r#"apis[9].url: found the character "ü"; allowed: a base path that starts with / and has whole segments alone, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
+            r#"apis[0].url: found an empty string; allowed: a base path of whole segments that starts with /, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
+            r#"apis[1].url: found "shop"; allowed: a base path of whole segments that starts with /, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
+            r#"apis[2].url: found the character "*"; allowed: a base path of whole segments that starts with /, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
+            r#"apis[3].url: found the character "?"; allowed: a base path of whole segments that starts with /, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
+            r#"apis[4].url: found "/a//b"; allowed: a base path of whole segments that starts with /, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
+            r#"apis[5].url: found "/a/../b"; allowed: a base path of whole segments that starts with /, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
+            r#"apis[6].url: found "/a/."; allowed: a base path of whole segments that starts with /, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
+            r#"apis[7].url: found "//"; allowed: a base path of whole segments that starts with /, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
+            r#"apis[8].url: found the character " "; allowed: a base path of whole segments that starts with /, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
+            r#"apis[9].url: found the character "ü"; allowed: a base path of whole segments that starts with /, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
             r#"apis[10].url: found a number; allowed: a base path, such as "/shop"; "/" for any"#,
-            r#"apis[11].url: found "https://example.com/"; allowed: a base path that starts with / and has whole segments alone, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
+            r#"apis[11].url: found "https://example.com/"; allowed: a base path of whole segments that starts with /, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
         ],
     ),
     (
@@ -443,9 +443,9 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "apis: header names",
         r#"{"apis": [{"apikey_header": ["x-api-key: SECRET", ":authority", "", null]}]}"#,
         &[
-            r#"apis[0].apikey_header[0]: found the character ":"; allowed: a header name of letters, digits and !#$%&'*+-.^_`|~ alone, such as "x-api-key""#,
-            r#"apis[0].apikey_header[1]: found the character ":"; allowed: a header name of letters, digits and !#$%&'*+-.^_`|~ alone, such as "x-api-key""#,
-            r#"apis[0].apikey_header[2]: found an empty string; allowed: a header name of letters, digits and !#$%&'*+-.^_`|~ alone, such as "x-api-key""#,
+            r#"apis[0].apikey_header[0]: found the character ":"; allowed: a header name of letters, digits and !#$%&'*+-.^_`|~ only, such as "x-api-key""#,
+            r#"apis[0].apikey_header[1]: found the character ":"; allowed: a header name of letters, digits and !#$%&'*+-.^_`|~ only, such as "x-api-key""#,
+            r#"apis[0].apikey_header[2]: found an empty string; allowed: a header name of letters, digits and !#$%&'*+-.^_`|~ only, such as "x-api-key""#,
             r#"apis[0].apikey_header[3]: found null; allowed: a list of header names, such as ["x-api-key"]; [] for none"#,
         ],
     ),
@@ -461,12 +461,12 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "apis: user names",
         r#"{"apis": [{"username": [{}, {"basic_auth": false}, {"basic_auth": 1}, {"header": "x user"}, {"jwt_claim": ""}, {"basic_auth": true, "jwt_claim": "sub"}, "basic_auth", {"jwt": "sub"}]}]}"#,
         &[
-            r#"apis[0].username[0]: found an empty object; allowed: one source an object: {"basic_auth": true}, {"header": "x-user"} or {"jwt_claim": "sub"}"#,
-            "apis[0].username[1].basic_auth: found false; allowed: true; leave this source out to not use it",
+            r#"apis[0].username[0]: found an empty object; allowed: one source per object: {"basic_auth": true}, {"header": "x-user"} or {"jwt_claim": "sub"}"#,
+            "apis[0].username[1].basic_auth: found false; allowed: true; omit this source to disable it",
             "apis[0].username[2].basic_auth: found a number; allowed: true",
-            r#"apis[0].username[3].header: found the character " "; allowed: a header name of letters, digits and !#$%&'*+-.^_`|~ alone, such as "x-api-key""#,
+            r#"apis[0].username[3].header: found the character " "; allowed: a header name of letters, digits and !#$%&'*+-.^_`|~ only, such as "x-api-key""#,
             "apis[0].username[4].jwt_claim: found an empty string; allowed: a string that is not empty and has no line break and no NUL",
-            r#"apis[0].username[5]: found an object with several keys; allowed: one source an object: {"basic_auth": true}, {"header": "x-user"} or {"jwt_claim": "sub"}"#,
+            r#"apis[0].username[5]: found an object with several keys; allowed: one source per object: {"basic_auth": true}, {"header": "x-user"} or {"jwt_claim": "sub"}"#,
             "apis[0].username[6]: found a string; allowed: an object with named values, { }",
             r#"apis[0].username[7].jwt: unknown key; did you mean "header"? Known keys here: basic_auth, header, jwt_claim"#,
         ],
@@ -489,11 +489,11 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "addresses: host bits",
         r#"{"deny_list": {"ips": ["192.0.2.7/24", "2001:db8::1/32", "::ffff:192.0.2.7/120", "::ffff:0.0.0.0/95", "[2001:db8::1]/64"]}}"#,
         &[
-            r#"deny_list.ips[0]: found "192.0.2.7/24", which has bits set behind its prefix; write 192.0.2.0/24 for the range or 192.0.2.7/32 for the one address"#,
-            r#"deny_list.ips[1]: found "2001:db8::1/32", which has bits set behind its prefix; write 2001:db8::/32 for the range or 2001:db8::1/128 for the one address"#,
-            r#"deny_list.ips[2]: found "::ffff:192.0.2.7/120", which has bits set behind its prefix; write 192.0.2.0/24 for the range or 192.0.2.7/32 for the one address"#,
-            r#"deny_list.ips[3]: found "::ffff:0.0.0.0/95", which has bits set behind its prefix; write ::fffe:0:0/95 for the range or ::ffff:0.0.0.0/128 for the one address"#,
-            r#"deny_list.ips[4]: found "[2001:db8::1]/64", which has bits set behind its prefix; write 2001:db8::/64 for the range or 2001:db8::1/128 for the one address"#,
+            r#"deny_list.ips[0]: found "192.0.2.7/24", which has host bits set; write 192.0.2.0/24 for the range or 192.0.2.7/32 for the single address"#,
+            r#"deny_list.ips[1]: found "2001:db8::1/32", which has host bits set; write 2001:db8::/32 for the range or 2001:db8::1/128 for the single address"#,
+            r#"deny_list.ips[2]: found "::ffff:192.0.2.7/120", which has host bits set; write 192.0.2.0/24 for the range or 192.0.2.7/32 for the single address"#,
+            r#"deny_list.ips[3]: found "::ffff:0.0.0.0/95", which has host bits set; write ::fffe:0:0/95 for the range or ::ffff:0.0.0.0/128 for the single address"#,
+            r#"deny_list.ips[4]: found "[2001:db8::1]/64", which has host bits set; write 2001:db8::/64 for the range or 2001:db8::1/128 for the single address"#,
         ],
     ),
     (
@@ -504,15 +504,15 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
             r#"deny_list.ips[1]: found "192.0.2.0/33"; allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32"#,
             r#"deny_list.ips[2]: found "2001:db8::/129"; allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32"#,
             r#"deny_list.ips[3]: found "192.0.2.0/024"; allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32"#,
-            "deny_list.ips[4]: found a string that is no address (not shown); allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",
+            "deny_list.ips[4]: found a string that is not an address (not shown); allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",
             r#"deny_list.ips[5]: found "192.0.2.0/"; allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32"#,
-            "deny_list.ips[6]: found a string that is no address (not shown); allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",
+            "deny_list.ips[6]: found a string that is not an address (not shown); allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",
             r#"deny_list.ips[7]: found "192.0.2.0/255.255.255.0"; allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32"#,
-            "deny_list.ips[8]: found a string that is no address (not shown); allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",
-            "deny_list.ips[9]: found a string that is no address (not shown); allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",
-            "deny_list.ips[10]: found a string that is no address (not shown); allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",
-            "deny_list.ips[11]: found a string that is no address (not shown); allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",
-            "deny_list.ips[12]: found a string that is no address (not shown); allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",
+            "deny_list.ips[8]: found a string that is not an address (not shown); allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",
+            "deny_list.ips[9]: found a string that is not an address (not shown); allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",
+            "deny_list.ips[10]: found a string that is not an address (not shown); allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",
+            "deny_list.ips[11]: found a string that is not an address (not shown); allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",
+            "deny_list.ips[12]: found a string that is not an address (not shown); allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",
         ],
     ),
     (
@@ -589,56 +589,56 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "deny_response: status",
         r#"{"deny_response": {"status": 199}}"#,
         &[
-            "deny_response.status: found 199; allowed: a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), without quotes, such as 403",
+            "deny_response.status: found 199; allowed: a whole number from 200 to 599 except 204, 205 and 304 (responses without a body), without quotes, such as 403",
         ],
     ),
     (
         "status 101",
         r#"{"deny_response": {"status": 101, "body": ""}}"#,
         &[
-            "deny_response.status: found 101; allowed: a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), without quotes, such as 403",
+            "deny_response.status: found 101; allowed: a whole number from 200 to 599 except 204, 205 and 304 (responses without a body), without quotes, such as 403",
         ],
     ),
     (
         "status 204",
         r#"{"deny_response": {"status": 204, "body": ""}}"#,
         &[
-            "deny_response.status: found 204; allowed: a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), without quotes, such as 403",
+            "deny_response.status: found 204; allowed: a whole number from 200 to 599 except 204, 205 and 304 (responses without a body), without quotes, such as 403",
         ],
     ),
     (
         "status 205",
         r#"{"deny_response": {"status": 205, "body": ""}}"#,
         &[
-            "deny_response.status: found 205; allowed: a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), without quotes, such as 403",
+            "deny_response.status: found 205; allowed: a whole number from 200 to 599 except 204, 205 and 304 (responses without a body), without quotes, such as 403",
         ],
     ),
     (
         "status 304",
         r#"{"deny_response": {"status": 304, "body": ""}}"#,
         &[
-            "deny_response.status: found 304; allowed: a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), without quotes, such as 403",
+            "deny_response.status: found 304; allowed: a whole number from 200 to 599 except 204, 205 and 304 (responses without a body), without quotes, such as 403",
         ],
     ),
     (
         "deny_response: status too high",
         r#"{"deny_response": {"status": 600.0}}"#,
         &[
-            "deny_response.status: found 600; allowed: a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), without quotes, such as 403",
+            "deny_response.status: found 600; allowed: a whole number from 200 to 599 except 204, 205 and 304 (responses without a body), without quotes, such as 403",
         ],
     ),
     (
         "deny_response: status with a fraction",
         r#"{"deny_response": {"status": 403.5}}"#,
         &[
-            "deny_response.status: found 403.5; allowed: a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), without quotes, such as 403",
+            "deny_response.status: found 403.5; allowed: a whole number from 200 to 599 except 204, 205 and 304 (responses without a body), without quotes, such as 403",
         ],
     ),
     (
         "deny_response: status and body of another type",
         r#"{"deny_response": {"status": "403", "body": null}}"#,
         &[
-            "deny_response.status: found a string; allowed: a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), without quotes, such as 403",
+            "deny_response.status: found a string; allowed: a whole number from 200 to 599 except 204, 205 and 304 (responses without a body), without quotes, such as 403",
             r#"deny_response.body: found null; allowed: a string; "" for no body"#,
         ],
     ),
@@ -646,16 +646,16 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "deny_response: a huge status",
         r#"{"deny_response": {"status": 18446744073709551615}}"#,
         &[
-            "deny_response.status: found a number beyond 10^12; allowed: a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), without quotes, such as 403",
+            "deny_response.status: found 1.8446744073709552e19; allowed: a whole number from 200 to 599 except 204, 205 and 304 (responses without a body), without quotes, such as 403",
         ],
     ),
     (
         "deny_response: headers",
         r#"{"deny_response": {"headers": {"": "a", ":status": "200", "x y": "a", "x-a": "a\r\nset-cookie: SECRET", "x-b": 1, "x-nul": "\u0000"}}}"#,
         &[
-            r#"deny_response.headers[""]: found an empty string; allowed: a header name of letters, digits and !#$%&'*+-.^_`|~ alone, such as "x-api-key""#,
-            r#"deny_response.headers[":status"]: found the character ":"; allowed: a header name of letters, digits and !#$%&'*+-.^_`|~ alone, such as "x-api-key""#,
-            r#"deny_response.headers["x y"]: found the character " "; allowed: a header name of letters, digits and !#$%&'*+-.^_`|~ alone, such as "x-api-key""#,
+            r#"deny_response.headers[""]: found an empty string; allowed: a header name of letters, digits and !#$%&'*+-.^_`|~ only, such as "x-api-key""#,
+            r#"deny_response.headers[":status"]: found the character ":"; allowed: a header name of letters, digits and !#$%&'*+-.^_`|~ only, such as "x-api-key""#,
+            r#"deny_response.headers["x y"]: found the character " "; allowed: a header name of letters, digits and !#$%&'*+-.^_`|~ only, such as "x-api-key""#,
             r#"deny_response.headers.x-a: found the character "\r"; allowed: a header value without line breaks and NUL"#,
             "deny_response.headers.x-b: found a number; allowed: a string, the header's value",
             r#"deny_response.headers.x-nul: found the character "\0"; allowed: a header value without line breaks and NUL"#,
@@ -672,7 +672,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
     (
         "deny_response: one header in two spellings",
         r#"{"deny_response": {"headers": {"X-A": "1", "x-a": "2"}}}"#,
-        &["deny_response.headers.x-a: the key stands twice in this object; keep one of them"],
+        &["deny_response.headers.x-a: duplicate key; keep only one of them"],
     ),
     (
         "deny_response: headers of another type",
@@ -692,7 +692,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "traffic: negative sample",
         r#"{"traffic": {"sample": -0.0000001}}"#,
         &[
-            "traffic.sample: found a number within 0.000001 of 0; allowed: a number from 0 (no request) to 1 (every request), such as 0.1",
+            "traffic.sample: found -1e-7; allowed: a number from 0 (no request) to 1 (every request), such as 0.1",
         ],
     ),
     (
@@ -700,40 +700,40 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         r#"{"traffic": {"path": "portcullis", "headers": ["User Agent", ":path"], "sample": "1"}}"#,
         &[
             "traffic.sample: found a string; allowed: a number from 0 (no request) to 1 (every request), such as 0.1",
-            r#"traffic.path: found "portcullis"; allowed: a path that starts with /, of visible ASCII characters alone, such as "/portcullis/v1/traffic""#,
-            r#"traffic.headers[0]: found the character " "; allowed: a header name of letters, digits and !#$%&'*+-.^_`|~ alone, such as "x-api-key""#,
-            r#"traffic.headers[1]: found the character ":"; allowed: a header name of letters, digits and !#$%&'*+-.^_`|~ alone, such as "x-api-key""#,
+            r#"traffic.path: found "portcullis"; allowed: a path that starts with / and has only visible ASCII characters, such as "/portcullis/v1/traffic""#,
+            r#"traffic.headers[0]: found the character " "; allowed: a header name of letters, digits and !#$%&'*+-.^_`|~ only, such as "x-api-key""#,
+            r#"traffic.headers[1]: found the character ":"; allowed: a header name of letters, digits and !#$%&'*+-.^_`|~ only, such as "x-api-key""#,
         ],
     ),
     (
         "traffic: path with white space",
         r#"{"traffic": {"path": "/a b"}}"#,
         &[
-            r#"traffic.path: found the character " "; allowed: a path that starts with /, of visible ASCII characters alone, such as "/portcullis/v1/traffic""#,
+            r#"traffic.path: found the character " "; allowed: a path that starts with / and has only visible ASCII characters, such as "/portcullis/v1/traffic""#,
         ],
     ),
     (
         "guard: widths",
         r#"{"guard": {"widest_ipv4": 33, "widest_ipv6": 129}}"#,
         &[
-            "guard.widest_ipv4: found 33; allowed: a prefix length, a whole number from 0 (any range) to 32 (addresses alone)",
-            "guard.widest_ipv6: found 129; allowed: a prefix length, a whole number from 0 (any range) to 128 (addresses alone)",
+            "guard.widest_ipv4: found 33; allowed: a prefix length, a whole number from 0 (any range) to 32 (only addresses)",
+            "guard.widest_ipv6: found 129; allowed: a prefix length, a whole number from 0 (any range) to 128 (only addresses)",
         ],
     ),
     (
         "guard: more widths",
         r#"{"guard": {"widest_ipv4": -1, "widest_ipv6": 32.5}}"#,
         &[
-            "guard.widest_ipv4: found -1; allowed: a prefix length, a whole number from 0 (any range) to 32 (addresses alone)",
-            "guard.widest_ipv6: found 32.5; allowed: a prefix length, a whole number from 0 (any range) to 128 (addresses alone)",
+            "guard.widest_ipv4: found -1; allowed: a prefix length, a whole number from 0 (any range) to 32 (only addresses)",
+            "guard.widest_ipv6: found 32.5; allowed: a prefix length, a whole number from 0 (any range) to 128 (only addresses)",
         ],
     ),
     (
         "guard: widths of another type",
         r#"{"guard": {"widest_ipv4": null, "widest_ipv6": "32"}}"#,
         &[
-            "guard.widest_ipv4: found null; allowed: a prefix length, a whole number from 0 (any range) to 32 (addresses alone)",
-            "guard.widest_ipv6: found a string; allowed: a prefix length, a whole number from 0 (any range) to 128 (addresses alone)",
+            "guard.widest_ipv4: found null; allowed: a prefix length, a whole number from 0 (any range) to 32 (only addresses)",
+            "guard.widest_ipv6: found a string; allowed: a prefix length, a whole number from 0 (any range) to 128 (only addresses)",
         ],
     ),
     (
@@ -741,7 +741,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         r#"{"guard": {"max_change_percent": 0, "max_denied_percent": 100.1}}"#,
         &[
             "guard.max_change_percent: found 0; allowed: null for any change, or a number of percent above 0, such as 50",
-            "guard.max_denied_percent: found 100.1; allowed: null for any share, or a number of percent above 0 and up to 100, such as 20",
+            "guard.max_denied_percent: found 100.1; allowed: null for no limit, or a number of percent above 0 and up to 100, such as 20",
         ],
     ),
     (
@@ -749,7 +749,7 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         r#"{"guard": {"max_change_percent": "50", "max_denied_percent": false}}"#,
         &[
             "guard.max_change_percent: found a string; allowed: null for any change, or a number of percent above 0, such as 50",
-            "guard.max_denied_percent: found a boolean; allowed: null for any share, or a number of percent above 0 and up to 100, such as 20",
+            "guard.max_denied_percent: found a boolean; allowed: null for no limit, or a number of percent above 0 and up to 100, such as 20",
         ],
     ),
     (
@@ -777,8 +777,8 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
         "guard: never_block",
         r#"{"guard": {"never_block": ["10.0.0.1/8", "office"]}}"#,
         &[
-            r#"guard.never_block[0]: found "10.0.0.1/8", which has bits set behind its prefix; write 10.0.0.0/8 for the range or 10.0.0.1/32 for the one address"#,
-            "guard.never_block[1]: found a string that is no address (not shown); allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",
+            r#"guard.never_block[0]: found "10.0.0.1/8", which has host bits set; write 10.0.0.0/8 for the range or 10.0.0.1/32 for the single address"#,
+            "guard.never_block[1]: found a string that is not an address (not shown); allowed: an address or a CIDR range, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32",
         ],
     ),
     (
@@ -792,13 +792,13 @@ pub(super) const REFUSED: &[(&str, &str, &[&str])] = &[
             "abs.cluster: missing; enable_abs and enable_abs_attack need it: name the Envoy cluster of ABS, or turn both off",
             r#"abs.access_key: found the character ":"; allowed: a key of visible ASCII characters without ":""#,
             "apis[0].cookie: found a number; allowed: a cookie's name, or a list of names; null for every cookie, [] for none",
-            r#"apis[1].url: found "x"; allowed: a base path that starts with / and has whole segments alone, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
+            r#"apis[1].url: found "x"; allowed: a base path of whole segments that starts with /, such as "/shop": no *, ?, #, //, . or .., other characters percent-encoded"#,
             "apis[1].cookie[0]: found a number; allowed: a cookie's name, or a list of names; null for every cookie, [] for none",
-            r#"deny_list.ips[1]: found "10.0.0.1/8", which has bits set behind its prefix; write 10.0.0.0/8 for the range or 10.0.0.1/32 for the one address"#,
+            r#"deny_list.ips[1]: found "10.0.0.1/8", which has host bits set; write 10.0.0.0/8 for the range or 10.0.0.1/32 for the single address"#,
             "deny_list.usernames[0]: found an empty string; allowed: a string that is not empty and has no line break and no NUL",
-            "deny_response.status: found 1; allowed: a whole number from 200 to 599 but not 204, 205 or 304 (responses without a body), without quotes, such as 403",
+            "deny_response.status: found 1; allowed: a whole number from 200 to 599 except 204, 205 and 304 (responses without a body), without quotes, such as 403",
             "traffic.sample: found 2; allowed: a number from 0 (no request) to 1 (every request), such as 0.1",
-            "guard.widest_ipv4: found 99; allowed: a prefix length, a whole number from 0 (any range) to 32 (addresses alone)",
+            "guard.widest_ipv4: found 99; allowed: a prefix length, a whole number from 0 (any range) to 32 (only addresses)",
         ],
     ),
 ];
