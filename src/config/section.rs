@@ -222,7 +222,7 @@ impl<'a> Section<'a> {
         self.accepted(key, result)
     }
 
-    /// What the string stands for, of a choice of two.
+    /// The value of the word, of a choice of two.
     pub(super) fn choice<T>(
         &self,
         key: &str,
