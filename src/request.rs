@@ -15,6 +15,7 @@ mod identifiers;
 mod jwt;
 mod lazy_request;
 mod query;
+mod reading;
 mod routing;
 mod text;
 

@@ -26,10 +26,12 @@ const MAX_WORDS: usize = 256;
 /// Every Authorization value: as it was sent, and where it holds a comma each part of it too. Envoy joins repeated headers
 /// of this name by commas, and no credentials hold one (RFC 9110, 11.2).
 pub fn authorizations(headers: &RequestHeaders) -> impl Iterator<Item = &[u8]> {
-    headers.values("authorization").flat_map(parts)
+    headers
+        .values("authorization")
+        .flat_map(authorization_parts)
 }
 
-fn parts(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn authorization_parts(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let parts = value
         .contains(&b',')
         .then(|| value.split(|&byte| byte == b','));
@@ -98,7 +100,7 @@ pub fn visit_token_readings<'a>(authorization: &'a [u8], visit: &mut dyn FnMut(&
         visit_phrase(trim_wide(rest), visit);
         visit_phrase(trim_wide(before(rest, b',')), visit);
     }
-    for part in parts(authorization) {
+    for part in authorization_parts(authorization) {
         if let Some(token) = bearer_token(part) {
             visit_phrase(token, visit);
         }
