@@ -1,4 +1,4 @@
-//! Readings of requests, by tables. What real servers read is tested beside them; see tests/spellings.
+//! Readings of requests. tests/spellings compares them with real servers.
 
 use super::*;
 use crate::codec::base64::tests::{URL_SAFE, encode};
@@ -80,7 +80,7 @@ fn jwt(payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn credentials_that_envoy_joined_are_told_apart() {
+fn credentials_in_joined_headers_are_separated() {
     let api = Api::default();
     let headers = headers(&[("authorization", b"Bearer t1,Basic Ym9iOng=, bearer t2")]);
     let (mut tokens, mut names) = (Vec::new(), Vec::new());
@@ -100,7 +100,7 @@ fn credentials_that_envoy_joined_are_told_apart() {
 
 #[test]
 fn a_listed_token_cannot_hide_among_other_words() {
-    // Servers take the second word, or the last.
+    // Servers read the second word, or the last.
     for header in ["Bearer t1 x", "Bearer x t1", "bearer x\tt1 ,Basic Ym9iOng="] {
         let headers = headers(&[("authorization", header.as_bytes())]);
         let found = readings(&api(), &headers);
@@ -118,7 +118,7 @@ fn a_listed_token_cannot_hide_among_other_words() {
 }
 
 #[test]
-fn a_listed_cookie_cannot_hide_behind_escapes_that_servers_resolve() {
+fn a_listed_cookie_is_found_in_escaped_form() {
     let key = FingerprintKey::from_words([1, 2]);
     let prints = |header: &str| {
         let headers = headers(&[("cookie", header.as_bytes())]);
@@ -221,13 +221,13 @@ fn bearer_tokens_are_read_byte_for_byte() {
 }
 
 #[test]
-fn basic_users_are_read_as_tolerantly_as_servers_do() {
+fn basic_users_are_read_in_every_base64_spelling() {
     let table: &[(&[u8], Option<&[u8]>)] = &[
         (b"Basic Ym9iOnNlY3JldA==", Some(b"bob")),
         (b"basic Ym9iOnNlY3JldA", Some(b"bob")),
         (b"BASIC   Ym9iOnNlY3JldA=", Some(b"bob")),
         (b"Basic Y!m9\xffiOn NlY3JldA==", Some(b"bob")),
-        // "bob:a:b", "bob:", "a?b>:", with the other alphabet for the last.
+        // "bob:a:b", "bob:", and "b??>>:" in both alphabets.
         (b"Basic Ym9iOmE6Yg==", Some(b"bob")),
         (b"Basic Ym9iOg==", Some(b"bob")),
         (b"Basic Yj8/Pj46", Some(b"b??>>")),
@@ -301,7 +301,7 @@ fn claims(token: &[u8]) -> Vec<String> {
 }
 
 #[test]
-fn jwt_claims_are_strings_numbers_and_lists_of_them() {
+fn jwt_claims_are_strings_numbers_and_lists() {
     let table: &[(&[u8], &[&str])] = &[
         (br#"{"sub":"bob"}"#, &["bob"]),
         (br#" {"iss":"x","sub":"bob","aud":["a"]} "#, &["bob"]),
@@ -349,7 +349,7 @@ fn jwt_claims_are_strings_numbers_and_lists_of_them() {
 }
 
 #[test]
-fn jwts_are_read_in_every_dress_and_nothing_else_is() {
+fn jwts_are_read_with_and_without_padding_and_signature() {
     // {"sub":"bob"}
     let table: &[(&[u8], &[&str])] = &[
         (b"e30.eyJzdWIiOiJib2IifQ.c2ln", &["bob"]),
@@ -370,7 +370,7 @@ fn jwts_are_read_in_every_dress_and_nothing_else_is() {
 }
 
 #[test]
-fn long_and_deep_jwts_do_no_harm() {
+fn long_and_deeply_nested_jwts_are_limited() {
     let room = jwt::MAX_BYTES * 3 / 4 - 64;
     let near = format!(r#"{{"x":"{}","sub":"bob"}}"#, "x".repeat(room));
     assert!(jwt(near.as_bytes()).len() <= jwt::MAX_BYTES);
@@ -448,7 +448,7 @@ fn base_paths_match_whole_segments() {
 }
 
 #[test]
-fn the_first_api_that_matches_is_taken() {
+fn the_first_matching_api_is_selected() {
     let named = |api_id: &str, hostname: Option<&str>, url: &str| Api {
         api_id: String::from(api_id),
         hostname: hostname.map(String::from),
@@ -518,7 +518,7 @@ fn every_repeated_header_counts() {
 }
 
 #[test]
-fn the_rules_of_the_api_decide_what_counts() {
+fn the_api_decides_which_identifiers_count() {
     let headers = headers(&[
         (":path", b"/?api_key=k1&key=k2"),
         ("cookie", b"session=a; SESSION=b; other=c"),
@@ -562,7 +562,7 @@ fn the_rules_of_the_api_decide_what_counts() {
 }
 
 #[test]
-fn kinds_that_are_not_wanted_are_not_visited() {
+fn unwanted_kinds_are_not_visited() {
     let headers = headers(&[
         (":path", b"/?api_key=k"),
         ("cookie", b"a=1"),
@@ -588,7 +588,7 @@ fn kinds_that_are_not_wanted_are_not_visited() {
 }
 
 #[test]
-fn cleared_headers_are_gone() {
+fn cleared_headers_are_empty() {
     let mut headers = headers(&[(":path", b"/a"), ("cookie", b"a=1")]);
     headers.clear();
     assert_eq!(headers.path(), b"");
@@ -599,7 +599,7 @@ fn cleared_headers_are_gone() {
 }
 
 #[test]
-fn identifiers_know_their_kind_and_fingerprint_and_never_print() {
+fn identifiers_have_a_kind_and_a_fingerprint_and_are_redacted() {
     let key = FingerprintKey::from_words([1, 2]);
     let cookie = IdentifierRef::Cookie {
         name: b"hunter",
@@ -641,7 +641,7 @@ fn identifiers_know_their_kind_and_fingerprint_and_never_print() {
 }
 
 #[test]
-fn no_bytes_panic() {
+fn random_bytes_never_panic() {
     const ALPHABET: &[u8] = b"ab=;\"% +&?#./:[]{}\\\t\0\xff\xc3,Bearer Basic e30";
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = move |below: usize| {
