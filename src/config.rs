@@ -36,7 +36,7 @@ mod warning;
 use core::time::Duration;
 
 pub use self::abs::Abs;
-pub use self::api::{Api, Jwt, JwtLocation, Mode, UsernameSource};
+pub use self::api::{Api, Apis, Jwt, JwtLocation, Mode, UsernameSource};
 pub use self::credential::Secret;
 pub use self::deny_response::DenyResponse;
 pub use self::error::{ConfigError, Problem};
@@ -60,9 +60,8 @@ pub struct Config {
     pub attack_list_memory: u64,
     /// How ABS is reached; present if `enable_abs` or `enable_abs_attack` is on.
     pub abs: Option<Abs>,
-    /// The APIs in matching order, longest base path first. A configuration without APIs has one that matches every
-    /// request.
-    pub apis: Vec<Api>,
+    /// The APIs, and the catch-all for requests that match none of them.
+    pub apis: Apis,
     /// Clients that always pass.
     pub allow_list: ManualEntries,
     /// Clients that never pass, except those on the allow list.

@@ -32,8 +32,6 @@ pub struct Policy<'a> {
     pub deny_list: &'a ManualList,
     /// Addresses that ABS's list never denies.
     pub never_block: &'a AddressRanges,
-    /// Judges a request that no entry of `apis` matches.
-    pub default_api: &'a Api,
     /// Headers that are read besides those that HTTP has for identifiers and APIs.
     pub header_names: &'a [String],
     /// The list denies too many requests: it is only counted.
@@ -78,7 +76,7 @@ pub fn judge(
     if !wanted.any() && of_address.is_empty() {
         return Ok(Verdict::Allow);
     }
-    let only_api = policy.only_api();
+    let only_api = config.apis.single();
     if wanted.any() || only_api.is_none() {
         request.read_headers(host, policy.header_names);
     }
@@ -98,7 +96,7 @@ pub fn judge(
     let (authority, path) = (headers.authority(), headers.path());
     visit_apis(&config.apis, authority, path, &mut |api| {
         if let Ok(known) = severest {
-            let verdict = judge_for(api.unwrap_or(policy.default_api));
+            let verdict = judge_for(api);
             severest = verdict.map(|verdict| known.or_severer(verdict));
         }
     });
@@ -153,18 +151,8 @@ fn first_listed(
 impl<'a> Policy<'a> {
     /// The API that a request is for, as it is reported.
     pub fn api_for(&self, headers: &RequestHeaders) -> &'a Api {
-        self.only_api().unwrap_or_else(|| {
-            select_api(&self.config.apis, headers.authority(), headers.path())
-                .unwrap_or(self.default_api)
-        })
-    }
-
-    /// The one API that judges every request, if there is no choice.
-    fn only_api(&self) -> Option<&'a Api> {
-        match self.config.apis.as_slice() {
-            [] => Some(self.default_api),
-            [api] if api.hostname.is_none() && api.url.is_empty() => Some(api),
-            _ => None,
-        }
+        let apis = &self.config.apis;
+        let select = || select_api(apis, headers.authority(), headers.path());
+        apis.single().unwrap_or_else(select)
     }
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use siphasher::sip::SipHasher13;
 
-use crate::config::{Api, Config, ConfigError, JwtLocation, UsernameSource};
+use crate::config::{Config, ConfigError, JwtLocation, UsernameSource};
 use crate::host::{CallToken, Host, LocalReply, LogLevel, RootId, StreamId};
 use crate::identifier::FingerprintKey;
 use crate::judge::{DenyBreaker, Policy, Reason, Replaced, Verdict, judge};
@@ -63,7 +63,6 @@ struct Root {
     deny_list: ManualList,
     never_block: AddressRanges,
     /// What a request is judged by that no entry of `apis` names.
-    default_api: Api,
     /// Headers that are read besides those that HTTP has for identifiers and APIs.
     header_names: Vec<String>,
     source: Option<ListId>,
@@ -389,14 +388,12 @@ impl Root {
             never_block.push(*range);
         }
         never_block.seal();
-        let default_api = Api::default();
         Self {
             id,
             allow_list: Rc::new(ManualList::new(local_key, &config.allow_list)),
             deny_list: ManualList::new(local_key, &config.deny_list),
             never_block,
-            header_names: header_names(&config, &default_api),
-            default_api,
+            header_names: header_names(&config),
             source,
             destination,
             rules: list_rules(&config),
@@ -417,7 +414,6 @@ impl Root {
             allow_list: &self.allow_list,
             deny_list: &self.deny_list,
             never_block: &self.never_block,
-            default_api: &self.default_api,
             header_names: &self.header_names,
             is_exceeded: self.denied_share.is_exceeded(),
         }
@@ -505,14 +501,14 @@ impl Root {
 }
 
 /// The headers of their own that APIs name for API keys and user names, and those that records tell.
-fn header_names(config: &Config, default_api: &Api) -> Vec<String> {
+fn header_names(config: &Config) -> Vec<String> {
     let mut names = Vec::new();
     let mut add = |name: &str| {
         if !names.iter().any(|known| known == name) {
             names.push(name.to_owned());
         }
     };
-    for api in config.apis.iter().chain([default_api]) {
+    for api in config.apis.iter() {
         for name in &api.apikey_header {
             add(name);
         }

@@ -116,8 +116,43 @@ impl Default for Api {
     }
 }
 
-/// Reads the APIs in matching order: the longest url first, and of equal urls those with a hostname first.
-pub(super) fn read_apis(root: &Section<'_>) -> Vec<Api> {
+/// The APIs in matching order. The last one, the catch-all, matches every request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Apis {
+    others: Vec<Api>,
+    catch_all: Api,
+}
+
+impl Apis {
+    /// Orders the APIs: longest url first, and of equal urls those with a hostname first. If none matches every request, adds
+    /// one with all defaults.
+    pub fn new(mut apis: Vec<Api>) -> Self {
+        apis.sort_by_key(|api| (Reverse(api.url.len()), api.hostname.is_none()));
+        let catch_all = apis.pop_if(|api| api.hostname.is_none() && api.url.is_empty());
+        Self {
+            others: apis,
+            catch_all: catch_all.unwrap_or_default(),
+        }
+    }
+
+    /// All APIs in matching order.
+    pub fn iter(&self) -> impl Iterator<Item = &Api> {
+        self.others.iter().chain([&self.catch_all])
+    }
+
+    /// The first API for which `matches` is true, otherwise the catch-all.
+    pub fn find(&self, matches: impl Fn(&Api) -> bool) -> &Api {
+        let found = self.others.iter().find(|api| matches(api));
+        found.unwrap_or(&self.catch_all)
+    }
+
+    /// The catch-all, if there is no other API.
+    pub fn single(&self) -> Option<&Api> {
+        self.others.is_empty().then_some(&self.catch_all)
+    }
+}
+
+pub(super) fn read_apis(root: &Section<'_>) -> Apis {
     const ALLOWED: &str =
         "a list of API objects, such as [{\"api_id\": \"shop\", \"url\": \"/shop\"}]";
     let mut apis: Vec<Api> = Vec::new();
@@ -137,11 +172,7 @@ pub(super) fn read_apis(root: &Section<'_>) -> Vec<Api> {
         apis.push(read_api(&section, place.clone().unwrap_or_default()));
         places.push(place);
     }
-    if apis.is_empty() {
-        apis.push(Api::default());
-    }
-    apis.sort_by_key(|api| (Reverse(api.url.len()), api.hostname.is_none()));
-    apis
+    Apis::new(apis)
 }
 
 /// Hostname and url; `None` where one of them is invalid.
@@ -291,8 +322,8 @@ fn read_username(section: &Section<'_>) -> Vec<UsernameSource> {
 }
 
 /// Warns about each API that does not block and that a client can select by its `Host` header.
-pub(super) fn warn_of_chosen_by_host(apis: &[Api], root: &Section<'_>) {
-    for api in apis {
+pub(super) fn warn_of_chosen_by_host(apis: &Apis, root: &Section<'_>) {
+    for api in apis.iter() {
         let setting = match (api.enable_blocking, api.mode) {
             (false, _) => "enable_blocking: false",
             (true, Mode::Shadow) => "mode: shadow",

@@ -5,22 +5,21 @@
 use std::borrow::Cow;
 
 use super::text::{before, percent_decode};
-use crate::config::Api;
+use crate::config::{Api, Apis};
 
-/// The API of a request: the first one with a matching host name and base path, so `apis` must be ordered by longest base
-/// path. `None` if no API matches.
-pub fn select_api<'a>(apis: &'a [Api], authority: &[u8], path: &[u8]) -> Option<&'a Api> {
+/// The API of a request: the first one with a matching host name and base path.
+pub fn select_api<'a>(apis: &'a Apis, authority: &[u8], path: &[u8]) -> &'a Api {
     select(apis, authority, path, false)
 }
 
 /// Calls `visit` with every API that a server may select for the request: first that of [`select_api`], then those of other
 /// readings of the path: without path parameters (`/shop;x=1`), percent-decoded, with dot segments resolved and slashes
-/// merged, and in any letter case. `None` for a reading that no API matches. A clean path has one reading.
+/// merged, and in any letter case. A clean path has one reading.
 pub fn visit_apis<'a>(
-    apis: &'a [Api],
+    apis: &'a Apis,
     authority: &[u8],
     path: &[u8],
-    visit: &mut dyn FnMut(Option<&'a Api>),
+    visit: &mut dyn FnMut(&'a Api),
 ) {
     let path = before(before(path, b'?'), b'#');
     let first = select(apis, authority, path, false);
@@ -37,7 +36,7 @@ pub fn visit_apis<'a>(
     let mut visit_other = |path: &[u8]| {
         for ignore_case in [false, true] {
             let api = select(apis, authority, path, ignore_case);
-            if !visited.iter().any(|known| is_same(*known, api)) {
+            if !visited.iter().any(|known| core::ptr::eq(*known, api)) {
                 visited.push(api);
                 visit(api);
             }
@@ -54,21 +53,8 @@ pub fn visit_apis<'a>(
     }
 }
 
-fn is_same(one: Option<&Api>, other: Option<&Api>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => core::ptr::eq(one, other),
-        (None, None) => true,
-        _ => false,
-    }
-}
-
-fn select<'a>(
-    apis: &'a [Api],
-    authority: &[u8],
-    path: &[u8],
-    ignore_case: bool,
-) -> Option<&'a Api> {
-    apis.iter().find(|api| {
+fn select<'a>(apis: &'a Apis, authority: &[u8], path: &[u8], ignore_case: bool) -> &'a Api {
+    apis.find(|api| {
         is_under(&api.url, path, ignore_case || api.url_case_insensitive)
             && api
                 .hostname

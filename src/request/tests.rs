@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::codec::base64::tests::{URL_SAFE, encode};
-use crate::config::{Api, Mode, UsernameSource};
+use crate::config::{Api, Apis, Mode, UsernameSource};
 use crate::identifier::{FingerprintKey, IdentifierKind, PerKind};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -455,33 +455,34 @@ fn the_first_matching_api_is_selected() {
         url: String::from(url),
         ..api()
     };
-    let apis = [
+    let apis = Apis::new(vec![
         named("cart", Some("api.example.com"), "/shop/cart"),
         named("shop", None, "/shop"),
         named("v6", Some("[2001:db8::1]"), ""),
         named("rest", Some("api.example.com"), ""),
-    ];
-    let table: &[(&[u8], &[u8], Option<&str>)] = &[
-        (b"api.example.com", b"/shop/cart/1", Some("cart")),
-        (b"API.Example.COM.:443", b"/shop/cart", Some("cart")),
-        (b"other.example.com", b"/shop/cart", Some("shop")),
-        (b"", b"/shop", Some("shop")),
-        (b"api.example.com", b"/", Some("rest")),
-        (b"[2001:DB8::1]:443", b"/", Some("v6")),
-        (b"api.example.com.evil.example", b"/", None),
-        (b"other.example.com", b"/", None),
-        (b"", b"", None),
+    ]);
+    let table: &[(&[u8], &[u8], &str)] = &[
+        (b"api.example.com", b"/shop/cart/1", "cart"),
+        (b"API.Example.COM.:443", b"/shop/cart", "cart"),
+        (b"other.example.com", b"/shop/cart", "shop"),
+        (b"", b"/shop", "shop"),
+        (b"api.example.com", b"/", "rest"),
+        (b"[2001:DB8::1]:443", b"/", "v6"),
+        (b"api.example.com.evil.example", b"/", "*/"),
+        (b"other.example.com", b"/", "*/"),
+        (b"", b"", "*/"),
     ];
     for (authority, path, expected) in table {
         assert_eq!(
-            select_api(&apis, authority, path).map(|api| api.api_id.as_str()),
+            select_api(&apis, authority, path).api_id,
             *expected,
             "{} {}",
             authority.escape_ascii(),
             path.escape_ascii()
         );
     }
-    assert!(select_api(&[], b"api.example.com", b"/").is_none());
+    let none = Apis::default();
+    assert_eq!(select_api(&none, b"api.example.com", b"/").api_id, "*/");
 }
 
 #[test]
@@ -670,19 +671,18 @@ fn random_bytes_never_panic() {
         ]);
         let mut api = api();
         api.apikey_qs = vec![String::from("a"), String::from("")];
-        let apis = [api];
-        if let Some(api) = select_api(&apis, headers.authority(), headers.path()) {
-            let key = FingerprintKey::from_words([1, 2]);
-            let mut readings = Vec::new();
-            visit_readings(api, &headers, EVERY_KIND, &mut |identifier| {
-                readings.push(identifier.fingerprint(&key));
-            });
-            visit_identifiers(api, &headers, EVERY_KIND, &mut |identifier| {
-                visited += 1;
-                let fingerprint = identifier.fingerprint(&key);
-                assert!(readings.contains(&fingerprint), "{}", shown(identifier));
-            });
-        }
+        let apis = Apis::new(vec![api]);
+        let api = select_api(&apis, headers.authority(), headers.path());
+        let key = FingerprintKey::from_words([1, 2]);
+        let mut readings = Vec::new();
+        visit_readings(api, &headers, EVERY_KIND, &mut |identifier| {
+            readings.push(identifier.fingerprint(&key));
+        });
+        visit_identifiers(api, &headers, EVERY_KIND, &mut |identifier| {
+            visited += 1;
+            let fingerprint = identifier.fingerprint(&key);
+            assert!(readings.contains(&fingerprint), "{}", shown(identifier));
+        });
     }
     assert!(visited > 20_000, "{visited}");
 }

@@ -27,7 +27,7 @@ pub(super) fn defaults() -> Config {
         refresh_interval: Duration::from_secs(600),
         attack_list_memory: 128 * 1024 * 1024,
         abs: None,
-        apis: vec![default_api("*/", None, "")],
+        apis: Apis::new(vec![default_api("*/", None, "")]),
         allow_list: ManualEntries::default(),
         deny_list: ManualEntries::default(),
         deny_response: DenyResponse {
@@ -245,7 +245,7 @@ pub(super) const ACCEPTED: &[(&str, &str, Change)] = &[
             "cookie": "JSESSIONID", "oauth2_access_token": false, "apikey_header": ["X-Key", "x-other"], "apikey_qs": "key",
             "username": [{"header": "X-User"}, {"jwt_claim": "name"}, {"basic_auth": true}]}]}"#,
         |config| {
-            config.apis = vec![Api {
+            config.apis = Apis::new(vec![Api {
                 api_id: "shop".to_owned(),
                 hostname: Some("api.example.com".to_owned()),
                 url: "/shop".to_owned(),
@@ -265,34 +265,34 @@ pub(super) const ACCEPTED: &[(&str, &str, Change)] = &[
                     UsernameSource::JwtClaim("name".to_owned()),
                     UsernameSource::BasicAuth,
                 ],
-            }];
+            }]);
         },
     ),
     (
         "an API that reads nothing",
         r#"{"apis": [{"cookie": [], "oauth2_access_token": false, "apikey_header": [], "apikey_qs": [], "username": []}]}"#,
         |config| {
-            config.apis = vec![Api {
+            config.apis = Apis::new(vec![Api {
                 cookie: Some(Vec::new()),
                 oauth2_access_token: false,
                 apikey_header: Vec::new(),
                 apikey_qs: Vec::new(),
                 username: Vec::new(),
                 ..default_api("*/", None, "")
-            }];
+            }]);
         },
     ),
     (
         "every cookie, and a list of cookies",
         r#"{"apis": [{"url": "/aa", "cookie": null}, {"url": "/b", "cookie": ["a", "b"]}]}"#,
         |config| {
-            config.apis = vec![
+            config.apis = Apis::new(vec![
                 default_api("*/aa", None, "/aa"),
                 Api {
                     cookie: Some(texts(&["a", "b"])),
                     ..default_api("*/b", None, "/b")
                 },
-            ];
+            ]);
         },
     ),
     (
@@ -300,7 +300,7 @@ pub(super) const ACCEPTED: &[(&str, &str, Change)] = &[
         r#"{"apis": [{}, {"url": "/b"}, {"url": "/long/path"}, {"url": "/a"}, {"url": "/b", "hostname": "h.example"},
             {"hostname": "[2001:db8::1]"}, {"hostname": "i.example", "url": "/b"}]}"#,
         |config| {
-            config.apis = vec![
+            config.apis = Apis::new(vec![
                 default_api("*/long/path", None, "/long/path"),
                 default_api("h.example/b", Some("h.example"), "/b"),
                 default_api("i.example/b", Some("i.example"), "/b"),
@@ -308,7 +308,7 @@ pub(super) const ACCEPTED: &[(&str, &str, Change)] = &[
                 default_api("*/a", None, "/a"),
                 default_api("[2001:db8::1]/", Some("[2001:db8::1]"), ""),
                 default_api("*/", None, ""),
-            ];
+            ]);
         },
     ),
     (
