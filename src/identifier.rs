@@ -21,7 +21,7 @@ pub use address::{
 pub use canonical::{decoded_cookie_name, is_blank, is_same_cookie_name};
 pub use scheme::is_scheme;
 
-use canonical::{normalised_name, with_canonical_cookie, with_canonical_value};
+use canonical::{normalized_name, with_canonical_cookie, with_canonical_value};
 
 /// A kind of client identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -254,7 +254,7 @@ impl FingerprintKey {
     /// The fingerprint of a user name: of its characters in Unicode normalization form C (UAX 15). Bytes that are no UTF-8
     /// are read as Latin-1.
     pub fn username(&self, name: &[u8]) -> Fingerprint {
-        self.fingerprint(IdentifierKind::Username, &normalised_name(name))
+        self.fingerprint(IdentifierKind::Username, &normalized_name(name))
     }
 
     /// Kinds are distinguished by the lowest bits, so `bytes` need not.

@@ -87,7 +87,7 @@ fn judge_by_apis<L: ActiveList>(
         }
         judge_for_api(policy, api, findings, list.as_mut(), no_list)
     };
-    if let [api] = config.apis.as_slice() {
+    if let Some(api) = config.apis.single() {
         return judge_for(api, request);
     }
     let mut apis = Vec::new();

@@ -1,12 +1,12 @@
 //! What a request carries: header bytes to client identifiers, by an API's rules.
 //!
-//! All of this runs for every request, on bytes that a client chose: nothing here fails, panics, or takes more than
-//! time linear in the bytes. Text that can't be read identifies nobody. Every repeated header and parameter counts, so that
-//! a listed identifier can't hide behind another one.
+//! This code runs for every request, on bytes that a client chose: it never fails or panics, and takes time linear in the
+//! number of bytes. Unreadable text identifies nobody. All repeated headers and parameters count, so that a listed identifier
+//! can't hide behind another one.
 //!
-//! Servers differ in how they read one and the same header. So there are two ways in: [`visit_identifiers`] reads as the
-//! RFCs say, for reports; [`visit_readings`] reads as the most tolerant common server does, and gives every reading, for
-//! judging. docs/readings.md has the rules and their sources. Knows nothing of lists (see `list` and `judge`).
+//! Servers read the same header differently. Therefore there are two entry points: [`visit_identifiers`] reads as the RFCs
+//! define, to explain a request; [`visit_readings`] visits every reading of any common server, to judge it. The rules and
+//! their sources are in docs/readings.md. Knows nothing of lists; see `list` and `judge`.
 
 mod authorization;
 mod cookies;
@@ -15,6 +15,7 @@ mod identifiers;
 mod jwt;
 mod lazy_request;
 mod query;
+mod reading;
 mod routing;
 mod text;
 

@@ -144,7 +144,7 @@ fn header_names(config: &Config) -> Vec<String> {
             names.push(name.to_owned());
         }
     };
-    for api in &config.apis {
+    for api in config.apis.iter() {
         for name in &api.apikey_header {
             add(name);
         }

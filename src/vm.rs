@@ -275,13 +275,9 @@ fn record(
         return;
     }
     let (headers, source_address) = request.headers_and_address();
-    let apis = &root.config().apis;
-    let Some(api) = select_api(apis, headers.authority(), headers.path()) else {
-        return;
-    };
     let recorded = Recorded {
         stream,
-        api,
+        api: select_api(&root.config().apis, headers.authority(), headers.path()),
         headers,
         source_address,
         verdict,

@@ -1,5 +1,5 @@
-//! The configuration reference and the code agree: each JSON example is a valid configuration, each key that the
-//! parser knows stands in the reference under its section, and no other key stands there.
+//! The configuration reference and the code agree: each JSON example is a valid configuration, and each section documents
+//! exactly the keys that the parser knows.
 
 #![allow(
     clippy::panic,
@@ -36,27 +36,27 @@ fn code_blocks(markdown: &str, language: &str) -> Vec<(usize, String)> {
                 .collect();
             blocks.push((number + 2, body.join("\n")));
         } else if line.trim_start().starts_with("```") {
-            // A block of another language: skip to its end.
+            // Skips a block of another language.
             lines.by_ref().find(|(_, line)| line.trim() == "```");
         }
     }
     blocks
 }
 
-/// Whether a JSON block means to be a plugin configuration: an object with one of the outermost keys.
+/// Whether a JSON block is a plugin configuration: an object with one of the top-level keys.
 fn looks_like_a_configuration(json: &str) -> bool {
     let (_, outermost) = KNOWN_KEYS[0];
     match serde_json::from_str::<serde_json::Value>(json) {
         Ok(serde_json::Value::Object(object)) => {
             outermost.iter().any(|key| object.contains_key(*key))
         }
-        // What is no JSON at all is surely wrong in a block of JSON.
         Ok(_) => false,
+        // Invalid JSON in a block of JSON is an error of the document.
         Err(_) => true,
     }
 }
 
-/// Checks each configuration in a file and tells how many there were.
+/// Checks each configuration in a file and returns their number.
 fn check_examples(path: &Path) -> usize {
     let mut n_checked = 0;
     for (line, json) in code_blocks(&read(path), "json") {
@@ -67,7 +67,7 @@ fn check_examples(path: &Path) -> usize {
         if let Err(errors) = Config::parse(json.as_bytes(), &|_| None) {
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
             panic!(
-                "{}: the example at line {line} is refused:\n{}",
+                "{}: the example at line {line} is rejected:\n{}",
                 path.display(),
                 errors.join("\n")
             );
@@ -126,10 +126,10 @@ fn documented_keys(reference: &str) -> Vec<(String, BTreeSet<String>)> {
 }
 
 #[test]
-fn the_reference_names_every_key_and_no_other() {
+fn the_reference_documents_exactly_the_known_keys() {
     let reference = read(&root().join("docs/configuration.md"));
     let documented = documented_keys(&reference);
-    // Sections that share a heading share its tables.
+    // Sections under one heading share its tables.
     let headings = [
         ("The outermost keys", vec![""]),
         ("`abs`", vec!["abs"]),

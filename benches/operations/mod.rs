@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
-use portcullis::config::Api;
+use portcullis::config::Apis;
 use portcullis::feed::abs::{EntrySink, Skipped, read_attack_list};
 use portcullis::identifier::{Fingerprint, FingerprintKey, PerKind};
 use portcullis::list::{AddressRanges, Blocklist, Builder, MembershipFilter};
@@ -83,7 +83,7 @@ impl LookUp {
 
 /// A request with a bearer token, two cookies and an API key, and the rules that hold by default.
 pub struct Extraction {
-    apis: [Api; 1],
+    apis: Apis,
     headers: RequestHeaders,
 }
 
@@ -112,7 +112,7 @@ const HEADERS: [(&str, &str); 10] = [
 impl Extraction {
     pub fn new() -> Self {
         Self {
-            apis: [Api::default()],
+            apis: Apis::default(),
             headers: RequestHeaders::default(),
         }
     }
@@ -131,11 +131,10 @@ impl Extraction {
             username: true,
         };
         let mut sum = 0;
-        if let Some(api) = select_api(&self.apis, self.headers.authority(), self.headers.path()) {
-            visit_readings(api, &self.headers, wanted, &mut |identifier| {
-                sum ^= identifier.fingerprint(&KEY).0;
-            });
-        }
+        let api = select_api(&self.apis, self.headers.authority(), self.headers.path());
+        visit_readings(api, &self.headers, wanted, &mut |identifier| {
+            sum ^= identifier.fingerprint(&KEY).0;
+        });
         sum
     }
 }

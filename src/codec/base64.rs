@@ -1,16 +1,16 @@
-//! Base64 (RFC 4648) as servers decode it, the strictest and the most tolerant alike.
+//! Base64 (RFC 4648) as strict and tolerant servers decode it.
 //!
-//! A decoder stricter than the server's would let a listed name pass in a spelling that the server reads. Decoders
-//! differ in three points, so one text has up to four readings; libraries offer one each.
+//! A decoder that is stricter than the server's would miss a listed name in a spelling that the server accepts. Decoders
+//! differ in two points, so a text has up to four readings; a library offers only one of them.
 
-/// Decodes base64 as the most tolerant servers do: both alphabets, padding or none, and any other byte skipped.
+/// Decodes base64 like tolerant servers: both alphabets, with or without padding, any other byte skipped.
 pub(crate) fn decode(text: &[u8]) -> Vec<u8> {
     decode_until(text, None, usize::MAX)
 }
 
-/// As [`decode`], ended by the decoded byte `end`, or past `limit` decoded bytes.
+/// As [`decode`], but stops after the decoded byte `end`, or after more than `limit` decoded bytes.
 fn decode_until(text: &[u8], end: Option<u8>, limit: usize) -> Vec<u8> {
-    // A one leads the bits read so far: its position gives their number.
+    // The leading one marks how many bits have been read.
     const NONE: u32 = 1;
     let mut bits = NONE;
     let mut decoded = Vec::with_capacity(text.len().min(limit));
@@ -28,7 +28,7 @@ fn decode_until(text: &[u8], end: Option<u8>, limit: usize) -> Vec<u8> {
             }
         }
     }
-    // Two or three sextets remain where the length is not a multiple of three bytes; a single one carries no byte.
+    // A rest of two or three sextets contains one or two bytes; a single sextet contains none.
     match bits.leading_zeros() {
         13 => {
             let [_, _, first, second] = (bits >> 2).to_be_bytes();
@@ -43,9 +43,9 @@ fn decode_until(text: &[u8], end: Option<u8>, limit: usize) -> Vec<u8> {
     decoded
 }
 
-/// Calls `visit` with what each kind of decoder makes of `text`, up to a few bytes behind the first `end`: the digits of the
-/// URL alphabet decoded (Node.js, Go) or skipped (Python, PHP), padding in the middle skipped or taken for the end. One
-/// reading where they agree. Decoding ends past `limit` bytes.
+/// Calls `visit` with the output of each kind of decoder, up to a few bytes after the first `end`. Decoders decode the digits
+/// of the URL alphabet (Node.js, Go) or skip them (Python, PHP), and skip padding in the middle or stop there. There is one
+/// reading if they agree. Decoding stops after more than `limit` bytes.
 pub(crate) fn visit_readings(text: &[u8], end: u8, limit: usize, visit: &mut dyn FnMut(Vec<u8>)) {
     let unpadded = trim_padding(text.trim_ascii());
     let mut visit = |text: &[u8]| visit(decode_until(text, Some(end), limit));
@@ -65,7 +65,7 @@ pub(crate) fn visit_readings(text: &[u8], end: u8, limit: usize, visit: &mut dyn
     }
 }
 
-/// The first byte that `text` decodes to and that is no JSON white space, without decoding the rest.
+/// The first decoded byte that is not JSON white space. Decodes only the start of `text`.
 pub(crate) fn first_visible_byte(text: &[u8]) -> Option<u8> {
     let start = text.get(..64).unwrap_or(text);
     let mut decoded = decode(start).into_iter();
@@ -83,14 +83,14 @@ fn trim_padding(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// What each byte is worth as a digit of either alphabet; [`NO_DIGIT`] for any other byte.
+/// The value of each byte as a digit of either alphabet; [`NO_DIGIT`] for other bytes.
 const DIGITS: [u8; 256] = digits();
 const NO_DIGIT: u8 = 64;
 
 #[expect(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    reason = "runs at compile time, where both are errors of the build"
+    reason = "runs at compile time, where both are build errors"
 )]
 const fn digits() -> [u8; 256] {
     const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -118,7 +118,7 @@ pub(crate) mod tests {
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    /// Base64 by the RFC's own picture of it, bit by bit, to check the decoder against.
+    /// A bitwise encoder, to check the decoder against.
     pub(crate) fn encode(bytes: &[u8], alphabet: &[u8; 64]) -> String {
         let bits: Vec<bool> = bytes
             .iter()
@@ -139,7 +139,7 @@ pub(crate) mod tests {
         b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
     #[test]
-    fn base64_is_read_to_the_last_bit() {
+    fn base64_is_decoded_completely() {
         // RFC 4648, 10.
         for (encoded, decoded) in [
             ("", ""),
@@ -162,7 +162,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn text_that_decoders_read_differently_has_every_reading() {
+    fn every_reading_is_visited_if_decoders_differ() {
         let readings = |text: &str| {
             let mut found = Vec::new();
             visit_readings(text.as_bytes(), b'?', 100, &mut |bytes| found.push(bytes));
@@ -173,13 +173,13 @@ pub(crate) mod tests {
         assert_eq!(readings(" Ym9iOng "), [b"bob:x"]);
         assert!(has("Y-m9iOng=", b"bob:x"), "skipped");
         assert!(has("YjE_Pj46", b"b1?"), "decoded");
-        assert!(has("Ym9iOng=Ym9i", b"bob:x"), "padding ends it");
+        assert!(has("Ym9iOng=Ym9i", b"bob:x"), "padding stops it");
         assert!(has("Y=m9iOng", b"bob:x"), "padding is skipped");
         assert!(has("Y_m9iOng=Ym9i", b"bob:x"), "both");
     }
 
     #[test]
-    fn a_json_object_is_known_by_its_first_byte() {
+    fn the_first_visible_byte_ignores_white_space() {
         for (text, first) in [
             ("e30", Some(b'{')),
             ("IAp7fQ", Some(b'{')),

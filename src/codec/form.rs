@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-/// Resolves percent signs; borrowed where there are none. A percent sign that two hex digits do not follow means itself.
+/// Decodes percent-encoding; borrowed if there is none. A percent sign without two hex digits is literal.
 pub(crate) fn percent_decode(text: &[u8]) -> Cow<'_, [u8]> {
     percent_encoding::percent_decode(text).into()
 }
 
-/// Decodes a name or a value of a form (WHATWG URL, 5.1): percent signs, and `+` as a space.
+/// Decodes a name or a value of a form (WHATWG URL, 5.1): percent-encoding, and `+` for a space.
 pub(crate) fn form_decode(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.contains(&b'+') {
         return percent_decode(text);

@@ -1,6 +1,6 @@
-//! What common servers take for white space.
+//! White space by the definition of any common server.
 
-/// Removes everything that a common server takes for white space; see [`space_at_start`].
+/// Removes the white space at both ends; see [`space_at_start`].
 pub(crate) fn trim_wide(mut text: &[u8]) -> &[u8] {
     loop {
         let before = text.len();
@@ -13,11 +13,10 @@ pub(crate) fn trim_wide(mut text: &[u8]) -> &[u8] {
     }
 }
 
-/// How many bytes of white space `text` starts with: 0, or the length of one white space character.
+/// The length of the white space character that `text` starts with; 0 if there is none.
 ///
-/// Counted are the control characters and the space (Java's `String.trim` removes all of them), the line separator and
-/// the no-break space of Latin-1 (Python decodes headers so), and what Unicode calls white space in UTF-8, with the byte
-/// order mark (JavaScript's `trim` removes it).
+/// White space is: control characters and the space (Java's `String.trim`), the line separator and the no-break space of
+/// Latin-1 (Python decodes headers as Latin-1), Unicode white space in UTF-8, and the byte order mark (JavaScript's `trim`).
 pub(crate) const fn space_at_start(text: &[u8]) -> usize {
     match text {
         [0xC2, 0x85 | 0xA0, ..] => 2,

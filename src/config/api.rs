@@ -1,10 +1,13 @@
-//! The section `apis`: what may be asked of each API, and in which order they are matched.
+//! The section `apis`: the rules of each API, and the order in which APIs are matched.
 
-use super::error::{Errors, Path, Problem};
-use super::field::{is_second, read_names, read_text};
-use super::raw::{Section, Value, wrong_type};
+use core::cmp::Reverse;
+
+use super::error::Problem;
+use super::report::Report;
+use super::section::Section;
+use super::tree::Value;
 use super::value;
-use super::{Api, Jwt, JwtLocation, Mode, UsernameSource};
+use super::warning::Notice;
 
 pub(super) const API_KEYS: &[&str] = &[
     "api_id",
@@ -27,257 +30,312 @@ pub(super) const API_KEYS: &[&str] = &[
 pub(super) const USERNAME_KEYS: &[&str] = &["basic_auth", "header", "jwt_claim"];
 pub(super) const JWT_KEYS: &[&str] = &["location", "username", "clientid"];
 
-pub(super) fn read_apis(root: &Section<'_>, errors: &mut Errors) -> Vec<Api> {
-    const ALLOWED: &str =
-        "a list of API objects, such as [{\"api_id\": \"shop\", \"url\": \"/shop\"}]";
-    let list = match root.value("apis") {
-        Some(Value::Array(list)) => list.as_slice(),
-        Some(other) => {
-            root.report("apis", wrong_type(other, ALLOWED), errors);
-            &[]
-        }
-        None => &[],
-    };
-    let list_path = root.path("apis");
-    // With each API its number in the list, where its hostname and url could be read.
-    let mut apis: Vec<(Option<usize>, Api)> = Vec::with_capacity(list.len());
-    for (index, entry) in list.iter().enumerate() {
-        let path = Path::Index(&list_path, index);
-        let section = Section::open(path, Some(entry), API_KEYS, errors);
-        let (api, is_placed) = read_api(&section, errors);
-        let same = |(number, other): &(Option<usize>, Api)| {
-            number.filter(|_| other.hostname == api.hostname && other.url == api.url)
-        };
-        if is_placed && let Some(earlier) = apis.iter().find_map(same) {
-            errors.add(path, Problem::SameApi { earlier });
-        }
-        // Longest url first. With one and the same url a named host goes before any host, which would hide it.
-        let goes_before = |(_, other): &(Option<usize>, Api)| {
-            api.url.len() > other.url.len()
-                || (api.url.len() == other.url.len()
-                    && api.hostname.is_some()
-                    && other.hostname.is_none())
-        };
-        let position = apis.iter().position(goes_before).unwrap_or(apis.len());
-        apis.insert(position, (is_placed.then_some(index), api));
-    }
-    let mut apis: Vec<Api> = apis.into_iter().map(|(_, api)| api).collect();
-    if !apis.last().is_some_and(Api::matches_every_request) {
-        apis.push(Api::default());
-    }
-    apis
+/// One API and its rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Api {
+    /// Name, for logs and traffic information.
+    pub api_id: String,
+    /// Host name, in lower case; `None` for any.
+    pub hostname: Option<String>,
+    /// Base path, matched on whole segments, without a trailing slash; empty for any.
+    pub url: String,
+    /// False: ABS's list never blocks here.
+    pub enable_blocking: bool,
+    /// Whether a deny is enforced or only counted.
+    pub mode: Mode,
+    /// The cookies that count; `None` for every cookie.
+    pub cookie: Option<Vec<String>>,
+    /// Whether the bearer token counts.
+    pub oauth2_access_token: bool,
+    /// Query parameters that carry a bearer token.
+    pub oauth2_query: Vec<String>,
+    /// Cookies that carry a bearer token.
+    pub oauth2_cookie: Vec<String>,
+    /// Path parameters that carry the cookie of the same name.
+    pub path_parameters: Vec<String>,
+    /// Whether `url` matches in any letter case.
+    pub url_case_insensitive: bool,
+    /// Where a JSON web token is besides the bearer token, and the meaning of its claims.
+    pub jwt: Option<Jwt>,
+    /// Headers that carry an API key, in lower case.
+    pub apikey_header: Vec<String>,
+    /// Query parameters that carry an API key.
+    pub apikey_qs: Vec<String>,
+    /// Where user names come from.
+    pub username: Vec<UsernameSource>,
 }
 
-/// One API, and whether its hostname and url are what was typed.
-fn read_api(section: &Section<'_>, errors: &mut Errors) -> (Api, bool) {
-    let errors_before = errors.len();
-    let hostname = read_text(
-        section,
+/// The object `jwt` of ASE's API JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Jwt {
+    /// Where the token is.
+    pub location: JwtLocation,
+    /// The claim with the user name, in addition to [`Api::username`].
+    pub username: Option<String>,
+    /// The claim with the client's name, which is reported to ABS.
+    pub client_id: Option<String>,
+}
+
+/// Where a JSON web token is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JwtLocation {
+    /// In the Authorization header, where tokens are always read.
+    Authorization,
+    /// In a header, its name in lower case.
+    Header(String),
+    /// In a query parameter.
+    Query(String),
+}
+
+/// Where a user name comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UsernameSource {
+    /// The user of HTTP Basic authentication (RFC 7617).
+    BasicAuth,
+    /// A header, its name in lower case.
+    Header(String),
+    /// A claim of the bearer token, read as an unverified JWT (RFC 7519).
+    JwtClaim(String),
+}
+
+/// Whether a deny is enforced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Denied requests get the deny response.
+    Enforce,
+    /// Denied requests pass; they are counted and marked.
+    Shadow,
+}
+
+impl Default for Api {
+    /// An API that matches every request, with all defaults.
+    fn default() -> Self {
+        let report = Report::default();
+        let section = Section::open(String::new(), None, API_KEYS, &report);
+        read_api(&section, (None, String::new()))
+    }
+}
+
+/// The APIs in matching order. The last one, the catch-all, matches every request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Apis {
+    others: Vec<Api>,
+    catch_all: Api,
+}
+
+impl Apis {
+    /// Orders the APIs: longest url first, and of equal urls those with a hostname first. If none matches every request, adds
+    /// one with all defaults.
+    pub fn new(mut apis: Vec<Api>) -> Self {
+        apis.sort_by_key(|api| (Reverse(api.url.len()), api.hostname.is_none()));
+        let catch_all = apis.pop_if(|api| api.hostname.is_none() && api.url.is_empty());
+        Self {
+            others: apis,
+            catch_all: catch_all.unwrap_or_default(),
+        }
+    }
+
+    /// All APIs in matching order.
+    pub fn iter(&self) -> impl Iterator<Item = &Api> {
+        self.others.iter().chain([&self.catch_all])
+    }
+
+    /// The first API for which `matches` is true, otherwise the catch-all.
+    pub fn find(&self, matches: impl Fn(&Api) -> bool) -> &Api {
+        let found = self.others.iter().find(|api| matches(api));
+        found.unwrap_or(&self.catch_all)
+    }
+
+    /// The catch-all, if there is no other API.
+    pub fn single(&self) -> Option<&Api> {
+        self.others.is_empty().then_some(&self.catch_all)
+    }
+}
+
+pub(super) fn read_apis(root: &Section<'_>) -> Apis {
+    const ALLOWED: &str =
+        "a list of API objects, such as [{\"api_id\": \"shop\", \"url\": \"/shop\"}]";
+    let mut apis: Vec<Api> = Vec::new();
+    // Hostname and url of each API, `None` where one of them is invalid.
+    let mut places: Vec<Option<(Option<String>, String)>> = Vec::new();
+    for section in root
+        .sections("apis", API_KEYS, ALLOWED)
+        .into_iter()
+        .flatten()
+    {
+        let place = read_place(&section);
+        if place.is_some()
+            && let Some(earlier) = places.iter().position(|other| *other == place)
+        {
+            section.reject_whole(Problem::SameApi { earlier });
+        }
+        apis.push(read_api(&section, place.clone().unwrap_or_default()));
+        places.push(place);
+    }
+    Apis::new(apis)
+}
+
+/// Hostname and url; `None` where one of them is invalid.
+fn read_place(section: &Section<'_>) -> Option<(Option<String>, String)> {
+    let hostname = section.text(
         "hostname",
         "\"*\" for any, or a host name, such as \"api.example.com\"",
         value::hostname,
-        errors,
-    )
-    .filter(|hostname| hostname != "*");
-    let url = read_text(
-        section,
+    );
+    let url = section.text(
         "url",
         "a base path, such as \"/shop\"; \"/\" for any",
         value::base_path,
-        errors,
-    )
-    .unwrap_or_default();
-    let is_placed = !section.is_broken() && errors.len() == errors_before;
-    let api_id = read_text(
-        section,
+    );
+    let is_valid = !section.is_broken()
+        && hostname.is_some() == section.has("hostname")
+        && url.is_some() == section.has("url");
+    is_valid.then(|| (hostname.flatten(), url.unwrap_or_default()))
+}
+
+fn read_api(section: &Section<'_>, (hostname, url): (Option<String>, String)) -> Api {
+    let strings = |list: &[&str]| list.iter().map(ToString::to_string).collect();
+    let api_id = section.text(
         "api_id",
         "a name for logs and traffic information, such as \"shop\"",
         value::identifier_text,
-        errors,
     );
-    let is_shadow = is_second(
-        section,
+    let mode = section.choice(
         "mode",
-        ["enforce", "shadow"],
+        [("enforce", Mode::Enforce), ("shadow", Mode::Shadow)],
         "\"enforce\" or \"shadow\"",
-        errors,
     );
-    let api = Api {
-        api_id: api_id.unwrap_or_else(|| default_api_id(hostname.as_deref(), &url)),
+    let cookie = section.nullable().texts(
+        "cookie",
+        "a cookie's name, or a list of names; null for every cookie, [] for none",
+        value::cookie_name,
+    );
+    let oauth2_query = section.texts(
+        "oauth2_query",
+        "a list of names of query parameters, such as [\"access_token\"]; [] for none",
+        value::identifier_text,
+    );
+    let oauth2_cookie = section.texts(
+        "oauth2_cookie",
+        "a cookie's name, or a list of names; [] for none",
+        value::cookie_name,
+    );
+    let path_parameters = section.texts(
+        "path_parameters",
+        "a list of names of path parameters, such as [\"jsessionid\"]; [] for none",
+        value::identifier_text,
+    );
+    let apikey_header = section.texts(
+        "apikey_header",
+        "a list of header names, such as [\"x-api-key\"]; [] for none",
+        value::header_name,
+    );
+    let apikey_qs = section.texts(
+        "apikey_qs",
+        "a list of names of query parameters, such as [\"api_key\"]; [] for none",
+        value::identifier_text,
+    );
+    let default_id = || {
+        let path = if url.is_empty() { "/" } else { &url };
+        format!("{}{path}", hostname.as_deref().unwrap_or("*"))
+    };
+    Api {
+        api_id: api_id.unwrap_or_else(default_id),
+        enable_blocking: section.boolean("enable_blocking", true),
+        mode: mode.unwrap_or(Mode::Enforce),
+        cookie,
+        oauth2_access_token: section.boolean("oauth2_access_token", true),
+        oauth2_query: oauth2_query.unwrap_or_else(|| strings(&["access_token"])),
+        oauth2_cookie: oauth2_cookie.unwrap_or_default(),
+        path_parameters: path_parameters.unwrap_or_else(|| strings(&["jsessionid"])),
+        url_case_insensitive: section.boolean("url_case_insensitive", false),
+        jwt: read_jwt(section),
+        apikey_header: apikey_header.unwrap_or_else(|| strings(&["x-api-key"])),
+        apikey_qs: apikey_qs.unwrap_or_else(|| strings(&["api_key"])),
+        username: read_username(section),
         hostname,
         url,
-        enable_blocking: section.boolean("enable_blocking", true, errors),
-        mode: if is_shadow {
-            Mode::Shadow
-        } else {
-            Mode::Enforce
-        },
-        cookie: match section.value("cookie") {
-            Some(Value::Null) => None,
-            _ => read_names(
-                section,
-                "cookie",
-                "a cookie's name, or a list of names; null for every cookie, [] for none",
-                value::cookie_name,
-                errors,
-            ),
-        },
-        oauth2_access_token: section.boolean("oauth2_access_token", true, errors),
-        oauth2_query: read_names(
-            section,
-            "oauth2_query",
-            "a list of names of query parameters, such as [\"access_token\"]; [] for none",
-            value::identifier_text,
-            errors,
-        )
-        .unwrap_or_else(|| vec!["access_token".to_owned()]),
-        oauth2_cookie: read_names(
-            section,
-            "oauth2_cookie",
-            "a cookie's name, or a list of names; [] for none",
-            value::cookie_name,
-            errors,
-        )
-        .unwrap_or_default(),
-        path_parameters: read_names(
-            section,
-            "path_parameters",
-            "a list of names of path parameters, such as [\"jsessionid\"]; [] for none",
-            value::identifier_text,
-            errors,
-        )
-        .unwrap_or_else(|| vec!["jsessionid".to_owned()]),
-        url_case_insensitive: section.boolean("url_case_insensitive", false, errors),
-        jwt: read_jwt(section, errors),
-        apikey_header: read_names(
-            section,
-            "apikey_header",
-            "a list of header names, such as [\"x-api-key\"]; [] for none",
-            value::header_name,
-            errors,
-        )
-        .unwrap_or_else(|| vec!["x-api-key".to_owned()]),
-        apikey_qs: read_names(
-            section,
-            "apikey_qs",
-            "a list of names of query parameters, such as [\"api_key\"]; [] for none",
-            value::identifier_text,
-            errors,
-        )
-        .unwrap_or_else(|| vec!["api_key".to_owned()]),
-        username: read_username(section, errors),
-    };
-    (api, is_placed)
+    }
 }
 
-/// An API is told by its place where it has no name.
-fn default_api_id(hostname: Option<&str>, url: &str) -> String {
-    let mut api_id = hostname.unwrap_or("*").to_owned();
-    api_id.push_str(if url.is_empty() { "/" } else { url });
-    api_id
-}
-
-/// Reads the object by which ASE's API JSON says where a JSON web token is, and which claims name the user and the client.
-/// Empty strings, as the vendor's samples have them, count as absent.
-fn read_jwt(section: &Section<'_>, errors: &mut Errors) -> Option<Jwt> {
-    const CLAIM: &str = "the name of a claim, such as \"username\"";
+/// Reads `jwt`, an object of ASE's API JSON. An empty string is absent, as in the vendor's samples.
+fn read_jwt(section: &Section<'_>) -> Option<Jwt> {
     if !section.has("jwt") {
         return None;
     }
-    let jwt = section.section("jwt", JWT_KEYS, errors);
-    let location = read_text(
-        &jwt,
-        "location",
-        "\"h:authorization:bearer\", \"h:\" and a header's name, or \"qs:\" and a parameter's name, such as \"h:x-jwt\"",
-        |text| value::jwt_location(text).map(|_| text.to_owned()),
-        errors,
-    );
-    let location = location.and_then(|text| value::jwt_location(&text).ok());
-    let mut claim = |key| {
+    let jwt = section.section("jwt", JWT_KEYS);
+    let location = jwt.text("location", value::JWT_LOCATION, value::jwt_location);
+    let claim = |key| {
         let parse = |text: &str| match text {
-            "" => Ok(String::new()),
-            _ => value::identifier_text(text),
+            "" => Ok(None),
+            _ => value::identifier_text(text).map(Some),
         };
-        read_text(&jwt, key, CLAIM, parse, errors).filter(|claim| !claim.is_empty())
+        jwt.text(key, "the name of a claim, such as \"username\"", parse)
+            .flatten()
     };
-    let (username, client_id) = (claim("username"), claim("clientid"));
     Some(Jwt {
         location: location.unwrap_or(JwtLocation::Authorization),
-        username,
-        client_id,
+        username: claim("username"),
+        client_id: claim("clientid"),
     })
 }
 
-fn read_username(section: &Section<'_>, errors: &mut Errors) -> Vec<UsernameSource> {
+fn read_username(section: &Section<'_>) -> Vec<UsernameSource> {
     const SOURCES: &str = "a list of sources: {\"basic_auth\": true}, {\"header\": \"x-user\"} or {\"jwt_claim\": \"sub\"}; [] for none";
-    const ONE: &str = "one source an object: {\"basic_auth\": true}, {\"header\": \"x-user\"} or {\"jwt_claim\": \"sub\"}";
-    let list = match section.value("username") {
-        Some(Value::Array(list)) => list,
-        Some(other) => {
-            section.report("username", wrong_type(other, SOURCES), errors);
-            return Vec::new();
-        }
-        None => {
-            return vec![
-                UsernameSource::BasicAuth,
-                UsernameSource::JwtClaim("sub".to_owned()),
-            ];
-        }
+    const ONE: &str = "one source per object: {\"basic_auth\": true}, {\"header\": \"x-user\"} or {\"jwt_claim\": \"sub\"}";
+    let Some(list) = section.sections("username", USERNAME_KEYS, SOURCES) else {
+        let subject = UsernameSource::JwtClaim("sub".to_owned());
+        return vec![UsernameSource::BasicAuth, subject];
     };
-    let list_path = section.path("username");
-    let mut sources = Vec::with_capacity(list.len());
-    for (index, entry) in list.iter().enumerate() {
-        let path = Path::Index(&list_path, index);
-        let source = Section::open(path, Some(entry), USERNAME_KEYS, errors);
-        if source.is_broken() {
-            continue;
-        }
-        match source.entries().len() {
-            0 => errors.add(path, Problem::refused("an empty object", ONE)),
-            1 => {}
-            _ => errors.add(path, Problem::refused("an object with several keys", ONE)),
+    let mut sources = Vec::new();
+    for source in list.filter(|source| !source.is_broken()) {
+        match source.entries() {
+            [] => source.reject_whole(Problem::invalid("an empty object", ONE)),
+            [(first, _), rest @ ..] if rest.iter().any(|(key, _)| key != first) => {
+                source.reject_whole(Problem::invalid("an object with several keys", ONE));
+            }
+            _ => {}
         }
         match source.value("basic_auth") {
             None => {}
             Some(Value::Bool(true)) => sources.push(UsernameSource::BasicAuth),
             Some(Value::Bool(false)) => {
-                let allowed = "true; leave this source out to not use it";
-                source.report("basic_auth", Problem::refused("false", allowed), errors);
+                let allowed = "true; omit this source to disable it";
+                source.reject("basic_auth", Problem::invalid("false", allowed));
             }
-            Some(other) => source.report("basic_auth", wrong_type(other, "true"), errors),
+            Some(other) => source.reject("basic_auth", Problem::wrong_type(other, "true")),
         }
-        let header = read_text(
-            &source,
+        let header = source.text(
             "header",
             "a header name, such as \"x-user\"",
             value::header_name,
-            errors,
         );
         sources.extend(header.map(UsernameSource::Header));
-        let claim = read_text(
-            &source,
+        let claim = source.text(
             "jwt_claim",
             "the name of a claim, such as \"sub\"",
             value::identifier_text,
-            errors,
         );
         sources.extend(claim.map(UsernameSource::JwtClaim));
     }
     sources
 }
 
-impl Api {
-    /// Whether every request is for this API.
-    pub fn matches_every_request(&self) -> bool {
-        self.hostname.is_none() && self.url.is_empty()
-    }
-}
-
-impl Default for Api {
-    /// An API that matches every request, with every default.
-    fn default() -> Self {
-        let mut errors = Errors::default();
-        let all = Section::open(Path::Root, None, API_KEYS, &mut errors);
-        read_api(&all, &mut errors).0
+/// Warns about each API that does not block and that a client can select by its `Host` header.
+pub(super) fn warn_of_chosen_by_host(apis: &Apis, root: &Section<'_>) {
+    for api in apis.iter() {
+        let setting = match (api.enable_blocking, api.mode) {
+            (false, _) => "enable_blocking: false",
+            (true, Mode::Shadow) => "mode: shadow",
+            (true, Mode::Enforce) => continue,
+        };
+        if let Some(hostname) = &api.hostname {
+            let notice = Notice::ChosenByHost {
+                api_id: api.api_id.clone(),
+                hostname: hostname.clone(),
+                setting,
+            };
+            root.report().warning(root.path_of("apis"), notice);
+        }
     }
 }

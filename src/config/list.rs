@@ -1,131 +1,171 @@
-//! The sections `allow_list` and `deny_list`: the shape of ABS's list, in canonical form.
+//! The sections `allow_list` and `deny_list`: manual lists in the format of ABS's list.
 //!
-//! All values but addresses are secrets: no error shows one.
+//! All values except addresses are secrets: no error shows one.
 //!
-//! A manual list is compiled in one go, by every worker that gets the configuration, so its size is bounded: at these
-//! bounds a worker of a real Envoy is held for less than 5 ms.
+//! Each worker that receives the configuration loads a manual list in one step, so its size is limited: at the limit
+//! a worker of a real Envoy is blocked for less than 5 ms.
 
-use super::ManualEntries;
-use super::error::{Errors, Problem};
-use super::field::{read_names, read_ranges};
-use super::raw::{Section, Value, texts};
+use ipnet::IpNet;
+
+use crate::identifier::ClientIdentifier;
+
+use super::error::Problem;
+use super::section::Section;
+use super::tree::Value;
 use super::value;
 
 pub(super) const LIST_KEYS: &[&str] = &["ips", "cookies", "oauth_tokens", "api_keys", "usernames"];
 
-/// Entries of both lists together.
+/// Limit on the entries of both lists together.
 const MOST_ENTRIES: usize = 5_000;
-/// Bytes of the values of both lists together, names of cookies among them.
+/// Limit on the bytes of the values of both lists together, cookie names included.
 const MOST_BYTES: usize = 256 << 10;
-/// Names in one map from names to values: each is compared with every other.
+/// Limit on the names in one object from names to values.
 const MOST_NAMES: usize = 250;
 
-/// Refuses manual lists that would hold a worker too long.
+/// A manual list, its entries in canonical form.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ManualEntries {
+    /// Addresses and ranges; host bits zero, IPv4-mapped IPv6 folded.
+    pub ips: Vec<IpNet>,
+    /// Cookie names and values.
+    pub cookies: Vec<(String, String)>,
+    /// Bearer tokens.
+    pub oauth_tokens: Vec<String>,
+    /// API keys.
+    pub api_keys: Vec<String>,
+    /// User names.
+    pub usernames: Vec<String>,
+}
+
+impl ManualEntries {
+    /// The entries.
+    pub fn identifiers(&self) -> impl Iterator<Item = ClientIdentifier<'_>> {
+        let ips = self.ips.iter().map(|range| ClientIdentifier::Ip(*range));
+        let cookies = self.cookies.iter();
+        let cookies = cookies.map(|(name, value)| ClientIdentifier::Cookie {
+            name: name.as_bytes(),
+            value: value.as_bytes(),
+        });
+        let bytes = String::as_bytes;
+        let tokens = self.oauth_tokens.iter().map(bytes);
+        let api_keys = self.api_keys.iter().map(bytes);
+        let usernames = self.usernames.iter().map(bytes);
+        ips.chain(cookies)
+            .chain(tokens.map(ClientIdentifier::OauthToken))
+            .chain(api_keys.map(ClientIdentifier::ApiKey))
+            .chain(usernames.map(ClientIdentifier::Username))
+    }
+
+    /// Number of entries of all kinds.
+    pub fn n_entries(&self) -> usize {
+        self.identifiers().count()
+    }
+
+    /// Bytes of the values, cookie names included; an address counts as 16.
+    pub fn n_bytes(&self) -> usize {
+        let sizes = self.identifiers().map(|entry| match entry {
+            ClientIdentifier::Ip(_) => 16,
+            ClientIdentifier::Cookie { name, value } => name.len().saturating_add(value.len()),
+            ClientIdentifier::OauthToken(value)
+            | ClientIdentifier::ApiKey(value)
+            | ClientIdentifier::Username(value) => value.len(),
+        });
+        sizes.fold(0, usize::saturating_add)
+    }
+}
+
+impl core::fmt::Debug for ManualEntries {
+    /// Shows only the number of entries: the values are secrets.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ManualEntries")
+            .field("ips", &self.ips.len())
+            .field("cookies", &self.cookies.len())
+            .field("oauth_tokens", &self.oauth_tokens.len())
+            .field("api_keys", &self.api_keys.len())
+            .field("usernames", &self.usernames.len())
+            .finish()
+    }
+}
+
+/// Rejects manual lists that would block a worker too long.
 pub(super) fn check_size(
     root: &Section<'_>,
-    lists: [(&str, &ManualEntries); 2],
-    errors: &mut Errors,
+    allow_list: &ManualEntries,
+    deny_list: &ManualEntries,
 ) {
-    const ALLOWED: &str = "5000 entries and 256 KB of values in allow_list and deny_list together, which a worker takes \
-                           up within 5 ms; longer lists belong on ABS's attack list, which is taken up piece by piece \
-                           (enable_abs_attack)";
-    let [(first, one), (second, two)] = lists;
-    let n_entries = one.n_entries().saturating_add(two.n_entries());
-    let n_bytes = one.n_bytes().saturating_add(two.n_bytes());
+    let n_entries = allow_list.n_entries().saturating_add(deny_list.n_entries());
+    let n_bytes = allow_list.n_bytes().saturating_add(deny_list.n_bytes());
     if n_entries > MOST_ENTRIES || n_bytes > MOST_BYTES {
-        let longer = match one.n_bytes() > two.n_bytes() {
-            true => first,
-            false => second,
+        let larger = match allow_list.n_bytes() > deny_list.n_bytes() {
+            true => "allow_list",
+            false => "deny_list",
         };
         let noun = if n_entries == 1 { "entry" } else { "entries" };
         let found = format!("{n_entries} {noun} with {n_bytes} bytes of values in both lists");
-        root.report(longer, Problem::refused(&found, ALLOWED), errors);
+        let allowed = "5000 entries and 256 KB of values in allow_list and deny_list together, which a worker loads \
+                       within 5 ms; put longer lists on ABS's attack list, which is loaded in steps \
+                       (enable_abs_attack)";
+        root.reject(larger, Problem::invalid(found, allowed));
     }
 }
 
-fn check_names(map: &Section<'_>, errors: &mut Errors) {
-    const ALLOWED: &str = "at most 250 names";
-    let n_names = map.entries().len();
-    if n_names > MOST_NAMES {
-        let found = format!("{n_names} names");
-        errors.add(map.own_path(), Problem::refused(&found, ALLOWED));
-    }
-}
-
-pub(super) fn read_list(root: &Section<'_>, key: &str, errors: &mut Errors) -> ManualEntries {
-    const NAMED: &str = "an object from a cookie's name to the list of its values, such as {\"JSESSIONID\": [\"...\"]}";
-    const API_KEYS_SHAPE: &str =
-        "a list of API keys, or an object from a name to a list of API keys";
-    let section = root.section(key, LIST_KEYS, errors);
+pub(super) fn read_list(root: &Section<'_>, key: &str) -> ManualEntries {
     // ABS writes null for a kind without entries.
-    let is_given = |key| !matches!(section.value(key), None | Some(Value::Null));
-    let mut list = ManualEntries::default();
-    if is_given("ips") {
-        list.ips = read_ranges(&section, "ips", errors);
-    }
-    if is_given("cookies") {
-        let cookies = section.map("cookies", NAMED, errors);
-        check_names(&cookies, errors);
-        for (typed_name, values) in cookies.entries() {
-            match value::cookie_name(typed_name) {
-                // Reported without the name: it may hold a value too.
-                Err(problem) => errors.add(cookies.own_path(), problem),
-                Ok(name) => texts(
-                    cookies.path(typed_name),
-                    values,
-                    "a list of the cookie's values",
-                    &mut |text| {
-                        let value = value::cookie_value(text)?;
-                        list.cookies.push((name.clone(), value));
-                        Ok(())
-                    },
-                    errors,
-                ),
-            }
-        }
-    }
-    if is_given("oauth_tokens") {
-        let tokens = read_names(
-            &section,
+    let section = root.section(key, LIST_KEYS).nullable();
+    let texts = |key, allowed, parse: fn(&str) -> Result<String, Problem>| {
+        section.texts(key, allowed, parse).unwrap_or_default()
+    };
+    ManualEntries {
+        ips: section.ip_ranges("ips"),
+        cookies: read_cookies(&section),
+        oauth_tokens: texts(
             "oauth_tokens",
             "a list of bearer tokens",
             value::oauth_token,
-            errors,
-        );
-        list.oauth_tokens = tokens.unwrap_or_default();
+        ),
+        api_keys: read_api_keys(&section),
+        usernames: texts("usernames", "a list of user names", value::identifier_text),
     }
-    if let Some(Value::Object(_)) = section.value("api_keys") {
-        let api_keys = section.map("api_keys", API_KEYS_SHAPE, errors);
-        check_names(&api_keys, errors);
-        for (name, _) in api_keys.entries() {
-            let values = read_names(
-                &api_keys,
-                name,
-                "a list of API keys",
-                value::identifier_text,
-                errors,
-            );
-            list.api_keys.extend(values.unwrap_or_default());
+}
+
+fn read_cookies(section: &Section<'_>) -> Vec<(String, String)> {
+    const ALLOWED: &str = "an object from a cookie's name to the list of its values, such as {\"JSESSIONID\": [\"...\"]}";
+    let cookies = section.map("cookies", ALLOWED);
+    let mut entries = Vec::new();
+    for typed_name in names(&cookies) {
+        match value::cookie_name(typed_name) {
+            // Reported without the name, which may contain a value.
+            Err(problem) => cookies.reject_whole(problem),
+            Ok(name) => {
+                let allowed = "a list of the cookie's values";
+                let values = cookies.texts(typed_name, allowed, value::cookie_value);
+                let values = values.into_iter().flatten();
+                entries.extend(values.map(|value| (name.clone(), value)));
+            }
         }
-    } else if is_given("api_keys") {
-        let values = read_names(
-            &section,
-            "api_keys",
-            API_KEYS_SHAPE,
-            value::identifier_text,
-            errors,
-        );
-        list.api_keys = values.unwrap_or_default();
     }
-    if is_given("usernames") {
-        let names = read_names(
-            &section,
-            "usernames",
-            "a list of user names",
-            value::identifier_text,
-            errors,
-        );
-        list.usernames = names.unwrap_or_default();
+    entries
+}
+
+fn read_api_keys(section: &Section<'_>) -> Vec<String> {
+    const ALLOWED: &str = "a list of API keys, or an object from a name to a list of API keys";
+    if !matches!(section.value("api_keys"), Some(Value::Object(_))) {
+        let api_keys = section.texts("api_keys", ALLOWED, value::identifier_text);
+        return api_keys.unwrap_or_default();
     }
-    list
+    let named = section.map("api_keys", ALLOWED);
+    let of_name = |name| named.texts(name, "a list of API keys", value::identifier_text);
+    names(&named).filter_map(of_name).flatten().collect()
+}
+
+/// The names in an object from names to values; none if there are too many.
+fn names<'a>(map: &Section<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
+    let mut entries = map.entries();
+    if entries.len() > MOST_NAMES {
+        let found = format!("{} names", entries.len());
+        map.reject_whole(Problem::invalid(found, "at most 250 names"));
+        entries = &[];
+    }
+    entries.iter().map(|(name, _)| name.as_str())
 }

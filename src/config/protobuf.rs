@@ -1,20 +1,20 @@
-//! A `google.protobuf.Struct` in its binary form, as a JSON value.
+//! A serialized `google.protobuf.Struct` to the value tree.
 //!
-//! Envoy's documentation says that a plugin configuration given as a Struct reaches the plugin as JSON. Envoy 1.40 hands
-//! over the message's own bytes, so both are taken. Only the wire format of
-//! <https://protobuf.dev/programming-guides/encoding/> that the five message types of `struct.proto` need is read here.
+//! According to Envoy's documentation, a plugin configuration of type Struct reaches the plugin as JSON. Envoy 1.40 passes
+//! the serialized message, so both are accepted. Reads only the part of the wire format
+//! (<https://protobuf.dev/programming-guides/encoding/>) that the messages of `struct.proto` need.
 
-use super::raw::{Object, Value, insert};
+use super::tree::{Object, Value};
 
-/// Deeper nesting is refused, as in JSON.
+/// Limit on the nesting, as in JSON.
 const DEEPEST: usize = 128;
 
 const VARINT: u64 = 0;
 const FIXED64: u64 = 1;
 const BYTES: u64 = 2;
 
-/// Reads a Struct; `None` where the bytes are something else. JSON never passes for one: it would have to begin with a
-/// line feed, and its first bracket be the length of a well-formed entry.
+/// Reads a Struct; `None` if the bytes are something else. JSON is never accepted: it would have to start with a line feed
+/// that its first bracket follows as the length of a well-formed entry.
 pub(super) fn read_struct(bytes: &[u8]) -> Option<Value> {
     if bytes.first() != Some(&0x0A) {
         return None;
@@ -29,7 +29,9 @@ fn fields_of_struct(mut bytes: &[u8], depth: usize) -> Option<Value> {
             return None;
         };
         let (key, value) = map_entry(entry, depth)?;
-        insert(&mut object, key, value);
+        // Of a repeated map key, the last entry counts.
+        object.retain(|(known, _)| *known != key);
+        object.push((key, value));
     }
     Some(Value::Object(object))
 }
@@ -118,8 +120,6 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::error::Errors;
-    use crate::config::raw::RawConfig;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_struct_is_read_with_every_kind_of_value() {
         let json = br#"{"on": true, "n": 1.5, "s": "x", "l": [null, {"d": false}]}"#;
-        let expected = RawConfig::read(json, &mut Errors::default()).unwrap().0;
+        let expected = crate::config::raw::read(json).unwrap();
         assert_eq!(read_struct(SAMPLE), Some(expected));
     }
 

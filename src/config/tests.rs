@@ -1,17 +1,16 @@
-//! Tests of the plugin configuration, as tables: what is typed, and what comes of it.
+//! Tests of the plugin configuration: tables of accepted, rejected and warned configurations, and hostile bytes.
 
-mod refused;
+mod accepted;
+mod rejected;
 mod warned;
-
-use core::time::Duration;
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use self::refused::REFUSED;
+use self::accepted::{ACCEPTED, defaults};
 use super::*;
 
-/// What the VM's environment holds in these tests.
+/// The environment of the VM in these tests.
 fn environment(name: &str) -> Option<String> {
     let value = match name {
         "BAD_COLON" => "SECRET:1",
@@ -30,436 +29,8 @@ fn parse(json: &[u8]) -> Result<Config, Vec<ConfigError>> {
     Config::parse(json, &environment)
 }
 
-fn texts(list: &[&str]) -> Vec<String> {
-    list.iter().map(|&text| text.to_owned()).collect()
-}
-
-fn secret(text: &str) -> Option<Secret> {
-    Some(Secret::new(text.to_owned()))
-}
-
-fn ranges(list: &[&str]) -> Vec<IpNet> {
-    list.iter().map(|text| text.parse().unwrap()).collect()
-}
-
-/// The defaults of the contract.
-fn defaults() -> Config {
-    Config {
-        enable_firewall: true,
-        enable_abs: false,
-        enable_abs_attack: false,
-        refresh_interval: Duration::from_secs(600),
-        attack_list_memory: 128 * 1024 * 1024,
-        abs: None,
-        apis: vec![default_api("*/", None, "")],
-        allow_list: ManualEntries::default(),
-        deny_list: ManualEntries::default(),
-        deny_response: DenyResponse {
-            status: 403,
-            body: "Error: Unauthorized".to_owned(),
-            headers: Vec::new(),
-        },
-        before_first_list: BeforeFirstList::Allow,
-        attack_list_max_age: None,
-        when_stale: WhenStale::Keep,
-        warnings: Vec::new(),
-        traffic: Traffic {
-            format: TrafficFormat::Batch,
-            cluster: None,
-            authority: None,
-            path: "/portcullis/v1/traffic".to_owned(),
-            gzip: false,
-            queue_memory: 4 * 1024 * 1024,
-            batch_bytes: 256 * 1024,
-            flush_interval: Duration::from_secs(2),
-            sample: 1.0,
-            ase_token: None,
-            headers: texts(&[
-                "host",
-                "user-agent",
-                "content-type",
-                "content-length",
-                "accept",
-                "referer",
-                "x-forwarded-for",
-            ]),
-        },
-        guard: Guard {
-            widest_ipv4: 8,
-            widest_ipv6: 32,
-            max_change_percent: None,
-            max_skipped_percent: 10.0,
-            never_block: Vec::new(),
-            max_denied_percent: None,
-        },
-        ipv6_prefix: 128,
-    }
-}
-
-fn default_api(api_id: &str, hostname: Option<&str>, url: &str) -> Api {
-    Api {
-        api_id: api_id.to_owned(),
-        hostname: hostname.map(str::to_owned),
-        url: url.to_owned(),
-        enable_blocking: true,
-        mode: Mode::Enforce,
-        cookie: None,
-        oauth2_access_token: true,
-        oauth2_query: texts(&["access_token"]),
-        oauth2_cookie: Vec::new(),
-        path_parameters: texts(&["jsessionid"]),
-        url_case_insensitive: false,
-        jwt: None,
-        apikey_header: texts(&["x-api-key"]),
-        apikey_qs: texts(&["api_key"]),
-        username: vec![
-            UsernameSource::BasicAuth,
-            UsernameSource::JwtClaim("sub".to_owned()),
-        ],
-    }
-}
-
-fn default_abs() -> Abs {
-    Abs {
-        cluster: "abs".to_owned(),
-        authority: "abs".to_owned(),
-        access_key: None,
-        secret_key: None,
-        timeout: Duration::from_secs(30),
-        attack_window: Duration::from_secs(30 * 24 * 3600),
-    }
-}
-
-/// A change to the defaults.
-type Change = fn(&mut Config);
-
-/// Name, configuration, what differs from the defaults.
-const ACCEPTED: &[(&str, &str, Change)] = &[
-    ("no bytes at all", "", |_| {}),
-    ("an empty object", "{}", |_| {}),
-    ("white space around", " \n{\t}\r\n", |_| {}),
-    (
-        "empty sections",
-        r#"{"abs": {}, "apis": [], "allow_list": {}, "deny_list": {}, "deny_response": {}, "traffic": {}, "guard": {}}"#,
-        |_| {},
-    ),
-    (
-        "the flags of ASE",
-        r#"{"enable_firewall": false, "enable_abs": true, "enable_abs_attack": true, "abs": {"cluster": "abs"},
-            "traffic": {"format": "batch"}}"#,
-        |config| {
-            config.enable_firewall = false;
-            config.enable_abs = true;
-            config.enable_abs_attack = true;
-            config.abs = Some(default_abs());
-        },
-    ),
-    (
-        "keys in any order",
-        r#"{"abs": {"cluster": "abs"}, "enable_abs_attack": true}"#,
-        |config| {
-            config.enable_abs_attack = true;
-            config.abs = Some(default_abs());
-        },
-    ),
-    (
-        "a cluster with all flags off",
-        r#"{"abs": {"cluster": "abs"}}"#,
-        |config| config.abs = Some(default_abs()),
-    ),
-    (
-        "abs in full, its keys typed",
-        r#"{"abs": {"cluster": "outbound|443||abs.example.com", "authority": "abs.example.com:8080", "access_key": "SECRET-a",
-            "secret_key": "SECRET-s", "access_key_env": "GOOD", "timeout": "500ms", "attack_window": "24h"}}"#,
-        |config| {
-            config.abs = Some(Abs {
-                cluster: "outbound|443||abs.example.com".to_owned(),
-                authority: "abs.example.com:8080".to_owned(),
-                access_key: secret("SECRET-a"),
-                secret_key: secret("SECRET-s"),
-                timeout: Duration::from_millis(500),
-                attack_window: Duration::from_secs(24 * 3600),
-            });
-        },
-    ),
-    (
-        "keys from the environment; one that is empty is none",
-        r#"{"abs": {"cluster": "abs", "access_key_env": "GOOD", "secret_key_env": "EMPTY"}, "traffic": {"format": "batch", "ase_token_env": "GOOD"},
-            "enable_abs": true}"#,
-        |config| {
-            config.enable_abs = true;
-            config.abs = Some(Abs {
-                access_key: secret("SECRET-good"),
-                ..default_abs()
-            });
-            config.traffic.ase_token = secret("SECRET-good");
-        },
-    ),
-    (
-        "variables are left alone where ABS is not used",
-        r#"{"abs": {"access_key_env": "BAD_COLON"}, "traffic": {"ase_token_env": "TWO_LINES"}}"#,
-        |_| {},
-    ),
-    (
-        "minutes as a float",
-        r#"{"abs_attack_request_minutes": 5.0}"#,
-        |config| config.refresh_interval = Duration::from_secs(300),
-    ),
-    (
-        "minutes in the older spelling, a fraction",
-        r#"{"abs_attack_request_minute": 0.5}"#,
-        |config| config.refresh_interval = Duration::from_secs(30),
-    ),
-    (
-        "fractions as Envoy reads them from YAML",
-        r#"{"abs_attack_request_minutes": "0.05", "guard": {"max_change_percent": "12.5"}}"#,
-        |config| {
-            config.refresh_interval = Duration::from_secs(3);
-            config.guard.max_change_percent = Some(12.5);
-        },
-    ),
-    (
-        "minutes: one second, rounded",
-        r#"{"abs_attack_request_minutes": 0.016667}"#,
-        |config| config.refresh_interval = Duration::from_secs(1),
-    ),
-    (
-        "minutes: one year",
-        r#"{"abs_attack_request_minutes": 525600}"#,
-        |config| config.refresh_interval = Duration::from_secs(365 * 86_400),
-    ),
-    (
-        "sizes in every unit",
-        r#"{"attack_list_memory": "1GB", "traffic": {"queue_memory": "64KB", "batch_bytes": "4096B"}}"#,
-        |config| {
-            config.attack_list_memory = 1 << 30;
-            config.traffic.queue_memory = 65_536;
-            config.traffic.batch_bytes = 4_096;
-        },
-    ),
-    (
-        "a batch as large as the queue",
-        r#"{"traffic": {"queue_memory": "256KB"}}"#,
-        |config| config.traffic.queue_memory = 256 * 1024,
-    ),
-    (
-        "durations: days and minutes",
-        r#"{"attack_list_max_age": "30d", "traffic": {"flush_interval": "10m"}}"#,
-        |config| {
-            config.attack_list_max_age = Some(Duration::from_secs(30 * 86_400));
-            config.traffic.flush_interval = Duration::from_secs(600);
-        },
-    ),
-    (
-        "what happens without a list and with an old one",
-        r#"{"before_first_list": "deny", "attack_list_max_age": null, "when_stale": "drop"}"#,
-        |config| {
-            config.before_first_list = BeforeFirstList::Deny;
-            config.when_stale = WhenStale::Drop;
-        },
-    ),
-    (
-        "the other choices, spelled out",
-        r#"{"before_first_list": "allow", "when_stale": "keep", "apis": [{"mode": "enforce"}], "traffic": {"format": "batch"}}"#,
-        |_| {},
-    ),
-    (
-        "an API in full",
-        r#"{"apis": [{"api_id": "shop", "hostname": "API.Example.COM.", "url": "/shop/", "enable_blocking": false, "mode": "shadow",
-            "cookie": "JSESSIONID", "oauth2_access_token": false, "apikey_header": ["X-Key", "x-other"], "apikey_qs": "key",
-            "username": [{"header": "X-User"}, {"jwt_claim": "name"}, {"basic_auth": true}]}]}"#,
-        |config| {
-            config.apis = vec![Api {
-                api_id: "shop".to_owned(),
-                hostname: Some("api.example.com".to_owned()),
-                url: "/shop".to_owned(),
-                enable_blocking: false,
-                mode: Mode::Shadow,
-                cookie: Some(texts(&["JSESSIONID"])),
-                oauth2_access_token: false,
-                oauth2_query: texts(&["access_token"]),
-                oauth2_cookie: Vec::new(),
-                path_parameters: texts(&["jsessionid"]),
-                url_case_insensitive: false,
-                jwt: None,
-                apikey_header: texts(&["x-key", "x-other"]),
-                apikey_qs: texts(&["key"]),
-                username: vec![
-                    UsernameSource::Header("x-user".to_owned()),
-                    UsernameSource::JwtClaim("name".to_owned()),
-                    UsernameSource::BasicAuth,
-                ],
-            }];
-        },
-    ),
-    (
-        "an API that reads nothing",
-        r#"{"apis": [{"cookie": [], "oauth2_access_token": false, "apikey_header": [], "apikey_qs": [], "username": []}]}"#,
-        |config| {
-            config.apis = vec![Api {
-                cookie: Some(Vec::new()),
-                oauth2_access_token: false,
-                apikey_header: Vec::new(),
-                apikey_qs: Vec::new(),
-                username: Vec::new(),
-                ..default_api("*/", None, "")
-            }];
-        },
-    ),
-    (
-        "every cookie, and a list of cookies",
-        r#"{"apis": [{"url": "/aa", "cookie": null}, {"url": "/b", "cookie": ["a", "b"]}]}"#,
-        |config| {
-            config.apis = vec![
-                default_api("*/aa", None, "/aa"),
-                Api {
-                    cookie: Some(texts(&["a", "b"])),
-                    ..default_api("*/b", None, "/b")
-                },
-            ];
-        },
-    ),
-    (
-        "APIs go by longest url; else they stay in order, but a named host goes before any host at the same url",
-        r#"{"apis": [{}, {"url": "/b"}, {"url": "/long/path"}, {"url": "/a"}, {"url": "/b", "hostname": "h.example"},
-            {"hostname": "[2001:db8::1]"}, {"hostname": "i.example", "url": "/b"}]}"#,
-        |config| {
-            config.apis = vec![
-                default_api("*/long/path", None, "/long/path"),
-                default_api("h.example/b", Some("h.example"), "/b"),
-                default_api("i.example/b", Some("i.example"), "/b"),
-                default_api("*/b", None, "/b"),
-                default_api("*/a", None, "/a"),
-                default_api("[2001:db8::1]/", Some("[2001:db8::1]"), ""),
-                default_api("*/", None, ""),
-            ];
-        },
-    ),
-    (
-        "both lists in full",
-        r#"{"allow_list": {"ips": ["192.0.2.7", "2001:db8::/32"]},
-            "deny_list": {"ips": ["0.0.0.0/0", "::/0", "::ffff:192.0.2.9", "::ffff:198.51.100.0/120", "::ffff:0:0/96", "[2001:db8::1]", "203.0.113.0/24"],
-            "cookies": {"a": ["1"], "b": ["2", "\"3\""]}, "oauth_tokens": ["SECRET-t", "Bearer"],
-            "api_keys": ["SECRET-k"], "usernames": ["ann lee"]}}"#,
-        |config| {
-            config.allow_list.ips = ranges(&["192.0.2.7/32", "2001:db8::/32"]);
-            config.deny_list = ManualEntries {
-                ips: ranges(&[
-                    "0.0.0.0/0",
-                    "::/0",
-                    "192.0.2.9/32",
-                    "198.51.100.0/24",
-                    "0.0.0.0/0",
-                    "2001:db8::1/128",
-                    "203.0.113.0/24",
-                ]),
-                cookies: [("a", "1"), ("b", "2"), ("b", "3")]
-                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                    .to_vec(),
-                oauth_tokens: texts(&["SECRET-t", "Bearer"]),
-                api_keys: texts(&["SECRET-k"]),
-                usernames: texts(&["ann lee"]),
-            };
-        },
-    ),
-    (
-        "api_keys as a map, and one string for a list of one",
-        r#"{"deny_list": {"api_keys": {"api_key": "k3", "x-api-key": ["k1", "k2"]}, "cookies": {"a": "1"}, "ips": "192.0.2.1"}}"#,
-        |config| {
-            config.deny_list.api_keys = texts(&["k3", "k1", "k2"]);
-            config.deny_list.cookies = vec![("a".to_owned(), "1".to_owned())];
-            config.deny_list.ips = ranges(&["192.0.2.1/32"]);
-        },
-    ),
-    (
-        "ABS writes null for a kind without entries",
-        r#"{"deny_list": {"ips": null, "cookies": null, "oauth_tokens": null, "api_keys": null, "usernames": null}}"#,
-        |_| {},
-    ),
-    (
-        "a cookie's value with one double quote keeps it",
-        r#"{"deny_list": {"cookies": {"a": ["\"x", "x\""]}}}"#,
-        |config| {
-            config.deny_list.cookies = ["\"x", "x\""]
-                .map(|value| ("a".to_owned(), value.to_owned()))
-                .to_vec();
-        },
-    ),
-    (
-        "the reply; google.protobuf.Struct makes floats of all numbers",
-        r#"{"deny_response": {"status": 429.0, "body": "", "headers": {"Retry-After": "60", "X-B": "2", "a": ""}}}"#,
-        |config| {
-            config.deny_response = DenyResponse {
-                status: 429,
-                body: String::new(),
-                headers: [("retry-after", "60"), ("x-b", "2"), ("a", "")]
-                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                    .to_vec(),
-            };
-        },
-    ),
-    (
-        "the reply's bounds",
-        r#"{"deny_response": {"status": 200}}"#,
-        |config| config.deny_response.status = 200,
-    ),
-    (
-        "the reply's other bound",
-        r#"{"deny_response": {"status": 5.99e2}}"#,
-        |config| config.deny_response.status = 599,
-    ),
-    (
-        "traffic in full",
-        r#"{"traffic": {"format": "sideband", "cluster": "ase", "authority": "ase.example.com:8443", "path": "/t?x=1", "gzip": true, "queue_memory": "1MB", "batch_bytes": "1KB",
-            "flush_interval": "100ms", "sample": 0.25, "ase_token": "SECRET:t", "headers": ["Host", "X-Request-Id"]}}"#,
-        |config| {
-            config.traffic = Traffic {
-                format: TrafficFormat::Sideband,
-                cluster: Some("ase".to_owned()),
-                authority: Some("ase.example.com:8443".to_owned()),
-                path: "/t?x=1".to_owned(),
-                gzip: true,
-                queue_memory: 1 << 20,
-                batch_bytes: 1 << 10,
-                flush_interval: Duration::from_millis(100),
-                sample: 0.25,
-                ase_token: secret("SECRET:t"),
-                headers: texts(&["host", "x-request-id"]),
-            };
-        },
-    ),
-    (
-        "no traffic, no headers",
-        r#"{"traffic": {"sample": 0, "headers": []}}"#,
-        |config| {
-            config.traffic.sample = 0.0;
-            config.traffic.headers = Vec::new();
-        },
-    ),
-    (
-        "guard in full",
-        r#"{"guard": {"widest_ipv4": 0, "widest_ipv6": 128.0, "max_change_percent": 250.5, "max_skipped_percent": 0, "never_block": ["10.0.0.0/8", "192.0.2.1"],
-            "max_denied_percent": 100}}"#,
-        |config| {
-            config.guard = Guard {
-                widest_ipv4: 0,
-                widest_ipv6: 128,
-                max_change_percent: Some(250.5),
-                max_skipped_percent: 0.0,
-                never_block: ranges(&["10.0.0.0/8", "192.0.2.1/32"]),
-                max_denied_percent: Some(100.0),
-            };
-        },
-    ),
-    (
-        "guard without percents",
-        r#"{"guard": {"max_change_percent": null, "max_denied_percent": null}}"#,
-        |_| {},
-    ),
-];
-
 #[test]
-fn valid_configurations_mean_what_they_say() {
+fn valid_configurations_have_the_expected_values() {
     for (name, json, change) in ACCEPTED {
         let mut expected = defaults();
         change(&mut expected);
@@ -473,8 +44,8 @@ fn valid_configurations_mean_what_they_say() {
 }
 
 #[test]
-fn every_error_is_reported_at_once_with_its_path() {
-    for (name, json, expected) in REFUSED {
+fn all_errors_are_reported_with_their_paths() {
+    for (name, json, expected) in rejected::cases() {
         let errors = parse(json.as_bytes()).expect_err(name);
         let shown: Vec<String> = errors.iter().map(ToString::to_string).collect();
         assert_eq!(shown, *expected, "{name}: {json}");
@@ -484,7 +55,7 @@ fn every_error_is_reported_at_once_with_its_path() {
 #[test]
 fn no_error_and_no_debug_output_shows_a_secret() {
     let mut n_with_secret = 0;
-    for (name, json, _) in REFUSED {
+    for (name, json, _) in rejected::cases() {
         n_with_secret += usize::from(json.contains("SECRET"));
         for error in parse(json.as_bytes()).expect_err(name) {
             let shown = format!("{error} {error:?} {error:#?}");
@@ -499,7 +70,7 @@ fn no_error_and_no_debug_output_shows_a_secret() {
     }
     assert!(
         n_with_secret > 20,
-        "only {n_with_secret} cases hold a secret"
+        "only {n_with_secret} cases contain a secret"
     );
 }
 
@@ -523,7 +94,7 @@ fn json_errors_name_line_and_column() {
 fn every_known_key_is_read() {
     for &(section, keys) in KNOWN_KEYS {
         for key in keys {
-            // A list within a list is wrong under every key.
+            // No key allows a list in a list.
             let entry = format!(r#"{{"{key}": [[]]}}"#);
             let (json, path) = match section {
                 "" => (entry, (*key).to_owned()),
@@ -554,7 +125,7 @@ fn every_known_key_is_read() {
 }
 
 #[test]
-fn any_value_under_any_key_is_read_or_refused() {
+fn every_value_of_every_key_is_read_or_rejected() {
     let values = [
         "null",
         "true",
@@ -599,7 +170,7 @@ fn any_value_under_any_key_is_read_or_refused() {
 }
 
 #[test]
-fn hostile_bytes_are_refused() {
+fn hostile_bytes_are_rejected() {
     let deep_list = "[".repeat(100_000);
     let deep_object = "{\"abs\":".repeat(100_000);
     let long_key = format!("{{\"{}\": 1}}", "k".repeat(1 << 16));
@@ -631,23 +202,23 @@ fn hostile_bytes_are_refused() {
 
 #[test]
 fn a_broken_copy_of_a_valid_configuration_never_panics() {
-    let mut n_refused = 0;
+    let mut n_rejected = 0;
     for (_, json, _) in ACCEPTED {
         for (position, &byte) in json.as_bytes().iter().enumerate() {
             let mut broken = json.as_bytes().to_vec();
             for replacement in [b'"', b'{', b'0', b'-', 0xff, byte ^ 1] {
                 broken[position] = replacement;
-                n_refused += usize::from(parse(&broken).is_err());
+                n_rejected += usize::from(parse(&broken).is_err());
             }
             broken.truncate(position);
-            n_refused += usize::from(parse(&broken).is_err());
+            n_rejected += usize::from(parse(&broken).is_err());
         }
     }
-    assert!(n_refused > 0);
+    assert!(n_rejected > 0);
 }
 
 #[test]
-fn manual_lists_are_bounded_so_that_no_worker_is_held_long() {
+fn manual_lists_have_a_size_limit() {
     let errors =
         |json: serde_json::Value| match Config::parse(json.to_string().as_bytes(), &|_| None) {
             Ok(_) => Vec::new(),
@@ -655,7 +226,7 @@ fn manual_lists_are_bounded_so_that_no_worker_is_held_long() {
         };
     let names = |n: usize| (0..n).map(|i| format!("user-{i}")).collect::<Vec<_>>();
     let allowed = "allowed: 5000 entries and 256 KB of values in allow_list and deny_list together, which a worker \
-                   takes up within 5 ms; longer lists belong on ABS's attack list, which is taken up piece by piece \
+                   loads within 5 ms; put longer lists on ABS's attack list, which is loaded in steps \
                    (enable_abs_attack)";
     let none: [String; 0] = [];
     assert_eq!(
@@ -697,9 +268,9 @@ fn manual_lists_are_bounded_so_that_no_worker_is_held_long() {
             .map(|name| (name, serde_json::json!(["v"])))
             .collect();
         for key in ["cookies", "api_keys"] {
-            let told = errors(serde_json::json!({"deny_list": {key: named.clone()}}));
+            let reported = errors(serde_json::json!({"deny_list": {key: named.clone()}}));
             let expected = format!("deny_list.{key}: found 251 names; allowed: at most 250 names");
-            assert_eq!(told, vec![expected; found]);
+            assert_eq!(reported, vec![expected; found]);
         }
     }
 }

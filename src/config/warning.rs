@@ -1,28 +1,26 @@
-//! What an operator should look at in a configuration that is valid.
+//! Warnings about a valid configuration.
 //!
-//! Owns the words of the warnings, and the checks of a finished configuration that only warn. Like the errors, no
-//! warning holds a value that may be secret.
+//! Owns their text. A warning must not contain a value that may be secret.
 
 use core::fmt;
 
-use super::error::{Errors, Path, quoted};
-use super::{Api, Mode};
+use super::error::quoted;
 
-/// One warning about a plugin configuration.
+/// One configuration warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigWarning {
     /// Where, as in [`super::ConfigError::path`].
     pub path: String,
-    /// What to look at.
+    /// What to check.
     pub notice: Notice,
 }
 
-/// What to look at in one place of a plugin configuration.
+/// What to check at one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// White space around a value, which is not part of it.
+    /// White space around a value is ignored.
     Trimmed,
-    /// The same around the value of an environment variable: the line end of a Kubernetes Secret, for instance.
+    /// White space around the value of an environment variable is ignored, such as the line end of a Kubernetes Secret.
     TrimmedVariable {
         /// Name of the variable.
         variable: String,
@@ -36,13 +34,13 @@ pub enum Notice {
         /// What is allowed.
         allowed: &'static str,
     },
-    /// An API where nothing is blocked, chosen by the `Host` header.
+    /// A client can select this API, which does not block, by its `Host` header.
     ChosenByHost {
-        /// The API.
+        /// Name of the API.
         api_id: String,
         /// Its host name.
         hostname: String,
-        /// The setting that keeps it from blocking.
+        /// The setting that turns blocking off.
         setting: &'static str,
     },
 }
@@ -83,25 +81,6 @@ impl fmt::Display for Notice {
                 quoted(api_id),
                 quoted(hostname)
             ),
-        }
-    }
-}
-
-/// Warns of each API that does not block and that a client can choose by its `Host` header.
-pub(super) fn warn_of_chosen_by_host(apis: &[Api], errors: &mut Errors) {
-    for api in apis {
-        let setting = match (api.enable_blocking, api.mode) {
-            (false, _) => "enable_blocking: false",
-            (true, Mode::Shadow) => "mode: shadow",
-            (true, Mode::Enforce) => continue,
-        };
-        if let Some(hostname) = &api.hostname {
-            let notice = Notice::ChosenByHost {
-                api_id: api.api_id.clone(),
-                hostname: hostname.clone(),
-                setting,
-            };
-            errors.warn(Path::Key(&Path::Root, "apis"), notice);
         }
     }
 }

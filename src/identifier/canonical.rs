@@ -1,6 +1,6 @@
-//! Canonical forms of values and names: what of them identifies a client.
+//! Canonical forms of values and names: the part that identifies a client.
 //!
-//! Owns equivalences that hold for every common server. Where servers differ, `request` gives each reading instead.
+//! Owns equivalences that are valid for every common server. Where servers differ, `request` visits each reading.
 
 use std::borrow::Cow;
 
@@ -10,24 +10,23 @@ use crate::codec::base64;
 use crate::codec::form::percent_decode;
 use crate::codec::whitespace::trim_wide;
 
-/// A shorter signature is none: HMAC-SHA-1 has 20 bytes, 27 digits of base64.
+/// Shorter text is not a signature: HMAC-SHA-1 has 20 bytes, which are 27 base64 digits.
 const SHORTEST_SIGNATURE: usize = 27;
 
-/// A shorter text before a signature is taken for a prefix that many clients share, such as a version.
+/// Shorter text before a signature may be a prefix that many clients share, such as a version.
 const SHORTEST_SIGNED: usize = 16;
 
-/// A longer user name is compared byte for byte: to normalise it would take long, and nobody has one.
+/// A longer user name is compared byte for byte, to bound the time for normalization; real ones are shorter.
 const LONGEST_NAME: usize = 1024;
 
-/// Whether nothing is left of a token, an API key or a cookie's value in canonical form, as of `""` or `+`. Listed, it would
-/// match clients that send an empty one.
+/// Whether the canonical form of a token, an API key or a cookie's value is empty, such as for `""` or `+`. If it were
+/// listed, it would match clients that send an empty value.
 pub fn is_blank(value: &[u8]) -> bool {
     with_canonical_value(value, <[u8]>::is_empty)
 }
 
-/// Calls `use_value` with the canonical form of a token, an API key or a cookie's value: percent signs decoded, up to a NUL,
-/// `+` as a space (servers decode the one to the other), without white space and double quotes around it, and without a
-/// signature.
+/// Calls `use_value` with the canonical form of a token, an API key or a cookie's value: percent-decoded, up to a NUL, with
+/// `+` equal to a space, without white space and double quotes around it, and without a signature.
 pub(super) fn with_canonical_value<T>(value: &[u8], use_value: impl FnOnce(&[u8]) -> T) -> T {
     let is_canonical = |byte: &u8| byte.is_ascii_graphic() && *byte != b'%';
     let is_trimmed = !matches!(value, [b'+' | b'"', ..] | [.., b'+' | b'"']);
@@ -38,7 +37,7 @@ pub(super) fn with_canonical_value<T>(value: &[u8], use_value: impl FnOnce(&[u8]
     if let Some(part) = jose_part(&decoded) {
         return use_value(&part);
     }
-    // Servers that skip bytes in a signature may not decode percent signs in it.
+    // A server that skips other bytes in a signature need not decode percent-encoding in it.
     let signed = text_before_signature(value);
     if signed.len() < value.len() {
         return use_value(&plain_value(signed));
@@ -60,7 +59,7 @@ fn plain_value(value: &[u8]) -> Vec<u8> {
     if !trimmed.contains(&b' ') {
         return trimmed.to_vec();
     }
-    // A space inside as in values that need no decoding.
+    // `+` for a space, as in values that need no decoding.
     let plus = |&byte: &u8| if byte == b' ' { b'+' } else { byte };
     trimmed.iter().map(plus).collect()
 }
@@ -77,23 +76,23 @@ fn until_nul(text: &[u8]) -> &[u8] {
     text.get(..end).unwrap_or_default()
 }
 
-/// The part of a token, an API key or a cookie's value that identifies: all but a signature, since servers accept one
-/// signature in many spellings (spare bits of the last base64 digit, padding, both alphabets, skipped bytes, the second
-/// ECDSA signature), and nobody else can make another one.
+/// The identifying part of a token, an API key or a cookie's value: everything except a signature. Servers accept a signature
+/// in many spellings (unused bits of the last base64 digit, padding, both alphabets, skipped bytes, the second ECDSA
+/// signature), and only the issuer can create one.
 ///
 /// - JSON web signature (RFC 7515, 7.1: three parts, the first a JSON object): `header.payload`.
-/// - JSON web encryption (RFC 7516, 7.1: five parts): its header as it is, the other parts decoded.
-/// - Signed text, as itsdangerous and Flask make it: at least 16 bytes, then a dot and a signature of at least 27 base64
-///   digits: the text before the last dot.
+/// - JSON web encryption (RFC 7516, 7.1: five parts): its header unchanged, the other parts decoded.
+/// - Signed text, as of itsdangerous and Flask (at least 16 bytes, then a dot and a signature of at least 27 base64 digits):
+///   the text before the last dot.
 ///
-/// Any other value is whole.
+/// Any other value identifies as a whole.
 fn signed_part(value: &[u8]) -> Cow<'_, [u8]> {
     jose_part(value).unwrap_or_else(|| Cow::Borrowed(text_before_signature(value)))
 }
 
 /// The identity of a JSON web token, signed or encrypted; `None` for any other value.
 fn jose_part(value: &[u8]) -> Option<Cow<'_, [u8]>> {
-    // The shortest one is e30.e30. and nothing.
+    // The shortest one is `e30.e30.`, without a signature.
     if value.len() < 8 {
         return None;
     }
@@ -108,7 +107,7 @@ fn jose_part(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     }
 }
 
-/// The text before a dot and a signature; the whole text where there is none.
+/// The text before a dot and a signature; the whole text if there is no signature.
 fn text_before_signature(value: &[u8]) -> &[u8] {
     if value.len() < SHORTEST_SIGNED.saturating_add(SHORTEST_SIGNATURE) {
         return value;
@@ -137,7 +136,7 @@ fn decoded_parts(value: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// Whether servers take two cookie names for the same; see `with_canonical_name`.
+/// Whether two cookie names are equal for a server; see `with_canonical_name`.
 pub fn is_same_cookie_name(one: &[u8], other: &[u8]) -> bool {
     one == other || with_canonical_name(one, |one| with_canonical_name(other, |other| one == other))
 }
@@ -149,16 +148,17 @@ const fn fold(byte: u8) -> u8 {
     }
 }
 
-/// The canonical form of a cookie's name, where it takes more than folding letters; see `with_canonical_name`.
+/// The canonical form of a cookie's name if it differs by more than folded bytes; otherwise the name unchanged. See
+/// `with_canonical_name`.
 pub fn decoded_cookie_name(name: &[u8]) -> Cow<'_, [u8]> {
-    // A name that is decoded once more may be another one.
+    // Decoding such a name twice may change it.
     if is_plain_name(name) || name.contains(&b'%') {
         return Cow::Borrowed(name);
     }
     with_canonical_name(name, |name| Cow::Owned(name.to_vec()))
 }
 
-/// Whether folding each byte of a name gives its canonical form.
+/// Whether the canonical form of a name is each byte folded.
 fn is_plain_name(name: &[u8]) -> bool {
     let (mut is_plain, mut closes) = (true, false);
     for byte in name {
@@ -168,22 +168,22 @@ fn is_plain_name(name: &[u8]) -> bool {
     is_plain && !closes
 }
 
-/// Calls `use_name` with the canonical form of a cookie's name: percent signs decoded, up to a NUL, without white space
-/// around it, in lower case (nginx), and by PHP's rules for variable names: ` `, `.` and `[` are `_`, and `name[key]` is an
-/// element of `name`.
+/// Calls `use_name` with the canonical form of a cookie's name: percent-decoded, up to a NUL, without white space around it,
+/// in lower case (nginx), and by PHP's rules for variable names: ` `, `.` and `[` become `_`, and `name[key]` is an element
+/// of `name`.
 fn with_canonical_name<T>(name: &[u8], use_name: impl FnOnce(&[u8]) -> T) -> T {
     with_canonical_cookie(name, None, use_name)
 }
 
-/// Calls `use_bytes` with the canonical form of a cookie's name, and of `value`, if there is one, with `=` between them: no
-/// name holds an equals sign, so no two cookies share one text. `value` is in canonical form.
+/// Calls `use_bytes` with the canonical form of a cookie's name, followed by `=` and `value` if there is one. No name contains
+/// `=`, so different cookies never have the same text. `value` must be in canonical form.
 pub(super) fn with_canonical_cookie<T>(
     name: &[u8],
     value: Option<&[u8]>,
     use_bytes: impl FnOnce(&[u8]) -> T,
 ) -> T {
     let value_length = value.map_or(0, |value| value.len().saturating_add(1));
-    // Most cookies are short: joining them allocates nothing.
+    // Most cookies are short and need no allocation.
     let mut short = [0_u8; 128];
     let joined = short.get_mut(..name.len().saturating_add(value_length));
     if let Some((start, end)) = joined.and_then(|joined| joined.split_at_mut_checked(name.len()))
@@ -219,7 +219,7 @@ pub(super) fn with_canonical_cookie<T>(
 }
 
 /// A user name in normalization form C, in UTF-8.
-pub(super) fn normalised_name(name: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn normalized_name(name: &[u8]) -> Cow<'_, [u8]> {
     let name = trim_wide(name);
     if name.is_ascii() || name.len() > LONGEST_NAME {
         return Cow::Borrowed(name);

@@ -1,6 +1,7 @@
-//! Entries of a list as identifiers, for every way that a list comes in: a feed, the configuration, the command line.
+//! Which listed values are usable, for lists from ABS, the configuration and the command line tool.
 //!
-//! Owns what is cut off a value before it is compared, and the values that no request can carry.
+//! Owns what is removed from a value before it is compared, and which values no request can carry. `identifier` owns which
+//! values are equal.
 
 use core::fmt;
 
@@ -8,14 +9,14 @@ use ipnet::IpNet;
 
 use super::{ClientIdentifier, IdentifierKind, is_blank, is_scheme, parse_range};
 
-/// Why an entry of a list can't be used. Says nothing of the entry's content.
+/// Why an entry of a list can't be used. Does not contain the entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unusable {
-    /// Nothing, or nothing besides white space, quotes or a scheme.
+    /// Empty, or only white space, quotes or a scheme.
     Empty,
-    /// Not an address and not a range of them.
+    /// Neither an address nor a range.
     NotAnAddress,
-    /// `0.0.0.0` or `::`, the address of no client.
+    /// `0.0.0.0` or `::`, which is never the address of a client.
     UnspecifiedAddress,
     /// A cookie without a usable name.
     CookieName,
@@ -23,13 +24,13 @@ pub enum Unusable {
     Character,
     /// Bytes that are not UTF-8, or half of a character.
     NotText,
-    /// The name of an authentication scheme where a token or a key belongs.
+    /// The name of an authentication scheme instead of a token or a key.
     Scheme,
     /// A number with more digits than can be read exactly.
     LongNumber,
     /// `null`.
     Null,
-    /// A type that no entry has, or an object without a known name.
+    /// A type that entries can't have, or an object without a known name.
     WrongType,
 }
 
@@ -73,8 +74,8 @@ pub fn listed<'a>(
     })
 }
 
-/// The value of an entry that is not an address: without the white space around it, a cookie's value without the
-/// double quotes around it, a token without `Bearer`.
+/// The value of an entry that is not an address, without the white space around it; a cookie's value also without the double
+/// quotes around it, a token without `Bearer`.
 ///
 /// # Errors
 ///
@@ -119,11 +120,11 @@ pub fn usable_cookie_name(text: &str) -> Result<&str, Unusable> {
     Ok(name)
 }
 
-/// An address, or a range of them with its host bits cleared.
+/// An address, or a range with its host bits cleared.
 ///
 /// # Errors
 ///
-/// It is neither, or it is the address of no client.
+/// It is neither, or an address that no client has.
 pub fn usable_range(text: &str) -> Result<IpNet, Unusable> {
     let range = parse_range(trimmed(text)).ok_or(Unusable::NotAnAddress)?;
     if range.prefix_len() == range.max_prefix_len() && range.addr().is_unspecified() {
@@ -139,12 +140,12 @@ fn unquoted(value: &str) -> &str {
         .unwrap_or(value)
 }
 
-/// A text without the white space, line ends and byte order marks around it.
+/// The text without white space, line ends and byte order marks around it.
 pub fn trimmed(text: &str) -> &str {
     text.trim_matches(|character: char| character.is_whitespace() || character == '\u{FEFF}')
 }
 
-/// A token without the scheme `Bearer` before it, which is no part of it (RFC 6750, 2.1).
+/// The token without the scheme `Bearer` before it, which is not a part of it (RFC 6750, 2.1).
 pub fn without_scheme(token: &str) -> &str {
     match token.split_once(char::is_whitespace) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => trimmed(token),
@@ -161,7 +162,7 @@ mod tests {
     use IdentifierKind::{ApiKey, Cookie, OauthToken, Username};
 
     #[test]
-    fn what_surrounds_a_value_is_cut_off() {
+    fn surrounding_text_is_removed() {
         for kind in [Cookie, OauthToken, ApiKey, Username] {
             for text in [
                 "v",
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn cookie_names_are_trimmed_and_those_of_no_cookie_unusable() {
+    fn cookie_names_are_trimmed_and_checked() {
         for text in ["SID", " SID\n"] {
             assert_eq!(usable_cookie_name(text), Ok("SID"));
         }

@@ -1,6 +1,6 @@
-//! The names of authentication schemes, which are neither tokens nor keys.
+//! The names of authentication schemes, which are never tokens or keys.
 
-/// From the IANA registry of HTTP authentication schemes, and those that servers use as if they were in it.
+/// The IANA registry of HTTP authentication schemes, and common schemes that are not registered.
 const SCHEMES: &[&str] = &[
     "apikey",
     "aws4-hmac-sha256",
@@ -23,9 +23,8 @@ const SCHEMES: &[&str] = &[
     "vapid",
 ];
 
-/// Whether a word is the name of an authentication scheme, in any letter case, with a colon behind it or without. As a listed
-/// token or key it would match every client that uses the scheme, and a client gets it listed by sending
-/// `Authorization: Bearer Bearer`.
+/// Whether a word is the name of an authentication scheme, in any letter case, with or without a colon after it. A client
+/// could get the name listed by sending `Authorization: Bearer Bearer`, which would deny every client that uses the scheme.
 pub fn is_scheme(word: &[u8]) -> bool {
     /// No name in the list is longer.
     const LONGEST: usize = 16;

@@ -57,7 +57,7 @@ fn source_addresses_lose_their_port() {
 }
 
 #[test]
-fn kinds_and_names_do_not_run_into_each_other() {
+fn kinds_and_names_have_distinct_fingerprints() {
     let prints = [
         KEY.oauth_token(b"x"),
         KEY.api_key(b"x"),
@@ -79,7 +79,7 @@ fn mapped_addresses_equal_ipv4() {
 }
 
 #[test]
-fn the_key_decides_the_fingerprint_and_never_prints() {
+fn fingerprints_depend_on_the_key_which_is_redacted() {
     let other = FingerprintKey::from_words([1, 3]);
     assert_ne!(KEY.username(b"bob"), other.username(b"bob"));
     assert_eq!(KEY.username(b"bob").kind(), Some(IdentifierKind::Username));

@@ -1,6 +1,6 @@
-//! Credentials of an Authorization header, as their RFCs have them and as the most tolerant servers read them.
+//! Credentials in an Authorization header, as their RFCs define them and as tolerant servers read them.
 //!
-//! Owns schemes: Bearer, Basic, Digest and whatever else comes before a token.
+//! Owns the schemes: Bearer, Basic, Digest, and any other word before a token.
 
 use crate::codec::base64;
 use crate::identifier::is_scheme;
@@ -11,33 +11,35 @@ use super::text::{
     words,
 };
 
-/// Servers take the text behind the first scheme or the last. So many of the first are looked at, and the last.
+/// Servers read the text after the first or the last scheme. This many of the first ones are read, and the last.
 const MAX_SCHEMES: usize = 2;
 
-/// A longer user name is not looked up: nobody has one.
+/// A longer user name is not looked up; real ones are shorter.
 const LONGEST_USER: usize = 1024;
 
-/// A longer text with white space or a comma inside is no token: those that are long have one word.
+/// A longer text with white space or a comma in it is not a token: long tokens are one word.
 const LONGEST_PHRASE: usize = 1024;
 
-/// Servers take the first, the second or the last word of a value. So many are looked at from either end.
+/// Servers read the first, the second or the last word of a value. This many words are visited from each end.
 const MAX_WORDS: usize = 256;
 
-/// Every Authorization value: as it was sent, and where it holds a comma each part of it too. Envoy joins repeated headers
-/// of this name by commas, and no credentials hold one (RFC 9110, 11.2).
+/// Every Authorization value as it was sent, and its parts between commas: Envoy joins repeated headers of this name with
+/// commas, and credentials contain none (RFC 9110, 11.2).
 pub fn authorizations(headers: &RequestHeaders) -> impl Iterator<Item = &[u8]> {
-    headers.values("authorization").flat_map(parts)
+    headers
+        .values("authorization")
+        .flat_map(authorization_parts)
 }
 
-fn parts(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn authorization_parts(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let parts = value
         .contains(&b',')
         .then(|| value.split(|&byte| byte == b','));
     core::iter::once(value).chain(parts.into_iter().flatten())
 }
 
-/// The token of an Authorization header with the scheme Bearer (RFC 6750, 2.1), in any letter case, byte for byte;
-/// `None` for another scheme or an empty token. White space around the token does not belong to it.
+/// The token of an Authorization header with the scheme Bearer (RFC 6750, 2.1), which matches in any letter case. The token
+/// is returned byte for byte, without the white space around it; `None` for another scheme or an empty token.
 ///
 /// `bearer  abc` gives `abc`.
 pub fn bearer_token(authorization: &[u8]) -> Option<&[u8]> {
@@ -45,8 +47,8 @@ pub fn bearer_token(authorization: &[u8]) -> Option<&[u8]> {
 }
 
 /// The user of an Authorization header with the scheme Basic (RFC 7617, 2): the text before the first colon of the decoded
-/// credentials. `None` for another scheme, for credentials without a colon, and for an empty user. See
-/// `visit_user_readings` for all that servers make of it.
+/// credentials. `None` for another scheme, for credentials without a colon, and for an empty user. [`visit_user_readings`]
+/// visits all readings.
 ///
 /// `Basic Ym9iOnNlY3JldA==` gives `bob`.
 pub fn basic_username(authorization: &[u8]) -> Option<Vec<u8>> {
@@ -57,12 +59,12 @@ pub fn basic_username(authorization: &[u8]) -> Option<Vec<u8>> {
     (length > 0).then_some(user)
 }
 
-/// Calls `visit` with every text of an Authorization value that a server may take for a token or a key: each word but the
-/// scheme, and all that follows each `Bearer`.
+/// Calls `visit` with every text of an Authorization value that a server may read as a token or a key: each word except the
+/// scheme, and all text after each `Bearer`.
 ///
 /// `Bearer: a b` gives `a`, `b` and `a b`.
 pub fn visit_token_readings<'a>(authorization: &'a [u8], visit: &mut dyn FnMut(&'a [u8])) {
-    // What clients send: a scheme, a space and a token of visible ASCII.
+    // The common case: a scheme, a space and a token of visible ASCII.
     if let Some((scheme, token)) = split_once(authorization, b' ')
         && is_scheme(scheme)
         && is_one_word(token)
@@ -71,7 +73,7 @@ pub fn visit_token_readings<'a>(authorization: &'a [u8], visit: &mut dyn FnMut(&
         return visit(token);
     }
     let mut words = words(authorization, b",");
-    // The parameters of Digest are no tokens: a client that has one listed must not deny others.
+    // The parameters of Digest are not tokens. If they were, a client could get one listed that others send too.
     let is_digest = starts_with_scheme(authorization, b"digest");
     if !is_digest {
         for word in words.by_ref().take(MAX_WORDS) {
@@ -81,7 +83,7 @@ pub fn visit_token_readings<'a>(authorization: &'a [u8], visit: &mut dyn FnMut(&
             visit_word(word, visit);
         }
     }
-    // What was one word was visited above.
+    // Single words were visited above.
     let visit_phrase = |text: &'a [u8], visit: &mut dyn FnMut(&'a [u8])| {
         let is_word = |text: &[u8]| {
             text.iter()
@@ -98,17 +100,17 @@ pub fn visit_token_readings<'a>(authorization: &'a [u8], visit: &mut dyn FnMut(&
         visit_phrase(trim_wide(rest), visit);
         visit_phrase(trim_wide(before(rest, b',')), visit);
     }
-    for part in parts(authorization) {
+    for part in authorization_parts(authorization) {
         if let Some(token) = bearer_token(part) {
             visit_phrase(token, visit);
         }
     }
 }
 
-/// Calls `visit` with every user that a server may read in an Authorization value: of Basic by every reading of base64,
-/// with or without a colon, and of Digest (RFC 7616, 3.4).
+/// Calls `visit` with every user that a server may read in an Authorization value: the user of Basic in every reading of
+/// base64, with or without a colon, and the user of Digest (RFC 7616, 3.4).
 pub fn visit_user_readings(authorization: &[u8], visit: &mut dyn FnMut(&[u8])) {
-    // What most clients send has no user.
+    // The common case has no user.
     if let Some((scheme, token)) = split_once(authorization, b' ')
         && scheme.eq_ignore_ascii_case(b"bearer")
         && is_one_word(token)
@@ -124,7 +126,7 @@ pub fn visit_user_readings(authorization: &[u8], visit: &mut dyn FnMut(&[u8])) {
             }
         };
         base64::visit_readings(rest, b':', LONGEST_USER, &mut visit_user);
-        // Some decoders skip what follows the first word, some end there.
+        // Some decoders skip white space, others stop there.
         if let Some(first) = words(rest, b",").next()
             && first.len() < rest.len()
         {
@@ -138,7 +140,7 @@ pub fn visit_user_readings(authorization: &[u8], visit: &mut dyn FnMut(&[u8])) {
     }
 }
 
-/// A user as a parameter of Digest: `username="bob"`, `username=bob`, `username*=UTF-8''bob`.
+/// The user in a parameter of Digest: `username="bob"`, `username=bob`, `username*=UTF-8''bob`.
 fn visit_digest_user(parameter: &[u8], visit: &mut dyn FnMut(&[u8])) {
     let (is_extended, parameter) = match parameter.strip_prefix(b"*") {
         Some(rest) => (true, rest),
@@ -158,21 +160,21 @@ fn visit_digest_user(parameter: &[u8], visit: &mut dyn FnMut(&[u8])) {
             Some(text) if is_extended => visit(&percent_decode(text)),
             _ => visit(word),
         }
-        // A quote on one side only, and single quotes as in the PHP manual's example.
+        // A quote on one side only, or single quotes as in an example of the PHP manual.
         if let Some(inner) = words(word, b"\"';").next() {
             visit(inner);
         }
     }
 }
 
-/// One word, and what is left of it where something is attached: `Bearer:token`, `token="token"`, `"token"`, `token;`.
+/// One word, and the word without attached text: `Bearer:token`, `token="token"`, `"token"`, `token;`.
 fn visit_word<'a>(word: &'a [u8], visit: &mut dyn FnMut(&'a [u8])) {
-    // A client that sends `Bearer Bearer` may have the word listed; it must not deny everybody.
+    // A client that sends `Bearer Bearer` could get this word listed, which would deny everybody.
     if is_scheme(word) {
         return;
     }
     visit(word);
-    // Spring Security's OAuth looks for no space.
+    // Spring Security OAuth does not require a space.
     if let Some((scheme, token)) = word.split_at_checked(6)
         && scheme.eq_ignore_ascii_case(b"bearer")
         && !token.is_empty()
@@ -205,7 +207,7 @@ fn visit_word<'a>(word: &'a [u8], visit: &mut dyn FnMut(&'a [u8])) {
     }
 }
 
-/// What follows the scheme in an Authorization header (RFC 9110, 11.4). A tab is taken for a space, as servers do.
+/// The text after the scheme in an Authorization header (RFC 9110, 11.4). Like servers, it accepts a tab for a space.
 fn credentials<'a>(authorization: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
     let (found, rest) = trim_ows(authorization).split_at_checked(scheme.len())?;
     let value = trim_ows(rest);
@@ -213,8 +215,7 @@ fn credentials<'a>(authorization: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
     (separated && !value.is_empty() && found.eq_ignore_ascii_case(scheme)).then_some(value)
 }
 
-/// The text behind each occurrence of `scheme` and what parts it from the credentials: white space, a colon, or an equals
-/// sign.
+/// The text after each occurrence of `scheme` and its separator: white space, a colon, or an equals sign.
 fn after_scheme<'a>(authorization: &'a [u8], scheme: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
     after(authorization, scheme).filter_map(|rest| match rest {
         [b':' | b'=', rest @ ..] => Some(rest),
@@ -224,7 +225,7 @@ fn after_scheme<'a>(authorization: &'a [u8], scheme: &'a [u8]) -> impl Iterator<
     })
 }
 
-/// The text behind the first occurrences of `word` and the last, in any letter case.
+/// The text after the first occurrences of `word`, and after the last, in any letter case.
 fn after<'a>(text: &'a [u8], word: &[u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
     let (first, length) = (word.first().copied().unwrap_or_default(), word.len());
     let candidates =
@@ -250,7 +251,7 @@ fn starts_with_scheme(authorization: &[u8], scheme: &[u8]) -> bool {
     start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
 }
 
-/// Whether the text is one word for every server.
+/// Whether every server reads the text as one word.
 fn is_one_word(mut token: &[u8]) -> bool {
     while let [rest @ .., b'='] = token {
         token = rest;

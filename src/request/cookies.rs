@@ -1,14 +1,14 @@
-//! Cookies of a Cookie header, as RFC 6265 has them and as the most tolerant servers read them.
+//! Cookies in a Cookie header, as RFC 6265 defines them and as tolerant servers read them.
 //!
-//! Owns how a header is parted into pairs. Which names and values are equal is decided in `identifier`.
+//! Owns how a header is split into pairs. `identifier` owns which names and values are equal.
 
 use super::text::{percent_decode, quoted, split_once, trim_ows, trim_wide, unescape, unquote};
 use crate::identifier::decoded_cookie_name;
 
 /// Calls `visit` with the name and the value of each cookie of one Cookie header (RFC 6265, 4.2.1 and 5.2).
 ///
-/// White space around names and values is removed, and so are double quotes that enclose a value. A pair without
-/// `=`, or with an empty name, is ignored.
+/// White space around names and values and double quotes around a value are removed. A pair without `=` or with an empty
+/// name is ignored.
 ///
 /// `a=1; b="2"; c; d=x=y` gives (`a`, `1`), (`b`, `2`), (`d`, `x=y`).
 pub fn visit_cookies(header_value: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) {
@@ -23,8 +23,8 @@ pub fn visit_cookies(header_value: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) {
     }
 }
 
-/// Calls `visit` with every reading of every cookie of one Cookie header: those of [`visit_cookies`], and where the
-/// header has bytes that servers read differently, each reading of these.
+/// Calls `visit` with every reading of every cookie of one Cookie header: those of [`visit_cookies`], and all readings of
+/// bytes that servers read differently.
 pub fn visit_cookie_readings(header_value: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) {
     if has_one_reading(header_value) {
         return visit_cookies(header_value, visit);
@@ -36,14 +36,14 @@ pub fn visit_cookie_readings(header_value: &[u8], visit: &mut dyn FnMut(&[u8], &
         if !trim_ows(pair).iter().all(|byte| is_octet(*byte)) {
             visit_patterns(pair, visit);
         }
-        // Some of these drop backslashes, too.
+        // Some of these servers also remove backslashes.
         if pair.contains(&b'\\') && has_name_behind_other_byte(pair) {
             visit_patterns(&unescape(pair), visit);
         }
     }
 }
 
-/// Whether a name may begin, or a value end, at a byte that parts neither pairs nor escapes.
+/// Whether a name may start, or a value end, at a byte that neither separates pairs nor escapes.
 fn has_name_behind_other_byte(pair: &[u8]) -> bool {
     let parts = |byte: u8| !is_octet(byte) && byte != b'\\' && byte != b'"';
     let mut bytes = trim_ows(pair).iter().copied().peekable();
@@ -55,8 +55,8 @@ fn has_name_behind_other_byte(pair: &[u8]) -> bool {
     false
 }
 
-/// Visits a reading other than the value as it was sent. A shorter one identifies nobody, and a header could hold tens of
-/// thousands of them.
+/// Visits a reading that differs from the sent value. Very short readings are ignored: they identify nobody, and a header
+/// could contain tens of thousands.
 fn visit_derived(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
     const SHORTEST: usize = 3;
     if value.len() >= SHORTEST {
@@ -64,13 +64,13 @@ fn visit_derived(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
     }
 }
 
-/// What RFC 6265 (4.1.1) lets a cookie consist of, and `=`.
+/// A byte that RFC 6265 (4.1.1) allows in a cookie, or `=`.
 const fn is_octet(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b'\\' | b'[' | b']' | b';')
 }
 
-/// Every `name=value` within a pair, as servers find them that read the header by a pattern: any other byte ends a name or a
-/// value, and white space may be around the equals sign.
+/// Every `name=value` in a pair, for servers that match the header against a pattern: any other byte ends a name or a value,
+/// and white space may surround the equals sign.
 fn visit_patterns(pair: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) {
     let words = pair.split(|&byte| !is_octet(byte));
     let mut words = words.filter(|word| !word.is_empty()).peekable();
@@ -90,8 +90,8 @@ fn visit_patterns(pair: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) {
     }
 }
 
-/// Whether all servers read the header alike: visible ASCII without quotes, backslashes, commas and brackets, no space
-/// but after a semicolon, and no value that starts as Express's JSON cookies do, with `j:`.
+/// Whether all servers read the header in the same way: visible ASCII without quotes, backslashes, commas and brackets, spaces
+/// only after a semicolon, and no value that starts with `j:` like the JSON cookies of Express.
 fn has_one_reading(header_value: &[u8]) -> bool {
     let mut previous = b';';
     let mut before_previous = b';';
@@ -119,7 +119,7 @@ fn visit_pair(pair: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) {
     // Once for all readings of the value.
     let name = &decoded_cookie_name(name);
     visit_value(value, &mut |value| visit(name, value));
-    // What comes after the white space that only some servers remove may be a quote.
+    // A quote may follow white space that only some servers remove.
     let wide = trim_wide(value);
     if wide.len() < value.len() {
         visit_value(wide, &mut |value| visit(name, value));
@@ -135,13 +135,13 @@ fn visit_value(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
     {
         return visit_json_scalars(json, visit);
     }
-    // Quotes at one end or both make no difference to the canonical form; text behind a closing quote does.
+    // The canonical form ignores quotes at the ends, but not text after a closing quote.
     let inner = quoted(value).unwrap_or(value);
     if inner.len() < unquoted.len() {
         if inner.len() < unquoted.len().saturating_sub(1) {
             visit_derived(inner, visit);
         }
-        // Some servers look at the first quote only, and remove the last byte whatever it is.
+        // Some servers check only the first quote, and remove the last byte in any case.
         if let [b'"', inner @ .., _] = value {
             visit_derived(inner, visit);
         }
@@ -151,8 +151,8 @@ fn visit_value(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
     }
 }
 
-/// Visits every string of a JSON text, however it nests, and the text itself without brackets: JavaScript makes `x` of
-/// `["x"]`, and `7` of `[7]`. Whether the text is JSON is not looked at.
+/// Visits every string of a JSON text, at any depth, and the text itself without brackets: JavaScript converts `["x"]` to `x`,
+/// and `[7]` to `7`. The text need not be valid JSON.
 fn visit_json_scalars(json: &[u8], visit: &mut dyn FnMut(&[u8])) {
     let mut rest = json;
     while let Some(at) = rest.iter().position(|&byte| byte == b'"')

@@ -1,15 +1,15 @@
 //! The headers of one request or response, copied from the host once.
 //!
-//! Owns storage and access by name. Knows no identifier.
+//! Owns their storage and the access by name. Knows no identifier.
 
 use core::fmt;
 
 use super::text::is_same_header;
 
-/// The headers of one request, in order, repeated ones too.
+/// The headers of one request, in order, repeated ones included.
 ///
-/// The host lends each header for the length of one call, so they are copied, into one buffer. Reuse it after
-/// [`Self::clear`] to save the allocations.
+/// The host lends each header for one call, so all are copied into one buffer. Reuse the value after [`Self::clear`] to save
+/// the allocations.
 #[derive(Clone, Default)]
 pub struct RequestHeaders {
     bytes: Vec<u8>,
@@ -25,7 +25,7 @@ struct Span {
     end: usize,
 }
 
-/// The headers that are read of every request, classified once, so that finding them compares no names.
+/// The headers that every request is searched for, classified once, so that look-ups compare no names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Field {
     Authority,
@@ -36,7 +36,7 @@ enum Field {
 }
 
 impl Field {
-    /// Envoy gives all names in lower case.
+    /// Envoy passes names in lower case.
     fn of(name: &[u8]) -> Self {
         match name {
             b":authority" => Field::Authority,
@@ -49,7 +49,7 @@ impl Field {
 }
 
 impl RequestHeaders {
-    /// Adds one header. Pseudo-headers (`:authority`, `:path`) have their HTTP/2 names, as Envoy gives them for every HTTP
+    /// Adds one header. Pseudo headers have their HTTP/2 names (`:authority`, `:path`), as Envoy passes them for every HTTP
     /// version.
     pub fn add(&mut self, name: &[u8], value: &[u8]) {
         let field = if name.iter().any(u8::is_ascii_uppercase) {
@@ -60,8 +60,8 @@ impl RequestHeaders {
         self.push(field, name, value);
     }
 
-    /// As [`Self::add`], but only for headers that can name an API or an identifier: those that HTTP has for them, and
-    /// `others`. Names are in lower case.
+    /// Adds a header if it can select an API or carry an identifier: a standard one, or one of `others`. Names are in lower
+    /// case.
     pub fn add_if_read(&mut self, name: &[u8], value: &[u8], others: &[String]) {
         let field = Field::of(name);
         let is_read = || {
@@ -89,13 +89,13 @@ impl RequestHeaders {
         });
     }
 
-    /// Removes all headers and keeps the memory.
+    /// Removes all headers, and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.spans.clear();
     }
 
-    /// The values of every header that servers take for this name; see `is_same_header`.
+    /// The values of all headers that a server may read under this name; see `is_same_header`.
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         let field = Field::of(name.as_bytes());
         self.spans.iter().filter_map(move |span| {
@@ -120,12 +120,12 @@ impl RequestHeaders {
         })
     }
 
-    /// `:authority`; empty where there is none.
+    /// `:authority`; empty if absent.
     pub fn authority(&self) -> &[u8] {
         self.values(":authority").next().unwrap_or_default()
     }
 
-    /// `:path`, with the query; empty where there is none (CONNECT).
+    /// `:path`, with the query; empty if absent (CONNECT).
     pub fn path(&self) -> &[u8] {
         self.values(":path").next().unwrap_or_default()
     }

@@ -5,12 +5,12 @@ use crate::codec::json::{self, Events, Scalar};
 
 use super::text::{before, split_once};
 
-/// A longer token is not decoded: Envoy takes request headers of 60 KiB by default.
+/// A longer token is not decoded. By default, Envoy limits request headers to 60 KiB.
 pub(super) const MAX_BYTES: usize = 64 * 1024;
 
-/// Calls `visit` with each value that the claims `names` of `token` have: strings as they are, whole numbers as decimal
-/// text, and of a list each element. Of a repeated claim every value counts, since JSON parsers differ in which they take.
-/// Nothing is visited for what is not a JSON web token, and past 64 KiB.
+/// Calls `visit` with each value of the claims `names` of `token`: strings as they are, numbers as decimal text, and each
+/// element of a list. All values of a repeated claim count, since JSON parsers differ in which one they use. Visits nothing if
+/// `token` is not a JSON web token or is longer than 64 KiB.
 ///
 /// The payload `{"sub":["bob",7]}` gives, for `sub`, `bob` and `7`.
 pub fn visit_jwt_claims(token: &[u8], names: &[&str], visit: &mut dyn FnMut(&[u8])) {
@@ -24,7 +24,7 @@ pub fn visit_jwt_claims(token: &[u8], names: &[&str], visit: &mut dyn FnMut(&[u8
         values: Vec::new(),
     };
     let length = payload.len();
-    // Values before an error cover only a part of the payload; no server reads such a token.
+    // Values before an error are ignored: no server accepts such a token.
     if json::read(&mut payload.as_slice(), length, &mut claims).is_ok() {
         for value in claims.values.iter().filter(|value| !value.is_empty()) {
             visit(value);
@@ -32,7 +32,7 @@ pub fn visit_jwt_claims(token: &[u8], names: &[&str], visit: &mut dyn FnMut(&[u8
     }
 }
 
-/// The payload of what may be a JSON web token: its second part, if that is a JSON object in base64.
+/// The payload of a possible JSON web token: its second part, if that looks like a JSON object in base64.
 pub(super) fn payload(token: &[u8]) -> Option<&[u8]> {
     if token.len() > MAX_BYTES {
         return None;
@@ -45,7 +45,7 @@ pub(super) fn payload(token: &[u8]) -> Option<&[u8]> {
 /// Collects the values of some claims of a JSON object.
 struct Claims<'c> {
     names: &'c [&'c str],
-    /// 1: in the object itself; 2: in a list that a claim has as its value.
+    /// 1: in the object itself; 2: in a list that is the value of a claim.
     depth: usize,
     values: Vec<Vec<u8>>,
 }
@@ -58,7 +58,7 @@ impl Events for Claims<'_> {
             Scalar::Text(text) => add(text.to_owned()),
             Scalar::Unsigned(number) => add(number.to_string()),
             Scalar::Negative(number) => add(number.to_string()),
-            // 7.0 is 7 for JavaScript and 7.0 for Python.
+            // JavaScript prints 7.0 as 7, Python as 7.0.
             Scalar::Float(number) => {
                 add(number.to_string());
                 if number.fract() == 0.0 {

@@ -1,15 +1,14 @@
-//! Parameters of a query string, and of a path (`;name=value`), as forms are read and as the most tolerant servers read
-//! them.
+//! Parameters of a query and of a path (`;name=value`), as forms define them and as tolerant servers read them.
 //!
-//! Owns how a path is parted into parameters and which parameter names are equal.
+//! Owns how a path is split into parameters, and which parameter names are equal.
 
 use std::borrow::Cow;
 
 use super::text::{before, form_decode, percent_decode, split_once, trim_wide};
 
-/// Calls `visit` with each value of the parameter `name` in the query of `path` (a `:path` with query, RFC 9113,
-/// 8.3.1). Names and values are read as forms are (WHATWG URL, 5.1): percent signs decoded and `+` as a space. A
-/// percent sign that two hex digits do not follow means itself. A parameter without `=` has an empty value.
+/// Calls `visit` with each value of the parameter `name` in the query of `path` (a `:path` with query, RFC 9113, 8.3.1).
+/// Names and values are decoded like forms (WHATWG URL, 5.1): percent-encoding, and `+` for a space. A percent sign without
+/// two hex digits is literal. A parameter without `=` has an empty value.
 ///
 /// `/shop?api_key=a%2Bb&x=1&api_key=c+d#e` gives, for `api_key`, `a+b` and `c d`.
 pub fn query_values(path: &[u8], name: &str, visit: &mut dyn FnMut(&[u8])) {
@@ -23,8 +22,8 @@ pub fn query_values(path: &[u8], name: &str, visit: &mut dyn FnMut(&[u8])) {
 
 /// Calls `visit` with every reading of every value of the parameters `names` in the query of `path`.
 ///
-/// A name is read without regard to letter case, trimmed, up to a NUL, by PHP's rules for variable names, and as a list
-/// (`name[]`). `;` parts parameters too (HTML 4.01, B.2.2). A value is read as it was sent and decoded.
+/// A name matches in any letter case, trimmed, up to a NUL, by PHP's rules for variable names, and as a list (`name[]`). `;`
+/// also separates parameters (HTML 4.01, B.2.2). A value is visited as sent and decoded.
 pub fn visit_query_readings(path: &[u8], names: &[String], visit: &mut dyn FnMut(&[u8])) {
     if names.is_empty() {
         return;
@@ -39,8 +38,8 @@ pub fn visit_query_readings(path: &[u8], names: &[String], visit: &mut dyn FnMut
     }
 }
 
-/// Calls `visit` with each value of the path parameters `names` (RFC 3986, 3.3): `/a;jsessionid=1/b` gives, for
-/// `jsessionid`, `1`. Names are read as in queries. Tomcat reads session identifiers there (Servlet 6.0, 7.1.3).
+/// Calls `visit` with each name and value of the path parameters `names` (RFC 3986, 3.3): `/a;jsessionid=1/b` gives, for
+/// `jsessionid`, `1`. Names match as in queries. Tomcat reads session identifiers there (Servlet 6.0, 7.1.3).
 pub fn visit_path_parameters(path: &[u8], names: &[String], visit: &mut dyn FnMut(&str, &[u8])) {
     let path = before(before(path, b'#'), b'?');
     if names.is_empty() || !path.contains(&b';') && !path.contains(&b'%') {
@@ -75,7 +74,7 @@ fn visit_parameter(parameter: &[u8], names: &[String], visit: &mut dyn FnMut(&[u
     }
 }
 
-/// A value as it was sent, whose canonical form is decoded, and decoded once before where that makes a difference.
+/// A value as sent, and decoded once if that makes a difference: the canonical form is decoded again.
 fn visit_value(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
     visit(value);
     if let Cow::Owned(decoded) = form_decode(value)
@@ -85,11 +84,11 @@ fn visit_value(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
     }
 }
 
-/// Whether a server may take the parameter `found`, as sent, for the one named `name`.
+/// Whether a server may read the sent parameter name `found` as `name`.
 fn is_same_name(name: &str, found: &[u8]) -> bool {
     const fn fold(byte: u8) -> u8 {
         match byte {
-            // PHP makes a variable name of it.
+            // PHP converts these in variable names.
             b' ' | b'.' | b'[' => b'_',
             _ => byte.to_ascii_lowercase(),
         }
@@ -102,7 +101,7 @@ fn is_same_name(name: &str, found: &[u8]) -> bool {
     if is_equal(found) {
         return true;
     }
-    // Only few names need a closer look.
+    // Most names need no decoding.
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if found.iter().all(is_plain) || found.len() < name.len() {
         return false;

@@ -1,31 +1,28 @@
-//! The API that a request is for, by host name and path.
+//! Selects the API of a request by host name and path.
 //!
-//! Servers differ in how they read a path, so one path may lead to several APIs; see [`visit_apis`].
+//! Servers read a path differently, so one path may select several APIs; see [`visit_apis`].
 
 use std::borrow::Cow;
 
 use super::text::{before, percent_decode};
-use crate::config::Api;
+use crate::config::{Api, Apis};
 
-/// The API that a request is for: the first whose host name and base path match, so `apis` are sorted by base path, the
-/// longest first. A configuration's `apis` end with one that matches every request, so `None` means an empty list.
-pub fn select_api<'a>(apis: &'a [Api], authority: &[u8], path: &[u8]) -> Option<&'a Api> {
+/// The API of a request: the first one with a matching host name and base path.
+pub fn select_api<'a>(apis: &'a Apis, authority: &[u8], path: &[u8]) -> &'a Api {
     select(apis, authority, path, false)
 }
 
-/// Calls `visit` with every API that a server may route the request to: that of [`select_api`] first, then those of other
-/// readings of the path: without path parameters (`/shop;x=1`), with percent signs decoded, dot segments resolved and
-/// slashes merged, and without regard to letter case. Clean paths have one reading.
+/// Calls `visit` with every API that a server may select for the request: first that of [`select_api`], then those of other
+/// readings of the path: without path parameters (`/shop;x=1`), percent-decoded, with dot segments resolved and slashes
+/// merged, and in any letter case. A clean path has one reading.
 pub fn visit_apis<'a>(
-    apis: &'a [Api],
+    apis: &'a Apis,
     authority: &[u8],
     path: &[u8],
     visit: &mut dyn FnMut(&'a Api),
 ) {
     let path = before(before(path, b'?'), b'#');
-    let Some(first) = select(apis, authority, path, false) else {
-        return;
-    };
+    let first = select(apis, authority, path, false);
     visit(first);
     let has_two_cases = |text: &[u8]| text.iter().any(u8::is_ascii_uppercase);
     let reads_case =
@@ -38,9 +35,8 @@ pub fn visit_apis<'a>(
     let mut visited = vec![first];
     let mut visit_other = |path: &[u8]| {
         for ignore_case in [false, true] {
-            if let Some(api) = select(apis, authority, path, ignore_case)
-                && !visited.iter().any(|known| core::ptr::eq(*known, api))
-            {
+            let api = select(apis, authority, path, ignore_case);
+            if !visited.iter().any(|known| core::ptr::eq(*known, api)) {
                 visited.push(api);
                 visit(api);
             }
@@ -49,22 +45,17 @@ pub fn visit_apis<'a>(
     visit_other(path);
     if is_rewritten {
         let decoded = percent_decode(path);
-        // Parameters removed before percent signs are decoded (Tomcat), after it, and not at all.
+        // Parameters are removed before percent-decoding (Tomcat), after it, or not at all.
         let stripped = without_parameters(path);
-        visit_other(&normalised(&percent_decode(&stripped)));
-        visit_other(&normalised(&without_parameters(&decoded)));
-        visit_other(&normalised(&decoded));
+        visit_other(&normalized(&percent_decode(&stripped)));
+        visit_other(&normalized(&without_parameters(&decoded)));
+        visit_other(&normalized(&decoded));
     }
 }
 
-fn select<'a>(
-    apis: &'a [Api],
-    authority: &[u8],
-    path: &[u8],
-    ignore_case: bool,
-) -> Option<&'a Api> {
-    apis.iter().find(|api| {
-        lies_under(&api.url, path, ignore_case || api.url_case_insensitive)
+fn select<'a>(apis: &'a Apis, authority: &[u8], path: &[u8], ignore_case: bool) -> &'a Api {
+    apis.find(|api| {
+        is_under(&api.url, path, ignore_case || api.url_case_insensitive)
             && api
                 .hostname
                 .as_deref()
@@ -72,7 +63,7 @@ fn select<'a>(
     })
 }
 
-/// The path with each segment cut at its first semicolon.
+/// The path, each segment only up to its first semicolon.
 fn without_parameters(path: &[u8]) -> Vec<u8> {
     let mut in_parameters = false;
     let kept = path.iter().copied().filter(|byte| {
@@ -87,7 +78,7 @@ fn without_parameters(path: &[u8]) -> Vec<u8> {
 }
 
 /// The path with backslashes as slashes, slashes merged and dot segments resolved (RFC 3986, 5.2.4).
-fn normalised(path: &[u8]) -> Vec<u8> {
+fn normalized(path: &[u8]) -> Vec<u8> {
     let path: Cow<'_, [u8]> = if path.contains(&b'\\') {
         let slashes = path
             .iter()
@@ -106,19 +97,19 @@ fn normalised(path: &[u8]) -> Vec<u8> {
             _ => segments.push(segment),
         }
     }
-    let mut normalised = Vec::with_capacity(path.len());
+    let mut normalized = Vec::with_capacity(path.len());
     for segment in segments {
-        normalised.push(b'/');
-        normalised.extend_from_slice(segment);
+        normalized.push(b'/');
+        normalized.extend_from_slice(segment);
     }
-    if normalised.is_empty() {
-        normalised.push(b'/');
+    if normalized.is_empty() {
+        normalized.push(b'/');
     }
-    normalised
+    normalized
 }
 
-/// The host name in an `:authority` (RFC 3986, 3.2.2), without port, without the brackets of an IPv6 address, and
-/// without one trailing dot. Letter case stays: compare without regard to it.
+/// The host name in an `:authority` (RFC 3986, 3.2.2), without the port, the brackets of an IPv6 address, and one trailing
+/// dot. The letter case is kept; compare without regard to it.
 ///
 /// `api.example.com.:443` gives `api.example.com`, `[2001:db8::1]:443` gives `2001:db8::1`.
 pub fn host_name(authority: &[u8]) -> &[u8] {
@@ -135,15 +126,15 @@ fn host_matches(hostname: &str, authority: &[u8]) -> bool {
     host_name(authority).eq_ignore_ascii_case(host_name(hostname.as_bytes()))
 }
 
-/// Whether `path` lies under the base path `base`, on whole segments. The query and the fragment do not count.
+/// Whether `path` is under the base path `base`, on whole segments. The query and the fragment do not count.
 ///
 /// `/shop` matches `/shop`, `/shop/`, `/shop?x` and `/shop/cart`, but not `/shopping`; an empty base matches all.
-/// Paths are compared byte for byte; see [`visit_apis`] for what servers make of them.
+/// Paths are compared byte for byte; see [`visit_apis`] for other readings.
 pub fn path_matches(base: &str, path: &[u8]) -> bool {
-    lies_under(base, path, false)
+    is_under(base, path, false)
 }
 
-fn lies_under(base: &str, path: &[u8], ignore_case: bool) -> bool {
+fn is_under(base: &str, path: &[u8], ignore_case: bool) -> bool {
     let Some((start, rest)) = path.split_at_checked(base.len()) else {
         return false;
     };

@@ -1,8 +1,8 @@
-//! Readings of requests, by tables. What real servers read is tested beside them; see tests/spellings.
+//! Readings of requests. tests/spellings compares them with real servers.
 
 use super::*;
 use crate::codec::base64::tests::{URL_SAFE, encode};
-use crate::config::{Api, Mode, UsernameSource};
+use crate::config::{Api, Apis, Mode, UsernameSource};
 use crate::identifier::{ClientIdentifier, FingerprintKey, IdentifierKind, PerKind};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -81,7 +81,7 @@ fn jwt(payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn credentials_that_envoy_joined_are_told_apart() {
+fn credentials_in_joined_headers_are_separated() {
     let api = Api::default();
     let headers = headers(&[("authorization", b"Bearer t1,Basic Ym9iOng=, bearer t2")]);
     let (mut tokens, mut names) = (Vec::new(), Vec::new());
@@ -101,7 +101,7 @@ fn credentials_that_envoy_joined_are_told_apart() {
 
 #[test]
 fn a_listed_token_cannot_hide_among_other_words() {
-    // Servers take the second word, or the last.
+    // Servers read the second word, or the last.
     for header in ["Bearer t1 x", "Bearer x t1", "bearer x\tt1 ,Basic Ym9iOng="] {
         let headers = headers(&[("authorization", header.as_bytes())]);
         let found = readings(&api(), &headers);
@@ -119,7 +119,7 @@ fn a_listed_token_cannot_hide_among_other_words() {
 }
 
 #[test]
-fn a_listed_cookie_cannot_hide_behind_escapes_that_servers_resolve() {
+fn a_listed_cookie_is_found_in_escaped_form() {
     let key = FingerprintKey::from_words([1, 2]);
     let prints = |header: &str| {
         let headers = headers(&[("cookie", header.as_bytes())]);
@@ -222,13 +222,13 @@ fn bearer_tokens_are_read_byte_for_byte() {
 }
 
 #[test]
-fn basic_users_are_read_as_tolerantly_as_servers_do() {
+fn basic_users_are_read_in_every_base64_spelling() {
     let table: &[(&[u8], Option<&[u8]>)] = &[
         (b"Basic Ym9iOnNlY3JldA==", Some(b"bob")),
         (b"basic Ym9iOnNlY3JldA", Some(b"bob")),
         (b"BASIC   Ym9iOnNlY3JldA=", Some(b"bob")),
         (b"Basic Y!m9\xffiOn NlY3JldA==", Some(b"bob")),
-        // "bob:a:b", "bob:", "a?b>:", with the other alphabet for the last.
+        // "bob:a:b", "bob:", and "b??>>:" in both alphabets.
         (b"Basic Ym9iOmE6Yg==", Some(b"bob")),
         (b"Basic Ym9iOg==", Some(b"bob")),
         (b"Basic Yj8/Pj46", Some(b"b??>>")),
@@ -302,7 +302,7 @@ fn claims(token: &[u8]) -> Vec<String> {
 }
 
 #[test]
-fn jwt_claims_are_strings_numbers_and_lists_of_them() {
+fn jwt_claims_are_strings_numbers_and_lists() {
     let table: &[(&[u8], &[&str])] = &[
         (br#"{"sub":"bob"}"#, &["bob"]),
         (br#" {"iss":"x","sub":"bob","aud":["a"]} "#, &["bob"]),
@@ -350,7 +350,7 @@ fn jwt_claims_are_strings_numbers_and_lists_of_them() {
 }
 
 #[test]
-fn jwts_are_read_in_every_dress_and_nothing_else_is() {
+fn jwts_are_read_with_and_without_padding_and_signature() {
     // {"sub":"bob"}
     let table: &[(&[u8], &[&str])] = &[
         (b"e30.eyJzdWIiOiJib2IifQ.c2ln", &["bob"]),
@@ -371,7 +371,7 @@ fn jwts_are_read_in_every_dress_and_nothing_else_is() {
 }
 
 #[test]
-fn long_and_deep_jwts_do_no_harm() {
+fn long_and_deeply_nested_jwts_are_limited() {
     let room = jwt::MAX_BYTES * 3 / 4 - 64;
     let near = format!(r#"{{"x":"{}","sub":"bob"}}"#, "x".repeat(room));
     assert!(jwt(near.as_bytes()).len() <= jwt::MAX_BYTES);
@@ -449,40 +449,41 @@ fn base_paths_match_whole_segments() {
 }
 
 #[test]
-fn the_first_api_that_matches_is_taken() {
+fn the_first_matching_api_is_selected() {
     let named = |api_id: &str, hostname: Option<&str>, url: &str| Api {
         api_id: String::from(api_id),
         hostname: hostname.map(String::from),
         url: String::from(url),
         ..api()
     };
-    let apis = [
+    let apis = Apis::new(vec![
         named("cart", Some("api.example.com"), "/shop/cart"),
         named("shop", None, "/shop"),
         named("v6", Some("[2001:db8::1]"), ""),
         named("rest", Some("api.example.com"), ""),
-    ];
-    let table: &[(&[u8], &[u8], Option<&str>)] = &[
-        (b"api.example.com", b"/shop/cart/1", Some("cart")),
-        (b"API.Example.COM.:443", b"/shop/cart", Some("cart")),
-        (b"other.example.com", b"/shop/cart", Some("shop")),
-        (b"", b"/shop", Some("shop")),
-        (b"api.example.com", b"/", Some("rest")),
-        (b"[2001:DB8::1]:443", b"/", Some("v6")),
-        (b"api.example.com.evil.example", b"/", None),
-        (b"other.example.com", b"/", None),
-        (b"", b"", None),
+    ]);
+    let table: &[(&[u8], &[u8], &str)] = &[
+        (b"api.example.com", b"/shop/cart/1", "cart"),
+        (b"API.Example.COM.:443", b"/shop/cart", "cart"),
+        (b"other.example.com", b"/shop/cart", "shop"),
+        (b"", b"/shop", "shop"),
+        (b"api.example.com", b"/", "rest"),
+        (b"[2001:DB8::1]:443", b"/", "v6"),
+        (b"api.example.com.evil.example", b"/", "*/"),
+        (b"other.example.com", b"/", "*/"),
+        (b"", b"", "*/"),
     ];
     for (authority, path, expected) in table {
         assert_eq!(
-            select_api(&apis, authority, path).map(|api| api.api_id.as_str()),
+            select_api(&apis, authority, path).api_id,
             *expected,
             "{} {}",
             authority.escape_ascii(),
             path.escape_ascii()
         );
     }
-    assert!(select_api(&[], b"api.example.com", b"/").is_none());
+    let none = Apis::default();
+    assert_eq!(select_api(&none, b"api.example.com", b"/").api_id, "*/");
 }
 
 #[test]
@@ -508,18 +509,18 @@ fn every_repeated_header_counts() {
             "cookie session=listed",
             "token t1",
             "token e30.eyJzdWIiOiJhbGljZSJ9.x",
+            "user alice",
             "key k1",
             "key k2",
             "key k3",
             "key k4",
             "user bob",
-            "user alice",
         ]
     );
 }
 
 #[test]
-fn the_rules_of_the_api_decide_what_counts() {
+fn the_api_decides_which_identifiers_count() {
     let headers = headers(&[
         (":path", b"/?api_key=k1&key=k2"),
         ("cookie", b"session=a; SESSION=b; other=c"),
@@ -554,16 +555,16 @@ fn the_rules_of_the_api_decide_what_counts() {
         [
             "cookie session=a",
             "cookie SESSION=b",
+            "user 7",
             "key k4",
             "key k2",
             "user Zo\\xc3\\xab",
-            "user 7"
         ]
     );
 }
 
 #[test]
-fn kinds_that_are_not_wanted_are_not_visited() {
+fn unwanted_kinds_are_not_visited() {
     let headers = headers(&[
         (":path", b"/?api_key=k"),
         ("cookie", b"a=1"),
@@ -589,7 +590,7 @@ fn kinds_that_are_not_wanted_are_not_visited() {
 }
 
 #[test]
-fn cleared_headers_are_gone() {
+fn cleared_headers_are_empty() {
     let mut headers = headers(&[(":path", b"/a"), ("cookie", b"a=1")]);
     headers.clear();
     assert_eq!(headers.path(), b"");
@@ -600,7 +601,7 @@ fn cleared_headers_are_gone() {
 }
 
 #[test]
-fn identifiers_know_their_kind_and_fingerprint_and_never_print() {
+fn identifiers_have_a_kind_and_a_fingerprint_and_are_redacted() {
     let key = FingerprintKey::from_words([1, 2]);
     let cookie = ClientIdentifier::Cookie {
         name: b"hunter",
@@ -642,7 +643,7 @@ fn identifiers_know_their_kind_and_fingerprint_and_never_print() {
 }
 
 #[test]
-fn no_bytes_panic() {
+fn random_bytes_never_panic() {
     const ALPHABET: &[u8] = b"ab=;\"% +&?#./:[]{}\\\t\0\xff\xc3,Bearer Basic e30";
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = move |below: usize| {
@@ -671,19 +672,18 @@ fn no_bytes_panic() {
         ]);
         let mut api = api();
         api.apikey_qs = vec![String::from("a"), String::from("")];
-        let apis = [api];
-        if let Some(api) = select_api(&apis, headers.authority(), headers.path()) {
-            let key = FingerprintKey::from_words([1, 2]);
-            let mut readings = Vec::new();
-            visit_readings(api, &headers, EVERY_KIND, &mut |identifier| {
-                readings.push(identifier.fingerprint(&key));
-            });
-            visit_identifiers(api, &headers, EVERY_KIND, &mut |identifier| {
-                visited += 1;
-                let fingerprint = identifier.fingerprint(&key);
-                assert!(readings.contains(&fingerprint), "{}", shown(identifier));
-            });
-        }
+        let apis = Apis::new(vec![api]);
+        let api = select_api(&apis, headers.authority(), headers.path());
+        let key = FingerprintKey::from_words([1, 2]);
+        let mut readings = Vec::new();
+        visit_readings(api, &headers, EVERY_KIND, &mut |identifier| {
+            readings.push(identifier.fingerprint(&key));
+        });
+        visit_identifiers(api, &headers, EVERY_KIND, &mut |identifier| {
+            visited += 1;
+            let fingerprint = identifier.fingerprint(&key);
+            assert!(readings.contains(&fingerprint), "{}", shown(identifier));
+        });
     }
     assert!(visited > 20_000, "{visited}");
 }

@@ -1,18 +1,18 @@
-//! Header text taken apart as the most tolerant common servers take it apart: white space, words, names.
+//! Splits header text like tolerant servers: white space, words, quotes, names.
 //!
-//! Owns what counts as white space and which names are equal. Knows no header and no identifier.
+//! Owns which header names are equal. Knows no header and no identifier.
 
 pub(super) use crate::codec::form::{form_decode, percent_decode};
 pub(super) use crate::codec::whitespace::{space_at_end, space_at_start, trim_wide};
 
-/// Splits at the first `separator`, which belongs to neither part.
+/// Splits at the first `separator`, which is in neither part.
 pub(super) fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     let at = memchr::memchr(separator, text)?;
     let (head, tail) = text.split_at_checked(at)?;
     Some((head, tail.split_first()?.1))
 }
 
-/// The text before the first `separator`; the whole text where there is none.
+/// The text before the first `separator`; the whole text if there is none.
 pub(super) fn before(text: &[u8], separator: u8) -> &[u8] {
     split_once(text, separator).map_or(text, |(head, _)| head)
 }
@@ -25,7 +25,7 @@ pub(super) fn trim_ows(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// The words of `text`: what white space and the bytes in `separators` part. No word is empty.
+/// The words of `text` between white space and the bytes in `separators`. No word is empty.
 pub(super) const fn words<'a>(text: &'a [u8], separators: &'a [u8]) -> Words<'a> {
     Words {
         rest: text,
@@ -88,7 +88,7 @@ impl<'a> DoubleEndedIterator for Words<'a> {
     }
 }
 
-/// The text inside of one pair of double quotes; the text itself where there is none.
+/// The text in one pair of double quotes; the text itself if there is none.
 pub(super) const fn unquote(text: &[u8]) -> &[u8] {
     match text {
         [b'"', inner @ .., b'"'] => inner,
@@ -96,7 +96,7 @@ pub(super) const fn unquote(text: &[u8]) -> &[u8] {
     }
 }
 
-/// The content of a quoted string that `text` starts with: up to the closing quote or the end. `None` without an opening
+/// The content of the quoted string at the start of `text`, up to the closing quote or the end. `None` without an opening
 /// quote.
 pub(super) fn quoted(text: &[u8]) -> Option<&[u8]> {
     let inner = text.strip_prefix(b"\"")?;
@@ -109,8 +109,8 @@ pub(super) fn quoted(text: &[u8]) -> Option<&[u8]> {
     inner.get(..end.unwrap_or(inner.len()))
 }
 
-/// Resolves backslashes as servers do in a quoted string: any byte means itself (RFC 2109, 4.1), and three octal digits
-/// make one byte (Python's `http.cookies`).
+/// Resolves backslashes of a quoted string like servers: an escaped byte is literal (RFC 2109, 4.1), and three octal digits are
+/// one byte (Python's `http.cookies`).
 pub(super) fn unescape(mut text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     loop {
@@ -134,8 +134,8 @@ pub(super) fn unescape(mut text: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Whether two header names are equal where servers fold them to variable names (CGI, RFC 3875, 4.1.18): without regard
-/// to letter case, and with `_` and `.` as `-`.
+/// Whether two header names are equal for servers that convert them to variable names (CGI, RFC 3875, 4.1.18): in any letter
+/// case, and with `_` and `.` equal to `-`.
 pub fn is_same_header(one: &[u8], other: &[u8]) -> bool {
     const fn fold(byte: u8) -> u8 {
         match byte {
@@ -157,7 +157,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
-    fn all_that_servers_take_for_white_space_is_trimmed() {
+    fn all_white_space_of_any_server_is_trimmed() {
         for space in [
             " ", "\t", "\x0b", "\x0c", "\0", "\x1c", "\u{85}", "\u{a0}", "\u{2003}", "\u{2028}",
             "\u{202f}", "\u{205f}", "\u{3000}", "\u{feff}", "\u{1680}",
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_parted_by_any_white_space_and_by_separators() {
+    fn words_are_split_at_any_white_space_and_at_separators() {
         let found = |text: &'static [u8]| words(text, b",;").collect::<Vec<_>>();
         let expected: [&[u8]; 4] = [b"a", b"b", b"c", b"d"];
         assert_eq!(found(b" a\xc2\xa0b ,\t;c\xe3\x80\x80d,"), expected);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_servers_fold_together_are_the_same() {
+    fn headers_with_the_same_variable_name_are_the_same() {
         for name in ["x-api-key", "X-Api-Key", "x_api_key", "x.api-key"] {
             assert!(is_same_header(b"x-api-key", name.as_bytes()), "{name}");
         }

@@ -48,15 +48,8 @@ impl Explanation<'_> {
         for (name, value) in &self.request.headers {
             headers.add(name.as_bytes(), value.as_bytes());
         }
-        let default_api = Api::default();
-        let chosen = select_api(&self.config.apis, headers.authority(), headers.path());
-        let api = chosen.unwrap_or(&default_api);
+        let api = select_api(&self.config.apis, headers.authority(), headers.path());
         let found = self.find(api, &headers);
-        let api_name = match (chosen, api.api_id.as_str()) {
-            (None, _) => "none matches: every default holds",
-            (Some(_), "") => "without a name",
-            (Some(_), name) => name,
-        };
         let (verdict, reason) = self.verdict(api, &found);
         let firewall = match self.config.enable_firewall {
             true => "enabled",
@@ -64,7 +57,7 @@ impl Explanation<'_> {
         };
         let mut lines = vec![
             line("firewall", firewall),
-            line("api", &format!("{api_name} ({})", describe_api(api))),
+            line("api", &format!("{} ({})", api.api_id, describe_api(api))),
             line("attack list", &self.list_state()),
             "identifiers:".to_owned(),
         ];
@@ -89,7 +82,7 @@ impl Explanation<'_> {
         let reply = reply.map(|(status, details)| json!({"status": status, "details": details}));
         let json = json!({
             "firewall": self.config.enable_firewall,
-            "api": chosen.map(|api| &api.api_id),
+            "api": api.api_id,
             "enable_blocking": api.enable_blocking,
             "mode": mode_name(api.mode),
             "attack_list": self.list_state(),
@@ -150,9 +143,7 @@ impl Explanation<'_> {
         });
         // Of the other readings those that a list names.
         let (authority, path) = (headers.authority(), headers.path());
-        let default_api = Api::default();
         visit_apis(&self.config.apis, authority, path, &mut |api| {
-            let api = api.unwrap_or(&default_api);
             visit_readings(api, headers, every_kind, &mut |identifier| {
                 let fingerprint = identifier.fingerprint(&key);
                 let one = look_up(identifier);

@@ -1,4 +1,4 @@
-//! What is taken with a warning: mistakes whose meaning is certain.
+//! Accepted with a warning: mistakes with a certain meaning.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -46,7 +46,7 @@ const WARNED: &[Case] = &[
         ],
     ),
     (
-        "white space around what was typed",
+        "white space around typed values",
         r#"{"abs": {"cluster": "abs\n", "access_key": "\uFEFFSECRET\r\n", "timeout": " 5s"}, "when_stale": "drop ",
             "deny_list": {"ips": ["192.0.2.1\n"], "oauth_tokens": "\u00A0SECRET", "cookies": {"a": ["SECRET "]}},
             "deny_response": {"body": " kept\n"}}"#,
@@ -71,7 +71,7 @@ const WARNED: &[Case] = &[
     ),
     ("null", "null", "{}", &[]),
     ("white space", " \r\n\t", "{}", &[]),
-    ("nothing behind a byte order mark", "\u{FEFF}", "{}", &[]),
+    ("only a byte order mark", "\u{FEFF}", "{}", &[]),
     (
         "a byte order mark",
         "\u{FEFF}{\"enable_firewall\": false}",
@@ -79,7 +79,7 @@ const WARNED: &[Case] = &[
         &[],
     ),
     (
-        "null for a section, as YAML has it where all its keys are comments",
+        "null for a section: in YAML, a section with only comments",
         r#"{"abs": null, "allow_list": null, "deny_list": null, "deny_response": {"headers": null}, "traffic": null, "guard": null}"#,
         "{}",
         &[],
@@ -100,7 +100,7 @@ const WARNED: &[Case] = &[
 ];
 
 #[test]
-fn mistakes_whose_meaning_is_certain_are_warnings() {
+fn mistakes_with_a_certain_meaning_are_warnings() {
     for (name, json, meant, expected) in WARNED {
         let mut config =
             parse(json.as_bytes()).unwrap_or_else(|errors| panic!("{name}: {errors:?}"));

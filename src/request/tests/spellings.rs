@@ -1,5 +1,4 @@
-//! Spellings of one identifier that some common server accepts, each with the list entry that it must match, and
-//! neighbours that must not match.
+//! Spellings of a listed identifier that a common server accepts and that must match, and similar text that must not match.
 
 use super::*;
 use crate::config::{Jwt, JwtLocation};
@@ -47,8 +46,8 @@ fn carries(api: &Api, list: &[(&str, &[u8])], entry: Entry<'_>) -> bool {
 }
 
 #[track_caller]
-fn check(header: &str, entry: Entry<'_>, accepted: &[&[u8]], neighbours: &[&[u8]]) {
-    for (values, expected) in [(accepted, true), (neighbours, false)] {
+fn check(header: &str, entry: Entry<'_>, accepted: &[&[u8]], similar: &[&[u8]]) {
+    for (values, expected) in [(accepted, true), (similar, false)] {
         for value in values {
             assert_eq!(
                 carries(&api(), &[(header, value)], entry),
@@ -155,7 +154,7 @@ fn a_listed_cookie_is_found_in_every_spelling() {
 }
 
 #[test]
-fn a_cookie_in_the_path_is_a_cookie_where_the_api_reads_it() {
+fn a_path_parameter_is_a_cookie_if_the_api_reads_it() {
     let entry = Entry::Cookie("JSESSIONID", "abc");
     check(
         ":path",
@@ -188,7 +187,7 @@ fn a_cookie_in_the_path_is_a_cookie_where_the_api_reads_it() {
 }
 
 #[test]
-fn a_listed_token_is_found_in_every_place_and_dress() {
+fn a_listed_token_is_found_in_every_place_and_spelling() {
     let entry = Entry::Token("T-1");
     check(
         "authorization",
@@ -270,7 +269,7 @@ fn a_listed_token_is_found_in_every_place_and_dress() {
 }
 
 #[test]
-fn words_that_many_clients_send_are_no_tokens() {
+fn scheme_names_are_not_tokens() {
     let digest: &[u8] = b"Digest username=\"bob\", realm=\"shop\", qop=auth";
     for listed in ["Bearer", "basic", "realm=\"shop\"", "shop", "qop=auth"] {
         for value in [b"Bearer Bearer".as_slice(), b"x Basic Ym9iOng=", digest] {
@@ -288,7 +287,7 @@ fn words_that_many_clients_send_are_no_tokens() {
 }
 
 #[test]
-fn a_listed_key_is_found_in_every_place_and_dress() {
+fn a_listed_key_is_found_in_every_place_and_spelling() {
     let entry = Entry::Key("K 1");
     check(
         ":path",
@@ -412,7 +411,7 @@ fn a_listed_user_is_found_in_every_encoding() {
             &[b"Basic Wm9lOlg="],
         );
     }
-    // A server that reads UTF-8 as Latin-1 reports the user so.
+    // The name that a server reports if it decodes UTF-8 as Latin-1.
     check(
         "authorization",
         Entry::User("Zo\u{c3}\u{ab}"),
@@ -446,7 +445,7 @@ fn a_listed_json_web_token_is_found_with_any_signature() {
         let cookie = format!("S={sent}");
         check("cookie", Entry::Cookie("S", JWT), &[cookie.as_bytes()], &[]);
     }
-    // Another payload, an opaque token of three parts, and one part less.
+    // Another payload, an opaque token of three parts, and a token of two parts.
     for other in [
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
         signed,
@@ -501,7 +500,7 @@ fn a_listed_signed_session_is_found_with_any_signature() {
             b"session=eyJ1c2VyIjoiYm9iIn0",
         ],
     );
-    // What many clients share before a dot is no identity.
+    // A short text before the dot may be shared by many clients.
     check(
         "cookie",
         Entry::Cookie("session", "v1.0123456789abcdefghijklmnopq"),
@@ -517,7 +516,7 @@ fn a_listed_signed_session_is_found_with_any_signature() {
 }
 
 #[test]
-fn claims_are_read_wherever_a_token_is() {
+fn claims_are_read_from_every_token() {
     let api = Api {
         username: vec![UsernameSource::JwtClaim(String::from("x"))],
         oauth2_cookie: vec![String::from("auth")],
@@ -584,13 +583,17 @@ fn claims_are_read_wherever_a_token_is() {
 }
 
 #[test]
-fn a_path_leads_to_every_api_that_a_server_may_take_it_for() {
+fn a_path_selects_every_api_that_a_server_may_select() {
     let at = |api_id: &str, url: &str| Api {
         api_id: String::from(api_id),
         url: String::from(url),
         ..api()
     };
-    let apis = [at("shop", "/shop"), at("open", "/open"), at("rest", "")];
+    let apis = Apis::new(vec![
+        at("shop", "/shop"),
+        at("open", "/open"),
+        at("rest", ""),
+    ]);
     let found = |path: &str| {
         let mut found = Vec::new();
         visit_apis(&apis, b"a.example", path.as_bytes(), &mut |api| {
@@ -620,13 +623,12 @@ fn a_path_leads_to_every_api_that_a_server_may_take_it_for() {
     ] {
         assert_eq!(found(path), expected, "{path}");
     }
-    let folded = [
+    let folded = Apis::new(vec![
         Api {
             url_case_insensitive: true,
             ..at("shop", "/Shop")
         },
         at("rest", ""),
-    ];
-    let api = select_api(&folded, b"", b"/sHOP/x").map(|api| api.api_id.as_str());
-    assert_eq!(api, Some("shop"));
+    ]);
+    assert_eq!(select_api(&folded, b"", b"/sHOP/x").api_id, "shop");
 }

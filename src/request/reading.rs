@@ -1,0 +1,94 @@
+//! The two ways to read the parts of a request: as the RFCs define them, and as any common server may read them.
+//!
+//! Owns the choice; most parts are read in `authorization`, `cookies` and `query`.
+
+use super::authorization::{
+    authorization_parts, basic_username, bearer_token, visit_token_readings, visit_user_readings,
+};
+use super::cookies::{visit_cookie_readings, visit_cookies};
+use super::query::{query_values, visit_query_readings};
+use super::text::{trim_ows, words};
+
+type ReadCookies = fn(&[u8], &mut dyn FnMut(&[u8], &[u8]));
+type ReadTokens = for<'a> fn(&'a [u8], &mut dyn FnMut(&'a [u8]));
+type ReadQuery = fn(&[u8], &[String], &mut dyn FnMut(&[u8]));
+type ReadText = fn(&[u8], &mut dyn FnMut(&[u8]));
+
+/// How each part of a request is read. Constants, so that calls to them are direct.
+pub(super) trait Reading {
+    /// Whether the Authorization header may carry an API key.
+    const HAS_KEY_IN_AUTHORIZATION: bool;
+    /// Names and values in a Cookie header.
+    const COOKIES: ReadCookies;
+    /// Tokens in an Authorization header.
+    const TOKENS: ReadTokens;
+    /// Users in an Authorization header.
+    const USERS: ReadText;
+    /// Values of the named query parameters of a path.
+    const QUERY: ReadQuery;
+    /// Keys or tokens in a header of their own.
+    const HEADER: ReadText;
+    /// Spellings of a user name.
+    const USERNAME: ReadText;
+}
+
+/// As the RFCs define it.
+pub(super) struct Plain;
+
+impl Reading for Plain {
+    const HAS_KEY_IN_AUTHORIZATION: bool = false;
+    const COOKIES: ReadCookies = visit_cookies;
+    const TOKENS: ReadTokens = |value, visit| {
+        let tokens = authorization_parts(value).filter_map(bearer_token);
+        tokens.for_each(visit);
+    };
+    const USERS: ReadText = |value, visit| {
+        let users = authorization_parts(value).filter_map(basic_username);
+        users.for_each(|user| visit(&user));
+    };
+    const QUERY: ReadQuery = |path, names, visit| {
+        for name in names {
+            query_values(path, name, visit);
+        }
+    };
+    const HEADER: ReadText = |value, visit| visit(trim_ows(value));
+    const USERNAME: ReadText = |name, visit| visit(name);
+}
+
+/// As any common server may read it. Includes all that [`Plain`] visits.
+pub(super) struct Tolerant;
+
+impl Reading for Tolerant {
+    const HAS_KEY_IN_AUTHORIZATION: bool = true;
+    const COOKIES: ReadCookies = visit_cookie_readings;
+    const TOKENS: ReadTokens = visit_token_readings;
+    const USERS: ReadText = visit_user_readings;
+    const QUERY: ReadQuery = visit_query_readings;
+    const HEADER: ReadText = visit_words;
+    const USERNAME: ReadText = visit_encodings;
+}
+
+/// A header's value, and each of its words.
+fn visit_words(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
+    /// Words that are visited from each end.
+    const MAX_WORDS: usize = 16;
+    let whole = trim_ows(value);
+    visit(whole);
+    let is_in_word = |byte: &u8| byte.is_ascii_graphic() && *byte != b',';
+    if !whole.iter().all(is_in_word) {
+        let mut words = words(whole, b",");
+        words.by_ref().take(MAX_WORDS).for_each(&mut *visit);
+        words.rev().take(MAX_WORDS).for_each(visit);
+    }
+}
+
+/// A user name, and the UTF-8 form of its text for a server that decodes it as Latin-1.
+fn visit_encodings(name: &[u8], visit: &mut dyn FnMut(&[u8])) {
+    /// A longer name is read only as UTF-8.
+    const LONGEST_LATIN_1: usize = 512;
+    visit(name);
+    if !name.is_ascii() && name.len() <= LONGEST_LATIN_1 {
+        let text: String = name.iter().copied().map(char::from).collect();
+        visit(text.as_bytes());
+    }
+}
