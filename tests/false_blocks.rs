@@ -13,7 +13,7 @@
 #[path = "support/published.rs"]
 mod published;
 
-use portcullis::identifier::{Fingerprint, FingerprintKey};
+use portcullis::identifier::{ClientIdentifier, Fingerprint, FingerprintKey};
 use portcullis::list::Builder;
 
 use published::Published;
@@ -24,17 +24,24 @@ const N_LISTED: u64 = if OPTIMISED { 1_000_000 } else { 100_000 };
 
 const N_STRANGERS: u64 = if OPTIMISED { 100_000_000 } else { 500_000 };
 
-/// Identifier number `i`, of one of the four kinds that can be a million and more; no two are the same.
-fn fingerprint(key: &FingerprintKey, i: u64) -> Fingerprint {
-    // As text: canonical forms take other bytes for white space or escapes.
+/// Calls `act` with identifier `i`, of one of the four kinds that can have more than a million; no two are equal.
+fn with_identifier<T>(i: u64, act: impl FnOnce(ClientIdentifier<'_>) -> T) -> T {
+    // As text: canonical forms decode white space and escapes.
     let digit = |shift: u32| b"0123456789abcdef"[usize::try_from(i >> shift & 0xf).unwrap()];
     let value: [u8; 16] = core::array::from_fn(|at| digit(60 - 4 * u32::try_from(at).unwrap()));
-    match i % 4 {
-        0 => key.cookie(b"JSESSIONID", &value),
-        1 => key.oauth_token(&value),
-        2 => key.api_key(&value),
-        _ => key.username(&value),
-    }
+    act(match i % 4 {
+        0 => ClientIdentifier::Cookie {
+            name: b"JSESSIONID",
+            value: &value,
+        },
+        1 => ClientIdentifier::OauthToken(&value),
+        2 => ClientIdentifier::ApiKey(&value),
+        _ => ClientIdentifier::Username(&value),
+    })
+}
+
+fn fingerprint(key: &FingerprintKey, i: u64) -> Fingerprint {
+    with_identifier(i, |identifier| identifier.fingerprint(key))
 }
 
 #[test]
@@ -42,7 +49,7 @@ fn a_full_list_names_all_of_its_entries_and_none_of_a_hundred_million_strangers(
     let key = FingerprintKey::from_words([0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]);
     let mut builder = Builder::new(key, u64::MAX);
     for i in 0..N_LISTED {
-        builder.insert(fingerprint(&key, i)).unwrap();
+        with_identifier(i, |identifier| builder.insert(identifier)).unwrap();
     }
     let list = Published::new(&builder.finish().unwrap(), key);
     assert_eq!(list.manifest.n_entries(), N_LISTED);

@@ -16,10 +16,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use portcullis::config::ManualEntries;
-use portcullis::identifier::{Fingerprint, FingerprintKey, IdentifierKind, fold_mapped};
+use portcullis::identifier::{
+    ClientIdentifier, Fingerprint, FingerprintKey, IdentifierKind, fold_mapped,
+};
 use portcullis::list::frame::{Record, unframe};
-use portcullis::list::{AddressRanges, Blocklist, Builder, ManualList};
-use portcullis::list::{Loader, Manifest};
+use portcullis::list::{AddressRanges, Blocklist, Builder, Loader, Manifest, ManualList};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -35,13 +36,20 @@ enum Secret {
 }
 
 impl Secret {
-    fn fingerprint(&self, key: &FingerprintKey) -> Fingerprint {
+    fn identifier(&self) -> ClientIdentifier<'_> {
         match self {
-            Secret::Cookie(name, value) => key.cookie(name.as_bytes(), value.as_bytes()),
-            Secret::OauthToken(token) => key.oauth_token(token.as_bytes()),
-            Secret::ApiKey(value) => key.api_key(value.as_bytes()),
-            Secret::Username(name) => key.username(name.as_bytes()),
+            Secret::Cookie(name, value) => ClientIdentifier::Cookie {
+                name: name.as_bytes(),
+                value: value.as_bytes(),
+            },
+            Secret::OauthToken(token) => ClientIdentifier::OauthToken(token.as_bytes()),
+            Secret::ApiKey(value) => ClientIdentifier::ApiKey(value.as_bytes()),
+            Secret::Username(name) => ClientIdentifier::Username(name.as_bytes()),
         }
+    }
+
+    fn fingerprint(&self, key: &FingerprintKey) -> Fingerprint {
+        self.identifier().fingerprint(key)
     }
 
     fn kind(&self) -> IdentifierKind {
@@ -115,10 +123,10 @@ fn key() -> impl Strategy<Value = FingerprintKey> {
 fn build(key: FingerprintKey, secrets: &[Secret], ranges: &[IpNet]) -> Blocklist {
     let mut builder = Builder::new(key, u64::MAX);
     for secret in secrets {
-        builder.insert(secret.fingerprint(&key)).unwrap();
+        builder.insert(secret.identifier()).unwrap();
     }
     for range in ranges {
-        builder.insert_ip(*range).unwrap();
+        builder.insert(ClientIdentifier::Ip(*range)).unwrap();
     }
     builder.finish().unwrap()
 }
@@ -241,10 +249,10 @@ proptest! {
             let mut builder = Builder::new(key, limit);
             for _ in 0..repeats {
                 for secret in &listed {
-                    builder.insert(secret.fingerprint(&key))?;
+                    builder.insert(secret.identifier())?;
                 }
                 for range in &ranges {
-                    builder.insert_ip(*range)?;
+                    builder.insert(ClientIdentifier::Ip(*range))?;
                 }
             }
             builder.finish()
@@ -310,10 +318,10 @@ proptest! {
                 Secret::Username(name) => entries.usernames.push(name),
             }
         }
-        let list = ManualList::new(key, &entries);
+        let list = ManualList::new(key, entries.identifiers());
         let model: HashSet<&Secret> = typed.iter().collect();
         for secret in typed.iter().chain(&strangers) {
-            prop_assert_eq!(list.contains(secret.fingerprint(&key)), model.contains(secret));
+            prop_assert_eq!(list.contains(secret.identifier()), model.contains(secret));
         }
         for kind in IdentifierKind::ALL {
             let expected = match kind {
@@ -323,7 +331,7 @@ proptest! {
             prop_assert_eq!(list.holds(kind), expected);
         }
         for address in edges(&ips).into_iter().chain(clients) {
-            prop_assert_eq!(list.contains_ip(address), ips.iter().any(|range| range.contains(&address)));
+            prop_assert_eq!(list.contains_address(address), ips.iter().any(|range| range.contains(&address)));
         }
     }
 }

@@ -5,10 +5,9 @@ use std::fmt::Write;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::IpNet;
 use portcullis::config::Apis;
 use portcullis::feed::abs::{EntrySink, Skipped, read_attack_list};
-use portcullis::identifier::{Fingerprint, FingerprintKey, PerKind};
+use portcullis::identifier::{ClientIdentifier, Fingerprint, FingerprintKey, PerKind};
 use portcullis::list::{AddressRanges, Blocklist, Builder, MembershipFilter};
 use portcullis::list::{Loader, Manifest, NextValue};
 use portcullis::request::{RequestHeaders, select_api, visit_readings};
@@ -34,7 +33,7 @@ impl LookUp {
     pub fn new() -> Self {
         let mut builder = Builder::new(KEY, u64::MAX);
         for number in 0..LISTED_ADDRESSES {
-            builder.insert_ip(IpNet::from(listed(number))).unwrap();
+            builder.insert(listed(number).into()).unwrap();
         }
         let list = builder.finish().unwrap();
         let manifest = Manifest::new(&list, KEY, None);
@@ -200,28 +199,8 @@ fn assemble(manifest: Manifest, shards: &[Vec<u8>]) -> (Manifest, MembershipFilt
 struct Sink(Builder);
 
 impl EntrySink for Sink {
-    fn ip(&mut self, range: IpNet) -> bool {
-        self.0.insert_ip(range).is_ok()
-    }
-
-    fn cookie(&mut self, name: &str, value: &str) -> bool {
-        let fingerprint = self.0.key().cookie(name.as_bytes(), value.as_bytes());
-        self.0.insert(fingerprint).is_ok()
-    }
-
-    fn oauth_token(&mut self, token: &str) -> bool {
-        let fingerprint = self.0.key().oauth_token(token.as_bytes());
-        self.0.insert(fingerprint).is_ok()
-    }
-
-    fn api_key(&mut self, value: &str) -> bool {
-        let fingerprint = self.0.key().api_key(value.as_bytes());
-        self.0.insert(fingerprint).is_ok()
-    }
-
-    fn username(&mut self, name: &str) -> bool {
-        let fingerprint = self.0.key().username(name.as_bytes());
-        self.0.insert(fingerprint).is_ok()
+    fn entry(&mut self, entry: ClientIdentifier<'_>) -> bool {
+        self.0.insert(entry).is_ok()
     }
 
     fn skipped(&mut self, _: Skipped) {}

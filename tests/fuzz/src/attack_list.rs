@@ -4,7 +4,7 @@ use std::io::Read;
 
 use ipnet::IpNet;
 use portcullis::feed::abs::{AttackListError, EntrySink, Skipped, read_attack_list};
-use portcullis::identifier::FingerprintKey;
+use portcullis::identifier::{ClientIdentifier, FingerprintKey};
 use portcullis::list::Builder;
 
 /// Checks each entry, and builds a list of them that has little room.
@@ -29,41 +29,36 @@ impl Sink {
         self.taken += 1;
         self.taken <= self.room
     }
+}
 
-    fn value(&mut self, value: &str) -> bool {
-        assert!(!value.is_empty(), "an empty value identifies nobody");
-        let breaks_line = value.contains(['\r', '\n', '\0']);
-        assert!(!breaks_line, "no request carries such a value");
-        let print = self.builder.key().username(value.as_bytes());
-        self.builder.insert(print).is_ok() && self.take()
-    }
+fn check_value(value: &[u8]) {
+    assert!(!value.is_empty(), "an empty value identifies nobody");
+    let breaks_line = value.iter().any(|byte| b"\r\n\0".contains(byte));
+    assert!(!breaks_line, "no request carries such a value");
 }
 
 impl EntrySink for Sink {
-    fn ip(&mut self, range: IpNet) -> bool {
-        assert_eq!(range, range.trunc(), "host bits are zero");
-        if let IpNet::V6(range) = range {
-            let mapped = range.prefix_len() >= 96 && range.addr().to_ipv4_mapped().is_some();
-            assert!(!mapped, "IPv4-mapped addresses are folded");
+    fn entry(&mut self, entry: ClientIdentifier<'_>) -> bool {
+        match entry {
+            ClientIdentifier::Ip(range) => {
+                assert_eq!(range, range.trunc(), "host bits are zero");
+                if let IpNet::V6(range) = range {
+                    let is_mapped = range.addr().to_ipv4_mapped().is_some();
+                    assert!(
+                        range.prefix_len() < 96 || !is_mapped,
+                        "IPv4-mapped addresses are folded"
+                    );
+                }
+            }
+            ClientIdentifier::Cookie { name, value } => {
+                assert!(!name.is_empty());
+                check_value(value);
+            }
+            ClientIdentifier::OauthToken(value)
+            | ClientIdentifier::ApiKey(value)
+            | ClientIdentifier::Username(value) => check_value(value),
         }
-        self.builder.insert_ip(range).is_ok() && self.take()
-    }
-
-    fn cookie(&mut self, name: &str, value: &str) -> bool {
-        assert!(!name.is_empty());
-        self.value(value)
-    }
-
-    fn oauth_token(&mut self, token: &str) -> bool {
-        self.value(token)
-    }
-
-    fn api_key(&mut self, value: &str) -> bool {
-        self.value(value)
-    }
-
-    fn username(&mut self, name: &str) -> bool {
-        self.value(name)
+        self.builder.insert(entry).is_ok() && self.take()
     }
 
     fn skipped(&mut self, entry: Skipped) {

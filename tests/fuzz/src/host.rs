@@ -1,69 +1,117 @@
-//! `FuzzHost`: a host with one VM, whose answers an input chose.
+//! `FuzzHost`: a [`MemoryHost`] with one VM, whose results an input chooses.
 
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::sync::Once;
 
+use portcullis::host::memory::{MemoryHost, MemoryProcess, MemoryRequest, MemoryResponse};
 use portcullis::host::{
-    CallToken, Host, HostError, HttpCall, LocalReply, LogLevel, MetricHandle, MetricType, RootId,
-    SharedValue, WriteCondition,
+    CallResponse, CallToken, HostError, HttpCall, LocalReply, MetricHandle, MetricStore, MetricType,
+    RootContext, RootId, SharedData, SharedValue, Stream, System, WriteCondition,
 };
 use portcullis::list::frame::{FrameHeader, Record, frame};
 
-pub type Headers = Vec<(Vec<u8>, Vec<u8>)>;
+pub use portcullis::host::memory::Headers;
 
-/// What a shared value is replaced by when it is read.
+thread_local! {
+    /// What the filter knows and must not disclose.
+    static SECRETS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Checks log lines for secrets.
+struct Logger;
+
+impl log::Log for Logger {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        check_disclosed(record.args().to_string().as_bytes());
+    }
+
+    fn flush(&self) {}
+}
+
+static LOGGER: Logger = Logger;
+
+fn check_disclosed(bytes: &[u8]) {
+    SECRETS.with_borrow(|secrets| {
+        for secret in secrets {
+            let mut windows = bytes.windows(secret.len());
+            let is_disclosed = windows.any(|window| window == secret.as_bytes());
+            assert!(!is_disclosed, "a secret is disclosed: {}", bytes.escape_ascii());
+        }
+    });
+}
+
+/// A value that replaces a shared value when it is read.
 pub struct Forged {
-    /// What the key must end with, up to its number.
+    /// What the key ends with, up to its number.
     pub record: Record,
     pub generation: u64,
     pub payload: Vec<u8>,
-    /// A frame of its own around the payload, or the payload as it stands.
+    /// With a valid frame around the payload, or the payload only.
     pub framed: bool,
 }
 
-#[derive(Default)]
 pub struct FuzzHost {
-    now: Cell<Duration>,
-    n_randoms: Cell<u64>,
-    data: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
-    last_cas: Cell<u32>,
-    calls: RefCell<Vec<CallToken>>,
-    n_calls: Cell<u32>,
-    headers: RefCell<Headers>,
-    body: RefCell<Vec<u8>>,
+    host: MemoryHost,
     slice: Cell<usize>,
-    address: RefCell<Vec<u8>>,
-    request: RefCell<Headers>,
+    request: RefCell<MemoryRequest>,
     forged: RefCell<Vec<Forged>>,
     /// Each bit refuses one more write or call, from the lowest on.
     refusals: Cell<u64>,
-    /// What must not be told.
-    secrets: RefCell<Vec<String>>,
+}
+
+impl Default for FuzzHost {
+    fn default() -> Self {
+        static INSTALL: Once = Once::new();
+        INSTALL.call_once(|| {
+            // Another logger of the process may be installed; it checks less.
+            if log::set_logger(&LOGGER).is_ok() {
+                log::set_max_level(log::LevelFilter::Debug);
+            }
+        });
+        SECRETS.take();
+        let unix = Duration::from_secs(1_795_000_000);
+        Self {
+            host: MemoryHost::new(&MemoryProcess::new(Duration::ZERO, unix, 1)),
+            slice: Cell::new(usize::MAX),
+            request: RefCell::default(),
+            forged: RefCell::default(),
+            refusals: Cell::new(0),
+        }
+    }
 }
 
 impl FuzzHost {
     pub fn pass(&self, time: Duration) {
-        self.now.set(self.now.get().saturating_add(time));
+        self.host.process().pass(time);
     }
 
     pub fn set_request(&self, headers: Headers) {
-        self.request.replace(headers);
+        let mut request = self.request.borrow_mut();
+        request.headers = headers;
+        self.host.set_request(request.clone());
     }
 
     pub fn set_address(&self, address: &[u8]) {
-        self.address.replace(address.to_vec());
+        let mut request = self.request.borrow_mut();
+        request.source_address = address.to_vec();
+        request.protocol = address.to_vec();
+        self.host.set_request(request.clone());
     }
 
     pub fn set_answer(&self, headers: Headers, body: Vec<u8>, slice: usize) {
-        self.headers.replace(headers);
-        self.body.replace(body);
+        self.host.set_response(MemoryResponse { headers, body });
         self.slice.set(slice);
     }
 
-    /// The calls that were made since last asked.
+    /// The calls that were made since this was last called.
     pub fn take_calls(&self) -> Vec<CallToken> {
-        self.calls.take()
+        let calls = self.host.take_calls().into_iter();
+        calls.map(|call| call.token).collect()
     }
 
     pub fn set_refusals(&self, refusals: u64) {
@@ -74,12 +122,11 @@ impl FuzzHost {
         self.forged.borrow_mut().push(forged);
     }
 
-    /// What the filter was told and must not tell: looked for in all that it says from now on.
+    /// From now on, everything that leaves the filter is checked for this secret.
     pub fn keep_secret(&self, secret: &str) {
-        self.secrets.borrow_mut().push(secret.to_owned());
+        SECRETS.with_borrow_mut(|secrets| secrets.push(secret.to_owned()));
     }
 
-    /// The generation that the manifest tells, so that a forged value can belong to it.
     fn forged_value(&self, key: &str) -> Option<Vec<u8>> {
         let (rest, last) = key.rsplit_once('/')?;
         let (record, index) = match (rest.rsplit('/').next()?, last) {
@@ -111,53 +158,39 @@ impl FuzzHost {
         refusals & 1 == 1
     }
 
-    fn check_told(&self, bytes: &[u8]) {
-        for secret in self.secrets.borrow().iter() {
-            let told = bytes
-                .windows(secret.len())
-                .any(|window| window == secret.as_bytes());
-            assert!(!told, "a secret was told: {}", bytes.escape_ascii());
+    fn refusal(&self, error: HostError) -> Result<(), HostError> {
+        match self.is_refused() {
+            true => Err(error),
+            false => Ok(()),
         }
     }
 }
 
-impl Host for FuzzHost {
+impl System for FuzzHost {
     fn monotonic_now(&self) -> Duration {
-        self.now.get()
+        self.host.monotonic_now()
     }
 
     fn unix_now(&self) -> Duration {
-        Duration::from_secs(1_795_000_000).saturating_add(self.now.get())
+        self.host.unix_now()
     }
 
     fn random(&self) -> u64 {
-        self.n_randoms.set(self.n_randoms.get() + 1);
-        self.n_randoms.get().wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        self.host.random()
     }
 
     fn environment_variable(&self, name: &str) -> Option<String> {
         name.len().is_multiple_of(2).then(|| "key".to_owned())
     }
+}
 
-    fn log(&self, _: LogLevel, message: &str) {
-        self.check_told(message.as_bytes());
-    }
-
-    fn set_tick_period(&self, _: RootId, _: Duration) {}
-
+impl SharedData for FuzzHost {
     fn shared_data(&self, key: &str) -> Result<Option<SharedValue>, HostError> {
         if let Some(bytes) = self.forged_value(key) {
-            let cas = self.last_cas.get() + 1;
-            self.last_cas.set(cas);
-            let mut data = self.data.borrow_mut();
-            data.insert(key.to_owned(), (bytes.clone(), cas));
-            return Ok(Some(SharedValue { bytes, cas }));
+            self.host
+                .set_shared_data(key, &bytes, WriteCondition::Always)?;
         }
-        let data = self.data.borrow();
-        Ok(data.get(key).map(|(bytes, cas)| SharedValue {
-            bytes: bytes.clone(),
-            cas: *cas,
-        }))
+        self.host.shared_data(key)
     }
 
     fn set_shared_data(
@@ -166,97 +199,76 @@ impl Host for FuzzHost {
         bytes: &[u8],
         condition: WriteCondition,
     ) -> Result<(), HostError> {
-        self.check_told(key.as_bytes());
-        self.check_told(bytes);
-        if self.is_refused() {
-            return Err(HostError::InternalFailure);
-        }
-        let mut data = self.data.borrow_mut();
-        let known = data.get(key).map(|(_, cas)| *cas);
-        match condition {
-            WriteCondition::Absent if known.is_some() => return Err(HostError::CasMismatch),
-            WriteCondition::Unchanged(cas) if known != Some(cas) => {
-                return Err(HostError::CasMismatch);
-            }
-            _ => (),
-        }
-        let cas = self.last_cas.get() + 1;
-        self.last_cas.set(cas);
-        data.insert(key.to_owned(), (bytes.to_vec(), cas));
-        Ok(())
+        check_disclosed(key.as_bytes());
+        check_disclosed(bytes);
+        self.refusal(HostError::InternalFailure)?;
+        self.host.set_shared_data(key, bytes, condition)
+    }
+}
+
+impl RootContext for FuzzHost {
+    fn set_tick_period(&self, root: RootId, period: Duration) {
+        self.host.set_tick_period(root, period);
     }
 
-    fn dispatch_http_call(&self, _: &HttpCall<'_>) -> Result<CallToken, HostError> {
-        if self.is_refused() {
-            return Err(HostError::BadArgument);
-        }
-        self.n_calls.set(self.n_calls.get() + 1);
-        let token = CallToken(self.n_calls.get());
-        self.calls.borrow_mut().push(token);
-        Ok(token)
+    fn dispatch_http_call(&self, call: &HttpCall<'_>) -> Result<CallToken, HostError> {
+        self.refusal(HostError::BadArgument)?;
+        self.host.dispatch_http_call(call)
     }
+}
 
+impl CallResponse for FuzzHost {
     fn visit_call_headers(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
-        for (name, value) in self.headers.borrow().iter() {
-            visit(name, value);
-        }
+        self.host.visit_call_headers(visit);
     }
 
     fn call_body(&self, start: usize, limit: usize) -> Vec<u8> {
-        let body = self.body.borrow();
-        let rest = body.get(start..).unwrap_or_default();
-        let limit = limit.min(self.slice.get().max(1));
-        rest[..limit.min(rest.len())].to_vec()
+        self.host
+            .call_body(start, limit.min(self.slice.get().max(1)))
     }
+}
 
+impl Stream for FuzzHost {
     fn visit_source_address(&self, visit: &mut dyn FnMut(&[u8])) {
-        visit(&self.address.borrow());
+        visit(&self.request.borrow().source_address);
     }
 
     fn visit_request_headers(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
-        for (name, value) in self.request.borrow().iter() {
-            visit(name, value);
-        }
+        self.host.visit_request_headers(visit);
     }
 
     fn visit_request_protocol(&self, visit: &mut dyn FnMut(&[u8])) {
-        visit(&self.address.borrow());
+        self.host.visit_request_protocol(visit);
     }
 
     fn visit_response_headers(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
-        self.visit_call_headers(visit);
+        self.host.visit_call_headers(visit);
     }
 
     fn send_local_reply(&self, reply: &LocalReply<'_>) -> Result<(), HostError> {
         assert!((200..600).contains(&reply.status));
-        self.check_told(reply.details.as_bytes());
-        match self.is_refused() {
-            true => Err(HostError::Status(7)),
-            false => Ok(()),
-        }
+        check_disclosed(reply.details.as_bytes());
+        self.refusal(HostError::Status(7))
     }
 
     fn set_filter_state(&self, value: &str) -> Result<(), HostError> {
-        self.check_told(value.as_bytes());
+        check_disclosed(value.as_bytes());
         Ok(())
     }
+}
 
-    fn define_metric(&self, _: MetricType, name: &str) -> Result<MetricHandle, HostError> {
-        self.check_told(name.as_bytes());
-        match self.is_refused() {
-            true => Err(HostError::InternalFailure),
-            false => Ok(MetricHandle(name.len() as u32)),
-        }
+impl MetricStore for FuzzHost {
+    fn define_metric(&self, kind: MetricType, name: &str) -> Result<MetricHandle, HostError> {
+        check_disclosed(name.as_bytes());
+        self.refusal(HostError::InternalFailure)?;
+        self.host.define_metric(kind, name)
     }
 
-    fn increment_metric(&self, _: MetricHandle, by: u64) -> Result<(), HostError> {
-        match by {
-            0 => Err(HostError::BadArgument),
-            _ => Ok(()),
-        }
+    fn increment_metric(&self, metric: MetricHandle, by: u64) -> Result<(), HostError> {
+        self.host.increment_metric(metric, by)
     }
 
-    fn record_metric(&self, _: MetricHandle, _: u64) -> Result<(), HostError> {
-        Ok(())
+    fn record_metric(&self, metric: MetricHandle, value: u64) -> Result<(), HostError> {
+        self.host.record_metric(metric, value)
     }
 }

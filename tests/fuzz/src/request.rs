@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use portcullis::config::{Api, Config};
-use portcullis::identifier::{FingerprintKey, IdentifierKind, PerKind, parse_source_address};
+use portcullis::identifier::{
+    ClientIdentifier, FingerprintKey, IdentifierKind, PerKind, parse_source_address,
+};
 use portcullis::request::{
-    ClientIdentifier, RequestHeaders, host_name, path_matches, select_api, visit_apis,
-    visit_identifiers, visit_readings,
+    RequestHeaders, host_name, path_matches, select_api, visit_apis, visit_identifiers,
+    visit_readings,
 };
 
 const APIS: &str = r#"{"apis": [
@@ -120,7 +122,10 @@ fn identifiers(
         let (ClientIdentifier::Cookie { value, .. }
         | ClientIdentifier::OauthToken(value)
         | ClientIdentifier::ApiKey(value)
-        | ClientIdentifier::Username(value)) = identifier;
+        | ClientIdentifier::Username(value)) = identifier
+        else {
+            panic!("headers carry no address");
+        };
         assert!(value.len() <= length);
         assert!(!value.is_empty() || identifier.kind() == IdentifierKind::ApiKey);
         let print = identifier.fingerprint(&KEY);

@@ -9,7 +9,9 @@ use portcullis::host::{RootId, StreamId};
 use portcullis::identifier::Fingerprint;
 use portcullis::list::frame::{FrameHeader, Record, frame, unframe};
 use portcullis::list::{Loader, Manifest, NextValue};
-use portcullis::sync::refresh::{FirstVm, Freshness, Lease};
+use portcullis::sync::election::FirstVm;
+use portcullis::sync::freshness::Freshness;
+use portcullis::sync::lease::Lease;
 use portcullis::vm::Vm;
 
 use super::host::{Forged, FuzzHost};
