@@ -1,4 +1,4 @@
-"""What `enable_abs` costs besides CPU: latency at a fixed rate, and memory, while ABS answers and while it does not."""
+"""The cost of `enable_abs` in addition to CPU: latency at a fixed rate, and memory with a responding and a deaf ABS."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ QUEUE_MEMORY = 4 << 20
 BATCH_BYTES = 256 << 10
 # With the defaults written out.
 SECTION = {"format": "batch", "queue_memory": "4MB", "batch_bytes": "256KB"}
-# So that a call which is never answered is given up, and made again, within a run.
+# Short enough for calls without a response to time out and be repeated within a run.
 DEAF_TIMEOUT = "2s"
 QUEUE_CONNECTIONS = 64
 
@@ -92,7 +92,7 @@ class Queues:
 
 
 # What is compared, by name.
-SINKS = {"off": None, "answering": Sending(SECTION), "deaf": Sending(SECTION, DEAF_TIMEOUT, deaf=True)}
+SINKS = {"off": None, "responding": Sending(SECTION), "deaf": Sending(SECTION, DEAF_TIMEOUT, deaf=True)}
 
 
 def queues(directory, module, name, seconds):

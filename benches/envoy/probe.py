@@ -19,7 +19,7 @@ class Prober:
             one.close()
 
     def refused(self, request):
-        """How many connections had this request answered with 403."""
+        """Number of connections on which this request gets 403."""
         for one in self.sockets:
             one.sendall(request)
         return sum(_status(one) == 403 for one in self.sockets)
