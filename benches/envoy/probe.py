@@ -1,4 +1,4 @@
-"""Kept-alive connections that ask one request and tell how many were refused. Enough of HTTP/1.1 for that."""
+"""Keep-alive connections that send one request and count how many were denied, with just enough of HTTP/1.1."""
 
 import socket
 
