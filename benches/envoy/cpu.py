@@ -124,9 +124,9 @@ class CpuBench:
         costs, service = {row.key: [] for row in self.rows}, {}
         for row in order:
             before = authz.cpu_seconds()
-            cost, answered = self._slice(envoy, row, ports, requests, self.plan.seconds)
+            cost, responses = self._slice(envoy, row, ports, requests, self.plan.seconds)
             costs[row.key].append(cost)
-            service[row.key] = (authz.cpu_seconds() - before) / answered * 1e6
+            service[row.key] = (authz.cpu_seconds() - before) / responses * 1e6
         baseline = statistics.mean(costs["none"])
         for row in self.rows:
             samples, cost = self.samples[row.key], statistics.mean(costs[row.key])

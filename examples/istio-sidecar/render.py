@@ -233,7 +233,7 @@ def main():
     parser.add_argument("manifests", nargs="+", type=pathlib.Path)
     parser.add_argument("--workload", required=True, help="NAMESPACE/NAME of a Deployment")
     parser.add_argument("--output", required=True, type=pathlib.Path)
-    parser.add_argument("--module", default="target/portcullis.wasm", type=pathlib.Path, help="what the url stands for")
+    parser.add_argument("--module", default="target/portcullis.wasm", type=pathlib.Path, help="the local file to use for the url")
     parser.add_argument("--inbound", default="127.0.0.1:15006", help="where clients come in, at a sidecar or a gateway")
     parser.add_argument("--outbound", default="127.0.0.1:15001", help="where a sidecar takes what its workload sends")
     parser.add_argument("--admin", default="127.0.0.1:15000")
