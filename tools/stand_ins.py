@@ -1,6 +1,6 @@
-"""Images for tests where the official ones can't be pulled: made of programs from elsewhere, under the same names.
+"""Stand-ins for official images that can't be pulled: images of programs from elsewhere, under the same names.
 
-For the scripts that `make compose-test` runs.
+Used by the scripts of `make compose-test`.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ PULL_DEADLINE = 300
 
 
 class Failure(Exception):
-    """A step that did not hold."""
+    """A step that failed."""
 
 
 def docker(*arguments, **options):
@@ -21,7 +21,7 @@ def docker(*arguments, **options):
 
 
 def images():
-    """Every name of an image that the engine has."""
+    """The names of the engine's images."""
     return set(docker("images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()) - {"<none>:<none>"}
 
 
@@ -37,10 +37,10 @@ def copy_program(program, root, path):
 
 
 def provide(image, make, scratch):
-    """Sees to it that the engine has an image, and says which. `make` fills a directory with what stands in for it, and
-    gives the Dockerfile's other lines and what it is made of."""
+    """Makes an image available to the engine, and prints its origin. `make` fills the directory of a stand-in, and
+    returns the other lines of its Dockerfile and a description."""
     if image in images():
-        print(f"  {image}: the one that the engine has")
+        print(f"  {image}: already in the engine")
         return
     with contextlib.suppress(subprocess.TimeoutExpired):
         if docker("pull", "--quiet", image, timeout=PULL_DEADLINE).returncode == 0:
@@ -54,4 +54,4 @@ def provide(image, make, scratch):
     built = docker("build", "--quiet", f"--tag={image}", context)
     if built.returncode != 0:
         raise Failure(f"no stand-in for {image}:\n{built.stderr}")
-    print(f"  {image}: can't be pulled; stood in for by {what}")
+    print(f"  {image}: can't be pulled; replaced by {what}")

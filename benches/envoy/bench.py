@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""Portcullis in a real Envoy, side by side with what one would take in its place. `bench.py --help` says how.
+"""Portcullis in a real Envoy, next to its alternatives. See `bench.py --help`.
 
-Writes benches/RESULTS.md and benches/results.svg. Exits 0 when everything could be measured, whether or not
-every bar was reached; the table says which was.
+Writes benches/RESULTS.md and benches/results.svg. Exits 0 if everything could be measured, even if a bar was not reached.
 """
 
 import argparse
@@ -28,12 +27,12 @@ from processes import REPOSITORY, BenchError, envoy_binary
 from report import Bar
 
 RESULTS = REPOSITORY / "benches/RESULTS.md"
-# Why some bars are out of reach, by hand.
+# Explains the bars that are not reached; written by hand.
 BOUNDS = Path(__file__).parent / "bounds.md"
 PICTURE = REPOSITORY / "benches/results.svg"
 MODULE = REPOSITORY / "target/portcullis.wasm"
 PARTS = ("cpu", "latency", "queues", "memory", "hold", "enforcement", "fetches", "size")
-# How often a batch in flight is in memory, besides its records: its body in the VM, and Envoy's copy of that.
+# Copies of a batch in flight in addition to its records: its body in the VM and in Envoy.
 BATCH_COPIES = 2
 # The refresh interval while refreshes are measured, seconds.
 REFRESH_SECONDS = 4
@@ -148,7 +147,7 @@ def need_module():
 
 
 def empty_filter():
-    """Builds the yardstick and says where it is."""
+    """Builds the empty filter and returns its path."""
     subprocess.run(["cargo", "build", "--quiet", "--release", "--target", "wasm32-wasip1", "-p", "empty-filter"],
                    cwd=REPOSITORY, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
@@ -159,15 +158,15 @@ def cpu_section(bench, plan):
     text = ["## CPU a request", "", report.table(report.CPU_HEAD, report.cpu_rows(bench)), ""]
     authz = bench.samples.get("ext_authz")
     if authz:
-        text.append(f"ext_authz costs {statistics.median(authz.service):.1f} µs a request more in the service it asks.")
+        text.append(f"ext_authz costs {statistics.median(authz.service):.1f} µs a request more in the service.")
     text.append(
         f"{plan.rounds} rounds, each with a fresh Envoy; {plan.passes} passes a round over all contenders in random "
-        f"order, {plan.seconds} s each. {bench.repeated} slices were measured again because other programs took more "
-        f"than 6 % of Envoy's core; {bench.noisy} stayed so.")
+        f"order, {plan.seconds} s each. {bench.repeated} slices were repeated because other programs took more than 6 % of "
+        f"Envoy's core; {bench.noisy} remained so.")
     sending = [bench.samples[row.key] for row in bench.rows if row.sends]
     if sending:
         text.append(f"With enable_abs on, {sum(one.sent for one in sending):,} records reached the sink and "
-                    f"{sum(one.lost for one in sending):,} were lost; a slice that lost one was measured again.")
+                    f"{sum(one.lost for one in sending):,} were lost; a slice that lost one was repeated.")
     return "\n".join(text)
 
 
@@ -195,7 +194,7 @@ def cpu_bars(bench, plan):
             value, low, high = ratio_of_more(on, off)
             bars.append(Bar(
                 f"enable_abs on, {size} {words}: what it adds, to the filter's overhead with it off", value, 2.5,
-                note=f"(on - off) / (off - no filter); 95 % interval {low:.3g} to {high:.3g}; the other way to read it, "
+                note=f"(on - off) / (off - no filter); 95 % interval {low:.3g} to {high:.3g}; the alternative reading, "
                      f"(on - no filter) / (off - no filter), is {ratio(on, off)[0]:.2f}"))
     for kinds, words in (("ips", "addresses"), ("mixed", "of all kinds")):
         add(f"{size} {words}, all blocked, to ext_authz that allows", f"ours-{kinds}-{large}-blocked", "ext_authz", 0.2)
@@ -214,7 +213,7 @@ def latency_part(directory, module, plan):
     text = ["## Latency with enable_abs on", "", report.table(head, rows), "",
             f"{enable_abs.RATE:,} requests a second over {enable_abs.CONNECTIONS} connections to {workers} workers, "
             f"{large:,} entries of all kinds; medians of {plan.latency_rounds} rounds of {plan.latency_seconds} s, "
-            "the least and the most of them in brackets. A latency counts from when the request was due (oha with "
+            "minimum and maximum in brackets. A latency counts from when the request was due (oha with "
             "`--latency-correction`)."]
     return "\n".join(text), [
         Bar("p99 with enable_abs on over p99 with it off", added, round(noise), "µs",
@@ -232,7 +231,7 @@ def queues_part(directory, module, plan):
     noise = max(resident["off"]) - min(resident["off"])
     workers = refresh.WORKERS
     limit = workers * (enable_abs.QUEUE_MEMORY + BATCH_COPIES * enable_abs.BATCH_BYTES) / mib + noise
-    words = {"off": "enable_abs off", "answering": "on, ABS answers", "deaf": "on, ABS accepts calls and never answers"}
+    words = {"off": "enable_abs off", "responding": "on, ABS responds", "deaf": "on, ABS accepts calls and never responds"}
     rows, bars = [], []
     for name, those in runs.items():
         rows.append([words[name], f"{statistics.median(run.requests for run in those):,.0f}",
@@ -245,9 +244,9 @@ def queues_part(directory, module, plan):
                             f"{enable_abs.BATCH_BYTES / mib:g} MB batch) + noise of {noise:.2f} MB"))
     head = ["", "requests", "records sent", "records lost", "resident, MB, each run"]
     text = ["## Memory with enable_abs on", "", report.table(head, rows), "",
-            f"A fresh Envoy each run, {workers} workers, {plan.queue_seconds} s as fast as it goes, resident at the end "
-            f"of it. traffic.queue_memory counts the records of a batch in flight too; its body is there {BATCH_COPIES} "
-            "times besides, in the VM and in Envoy."]
+            f"A fresh Envoy each run, {workers} workers, {plan.queue_seconds} s at full speed, resident at the end. "
+            f"traffic.queue_memory includes the records of a batch in flight; its body is in memory {BATCH_COPIES} times "
+            "more, in the VM and in Envoy."]
     return "\n".join(text), bars
 
 
@@ -267,7 +266,7 @@ def memory_part(directory, module, plan):
         [f"{large:,} of all kinds, first load", refresh.WORKERS, f"{full.first / mib:.1f} MB"],
         *[[f"{large:,} of all kinds, after {n} refreshes, each another list", refresh.WORKERS,
            f"{full.after[n - 1] / mib:.1f} MB"] for n in sorted({1, half, len(over)}) if n],
-        ["the same at its highest, while an answer came in", refresh.WORKERS, f"{full.peak / mib:.1f} MB"],
+        ["the same, peak while a response arrives", refresh.WORKERS, f"{full.peak / mib:.1f} MB"],
         ["empty list", refresh.MANY_WORKERS, f"{empty_many.first / mib:.1f} MB"],
         [f"{large:,} of all kinds, first load", refresh.MANY_WORKERS, f"{full_many.first / mib:.1f} MB"],
     ]
@@ -276,11 +275,11 @@ def memory_part(directory, module, plan):
     bars = [
         Bar("resident over an empty list, first load", (full.first - empty.first) / mib, 64, "MB",
             f"{large:,} of all kinds, {refresh.WORKERS} workers"),
-        Bar(f"the same after {len(over)} refreshes", over[-1], 96, "MB", "a wholly different list each time"),
+        Bar(f"the same after {len(over)} refreshes", over[-1], 96, "MB", "an unrelated list each time"),
         Bar("highest of the second half of the refreshes over highest of the first",
             max(over[half:]) - max(over[:half]), 2, "MB", "flat: no growth from refresh to refresh"),
         Bar("growth a further worker", growth - growth_empty, 3, "MB",
-            f"{refresh.WORKERS} to {refresh.MANY_WORKERS} workers, over what a worker with an empty list takes, "
+            f"{refresh.WORKERS} to {refresh.MANY_WORKERS} workers, minus a worker with an empty list, "
             f"{growth_empty:.2f} MB"),
     ]
     return "\n".join(text), bars
@@ -293,12 +292,12 @@ def hold_part(directory, module, plan):
     rows = [[name, one.refreshes, one.requests, one.p50_us, one.p99_us, one.p999_us, one.max_us,
              f"≤ {one.longest_turn_us:,}"] for name, one in (("without refreshes", calm), ("with refreshes", busy))]
     head = ["steady traffic", "refreshes", "requests", "p50, µs", "p99, µs", "p99.9, µs", "max, µs",
-            "longest turn of a worker's loop, µs"]
+            "longest iteration of a worker's loop, µs"]
     text = ["## Latency while the list is refreshed", "", report.table(head, rows), "",
-            f"{large:,} entries of all kinds, two workers, eight connections that each pause 1 ms. The longest turn is "
-            "Envoy's own `loop_duration_us` of the workers, by the upper bound of its bucket."]
+            f"{large:,} entries of all kinds, two workers, eight connections that each pause 1 ms. The longest "
+            "iteration is from Envoy's `loop_duration_us` of the workers: the upper bound of its bucket."]
     return "\n".join(text), [
-        Bar("longest turn of a worker's loop during refreshes", busy.longest_turn_us / 1000, 5, "ms",
+        Bar("longest iteration of a worker's loop during refreshes", busy.longest_turn_us / 1000, 5, "ms",
             f"{busy.refreshes} refreshes of {large:,}; without refreshes ≤ {calm.longest_turn_us / 1000:g} ms")]
 
 
@@ -311,8 +310,8 @@ def enforcement_part(directory, module, plan):
         bars.append(Bar(f"fetch to enforced on all workers, {large:,} {words}", max(times), 2, "s",
                         f"slowest of {len(times)}, {refresh.WORKERS} workers"))
     text = ["## From the fetch to enforcement", "", report.table(["list", "seconds"], rows), "",
-            "From the moment the fetch reaches ABS (so with ABS's own time to answer) until every connection of "
-            "every worker refuses an entry that only the new list has."]
+            "From the time the fetch reaches ABS (so including ABS's response time) until every connection of every "
+            "worker is denied by an entry that only the new list has."]
     return "\n".join(text), bars
 
 
@@ -323,8 +322,8 @@ def fetches_part(directory, module, plan):
         gaps = [later - earlier for earlier, later in zip(moments, moments[1:], strict=False)]
         rows.append([concurrency, plan.intervals, len(moments), f"{min(gaps, default=0):.2f} s"])
         bars.append(Bar(f"fetches an interval, {concurrency} workers", round(len(moments) / plan.intervals), 1,
-                        exact=True, note=f"{len(moments)} fetches in {plan.intervals} intervals of 2 s, no two nearer "
-                                         f"than {min(gaps, default=0):.2f} s"))
+                        exact=True, note=f"{len(moments)} fetches in {plan.intervals} intervals of 2 s, at least "
+                                         f"{min(gaps, default=0):.2f} s apart"))
     return "\n".join(["## Fetches", "", report.table(
         ["workers", "intervals of 2 s", "fetches", "shortest gap"], rows)]), bars
 
@@ -344,13 +343,13 @@ def whole(sections, bars, plan, load, subject, took):
     version = re.search(r"/(\d+\.\d+\.\d+)/", version)
     lines = ["# Results of `make bench`", "",
              f"{datetime.date.today()}; {report.machine()}; Envoy {version[1] if version else 'of unknown version'}; load "
-             f"average before the run {load:.1f} (what other programs took).",
+             f"average before the run {load:.1f} (other programs).",
              f"Measured: {subject}.",
              f"Took {sum(took.values()) / 60:.0f} min: " + ", ".join(
                  f"{part} {seconds / 60:.1f}" for part, seconds in took.items()) + ".",
-             "Written by `benches/envoy/bench.py`; how it measures: [benches/envoy/README.md](envoy/README.md).", ""]
+             "Written by `benches/envoy/bench.py`; [benches/envoy/README.md](envoy/README.md) describes the method.", ""]
     if plan is QUICK:
-        lines += ["A smoke run with small lists: no number here is worth a conclusion.", ""]
+        lines += ["A smoke run with small lists: do not draw conclusions from its numbers.", ""]
     if bars:
         lines += ["## Bars", "", report.table(report.BAR_HEAD, [bar.cells() for bar in bars]), ""]
     if any(section.startswith("## CPU") for section in sections) and plan is not QUICK:
@@ -361,7 +360,7 @@ def whole(sections, bars, plan, load, subject, took):
 
 
 if __name__ == "__main__":
-    # Ended from outside, it ends its Envoys and simulators too.
+    # If terminated, it ends its Envoys and simulators too.
     for one in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(one, lambda *_: sys.exit("bench: terminated"))
     try:

@@ -1,4 +1,4 @@
-"""What is compared: the Envoy configuration of each contender, one listener each."""
+"""The contenders' Envoy configurations, one listener each."""
 
 import json
 from dataclasses import dataclass, field
@@ -13,10 +13,10 @@ _FILTER = _TYPE + "extensions.filters.http."
 
 @dataclass(frozen=True)
 class Contender:
-    """One row: a filter and the traffic it is given."""
+    """One row: a filter and its traffic."""
     key: str
     title: str
-    # The listener; rows with the same one differ in traffic only.
+    # The listener; rows with the same one differ only in traffic.
     listener: str
     kind: str = traffic.CLEAN
     entries: int = 0
@@ -30,14 +30,14 @@ class Contender:
 
 
 def listener(name, port, http_filter, balance=False):
-    """A listener whose only route answers by itself, so that the proxy's own work is all that is seen."""
+    """A listener with a single `direct_response` route, so that only the proxy's own work is measured."""
     filters = [http_filter] if http_filter else []
     filters.append({"name": "envoy.filters.http.router",
                     "typed_config": {"@type": _FILTER + "router.v3.Router"}})
     manager = {
         "@type": _TYPE + "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": name,
-        # The client's address is the last of X-Forwarded-For, for every contender alike: wrk has but one address.
+        # The client's address is the last of X-Forwarded-For for every contender: wrk has only one address.
         "use_remote_address": False,
         "http_filters": filters,
         "route_config": {"virtual_hosts": [{
@@ -52,7 +52,7 @@ def listener(name, port, http_filter, balance=False):
             "name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}],
     }
     if balance:
-        # Every worker gets as many connections as every other.
+        # All workers get the same number of connections.
         config["connection_balance_config"] = {"exact_balance": {}}
     return config
 
@@ -64,7 +64,7 @@ def cluster(name, url):
 
 
 def bootstrap(listeners, clusters):
-    """As in envoy/envoy.yaml: ABS's answers are larger than Envoy takes by default."""
+    """As in envoy/envoy.yaml: ABS's responses are larger than Envoy's default limit."""
     return {
         "node": {"id": "bench", "cluster": "bench"},
         "static_resources": {"listeners": listeners, "clusters": clusters},
@@ -95,7 +95,7 @@ def portcullis_filter(module, name, abs_cluster, refresh_seconds, traffic_sectio
     configuration = {
         "enable_abs_attack": True,
         "abs_attack_request_minutes": refresh_seconds / 60,
-        # The simulator's keys; a benchmark has nothing to hide.
+        # The simulator's keys, which are no secret.
         "abs": {"cluster": abs_cluster, "access_key": "abs_ak", "secret_key": "abs_sk", "timeout": abs_timeout},
     }
     if traffic_section is not None:
@@ -108,7 +108,7 @@ def _address(number):
 
 
 def rbac_principals(entries):
-    """Native RBAC: one principal an address."""
+    """Native RBAC: one principal per address."""
     ids = [{"remote_ip": {"address_prefix": _address(n), "prefix_len": 32}} for n in range(entries)]
     return _rbac({"rules": {"action": "DENY", "policies": {"listed": {
         "permissions": [{"any": True}], "principals": [{"or_ids": {"ids": ids}}]}}}})
@@ -145,7 +145,7 @@ def lua_filter(list_path, kinds):
 
 
 def ext_authz_filter(cluster_name):
-    """HTTP ext_authz that hands on the four headers which a look-up would need."""
+    """HTTP ext_authz that forwards the four headers that a look-up needs."""
     names = ["x-forwarded-for", "authorization", "cookie", "x-api-key"]
     return {"name": "envoy.filters.http.ext_authz", "typed_config": {
         "@type": _FILTER + "ext_authz.v3.ExtAuthz", "transport_api_version": "V3",
@@ -213,6 +213,6 @@ def build(directory, empty_module, module, simulators, sinks, sizes, lua_entries
         rows.append(Contender(
             f"lua-{kinds}", f"Lua, {listed_by_size(lua_entries)} {words}", f"lua-{kinds}", kinds=kinds,
             group="others", http_filter=lua_filter(path, kinds)))
-    rows.append(Contender("ext_authz", "ext_authz (HTTP) to a service that answers at once, allowed", "ext_authz",
+    rows.append(Contender("ext_authz", "ext_authz (HTTP) with a service that responds at once, allowed", "ext_authz",
                           group="others", http_filter=ext_authz_filter("authz")))
     return rows

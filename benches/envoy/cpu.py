@@ -1,4 +1,4 @@
-"""CPU per request of every contender, side by side in one Envoy."""
+"""CPU per request of every contender, in one Envoy."""
 
 import contextlib
 import math
@@ -12,8 +12,8 @@ import traffic
 from processes import BenchError, CoreWatch, Envoy, Simulator, Sink, free_ports, need_wrk, wait_for, wrk
 from probe import Prober
 
-# A slice during which others took more of Envoy's core than this is measured again. Linux itself leaves them 5 % beside
-# a process of real-time priority (man 7 sched, sched_rt_runtime_us).
+# A slice is repeated if other programs used more of Envoy's core than this. Linux leaves them 5 % next to a realtime
+# process (man 7 sched, sched_rt_runtime_us).
 FOREIGN_SHARE = 0.06
 RETRIES = 4
 BASELINE_SLICES = 3
@@ -21,20 +21,20 @@ BASELINE_SLICES = 3
 
 @dataclass
 class Samples:
-    """What was measured of one contender."""
-    # CPU of the proxy, microseconds a request, one value a slice.
+    """The measurements of one contender."""
+    # CPU of the proxy, microseconds per request, one value per slice.
     total: list = field(default_factory=list)
     # The same over no filter, in the same pass.
     added: list = field(default_factory=list)
-    # CPU of the external service, microseconds a request; ext_authz only.
+    # CPU of the external service, microseconds per request; ext_authz only.
     service: list = field(default_factory=list)
-    # Of the records that requests became, enable_abs only: how many ABS took, and how many did not reach it.
+    # enable_abs only: records that ABS accepted, and records that did not reach it.
     sent: int = 0
     lost: int = 0
 
 
 class CpuBench:
-    """Runs rounds: a fresh Envoy each, in it passes over all contenders in random order."""
+    """Runs rounds, each with a fresh Envoy and passes over all contenders in random order."""
 
     def __init__(self, directory, plan, module, empty_module, pattern):
         self.directory, self.plan, self.empty_module = directory, plan, empty_module
@@ -82,7 +82,7 @@ class CpuBench:
                 for key in wanted}
 
     def _sinks(self, stack, simulators):
-        """On a core of their own: what they take is not Envoy's, and not its clients'."""
+        """On a separate core, apart from Envoy's and its clients'."""
         largest = self.plan.sizes[-1]
         return {kinds: stack.enter_context(Sink(
                     self.directory, f"sink-{kinds}", simulator, cores=[self.service_core]))
@@ -110,7 +110,7 @@ class CpuBench:
                       f"{first} us ...", flush=True)
 
     def _wait_for_lists(self, envoy, ports):
-        """Until every list is enforced, seen from outside: an entry of it is refused."""
+        """Waits until an entry of every list is denied."""
         for row in self.rows:
             if row.entries:
                 last = traffic.request_bytes(traffic.listed(row.entries - 1, row.kinds))
@@ -124,9 +124,9 @@ class CpuBench:
         costs, service = {row.key: [] for row in self.rows}, {}
         for row in order:
             before = authz.cpu_seconds()
-            cost, answered = self._slice(envoy, row, ports, requests, self.plan.seconds)
+            cost, responses = self._slice(envoy, row, ports, requests, self.plan.seconds)
             costs[row.key].append(cost)
-            service[row.key] = (authz.cpu_seconds() - before) / answered * 1e6
+            service[row.key] = (authz.cpu_seconds() - before) / responses * 1e6
         baseline = statistics.mean(costs["none"])
         for row in self.rows:
             samples, cost = self.samples[row.key], statistics.mean(costs[row.key])
@@ -135,7 +135,7 @@ class CpuBench:
             samples.service.append(service[row.key] if row.key == "ext_authz" else 0.0)
 
     def _slice(self, envoy, row, ports, requests, seconds):
-        """Microseconds of Envoy's CPU a request, and how many requests."""
+        """Microseconds of Envoy's CPU per request, and the number of requests."""
         for attempt in range(RETRIES):
             before = records(envoy) if row.sends else None
             busy, cpu = self.watch.busy_seconds(), envoy.cpu_seconds()
@@ -166,7 +166,7 @@ class CpuBench:
 
 
 def records(envoy):
-    """Records that ABS took, and records that did not reach it, so far; of all filters together."""
+    """Records that ABS accepted, and records that did not reach it, so far, of all filters."""
     counters = envoy.stats(r"portcullis\.traffic\.")
 
     def total(*names):
@@ -181,24 +181,24 @@ def ratio(over, under):
 
 
 def ratio_of_more(over, under):
-    """What one row adds to another, over what that adds to no filter, and its 95 % interval."""
+    """What one row adds to another, divided by what that one adds to no filter, and its 95 % interval."""
     return _with_interval(lambda of: _quotient(of(_less(over, under)), of(under.added)), len(over.added))
 
 
 def _less(over, under):
-    """Pass by pass, so that what a pass did to both falls out."""
+    """Pass by pass, so that effects of a pass on both cancel out."""
     return [one - other for one, other in zip(over.total, under.total, strict=True)]
 
 
 def _quotient(over, under):
     above, below = statistics.median(over), statistics.median(under)
-    # Over nothing, or less, a ratio says nothing.
+    # A ratio over zero or less is meaningless.
     return above / below if below > 0 else math.nan
 
 
 def _with_interval(figure, passes, resamples=2000):
-    """A figure of values by pass, and its 95 % interval by resampling the passes. `figure` takes a function that picks
-    the values of the passes that count."""
+    """A figure of values by pass, and its 95 % interval by resampling the passes. `figure` takes a function that selects
+    the values of the sampled passes."""
     chance = random.Random(2)
     seen = []
     for _ in range(resamples):

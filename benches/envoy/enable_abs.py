@@ -1,4 +1,4 @@
-"""What `enable_abs` costs besides CPU: latency at a fixed rate, and memory, while ABS answers and while it does not."""
+"""The cost of `enable_abs` in addition to CPU: latency at a fixed rate, and memory with a responding and a deaf ABS."""
 
 import contextlib
 import os
@@ -12,22 +12,22 @@ from processes import BenchError, Envoy, Simulator, Sink, free_ports, oha, wait_
 from probe import Prober
 from refresh import WORKERS, Sending, Setup
 
-# Requests a second in all: far from saturation, and yet several batches a second from each worker.
+# Requests a second in total: far from saturation, but several batches a second from each worker.
 RATE = 4_000
 CONNECTIONS = 32
 
 QUEUE_MEMORY = 4 << 20
 BATCH_BYTES = 256 << 10
-# With the defaults written out.
+# The defaults, explicitly.
 SECTION = {"format": "batch", "queue_memory": "4MB", "batch_bytes": "256KB"}
-# So that a call which is never answered is given up, and made again, within a run.
+# Short enough for calls without a response to time out and be repeated within a run.
 DEAF_TIMEOUT = "2s"
 QUEUE_CONNECTIONS = 64
 
 
 @dataclass
 class Latency:
-    """Microseconds, one value a round."""
+    """Microseconds, one value per round."""
     p50: list = field(default_factory=list)
     p99: list = field(default_factory=list)
     p999: list = field(default_factory=list)
@@ -35,7 +35,7 @@ class Latency:
 
 
 def placement():
-    """Cores of the sink, the clients and Envoy. With fewer than three cores the sink shares its clients'."""
+    """Cores of the sink, the clients and Envoy. With fewer than three cores the sink shares the clients'."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         raise BenchError("a benchmark needs two cores at least: one for Envoy, one for its clients")
@@ -43,8 +43,8 @@ def placement():
 
 
 def latency(directory, module, entries, rounds, seconds):
-    """One Envoy, the filter with `enable_abs` on and off side by side; the two take turns, in random order each round.
-    Also how many workers there were."""
+    """One Envoy with two filters, `enable_abs` on and off, measured in random order each round. Also returns the number of
+    workers."""
     sink_cores, client_cores, envoy_cores = placement()
     filters = {"off": None, "on": SECTION}
     results = {name: Latency() for name in filters}
@@ -84,20 +84,20 @@ def latency(directory, module, entries, rounds, seconds):
 
 @dataclass
 class Queues:
-    """Of Envoy, bytes, and of the records, how many."""
+    """Envoy's bytes, and numbers of records."""
     resident: int
     requests: int
     sent: int
     lost: int
 
 
-# What is compared, by name.
-SINKS = {"off": None, "answering": Sending(SECTION), "deaf": Sending(SECTION, DEAF_TIMEOUT, deaf=True)}
+# The compared setups, by name.
+SINKS = {"off": None, "responding": Sending(SECTION), "deaf": Sending(SECTION, DEAF_TIMEOUT, deaf=True)}
 
 
 def queues(directory, module, name, seconds):
-    """Resident memory of a fresh Envoy at the end of a run as fast as it goes. A small list: what a large one leaves in
-    the allocator would hide what is looked for."""
+    """Resident memory of a fresh Envoy at the end of a run at full speed. With a small list, since a large one would leave
+    memory in the allocator that hides the difference."""
     requests = traffic.write(directory / "requests-queues.txt", traffic.CLEAN)
     with Setup(directory, module, WORKERS, 1_000, "mixed", 86_400, SINKS[name]) as setup:
         result = wrk(setup.port, requests, seconds, connections=QUEUE_CONNECTIONS)

@@ -1,8 +1,8 @@
--- The load: sends the requests of a file in turn, so that look-ups do not all hit one cached line.
+-- The load: sends the requests of a file in turn, so that look-ups do not all hit the same cache line.
 --
 -- wrk ... -s load.lua URL -- FILE [DELAY_MS]
---   FILE      whole requests, each ending in an empty line
---   DELAY_MS  pause of each connection between answers; none: as fast as it goes
+--   FILE      complete requests, each ending with an empty line
+--   DELAY_MS  pause of each connection after a response; none: full speed
 -- The last line of output is one JSON object.
 
 local requests, sent, pause = {}, 0, nil

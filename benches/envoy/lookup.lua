@@ -1,5 +1,5 @@
 -- The Lua contender: the same look-ups as the filter's, in a table per kind.
--- LIST and KINDS are set by the benchmark before this text. A line of LIST: kind, value or name=value, by a tab.
+-- The benchmark sets LIST and KINDS before this text. A line of LIST: kind, tab, value or name=value.
 
 local ips, cookies, tokens, keys = {}, {}, {}, {}
 local tables = { ip = ips, cookie = cookies, oauth_token = tokens, api_key = keys }

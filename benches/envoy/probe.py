@@ -1,4 +1,4 @@
-"""Kept-alive connections that ask one request and tell how many were refused. Enough of HTTP/1.1 for that."""
+"""Keep-alive connections that send one request and count how many were denied, with just enough of HTTP/1.1."""
 
 import socket
 
@@ -19,7 +19,7 @@ class Prober:
             one.close()
 
     def refused(self, request):
-        """How many connections had this request answered with 403."""
+        """Number of connections on which this request gets 403."""
         for one in self.sockets:
             one.sendall(request)
         return sum(_status(one) == 403 for one in self.sockets)

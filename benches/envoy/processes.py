@@ -1,6 +1,6 @@
-"""The processes of a benchmark: Envoy, the ABS simulator, sinks, wrk and oha, what they cost, and how they end.
+"""The processes of a benchmark: Envoy, the ABS simulator, sinks, wrk and oha; their cost and their end.
 
-Nothing here knows what is compared.
+Knows nothing of the contenders.
 """
 
 import contextlib
@@ -28,18 +28,18 @@ PR_SET_PDEATHSIG = 1
 
 
 class BenchError(Exception):
-    """Something that stops the benchmark, in words for who runs it."""
+    """Stops the benchmark with a message for the user."""
 
 
 def envoy_binary():
     path = Path(os.environ.get("ENVOY_BIN", REPOSITORY / ".tools/envoy-1.40.0/envoy"))
     if not path.is_file():
-        raise BenchError(f"Envoy is not at {path}: run `make setup`, or set ENVOY_BIN")
+        raise BenchError(f"Envoy is not at {path}: run `tools/install envoy`, or set ENVOY_BIN")
     return path
 
 
 def need_wrk():
-    """Installs wrk from Debian's packages where it is missing and this is root."""
+    """Installs Debian's wrk if it is missing and this is root."""
     if shutil.which("wrk"):
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
@@ -50,7 +50,7 @@ def need_wrk():
 
 
 def free_ports(count):
-    """Ports of loopback that nobody listens on now."""
+    """Free ports on loopback."""
     with contextlib.ExitStack() as open_sockets:
         sockets = [open_sockets.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
@@ -59,44 +59,44 @@ def free_ports(count):
 
 
 def wait_for(what, condition, seconds=START_DEADLINE_SECONDS, pause=0.02):
-    """Polls until `condition()` holds; its value. Fails loudly at the deadline."""
+    """Polls until `condition()` is true and returns its value. Fails at the deadline."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         value = condition()
         if value:
             return value
         time.sleep(pause)
-    raise BenchError(f"waited {seconds} s in vain for {what}")
+    raise BenchError(f"{what}: not within {seconds} s")
 
 
 def fetch(url, data=None, method=None, timeout=120):
-    """The body of an HTTP answer; `None` where nobody answers or the status is an error."""
+    """The body of an HTTP response; `None` without a response or with an error status."""
     body = None if data is None else json.dumps(data).encode()
     request = urllib.request.Request(url, data=body, method=method)
     if body is not None:
         request.add_header("content-type", "application/json")
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
-            return answer.read()
+        with urllib.request.urlopen(request, timeout=timeout) as response:
+            return response.read()
     except (urllib.error.URLError, OSError):
         return None
 
 
 def _end_with_parent():
-    # However this program ends, even killed, what it started ends too.
+    # Child processes end with this program, even if it is killed.
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _first_in_line():
     _end_with_parent()
-    # Other programs on the machine must not take the measured core: root may ask to go first, others may not.
-    # A nice value would not do: it counts only among the processes of one session (man 7 sched, autogroup).
+    # Keeps other programs off the measured core; only root may do so.
+    # A nice value has no effect across sessions (man 7 sched, autogroup).
     with contextlib.suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
 
 
 class Process:
-    """A child that is pinned to cores, whose output is kept, and that is ended with the `with` block."""
+    """A child process, pinned to cores and with a log, that ends with the `with` block."""
 
     def __init__(self, command, log, cores=None, environment=None):
         self.command = [str(part) for part in command]
@@ -132,9 +132,9 @@ class Process:
         return self.log_path.read_text(errors="replace")
 
     def cpu_seconds(self):
-        """User and system time of all threads so far: the account behind utime + stime of /proc/<pid>/stat, read
-        through the process's CPU clock, which counts nanoseconds where /proc counts ticks of 10 ms."""
-        # The clock's number as the kernel makes it (include/linux/posix-timers.h): ~pid << 3 | CPUCLOCK_SCHED.
+        """User and system time of all threads so far: the same time as utime + stime of /proc/<pid>/stat, read
+        from the process's CPU clock, which counts nanoseconds instead of ticks of 10 ms."""
+        # The kernel's number of the clock (include/linux/posix-timers.h): ~pid << 3 | CPUCLOCK_SCHED.
         return time.clock_gettime((~self.child.pid << 3) | 2)
 
     def resident_bytes(self):
@@ -149,7 +149,7 @@ class Process:
 
 
 class Envoy(Process):
-    """An Envoy whose admin interface answers."""
+    """An Envoy with a responding admin interface."""
 
     def __init__(self, config, directory, concurrency=1, cores=None, name="envoy"):
         self.admin = f"http://127.0.0.1:{free_ports(1)[0]}"
@@ -170,14 +170,14 @@ class Envoy(Process):
         return fetch(self.admin + "/ready")
 
     def stats(self, pattern):
-        """Counters and gauges whose name matches `pattern`."""
+        """Counters and gauges with names that match `pattern`."""
         query = urllib.parse.urlencode({"filter": pattern})
         text = (fetch(f"{self.admin}/stats?{query}") or b"").decode()
         pairs = (line.rsplit(": ", 1) for line in text.splitlines())
         return {name: int(value) for name, value in pairs if value.isdigit()}
 
     def histogram(self, pattern):
-        """Of the histograms whose name matches `pattern`: samples up to each upper bound, since the start."""
+        """Histograms with names that match `pattern`: samples up to each upper bound, since the start."""
         query = urllib.parse.urlencode({"histogram_buckets": "cumulative", "format": "json", "filter": pattern})
         upto = {}
         for entry in json.loads(fetch(f"{self.admin}/stats?{query}") or b"{}").get("stats", []):
@@ -207,7 +207,7 @@ class Simulator(Process):
             raise
 
     def generate(self, seed):
-        """Replaces the list; neighbouring seeds share no entry as long as a list has at most 2^20."""
+        """Replaces the list; adjacent seeds share no entry in lists of at most 2^20."""
         body = {"entries": self.entries, "kinds": self.kinds, "seed": seed}
         if fetch(self.url + "/admin/generate", body, "POST") is None:
             raise BenchError(f"the ABS simulator refused to generate {body}")
@@ -236,7 +236,7 @@ def address_of(url):
 
 
 def wrk(port, requests, seconds, connections=16, cores=None, delay_ms=None):
-    """Runs wrk on one thread; the object that load.lua prints."""
+    """Runs wrk on one thread; returns the object that load.lua prints."""
     command = ["taskset", "-c", ",".join(map(str, cores))] if cores else []
     command += ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(HERE / "load.lua"),
                 f"http://127.0.0.1:{port}/", "--", str(requests)]
@@ -248,14 +248,14 @@ def wrk(port, requests, seconds, connections=16, cores=None, delay_ms=None):
         raise BenchError(f"wrk failed: {done.stdout}{done.stderr}")
     result = json.loads(done.stdout.splitlines()[-1])
     if result["broken"] or not result["requests"]:
-        raise BenchError(f"wrk met broken connections: {result}")
+        raise BenchError(f"wrk had broken connections: {result}")
     return result
 
 
 def oha(port, headers, rate, seconds, connections, cores=None):
-    """Requests at a fixed rate, whatever the answers take; latencies in microseconds, and how many were answered.
+    """Requests at a fixed rate, independent of the responses; returns latencies in microseconds and the number of responses.
 
-    A latency counts from when the request was due, so that a wait for a free connection is part of it.
+    A latency counts from when the request was due, so it includes the wait for a free connection.
     """
     binary = Path(os.environ.get("OHA_BIN", REPOSITORY / ".tools/bin/oha"))
     if not binary.is_file():
@@ -270,20 +270,20 @@ def oha(port, headers, rate, seconds, connections, cores=None):
     if done.returncode != 0:
         raise BenchError(f"oha failed: {done.stdout}{done.stderr}")
     result = json.loads(done.stdout)
-    answered = sum(result["statusCodeDistribution"].values())
-    # At the end of its time oha gives up what is under way.
+    responses = sum(result["statusCodeDistribution"].values())
+    # oha aborts pending requests at the end of its time.
     broken = {what: count for what, count in result["errorDistribution"].items() if "deadline" not in what}
     if broken or set(result["statusCodeDistribution"]) != {"200"}:
-        raise BenchError(f"oha met {result['statusCodeDistribution']} and {broken}")
-    if answered < 0.98 * rate * seconds:
-        raise BenchError(f"oha was to make {rate * seconds} requests and made {answered}: the machine is too busy")
+        raise BenchError(f"oha got {result['statusCodeDistribution']} and {broken}")
+    if responses < 0.98 * rate * seconds:
+        raise BenchError(f"oha made {responses} of {rate * seconds} requests: the machine is too busy")
     microseconds = {name: share * 1e6 for name, share in result["latencyPercentiles"].items()}
-    return {"requests": answered, "p50": microseconds["p50"], "p99": microseconds["p99"],
+    return {"requests": responses, "p50": microseconds["p50"], "p99": microseconds["p99"],
             "p999": microseconds["p99.9"]}
 
 
 class CoreWatch:
-    """How much of one core others took: a slice measured beside other work is measured again."""
+    """How much of one core other programs used; a slice with other load is repeated."""
 
     def __init__(self, core):
         self.core = core
@@ -294,4 +294,4 @@ class CoreWatch:
             if fields[0] == f"cpu{self.core}":
                 user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[1:9])
                 return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-        raise BenchError(f"/proc/stat knows no core {self.core}")
+        raise BenchError(f"/proc/stat has no core {self.core}")

@@ -1,4 +1,4 @@
-"""What a refresh of the list costs: memory, time to enforcement, the longest hold of a worker, fetches an interval."""
+"""The cost of a refresh: memory, time to enforcement, the longest hold of a worker, fetches per interval."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ class Sending:
     """`enable_abs` on, to a sink."""
     section: dict
     timeout: str = "30s"
-    # The sink never answers.
+    # The sink never responds.
     deaf: bool = False
 
 
@@ -67,7 +67,7 @@ class Setup:
         return self.simulator.counters().get("attacklist_get", 0)
 
     def wait_enforced(self, seed):
-        """Until every connection, so every worker, refuses an entry that only this list has."""
+        """Waits until every connection, and so every worker, is denied by an entry that only this list has."""
         if not self.entries:
             wait_for("the first fetch", lambda: self.fetches() >= 1)
             return
@@ -86,7 +86,7 @@ class Memory:
 
 
 def memory(directory, module, concurrency, entries, refreshes=0, refresh_seconds=86_400):
-    """Memory once the first list is enforced, then after each of the refreshes, the list another each time."""
+    """Memory once the first list is enforced, and after each refresh with an unrelated list."""
     with Setup(directory, module, concurrency, entries, "mixed", refresh_seconds) as setup:
         time.sleep(SETTLE_SECONDS)
         first, after = setup.envoy.resident_bytes(), []
@@ -100,14 +100,14 @@ def memory(directory, module, concurrency, entries, refreshes=0, refresh_seconds
 
 @dataclass
 class Hold:
-    """Steady traffic beside refreshes, or without them."""
+    """Steady traffic with refreshes, or without them."""
     refreshes: int
     requests: int
     p50_us: int
     p99_us: int
     p999_us: int
     max_us: int
-    # No turn of a worker's event loop took longer; the upper bound of Envoy's bucket, microseconds.
+    # Longest iteration of a worker's event loop: the upper bound of Envoy's bucket, microseconds.
     longest_turn_us: int
 
 
@@ -129,7 +129,7 @@ def hold(directory, module, entries, seconds, refresh_seconds):
 
 
 def time_to_enforcement(directory, module, entries, kinds, repeats, refresh_seconds):
-    """Seconds from the fetch's arrival at ABS until all workers refuse an entry of the new list."""
+    """Seconds from the fetch's arrival at ABS until all workers deny an entry of the new list."""
     times = []
     with Setup(directory, module, WORKERS, entries, kinds, refresh_seconds) as setup:
         for seed in range(2, 2 + repeats):
@@ -143,7 +143,7 @@ def time_to_enforcement(directory, module, entries, kinds, repeats, refresh_seco
 
 
 def fetches_an_interval(directory, module, concurrency, intervals, refresh_seconds):
-    """Moments of the fetches over some intervals, in seconds, after the first list."""
+    """Times of the fetches over some intervals, in seconds, after the first list."""
     moments = []
     with Setup(directory, module, concurrency, 1_000, "mixed", refresh_seconds) as setup:
         seen, end = setup.fetches(), time.monotonic() + intervals * refresh_seconds

@@ -1,4 +1,4 @@
-"""Tables and the picture: what was measured, in words and as SVG. Nothing is measured here."""
+"""Tables, and the results as SVG. Nothing is measured here."""
 
 import math
 import os
@@ -11,13 +11,13 @@ from xml.sax.saxutils import escape
 
 @dataclass
 class Bar:
-    """A value that has to stay at or below a bar."""
+    """A value that must stay at or below a bar."""
     what: str
     value: float
     limit: float
     unit: str = ""
     note: str = ""
-    # Where exactly the bar has to be met, not undercut.
+    # The bar must be met exactly, not undercut.
     exact: bool = False
 
     def reached(self):
@@ -69,7 +69,7 @@ def machine():
 
 
 def chart(bench, path):
-    """A dot a contender on a logarithmic scale, with the middle half of its slices as a line."""
+    """One dot per contender on a logarithmic scale, with the middle half of its slices as a line."""
     rows = [row for row in bench.rows if row.key != "none"]
     left, width, top, step = 470, 480, 70, 26
     height = top + step * len(rows) + 50

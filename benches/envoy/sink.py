@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Stands in for ABS where traffic information is sent at full speed: takes batches and keeps nothing.
+"""Replaces ABS as the receiver of traffic information at full speed: reads batches and discards them.
 
 sink.py SIMULATOR_URL [--deaf]
 
-Fetches of the attack list are handed on to the simulator. With `--deaf` a call that carries records is accepted and
-neither read nor answered, until its caller hangs up.
+Fetches of the attack list are forwarded to the simulator. With `--deaf` a call with records is accepted, but neither read
+nor given a response, until the caller closes the connection.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import select
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-PASSED_ON = ("content-type", "content-encoding", "etag")
+FORWARDED = ("content-type", "content-encoding", "etag")
 
 
 class Sink(BaseHTTPRequestHandler):
@@ -25,9 +25,9 @@ class Sink(BaseHTTPRequestHandler):
     def do_GET(self):
         upstream = http.client.HTTPConnection(self.simulator, timeout=60)
         upstream.request("GET", self.path, headers=dict(self.headers))
-        answer = upstream.getresponse()
-        headers = [(name, answer.headers[name]) for name in PASSED_ON if name in answer.headers]
-        self.answer(answer.status, answer.read(), headers)
+        response = upstream.getresponse()
+        headers = [(name, response.headers[name]) for name in FORWARDED if name in response.headers]
+        self.respond(response.status, response.read(), headers)
         upstream.close()
 
     def do_POST(self):
@@ -45,9 +45,9 @@ class Sink(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
             left -= taken
-        self.answer(200, b"", [])
+        self.respond(200, b"", [])
 
-    def answer(self, status, body, headers):
+    def respond(self, status, body, headers):
         self.send_response_only(status)
         for name, value in [*headers, ("content-length", len(body))]:
             self.send_header(name, str(value))

@@ -1,17 +1,17 @@
-"""The requests that are sent: clean ones, and ones that the simulator's generated lists name."""
+"""The requests: clean ones, and ones with entries of the simulator's generated lists."""
 
 import base64
 
-# As many different clients in each file: look-ups then meet cold cache lines, as in production.
+# Different clients in each file, so that look-ups hit cold cache lines, as in production.
 CLIENTS = 4096
-# Walks through a list with long strides; prime, so that it meets every entry.
+# Stride through a list; prime, so that every entry is reached.
 STRIDE = 7_919
 
 CLEAN, BLOCKED = "clean", "blocked"
 
 
 def write(path, kind, entries=0, kinds="ips", seed=1, bearer="opaque"):
-    """A file of whole requests for load.lua."""
+    """A file of complete requests for load.lua."""
     blocks = []
     for number in range(CLIENTS):
         headers = clean(number, bearer)
@@ -29,7 +29,7 @@ def request_bytes(headers):
 
 
 def clean(number, bearer="opaque"):
-    """The headers of a client that is on no list."""
+    """The headers of a client on no list."""
     # Lengths are those of the generated entries. 198.18.0.0/15 is never generated.
     token = f"tok-{'c' * 8}-{number:030x}"
     if bearer == "jwt":
@@ -68,7 +68,7 @@ def listed(index, kinds, seed=1):
 
 def _address(seed, number):
     host = ((seed - 1) * (1 << 20) + number) % (1 << 24)
-    # Envoy takes the client's address from here since the listeners trust one hop.
+    # Envoy reads the client's address from here, since the listeners trust one hop.
     return {"x-forwarded-for": f"10.{host >> 16}.{host >> 8 & 255}.{host & 255}"}
 
 

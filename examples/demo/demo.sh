@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # The whole loop on this machine, with real requests: a client is allowed, attacks, is listed by ABS, blocked, and
 # unblocked. Starts abs-simulator, sample-api and Envoy with the shipped configuration, on loopback only, and stops them.
-# Exits 0 only if every step held.
+# Exits 0 only if every step passed.
 #
 # usage: examples/demo/demo.sh [run]
-#   run   starts the same, prints the addresses and leaves all running until Ctrl-C
+#   run   starts the same programs, prints their addresses and keeps them running until Ctrl-C
 #
-# The documented ports are used where they are free, else free ones. `make demo` and `make run` build what is needed.
+# Uses the documented ports, or free ones if one of those is taken. `make demo` and `make run` build what is needed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -26,17 +26,17 @@ simulator=${ABS_SIMULATOR_BIN:-target/release/abs-simulator}
 api=${SAMPLE_API_BIN:-target/release/sample-api}
 for needed in "$envoy" "$module" "$simulator" "$api"; do
     [ -e "$needed" ] || {
-        echo "demo: $needed is missing; run \`make $mode\`, which builds all it needs" >&2
+        echo "demo: $needed is missing; run \`make $mode\`, which builds it" >&2
         exit 1
     }
 done
 
 command -v curl >/dev/null || {
-    echo "demo: curl is missing; install it by your system's package manager" >&2
+    echo "demo: curl is missing; install it with your system's package manager" >&2
     exit 1
 }
 
-# Seconds after which a step that has not come true has failed.
+# Seconds until a step counts as failed.
 deadline=60
 # The simulator's own credentials: a real ABS has others.
 export ABS_ACCESS_KEY=abs_ak ABS_SECRET_KEY=abs_sk
@@ -49,9 +49,9 @@ stop() {
     trap - EXIT INT TERM
     [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
     wait
-    # 130: somebody ended it, which is no failure.
+    # 130: interrupted, which is not a failure.
     if [ $status -ne 0 ] && [ $status -ne 130 ]; then
-        printf '\ndemo: FAILED; the end of what the programs wrote:\n' >&2
+        printf '\ndemo: FAILED; the last lines of every log:\n' >&2
         (cd "$work" && tail -n 20 -- *.log >&2) || true
     fi
     rm -rf "$work"
@@ -85,12 +85,12 @@ start() {
     pid_of[$name]=$!
 }
 
-# lives NAME: ends the demo at once where the program has ended, rather than wait for what can't come.
+# lives NAME: fails at once if the program has exited, instead of waiting for the deadline.
 lives() { kill -0 "${pid_of[$1]}" 2>/dev/null || fail "$1 ended"; }
 
 is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# A port that something else holds does not stop the demo.
+# A taken port does not stop the demo.
 ports=(8080 8000 10000 9901 8443)
 for port in "${ports[@]}"; do
     if ! is_free "$port"; then
@@ -100,7 +100,7 @@ for port in "${ports[@]}"; do
     fi
 done
 
-# address_of NAME: what the program said in its first line.
+# address_of NAME: the address in the program's first line.
 address_of() { sed -n '1s#.* listening on http://##p' "$work/$1.log"; }
 has_address() {
     [ -n "$(address_of "$1")" ] || {
@@ -114,8 +114,8 @@ start sample-api "$api" --listen "127.0.0.1:${ports[1]}"
 eventually "abs-simulator listens" has_address abs-simulator
 eventually "sample-api listens" has_address sample-api
 abs=$(address_of abs-simulator)
-# ASE has an address of its own. Traffic information goes there, in the format that the shipped filter.json names:
-# "sideband", the only one that ASE takes.
+# ASE has its own address. Traffic information goes there, in the format "sideband" of the shipped filter.json, the only
+# one that ASE accepts.
 ase=$(sed -n '2s#.* listening on http://##p' "$work/abs-simulator.log")
 backend=$(address_of sample-api)
 
@@ -146,7 +146,7 @@ eventually "Envoy is ready" is_ready
 admin=$(cat "$work/admin")
 proxy=127.0.0.1:$(curl -s "http://$admin/listeners" | sed -n 's/^ingress::.*://p')
 
-# stat NAME: a number of Envoy's, 0 where there is none.
+# stat NAME: the value of an Envoy metric, or 0.
 stat() { curl -s "http://$admin/stats" | sed -n "s/^$1: //p" | grep . || echo 0; }
 list_came() { [ "$(stat wasmcustom.portcullis.fetch.result=ok)" -gt 0 ]; }
 eventually "the filter has fetched its first list" list_came
@@ -157,14 +157,14 @@ Running, until Ctrl-C:
   the API, behind Envoy and the filter   http://$proxy
   Envoy's admin interface                http://$admin
   the ABS simulator                      http://$abs  (credentials $ABS_ACCESS_KEY, $ABS_SECRET_KEY)
-  ASE's sideband, simulated too          http://$ase
+  the simulated ASE sideband             http://$ase
   the API itself                         http://$backend
   the filter's configuration             $work/envoy/filter.json
 
-List a client, and a second or two later it is blocked:
+List a client; it is blocked within two seconds:
   curl -X POST http://$abs/admin/list -d '{"cookies": {"PHPSESSIONID": ["mallory"]}}'
   curl -i -H 'cookie: PHPSESSIONID=mallory' http://$proxy/shop
-Switch the blocking off and on:
+Switch blocking off:
   target/release/portcullis --config $work/envoy/filter.json disable_firewall
 END
     wait "${pid_of[envoy]}" || fail "envoy ended"
@@ -177,13 +177,13 @@ get() {
 }
 is_allowed() { [ "$(get "$1")" = 200 ]; }
 is_blocked() { [ "$(get "$1")" = 403 ] && [ "$(cat "$work/body")" = 'Error: Unauthorized' ]; }
-# Connections come to any of the four workers: a dozen requests in a row reach nearly surely all of them.
+# Any of the four workers may get a connection: a dozen requests almost certainly reach all of them.
 repeatedly() {
     for _ in {1..12}; do
         "$@" || return 1
     done
 }
-# step WHAT COMMAND...: says what is, and fails unless it becomes so.
+# step WHAT COMMAND...: waits until the command succeeds and prints the step.
 step() {
     local what=$1
     shift
@@ -205,19 +205,19 @@ echo "Two clients, alice and mallory, use the API through Envoy."
 step "alice is allowed" repeatedly is_allowed alice
 step "mallory is allowed" repeatedly is_allowed mallory
 echo "Mallory tries passwords."
-# All on one connection, so that the last has reached the API before ABS can have told of the first.
+# All on one connection, so that the last guess reaches the API before ABS can report the first.
 guesses=$(get mallory '/status/401?guess=[1-20]')
-[ "$guesses" = "$(printf '401%.0s' {1..20})" ] || fail "the API should have answered with 401: $guesses"
-step "twenty guesses reached the API, each answered with 401" true
-echo "Envoy has reported its traffic to ASE, which hands it to ABS, without anybody waiting for it."
+[ "$guesses" = "$(printf '401%.0s' {1..20})" ] || fail "the API should have returned 401: $guesses"
+step "twenty guesses reach the API, each gets 401" true
+echo "Envoy reports the traffic to ASE, which passes it to ABS; no request waits for it."
 step "ABS lists mallory's session" abs_lists mallory
 echo "Envoy fetches the list."
 step "mallory gets 403, Error: Unauthorized" repeatedly is_blocked mallory
 step "alice, at the same address, is still allowed" repeatedly is_allowed alice
 step "Envoy's metrics count what was blocked" is_counted
-echo "An operator takes mallory off the list, by ABS's own interface."
+echo "An operator removes mallory from the list, by ABS's API."
 abs_api PUT '{"cookies": {"PHPSESSIONID": ["mallory"]}}' >/dev/null
-step "ABS lists mallory no more" not abs_lists mallory
+step "ABS no longer lists mallory" not abs_lists mallory
 step "mallory is allowed again" repeatedly is_allowed mallory
 echo
-echo "Every step held."
+echo "Every step passed."

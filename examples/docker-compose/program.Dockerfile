@@ -1,4 +1,4 @@
-# abs-simulator or sample-api, linked statically by `make images`: nothing else needs to be in the image.
+# abs-simulator or sample-api, statically linked by `make images`, so the image needs nothing else.
 FROM scratch
 ARG PROGRAM
 COPY ${PROGRAM} /program

@@ -9,11 +9,11 @@ workload, so that
     envoy -c DIRECTORY/envoy.json
 
 runs what a sidecar or gateway runs: the filters by extension discovery and without a vm_id, an inbound and an outbound
-listener with their traffic directions, ABS's cluster under Istio's name and with the DestinationRule's TLS. It leaves
-out what has no bearing on the filter: the interception of traffic, mutual TLS, telemetry and Istio's own filters.
+listener with their traffic directions, ABS's cluster under Istio's name and with the DestinationRule's TLS. It omits what
+does not affect the filter: the interception of traffic, mutual TLS, telemetry and Istio's own filters.
 
-It fails, as an operator would wish, where Istio would be silent: a cluster that no ServiceEntry makes, a variable that
-istio-proxy does not have, a plugin that selects nothing.
+It fails on mistakes that Istio does not report: a cluster without a ServiceEntry, a variable that istio-proxy does not
+have, a plugin that selects nothing.
 
 Needs PyYAML.
 """
@@ -40,7 +40,7 @@ def fail(text):
 
 
 class Workload:
-    """A Deployment, as far as its proxy goes."""
+    """The parts of a Deployment that concern its proxy."""
 
     def __init__(self, deployment):
         template = deployment["spec"]["template"]
@@ -59,7 +59,7 @@ class Workload:
 
 
 def merge(base, added):
-    """Joins maps; all else is replaced."""
+    """Merges maps; replaces everything else."""
     for key, value in added.items():
         if isinstance(value, dict) and isinstance(base.get(key), dict):
             merge(base[key], value)
@@ -99,7 +99,7 @@ def matches(plugin, direction):
 
 
 def extension(plugin, workload, module):
-    """The filter's configuration, as istio-agent hands it to Envoy once the module is downloaded."""
+    """The filter's configuration, as istio-agent passes it to Envoy once the module is downloaded."""
     spec = plugin["spec"]
     variables = spec.get("vmConfig", {}).get("env", [])
     host = [variable["name"] for variable in variables if variable.get("valueFrom") == "HOST"]
@@ -110,7 +110,7 @@ def extension(plugin, workload, module):
         "name": full_name(plugin),
         "root_id": spec.get("pluginName", ""),
         "failure_policy": FAILURE_POLICIES[spec.get("failStrategy", "FAIL_CLOSE")],
-        # No vm_id and no configuration of the VM: a WasmPlugin can't name them.
+        # No vm_id and no VM configuration: a WasmPlugin has no fields for them.
         "vm_config": {
             "runtime": "envoy.wasm.runtime.v8",
             "code": {"local": {"filename": str(module)}},
@@ -177,7 +177,7 @@ def upstream_tls(tls, system_authorities):
 
 
 def listener(name, direction, address, plugins, upstream, workload, ecds, patches):
-    """A listener with the plugins of its direction, in their order, in front of the router."""
+    """A listener with the plugins of its direction, in their order, before the router."""
     host, _, port = address.rpartition(":")
     filters = [
         {
@@ -191,7 +191,7 @@ def listener(name, direction, address, plugins, upstream, workload, ecds, patche
                     },
                     "initial_fetch_timeout": "0s",
                 },
-                # RBAC stands in for a module that can't be downloaded.
+                # RBAC replaces a module that can't be downloaded.
                 "type_urls": [WASM, RBAC],
             },
         }
@@ -206,7 +206,7 @@ def listener(name, direction, address, plugins, upstream, workload, ecds, patche
     manager = {
         "@type": TYPE + "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": name,
-        # A sidecar believes X-Forwarded-For, which a gateway wrote; a gateway believes its peer.
+        # A sidecar trusts X-Forwarded-For, which a gateway wrote; a gateway trusts its peer's address.
         "use_remote_address": workload.is_gateway,
         "xff_num_trusted_hops": topology.get("numTrustedProxies", 0) if workload.is_gateway else 0,
         "normalize_path": True,
@@ -233,7 +233,7 @@ def main():
     parser.add_argument("manifests", nargs="+", type=pathlib.Path)
     parser.add_argument("--workload", required=True, help="NAMESPACE/NAME of a Deployment")
     parser.add_argument("--output", required=True, type=pathlib.Path)
-    parser.add_argument("--module", default="target/portcullis.wasm", type=pathlib.Path, help="what the url stands for")
+    parser.add_argument("--module", default="target/portcullis.wasm", type=pathlib.Path, help="the local file to use for the url")
     parser.add_argument("--inbound", default="127.0.0.1:15006", help="where clients come in, at a sidecar or a gateway")
     parser.add_argument("--outbound", default="127.0.0.1:15001", help="where a sidecar takes what its workload sends")
     parser.add_argument("--admin", default="127.0.0.1:15000")
@@ -270,7 +270,7 @@ def main():
 
     patches = list(patches_of(documents, workload))
     if workload.is_gateway:
-        # A gateway has no inbound side: what it serves is on its way out.
+        # A gateway has no inbound side: it serves outbound traffic.
         listeners = [listener("0.0.0.0_8080", "OUTBOUND", arguments.inbound, plugins, "service", workload, ecds, patches)]
     else:
         listeners = [

@@ -1,4 +1,4 @@
-# The module with a program that copies it: the module's own image holds nothing but plugin.wasm.
+# The module with a program that copies it: the module's own image contains only plugin.wasm.
 ARG MODULE_IMAGE=portcullis:0.1.0
 FROM ${MODULE_IMAGE} AS module
 FROM busybox:1.37.0-musl

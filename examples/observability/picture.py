@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Draws dashboard.json from a Prometheus, without a Grafana: each panel from its own queries.
+"""Draws dashboard.json with the data of a Prometheus, without a Grafana.
 
 usage: picture.py --prometheus http://127.0.0.1:9090 --seconds 240 --rate-interval 5s --output dashboard.png
 
-Needs matplotlib. Fails if a query does; a query without data leaves its place in the picture empty.
+Needs matplotlib. Fails if a query fails; a query without data leaves its panel empty.
 """
 
 import argparse
@@ -19,9 +19,9 @@ import urllib.request
 import matplotlib
 
 matplotlib.use("agg")
-# In an SVG, text stays text.
+# Keep text as text in an SVG.
 matplotlib.rcParams.update({"svg.fonttype": "none", "font.size": 8})
-from matplotlib import pyplot, ticker  # noqa: E402  (the backend comes first)
+from matplotlib import pyplot, ticker  # noqa: E402  (after the choice of the backend)
 
 DASHBOARD = pathlib.Path(__file__).with_name("dashboard.json")
 UNITS = {"reqps": "a second", "s": "seconds", "bytes": "bytes"}
@@ -65,7 +65,7 @@ def draw_stat(axes, arguments, panel):
 
 
 def draw_series(axes, arguments, panel):
-    """Lines, or areas one upon the other."""
+    """Lines, or stacked areas."""
     custom = panel["fieldConfig"]["defaults"]["custom"]
     lines = [
         (legend(target, labels), times, values)
