@@ -2,7 +2,7 @@
 //!
 //! Owns how they are run and what a failed one shows. Knows nothing of what they do.
 
-use crate::rig::process::repository;
+use crate::harness::process::repository;
 use serde_json::Value;
 use std::process::Command;
 

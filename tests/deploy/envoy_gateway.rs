@@ -1,10 +1,10 @@
 //! `examples/envoy-gateway`: the manifests, and a real Envoy with what Envoy Gateway makes of them.
 
 use crate::command::{resources_of, run_readme};
+use crate::harness::SLOTS;
+use crate::harness::process::artefact;
+use crate::harness::services::Api;
 use crate::proxy::Proxy;
-use crate::rig::RIGS;
-use crate::rig::process::artefact;
-use crate::rig::services::Api;
 use crate::secure_abs::{KEYS, SecureAbs};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -34,7 +34,7 @@ fn the_policys_filter_blocks_on_the_routes_of_its_gateway() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let _turn = RIGS.acquire().await.unwrap();
+        let _turn = SLOTS.acquire().await.unwrap();
         let abs = SecureAbs::start().await;
         let api = Api::start().await;
         let resources = resources_of(&format!("cat {MANIFESTS}"));

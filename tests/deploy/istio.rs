@@ -2,12 +2,12 @@
 //! and an outbound listener, ABS over TLS in Istio's cluster.
 
 use crate::command::{run_readme, tool};
+use crate::harness::SLOTS;
+use crate::harness::interval::assert_interval;
+use crate::harness::process::repository;
+use crate::harness::services::Api;
 use crate::prometheus::Prometheus;
 use crate::proxy::Proxy;
-use crate::rig::RIGS;
-use crate::rig::interval::assert_interval;
-use crate::rig::process::repository;
-use crate::rig::services::Api;
 use crate::secure_abs::{KEYS, SecureAbs};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -203,7 +203,7 @@ fn mesh(workload: &str, files: &[&str], body: impl AsyncFnOnce(&Mesh)) {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let _turn = RIGS.acquire().await.unwrap();
+        let _turn = SLOTS.acquire().await.unwrap();
         let mesh = Mesh::start(workload, files).await;
         body(&mesh).await;
         let transcript = mesh.proxy.transcript();

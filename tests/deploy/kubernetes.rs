@@ -2,10 +2,10 @@
 //! mounts of the pod that results.
 
 use crate::command::{resources_of, run_readme};
+use crate::harness::process::{artefact, repository};
+use crate::harness::services::Api;
+use crate::harness::{SLOTS, eventually};
 use crate::proxy::Proxy;
-use crate::rig::process::{artefact, repository};
-use crate::rig::services::Api;
-use crate::rig::{RIGS, eventually};
 use crate::secure_abs::{KEYS, SecureAbs};
 use serde_json::{Value, json};
 use std::os::unix::fs::symlink;
@@ -143,7 +143,7 @@ fn the_pods_envoy_blocks_and_takes_up_a_changed_config_map() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let _turn = RIGS.acquire().await.unwrap();
+        let _turn = SLOTS.acquire().await.unwrap();
         let abs = SecureAbs::start().await;
         let api = Api::start().await;
         let pod = Pod::new(&api, &abs);

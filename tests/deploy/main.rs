@@ -13,8 +13,8 @@
     reason = "helpers of tests fail loudly"
 )]
 
-#[path = "../support/rig/mod.rs"]
-mod rig;
+#[path = "../support/harness/mod.rs"]
+mod harness;
 
 // The tools of these tests: programs to run to their end, and README commands.
 mod command;

@@ -2,11 +2,11 @@
 //! the picture of them.
 
 use crate::command::{run, run_readme, tool};
+use crate::harness::client::Request;
+use crate::harness::envoy::Change;
+use crate::harness::process::repository;
+use crate::harness::{Harness, Setup, eventually, scenario, throughout};
 use crate::prometheus::{Prometheus, RATE_INTERVAL};
-use crate::rig::client::Request;
-use crate::rig::envoy::Change;
-use crate::rig::process::repository;
-use crate::rig::{Rig, Setup, eventually, scenario, throughout};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
@@ -82,13 +82,13 @@ fn a_real_prometheus_raises_the_alerts_and_answers_the_dashboard() {
         "allow_list": {"ips": ["127.0.0.10"]},
         "deny_list": {"ips": ["127.0.0.9"]},
     }));
-    scenario(setup, async |rig| {
+    scenario(setup, async |harness| {
         let start = Instant::now();
-        let prometheus = Prometheus::start(rig.envoy.admin).await;
+        let prometheus = Prometheus::start(harness.envoy.admin).await;
         let phase = stretched_phase();
 
         // Calm: all is let pass, but for the manual list.
-        let clients = Clients::new(rig);
+        let clients = Clients::new(harness);
         let traffic = clients.start();
         prometheus
             .finds("portcullis_attack_list_last_success_unix_seconds > 0")
@@ -100,9 +100,9 @@ fn a_real_prometheus_raises_the_alerts_and_answers_the_dashboard() {
         assert_eq!(prometheus.firing().await, Vec::<String>::new());
 
         // ABS lists attackers of every kind.
-        rig.abs.list(clients.first_attackers()).await;
+        harness.abs.list(clients.first_attackers()).await;
         throughout(phase, async || {}).await;
-        rig.abs.list(clients.further_attackers()).await;
+        harness.abs.list(clients.further_attackers()).await;
         prometheus
             .finds("count(rate(portcullis_denied{source=\"abs\"}[4s]) > 0) == 5")
             .await;
@@ -112,41 +112,44 @@ fn a_real_prometheus_raises_the_alerts_and_answers_the_dashboard() {
         throughout(phase, async || {}).await;
 
         // ABS answers nonsense, then fails for longer than attack_list_max_age.
-        rig.abs.fault(json!({"body": "no list"})).await;
+        harness.abs.fault(json!({"body": "no list"})).await;
         prometheus.fires("PortcullisListRefused").await;
-        rig.abs.fault(json!({"status": 500})).await;
+        harness.abs.fault(json!({"status": 500})).await;
         prometheus.fires("PortcullisListStale").await;
         throughout(phase, async || {}).await;
-        rig.abs.clear_faults().await;
+        harness.abs.clear_faults().await;
         prometheus.finds("portcullis_attack_list_stale == 0").await;
 
         // Entries that can't be used.
         let odd = json!({"ips": ["127.0.0.7", "no address", ""]}).to_string();
-        rig.abs.fault(json!({"body": odd, "times": 2})).await;
+        harness.abs.fault(json!({"body": odd, "times": 2})).await;
         prometheus.fires("PortcullisEntriesSkipped").await;
         throughout(phase, async || {}).await;
 
         // An operator's mistakes: a misspelt key, then wrong credentials.
         let misspelt = json!({"enable_abs_atack": true});
-        assert_eq!(rig.envoy.configure(misspelt).await, Change::Refused);
+        assert_eq!(harness.envoy.configure(misspelt).await, Change::Refused);
         prometheus.fires("PortcullisConfigurationRejected").await;
-        let wrong = rig.secrets.plant_in_configuration("wrong-key");
-        rig.envoy
+        let wrong = harness.secrets.plant_in_configuration("wrong-key");
+        harness
+            .envoy
             .reconfigure(json!({"abs": {"access_key": wrong, "secret_key": wrong}}))
             .await;
         prometheus.fires("PortcullisUnauthorized").await;
         throughout(phase, async || {}).await;
 
         // What takes traffic information refuses it. The alert waits for five minutes of that.
-        rig.abs
+        harness
+            .abs
             .fault(json!({"status": 404, "endpoint": "traffic"}))
             .await;
         prometheus.pends("PortcullisAbsReceivesNothing").await;
         prometheus.pends("PortcullisTrafficLost").await;
-        rig.abs.clear_faults().await;
+        harness.abs.clear_faults().await;
 
         // Turned off on purpose: no list, and no alarm about it.
-        rig.envoy
+        harness
+            .envoy
             .reconfigure(json!({"enable_abs_attack": false}))
             .await;
         prometheus
@@ -193,13 +196,13 @@ struct Running {
 }
 
 impl Clients {
-    fn new(rig: &Rig) -> Self {
-        let token = rig.secrets.plant("token");
-        let cookie = rig.secrets.plant("cookie");
-        let api_key = rig.secrets.plant("api-key");
-        let user = rig.secrets.plant("user");
+    fn new(harness: &Harness) -> Self {
+        let token = harness.secrets.plant("token");
+        let cookie = harness.secrets.plant("cookie");
+        let api_key = harness.secrets.plant("api-key");
+        let user = harness.secrets.plant("user");
         let basic = BASE64_STANDARD.encode(format!("{user}:password"));
-        let get = |path| rig.get(path);
+        let get = |path| harness.get(path);
         let requests = vec![
             get("/"),
             get("/orders").from("127.0.0.7"),

@@ -1,10 +1,10 @@
 //! A real Prometheus that runs the example's configuration, with only the targets and the intervals replaced.
 
 use crate::command::tool;
-use crate::rig::audit::Replies;
-use crate::rig::client::Request;
-use crate::rig::eventually;
-use crate::rig::process::{Process, repository};
+use crate::harness::audit::Replies;
+use crate::harness::client::Request;
+use crate::harness::eventually;
+use crate::harness::process::{Process, repository};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::net::SocketAddr;

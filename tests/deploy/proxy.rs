@@ -2,11 +2,11 @@
 //!
 //! Owns its process and its admin interface. What the bootstrap says is the examples' business.
 
-use crate::rig::audit::Replies;
-use crate::rig::client::{Reply, Request};
-use crate::rig::envoy::envoy_binary;
-use crate::rig::eventually;
-use crate::rig::process::Process;
+use crate::harness::audit::Replies;
+use crate::harness::client::{Reply, Request};
+use crate::harness::envoy::envoy_binary;
+use crate::harness::eventually;
+use crate::harness::process::Process;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

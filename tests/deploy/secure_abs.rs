@@ -1,6 +1,6 @@
 //! The ABS simulator behind TLS, under the name that the examples have: abs.example.com.
 
-use crate::rig::services::{Abs, fetch_times};
+use crate::harness::services::{Abs, fetch_times};
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::Value;
 use std::net::SocketAddr;

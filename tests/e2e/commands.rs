@@ -1,11 +1,11 @@
 //! The command line tool beside a running Envoy: each command takes effect within two seconds, and no request fails.
 
-use crate::rig::client::{Connection, Reply, Request};
-use crate::rig::envoy::Change;
-use crate::rig::process::{artefact, repository};
-use crate::rig::stopwatch::Stopwatch;
-use crate::rig::traffic::Traffic;
-use crate::rig::{Rig, Setup, eventually, scenario, throughout, within};
+use crate::harness::client::{Connection, Reply, Request};
+use crate::harness::envoy::Change;
+use crate::harness::process::{artefact, repository};
+use crate::harness::stopwatch::Stopwatch;
+use crate::harness::traffic::Traffic;
+use crate::harness::{Harness, Setup, eventually, scenario, throughout, within};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,12 +20,14 @@ fn the_documented_order_of_commands_switches_a_running_envoy() {
         "deny_list": {"ips": ["127.0.0.9"]},
         "traffic": {"format": "batch", "cluster": null, "flush_interval": "200ms"},
     }));
-    scenario(setup, async |rig| {
-        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-        let mut tool = Tool::of(rig).await;
+    scenario(setup, async |harness| {
+        harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        let mut tool = Tool::of(harness).await;
         tool.listed.becomes("denied", Reply::is_denied).await;
         tool.manual.becomes("denied", Reply::is_denied).await;
-        let traffic = rig.traffic(&rig.get("/steady").from("127.0.0.8"), 4).await;
+        let traffic = harness
+            .traffic(&harness.get("/background").from("127.0.0.8"), 4)
+            .await;
 
         let mut run = Vec::new();
         for (line, expected) in documented_commands() {
@@ -38,12 +40,12 @@ fn the_documented_order_of_commands_switches_a_running_envoy() {
                     tool.listed.becomes("allowed", Reply::is_allowed).await;
                 }
                 "enable_firewall" => tool.manual.becomes("denied", Reply::is_denied).await,
-                "enable_abs" => rig.records_become_more().await,
-                "disable_abs" => rig.records_stay(&traffic).await,
+                "enable_abs" => harness.records_become_more().await,
+                "disable_abs" => harness.records_stay(&traffic).await,
                 "enable_abs_attack" => tool.listed.becomes("denied", Reply::is_denied).await,
                 "disable_abs_attack" => {
                     tool.listed.becomes("allowed", Reply::is_allowed).await;
-                    rig.fetches_stay().await;
+                    harness.fetches_stay().await;
                 }
                 "status" => {}
                 other => panic!("nobody knows what {other} should do"),
@@ -69,9 +71,11 @@ fn the_documented_order_of_commands_switches_a_running_envoy() {
 
 #[test]
 fn manual_lists_change_while_envoy_serves() {
-    scenario(Setup::new(), async |rig| {
-        let mut tool = Tool::of(rig).await;
-        let traffic = rig.traffic(&rig.get("/steady").from("127.0.0.8"), 4).await;
+    scenario(Setup::new(), async |harness| {
+        let mut tool = Tool::of(harness).await;
+        let traffic = harness
+            .traffic(&harness.get("/background").from("127.0.0.8"), 4)
+            .await;
 
         tool.run("portcullis add_blacklist ip 127.0.0.9");
         tool.manual.becomes("denied", Reply::is_denied).await;
@@ -88,16 +92,21 @@ fn manual_lists_change_while_envoy_serves() {
 
 #[test]
 fn status_shows_what_the_running_envoy_enforces() {
-    scenario(Setup::new(), async |rig| {
-        rig.abs
+    scenario(Setup::new(), async |harness| {
+        harness
+            .abs
             .list(json!({"ips": ["127.0.0.7"], "usernames": ["mallory"]}))
             .await;
-        let mut tool = Tool::of(rig).await;
+        let mut tool = Tool::of(harness).await;
         tool.listed.becomes("denied", Reply::is_denied).await;
 
         let status = tool.status().await;
         assert_eq!(status["status"], "started", "{status:#}");
-        assert_eq!(status["http_ws"], json!([rig.bound_port()]), "{status:#}");
+        assert_eq!(
+            status["http_ws"],
+            json!([harness.bound_port()]),
+            "{status:#}"
+        );
         assert_eq!(
             status["configuration_in_force"]["matches_file"], true,
             "{status:#}"
@@ -136,15 +145,15 @@ fn status_shows_what_the_running_envoy_enforces() {
 
 #[test]
 fn status_reports_a_configuration_that_envoy_refused() {
-    scenario(Setup::new(), async |rig| {
-        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-        let mut tool = Tool::of(rig).await;
+    scenario(Setup::new(), async |harness| {
+        harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        let mut tool = Tool::of(harness).await;
         tool.listed.becomes("denied", Reply::is_denied).await;
         assert_eq!(tool.status().await["warnings"], json!([]));
 
         // The tool can't know that this module is missing.
         let missing = Path::new("/nonexistent/portcullis.wasm");
-        assert_eq!(rig.envoy.take_module(missing).await, Change::Refused);
+        assert_eq!(harness.envoy.take_module(missing).await, Change::Refused);
         let status = tool.status().await;
         assert_eq!(
             status["configuration_in_force"]["matches_file"], false,
@@ -162,7 +171,8 @@ fn status_reports_a_configuration_that_envoy_refused() {
         tool.listed.becomes("denied", Reply::is_denied).await;
 
         // A good one after it: the refused one is history.
-        rig.envoy
+        harness
+            .envoy
             .reconfigure(json!({"deny_list": {"ips": ["127.0.0.9"]}}))
             .await;
         let status = tool.status().await;
@@ -174,11 +184,12 @@ fn status_reports_a_configuration_that_envoy_refused() {
 #[test]
 fn status_reports_that_envoy_has_no_configuration_at_all() {
     let setup = Setup::new().module(PathBuf::from("/nonexistent/portcullis.wasm"));
-    scenario(setup, async |rig| {
-        let request = rig.get("/");
-        rig.becomes(&request, "answered with 500", |reply| reply.status == 500)
+    scenario(setup, async |harness| {
+        let request = harness.get("/");
+        harness
+            .becomes(&request, "answered with 500", |reply| reply.status == 500)
             .await;
-        let tool = Tool::beside(rig).await;
+        let tool = Tool::beside(harness).await;
         let status = tool.status().await;
         assert_eq!(
             status["warnings"],
@@ -193,12 +204,12 @@ fn status_reports_that_envoy_has_no_configuration_at_all() {
 
 #[test]
 fn status_reports_how_the_last_fetch_ended() {
-    scenario(Setup::new(), async |rig| {
-        let tool = Tool::of(rig).await;
-        rig.metric_becomes("fetch.last_result", 2).await;
+    scenario(Setup::new(), async |harness| {
+        let tool = Tool::of(harness).await;
+        harness.metric_becomes("fetch.last_result", 2).await;
         assert_eq!(tool.status().await["last_fetch"], "not modified");
-        rig.abs.stop();
-        rig.metric_becomes("fetch.last_result", 3).await;
+        harness.abs.stop();
+        harness.metric_becomes("fetch.last_result", 3).await;
         let status = tool.status().await;
         assert_eq!(status["last_fetch"], "failure", "{status:#}");
         let warnings = status["warnings"].to_string();
@@ -245,16 +256,16 @@ struct Tool {
 
 impl Tool {
     /// With the two clients, whose requests must be served.
-    async fn of(rig: &Rig) -> Self {
-        let mut tool = Self::beside(rig).await;
-        tool.listed = Client::new(rig, "127.0.0.7").await;
-        tool.manual = Client::new(rig, "127.0.0.9").await;
+    async fn of(harness: &Harness) -> Self {
+        let mut tool = Self::beside(harness).await;
+        tool.listed = Client::new(harness, "127.0.0.7").await;
+        tool.manual = Client::new(harness, "127.0.0.9").await;
         tool
     }
 
     /// Without a connection.
-    async fn beside(rig: &Rig) -> Self {
-        let dump: Value = serde_json::from_str(&rig.envoy.admin("/config_dump").await).unwrap();
+    async fn beside(harness: &Harness) -> Self {
+        let dump: Value = serde_json::from_str(&harness.envoy.admin("/config_dump").await).unwrap();
         let file = find(&dump, "path_config_source").unwrap()["path"].clone();
         let folder = Path::new(file.as_str().unwrap())
             .parent()
@@ -264,8 +275,8 @@ impl Tool {
             program: artefact("PORTCULLIS_BIN", "target/release/portcullis", "make build"),
             admin: std::fs::read_to_string(folder.join("admin")).unwrap(),
             folder,
-            listed: Client::idle(rig, "127.0.0.7"),
-            manual: Client::idle(rig, "127.0.0.9"),
+            listed: Client::idle(harness, "127.0.0.7"),
+            manual: Client::idle(harness, "127.0.0.9"),
         }
     }
 
@@ -299,15 +310,15 @@ struct Client {
 }
 
 impl Client {
-    async fn new(rig: &Rig, address: &str) -> Self {
-        let mut client = Self::idle(rig, address);
-        client.connections = rig.connections_to_all_workers(&client.request).await;
+    async fn new(harness: &Harness, address: &str) -> Self {
+        let mut client = Self::idle(harness, address);
+        client.connections = harness.connections_to_all_workers(&client.request).await;
         client
     }
 
-    fn idle(rig: &Rig, address: &str) -> Self {
+    fn idle(harness: &Harness, address: &str) -> Self {
         Self {
-            request: rig.get("/shop").from(address),
+            request: harness.get("/shop").from(address),
             connections: Vec::new(),
         }
     }
@@ -331,7 +342,7 @@ impl Client {
     }
 }
 
-impl Rig {
+impl Harness {
     fn bound_port(&self) -> u64 {
         u64::from(self.envoy.listener.port())
     }

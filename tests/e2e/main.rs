@@ -12,8 +12,8 @@
     reason = "helpers of tests fail loudly"
 )]
 
-#[path = "../support/rig/mod.rs"]
-mod rig;
+#[path = "../support/harness/mod.rs"]
+mod harness;
 
 // Each kind of client identifier is blocked, its neighbour is not, and removal unblocks.
 mod blocking;

@@ -1,10 +1,10 @@
 //! The configuration changes while Envoy serves.
 
-use crate::rig::audit::Replies;
-use crate::rig::client::{Reply, Request};
-use crate::rig::envoy::{Change, DEADLINE, envoy_binary};
-use crate::rig::process::{Process, artefact, repository};
-use crate::rig::{Setup, scenario, throughout};
+use crate::harness::audit::Replies;
+use crate::harness::client::{Reply, Request};
+use crate::harness::envoy::{Change, DEADLINE, envoy_binary};
+use crate::harness::process::{Process, artefact, repository};
+use crate::harness::{Setup, scenario, throughout};
 use serde_json::json;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -15,23 +15,28 @@ use std::time::{Duration, Instant};
 
 #[test]
 fn fifty_changes_under_traffic_fail_no_request_and_cause_no_storm_of_fetches() {
-    scenario(Setup::new(), async |rig| {
-        let listed = rig.get("/").from("127.0.0.7");
-        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-        rig.becomes_denied(&listed).await;
-        let passing = rig.traffic(&rig.get("/").from("127.0.0.8"), 8).await;
+    scenario(Setup::new(), async |harness| {
+        let listed = harness.get("/").from("127.0.0.7");
+        harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        harness.becomes_denied(&listed).await;
+        let passing = harness
+            .traffic(&harness.get("/").from("127.0.0.8"), 8)
+            .await;
         // A listed client stays blocked throughout.
-        let blocked = rig.traffic_on_every_worker(&listed, Reply::is_denied).await;
+        let blocked = harness
+            .traffic_on_every_worker(&listed, Reply::is_denied)
+            .await;
 
         let start = Instant::now();
-        let fetches = rig.abs.fetches().await;
+        let fetches = harness.abs.fetches().await;
         for change in 1..=50 {
-            rig.envoy
+            harness
+                .envoy
                 .reconfigure(json!({"deny_list": {"ips": [format!("192.0.2.{change}")]}}))
                 .await;
             passing.goes_on(25).await;
         }
-        let fetched = rig.abs.fetches().await - fetches;
+        let fetched = harness.abs.fetches().await - fetches;
         let intervals = start.elapsed().as_secs_f64() / 1.2;
 
         passing.stop().await.assert_clean();
@@ -40,10 +45,10 @@ fn fifty_changes_under_traffic_fail_no_request_and_cause_no_storm_of_fetches() {
             (fetched as f64) <= intervals * 1.2 + 2.0,
             "{fetched} fetches in {intervals:.1} intervals"
         );
-        let reloads = rig.envoy.stats("wasm.portcullis.vm_reload").await;
+        let reloads = harness.envoy.stats("wasm.portcullis.vm_reload").await;
         assert!(reloads.values().all(|&count| count == 0), "{reloads:?}");
         // The fetches go on after the last change.
-        rig.list_is_fetched_anew().await;
+        harness.list_is_fetched_anew().await;
     });
 }
 
@@ -51,13 +56,13 @@ fn fifty_changes_under_traffic_fail_no_request_and_cause_no_storm_of_fetches() {
 fn a_bad_configuration_is_refused_with_every_error_and_the_one_in_force_goes_on() {
     scenario(
         Setup::new().plugin(json!({"deny_list": {"ips": ["127.0.0.9"]}})),
-        async |rig| {
-            let listed = rig.get("/").from("127.0.0.7");
-            let manual = rig.get("/").from("127.0.0.9");
-            rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-            rig.becomes_denied(&listed).await;
+        async |harness| {
+            let listed = harness.get("/").from("127.0.0.7");
+            let manual = harness.get("/").from("127.0.0.9");
+            harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+            harness.becomes_denied(&listed).await;
 
-            let change = rig
+            let change = harness
                 .envoy
                 .configure(json!({
                     "enable_firewal": false,
@@ -67,18 +72,22 @@ fn a_bad_configuration_is_refused_with_every_error_and_the_one_in_force_goes_on(
                 .await;
 
             assert_eq!(change, Change::Refused);
-            rig.envoy
+            harness
+                .envoy
                 .logs("enable_firewal: unknown key; did you mean \"enable_firewall\"?")
                 .await;
-            rig.envoy.logs("attack_list_memory: found \"lots\"").await;
-            rig.assert_denied(&listed).await;
-            rig.assert_denied(&manual).await;
-            rig.list_is_fetched_anew().await;
+            harness
+                .envoy
+                .logs("attack_list_memory: found \"lots\"")
+                .await;
+            harness.assert_denied(&listed).await;
+            harness.assert_denied(&manual).await;
+            harness.list_is_fetched_anew().await;
 
             // A good one is taken after a bad one.
-            rig.envoy.reconfigure(json!({"deny_list": null})).await;
-            rig.becomes_allowed(&manual).await;
-            rig.becomes_denied(&listed).await;
+            harness.envoy.reconfigure(json!({"deny_list": null})).await;
+            harness.becomes_allowed(&manual).await;
+            harness.becomes_denied(&listed).await;
         },
     );
 }
@@ -87,18 +96,24 @@ fn a_bad_configuration_is_refused_with_every_error_and_the_one_in_force_goes_on(
 fn nobody_is_served_unjudged_when_the_configuration_is_bad_at_the_start() {
     scenario(
         Setup::new().plugin(json!({"enable_firewal": true})),
-        async |rig| {
-            let request = rig.get("/");
-            rig.becomes(&request, "answered with 500", |reply| {
-                reply.status == 500 && !reply.is_from_api()
-            })
-            .await;
-            rig.envoy.logs("enable_firewal: unknown key").await;
+        async |harness| {
+            let request = harness.get("/");
+            harness
+                .becomes(&request, "answered with 500", |reply| {
+                    reply.status == 500 && !reply.is_from_api()
+                })
+                .await;
+            harness.envoy.logs("enable_firewal: unknown key").await;
 
-            rig.envoy.reconfigure(json!({"enable_firewal": null})).await;
-            rig.becomes_allowed(&request).await;
-            rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-            rig.becomes_denied(&rig.get("/").from("127.0.0.7")).await;
+            harness
+                .envoy
+                .reconfigure(json!({"enable_firewal": null}))
+                .await;
+            harness.becomes_allowed(&request).await;
+            harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+            harness
+                .becomes_denied(&harness.get("/").from("127.0.0.7"))
+                .await;
         },
     );
 }
@@ -106,8 +121,8 @@ fn nobody_is_served_unjudged_when_the_configuration_is_bad_at_the_start() {
 #[test]
 fn nobody_is_served_unjudged_while_the_module_can_not_be_read() {
     let missing = PathBuf::from("/nonexistent/portcullis.wasm");
-    scenario(Setup::new().module(missing), async |rig| {
-        let request = rig.get("/");
+    scenario(Setup::new().module(missing), async |harness| {
+        let request = harness.get("/");
         throughout(Duration::from_secs(1), async || {
             let reply = request.send().await;
             assert!(reply.status == 500 && !reply.is_from_api(), "{reply:?}");
@@ -115,16 +130,18 @@ fn nobody_is_served_unjudged_while_the_module_can_not_be_read() {
         .await;
 
         let module = artefact("PORTCULLIS_WASM", "target/portcullis.wasm", "make module");
-        assert_eq!(rig.envoy.take_module(&module).await, Change::Accepted);
-        rig.becomes_allowed(&request).await;
-        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-        rig.becomes_denied(&rig.get("/").from("127.0.0.7")).await;
+        assert_eq!(harness.envoy.take_module(&module).await, Change::Accepted);
+        harness.becomes_allowed(&request).await;
+        harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        harness
+            .becomes_denied(&harness.get("/").from("127.0.0.7"))
+            .await;
     });
 }
 
 #[test]
 fn nobody_is_served_unjudged_when_the_file_is_no_json_at_the_start() {
-    // The rig's own file stands beside the bad one, to take its place later.
+    // The harness's own file stands beside the bad one, to take its place later.
     let directory = Arc::new(OnceLock::new());
     let told = Arc::clone(&directory);
     let setup = Setup::new().bootstrap(move |text| {
@@ -134,8 +151,8 @@ fn nobody_is_served_unjudged_when_the_file_is_no_json_at_the_start() {
         told.set(directory).unwrap();
         text.replace("/filter.json", "/broken.json")
     });
-    scenario(setup, async |rig| {
-        let request = rig.get("/");
+    scenario(setup, async |harness| {
+        let request = harness.get("/");
         throughout(Duration::from_secs(1), async || {
             let reply = request.send().await;
             assert!(reply.status == 500 && !reply.is_from_api(), "{reply:?}");
@@ -144,9 +161,11 @@ fn nobody_is_served_unjudged_when_the_file_is_no_json_at_the_start() {
 
         let directory = directory.get().unwrap();
         std::fs::rename(directory.join("filter.json"), directory.join("broken.json")).unwrap();
-        rig.becomes_allowed(&request).await;
-        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-        rig.becomes_denied(&rig.get("/").from("127.0.0.7")).await;
+        harness.becomes_allowed(&request).await;
+        harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        harness
+            .becomes_denied(&harness.get("/").from("127.0.0.7"))
+            .await;
     });
 }
 
@@ -186,21 +205,29 @@ fn the_list_in_force_survives_a_change_of_configuration() {
     scenario(
         // Long enough that the second fetch is not due in this test.
         Setup::new().plugin(json!({"abs_attack_request_minutes": 10})),
-        async |rig| {
-            rig.metric_reaches("fetch.result=ok", 1).await;
-            rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        async |harness| {
+            harness.metric_reaches("fetch.result=ok", 1).await;
+            harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
             // A shorter interval takes effect at once.
-            rig.envoy
+            harness
+                .envoy
                 .reconfigure(json!({"abs_attack_request_minutes": 0.02}))
                 .await;
-            rig.becomes_denied(&rig.get("/").from("127.0.0.7")).await;
+            harness
+                .becomes_denied(&harness.get("/").from("127.0.0.7"))
+                .await;
 
-            rig.abs.stop();
-            rig.envoy
+            harness.abs.stop();
+            harness
+                .envoy
                 .reconfigure(json!({"deny_list": {"ips": ["127.0.0.9"]}}))
                 .await;
-            rig.becomes_denied(&rig.get("/").from("127.0.0.9")).await;
-            rig.assert_denied(&rig.get("/").from("127.0.0.7")).await;
+            harness
+                .becomes_denied(&harness.get("/").from("127.0.0.9"))
+                .await;
+            harness
+                .assert_denied(&harness.get("/").from("127.0.0.7"))
+                .await;
         },
     );
 }
@@ -210,17 +237,21 @@ fn another_build_of_the_module_takes_over_under_traffic_with_the_list_in_force()
     let directory = tempfile::tempdir().unwrap();
     let shipped = artefact("PORTCULLIS_WASM", "target/portcullis.wasm", "make module");
     let other = another_build(&shipped, directory.path());
-    scenario(Setup::new(), async |rig| {
-        let listed = rig.get("/").from("127.0.0.7");
-        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-        rig.becomes_denied(&listed).await;
+    scenario(Setup::new(), async |harness| {
+        let listed = harness.get("/").from("127.0.0.7");
+        harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        harness.becomes_denied(&listed).await;
         // From here on the list can come from nowhere but shared data.
-        rig.abs.stop();
-        let passing = rig.traffic(&rig.get("/").from("127.0.0.8"), 8).await;
-        let blocked = rig.traffic_on_every_worker(&listed, Reply::is_denied).await;
+        harness.abs.stop();
+        let passing = harness
+            .traffic(&harness.get("/").from("127.0.0.8"), 8)
+            .await;
+        let blocked = harness
+            .traffic_on_every_worker(&listed, Reply::is_denied)
+            .await;
 
         for module in [&other, &shipped, &other, &shipped] {
-            assert_eq!(rig.envoy.take_module(module).await, Change::Accepted);
+            assert_eq!(harness.envoy.take_module(module).await, Change::Accepted);
             passing.goes_on(200).await;
             blocked.goes_on(200).await;
         }
@@ -228,10 +259,12 @@ fn another_build_of_the_module_takes_over_under_traffic_with_the_list_in_force()
         passing.stop().await.assert_clean();
         blocked.stop().await.assert_clean();
         // It goes on fetching.
-        rig.abs.restart().await;
-        rig.abs.list(json!({"ips": ["127.0.0.9"]})).await;
-        rig.becomes_denied(&rig.get("/").from("127.0.0.9")).await;
-        rig.becomes_allowed(&listed).await;
+        harness.abs.restart().await;
+        harness.abs.list(json!({"ips": ["127.0.0.9"]})).await;
+        harness
+            .becomes_denied(&harness.get("/").from("127.0.0.9"))
+            .await;
+        harness.becomes_allowed(&listed).await;
     });
 }
 
@@ -263,16 +296,16 @@ fn from_its_first_connection_on_envoy_judges_every_request_and_answers_none_with
                 &any.replace("port_value: 0", &format!("port_value: {port}")),
             )
         });
-    scenario(setup, async |rig| {
+    scenario(setup, async |harness| {
         for _ in 0..5 {
             let stop = Arc::new(AtomicBool::new(false));
             let clients: Vec<_> = (0..4)
                 .map(|_| tokio::spawn(knock(port, Arc::clone(&stop))))
                 .collect();
-            rig.restart_envoy().await;
+            harness.restart_envoy().await;
             let ready = Instant::now();
             while ready.elapsed() < Duration::from_millis(300) {
-                assert!(rig.get("/").send().await.is_denied());
+                assert!(harness.get("/").send().await.is_denied());
             }
             stop.store(true, Ordering::Relaxed);
             for client in clients {

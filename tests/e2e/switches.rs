@@ -1,6 +1,6 @@
 //! The flags: firewall, attack list, blocking of one API, shadow mode.
 
-use crate::rig::{Setup, eventually, scenario, throughout};
+use crate::harness::{Setup, eventually, scenario, throughout};
 use serde_json::json;
 use std::time::Duration;
 
@@ -15,20 +15,20 @@ fn an_api_with_blocking_off_ignores_the_list_of_abs_but_not_the_manual_list() {
                 {"api_id": "other-host", "hostname": "open.example.com", "url": "/shop", "enable_blocking": false}
             ]
         })),
-        async |rig| {
-            rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-            let listed = |path: &str| rig.get(path).from("127.0.0.7");
+        async |harness| {
+            harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+            let listed = |path: &str| harness.get(path).from("127.0.0.7");
 
-            rig.becomes_denied(&listed("/shop/cart")).await;
-            rig.assert_allowed(&listed("/shop/open")).await;
-            rig.assert_allowed(&listed("/shop/open/cart")).await;
+            harness.becomes_denied(&listed("/shop/cart")).await;
+            harness.assert_allowed(&listed("/shop/open")).await;
+            harness.assert_allowed(&listed("/shop/open/cart")).await;
             // Whole segments count.
-            rig.assert_denied(&listed("/shop/opening")).await;
-            rig.assert_allowed(&listed("/shop/cart").header("host", "open.example.com"))
+            harness.assert_denied(&listed("/shop/opening")).await;
+            harness.assert_allowed(&listed("/shop/cart").header("host", "open.example.com"))
                 .await;
-            rig.assert_denied(&listed("/shop/cart").header("host", "other.example.com"))
+            harness.assert_denied(&listed("/shop/cart").header("host", "other.example.com"))
                 .await;
-            rig.assert_denied(&rig.get("/shop/open").from("127.0.0.9"))
+            harness.assert_denied(&harness.get("/shop/open").from("127.0.0.9"))
                 .await;
         },
     );
@@ -41,20 +41,26 @@ fn shadow_mode_counts_and_marks_what_it_would_deny_and_lets_it_pass() {
             {"api_id": "trial", "url": "/trial", "mode": "shadow"},
             {"api_id": "rest", "url": "/"}
         ]})),
-        async |rig| {
-            rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-            rig.becomes_denied(&rig.get("/").from("127.0.0.7")).await;
-
-            rig.assert_allowed(&rig.get("/trial/listed").from("127.0.0.7"))
-                .await;
-            rig.assert_allowed(&rig.get("/trial/clean").from("127.0.0.8"))
+        async |harness| {
+            harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+            harness
+                .becomes_denied(&harness.get("/").from("127.0.0.7"))
                 .await;
 
-            rig.metric_becomes("would_deny.source=abs.kind=ip", 4).await;
-            let entry = rig.envoy.access_log_entry("/trial/listed").await;
+            harness
+                .assert_allowed(&harness.get("/trial/listed").from("127.0.0.7"))
+                .await;
+            harness
+                .assert_allowed(&harness.get("/trial/clean").from("127.0.0.8"))
+                .await;
+
+            harness
+                .metric_becomes("would_deny.source=abs.kind=ip", 4)
+                .await;
+            let entry = harness.envoy.access_log_entry("/trial/listed").await;
             assert_eq!(entry["verdict"], "would_deny abs ip", "{entry}");
             assert_eq!(entry["details"], "via_upstream", "{entry}");
-            let entry = rig.envoy.access_log_entry("/trial/clean").await;
+            let entry = harness.envoy.access_log_entry("/trial/clean").await;
             assert!(entry["verdict"].is_null(), "{entry}");
         },
     );
@@ -64,28 +70,30 @@ fn shadow_mode_counts_and_marks_what_it_would_deny_and_lets_it_pass() {
 fn nothing_is_blocked_while_the_firewall_is_off() {
     scenario(
         Setup::new().plugin(json!({"deny_list": {"ips": ["127.0.0.9"]}})),
-        async |rig| {
-            let listed = rig.get("/").from("127.0.0.7");
-            let manual = rig.get("/").from("127.0.0.9");
-            rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-            rig.becomes_denied(&listed).await;
-            rig.becomes_denied(&manual).await;
+        async |harness| {
+            let listed = harness.get("/").from("127.0.0.7");
+            let manual = harness.get("/").from("127.0.0.9");
+            harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+            harness.becomes_denied(&listed).await;
+            harness.becomes_denied(&manual).await;
 
-            rig.envoy
+            harness
+                .envoy
                 .reconfigure(json!({"enable_firewall": false}))
                 .await;
-            rig.becomes_allowed(&listed).await;
-            rig.becomes_allowed(&manual).await;
+            harness.becomes_allowed(&listed).await;
+            harness.becomes_allowed(&manual).await;
 
             // Another flag than enable_abs_attack: the list is still fetched.
-            rig.list_is_fetched_anew().await;
-            rig.assert_allowed(&listed).await;
+            harness.list_is_fetched_anew().await;
+            harness.assert_allowed(&listed).await;
 
-            rig.envoy
+            harness
+                .envoy
                 .reconfigure(json!({"enable_firewall": true}))
                 .await;
-            rig.becomes_denied(&listed).await;
-            rig.becomes_denied(&manual).await;
+            harness.becomes_denied(&listed).await;
+            harness.becomes_denied(&manual).await;
         },
     );
 }
@@ -94,34 +102,36 @@ fn nothing_is_blocked_while_the_firewall_is_off() {
 fn disabling_the_attack_list_stops_the_fetches_and_the_blocking_on_it_at_once() {
     scenario(
         Setup::new().plugin(json!({"deny_list": {"ips": ["127.0.0.9"]}})),
-        async |rig| {
-            let listed = rig.get("/").from("127.0.0.7");
-            let manual = rig.get("/").from("127.0.0.9");
-            rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-            rig.becomes_denied(&listed).await;
+        async |harness| {
+            let listed = harness.get("/").from("127.0.0.7");
+            let manual = harness.get("/").from("127.0.0.9");
+            harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+            harness.becomes_denied(&listed).await;
 
-            rig.envoy
+            harness
+                .envoy
                 .reconfigure(json!({"enable_abs_attack": false}))
                 .await;
 
-            rig.becomes_allowed(&listed).await;
-            rig.assert_denied(&manual).await;
-            let fetches = rig.abs.fetches().await;
+            harness.becomes_allowed(&listed).await;
+            harness.assert_denied(&manual).await;
+            let fetches = harness.abs.fetches().await;
             // Five intervals of 1.2 seconds.
             throughout(Duration::from_secs(6), async || {
                 assert!(listed.send().await.is_allowed());
-                assert_eq!(rig.abs.fetches().await, fetches);
+                assert_eq!(harness.abs.fetches().await, fetches);
             })
             .await;
 
-            rig.envoy
+            harness
+                .envoy
                 .reconfigure(json!({"enable_abs_attack": true}))
                 .await;
             eventually("ABS is asked again", async || {
-                (rig.abs.fetches().await > fetches).then_some(())
+                (harness.abs.fetches().await > fetches).then_some(())
             })
             .await;
-            rig.becomes_denied(&listed).await;
+            harness.becomes_denied(&listed).await;
         },
     );
 }
@@ -130,19 +140,20 @@ fn disabling_the_attack_list_stops_the_fetches_and_the_blocking_on_it_at_once() 
 fn the_list_is_neither_fetched_nor_enforced_unless_it_is_enabled() {
     scenario(
         Setup::new().plugin(json!({"enable_abs_attack": null})),
-        async |rig| {
-            let listed = rig.get("/").from("127.0.0.7");
-            rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        async |harness| {
+            let listed = harness.get("/").from("127.0.0.7");
+            harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
             throughout(Duration::from_secs(4), async || {
                 assert!(listed.send().await.is_allowed());
-                assert_eq!(rig.abs.fetches().await, 0);
+                assert_eq!(harness.abs.fetches().await, 0);
             })
             .await;
 
-            rig.envoy
+            harness
+                .envoy
                 .reconfigure(json!({"enable_abs_attack": true}))
                 .await;
-            rig.becomes_denied(&listed).await;
+            harness.becomes_denied(&listed).await;
         },
     );
 }

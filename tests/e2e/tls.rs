@@ -1,13 +1,13 @@
 //! The TLS variant of ABS's cluster in `envoy/envoy.yaml`.
 
-use crate::rig::{Setup, scenario};
+use crate::harness::{Setup, scenario};
 use rcgen::{CertificateParams, KeyPair};
 
 #[test]
 fn the_list_is_fetched_over_tls_by_the_variant_in_the_shipped_file() {
     let certificate = Certificate::of("abs.example.com");
-    scenario(certificate.setup(&certificate), async |rig| {
-        rig.metric_reaches("fetch.result=ok", 1).await;
+    scenario(certificate.setup(&certificate), async |harness| {
+        harness.metric_reaches("fetch.result=ok", 1).await;
     });
 }
 
@@ -15,18 +15,18 @@ fn the_list_is_fetched_over_tls_by_the_variant_in_the_shipped_file() {
 fn an_abs_with_a_certificate_of_another_authority_is_not_believed() {
     let ours = Certificate::of("abs.example.com");
     let theirs = Certificate::of("abs.example.com");
-    scenario(theirs.setup(&ours), async |rig| {
-        rig.metric_reaches("fetch.result=status", 1).await;
-        assert_eq!(rig.envoy.count("fetch.result=ok").await, 0);
+    scenario(theirs.setup(&ours), async |harness| {
+        harness.metric_reaches("fetch.result=status", 1).await;
+        assert_eq!(harness.envoy.count("fetch.result=ok").await, 0);
     });
 }
 
 #[test]
 fn an_abs_with_a_certificate_for_another_name_is_not_believed() {
     let other = Certificate::of("other.example.com");
-    scenario(other.setup(&other), async |rig| {
-        rig.metric_reaches("fetch.result=status", 1).await;
-        assert_eq!(rig.envoy.count("fetch.result=ok").await, 0);
+    scenario(other.setup(&other), async |harness| {
+        harness.metric_reaches("fetch.result=status", 1).await;
+        assert_eq!(harness.envoy.count("fetch.result=ok").await, 0);
     });
 }
 

@@ -1,10 +1,10 @@
 //! YAML as Envoy reads it: what the command line tool's own tests hold its reader to.
 
-use crate::rig::audit::Replies;
-use crate::rig::client::Request;
-use crate::rig::envoy::envoy_binary;
-use crate::rig::eventually;
-use crate::rig::process::{Process, repository};
+use crate::harness::audit::Replies;
+use crate::harness::client::Request;
+use crate::harness::envoy::envoy_binary;
+use crate::harness::eventually;
+use crate::harness::process::{Process, repository};
 use serde_json::Value;
 use std::process::Command;
 

@@ -1,9 +1,9 @@
 //! What comes is no list, or an odd one.
 
+use crate::background_traffic::{BackgroundTraffic, LISTED};
 use crate::every_second;
-use crate::puppet::{Puppet, length, ok};
-use crate::rig::{Setup, eventually, scenario};
-use crate::steady::{LISTED, Steady};
+use crate::harness::{Setup, eventually, scenario};
+use crate::scripted_server::{ScriptedServer, length, ok};
 use crate::watch::{Watch, recovers, strike};
 use serde_json::json;
 
@@ -29,25 +29,25 @@ fn cuts(length: usize) -> impl Iterator<Item = usize> {
 fn each_cut_is_refused(fault: &str, cut: impl Fn(&[u8], usize) -> Vec<u8>) {
     let whole = whole();
     let good = ok(&length(&whole), &whole);
-    let puppet = Puppet::start(&good);
-    scenario(every_second().abs_at(puppet.address), async |rig| {
-        let steady = Steady::once_listed(rig).await;
-        let watch = Watch::begin(rig, fault).await;
+    let server = ScriptedServer::start(&good);
+    scenario(every_second().abs_at(server.address), async |harness| {
+        let background = BackgroundTraffic::once_listed(harness).await;
+        let watch = Watch::begin(harness, fault).await;
         let mut answers: Vec<_> = cuts(whole.len()).map(|at| cut(&whole, at)).collect();
         answers.push(good.clone());
-        puppet.answer_in_turn(answers);
-        eventually_slowly("every cut body was sent", async || puppet.waiting() == 1).await;
-        recovers(rig).await;
+        server.answer_in_turn(answers);
+        eventually_slowly("every cut body was sent", async || server.waiting() == 1).await;
+        recovers(harness).await;
         // The one that recovers is logged as well again; the line of the failure comes before.
-        watch.sees_its_effects(rig, PLACES as u64).await;
-        steady.stop(&[fault]).await;
+        watch.sees_its_effects(harness, PLACES as u64).await;
+        background.stop(&[fault]).await;
     });
 }
 
 /// As `eventually`, for what takes a fetch for each place.
 async fn eventually_slowly(what: &str, condition: impl AsyncFn() -> bool) {
     let deadline = std::time::Duration::from_secs(90);
-    crate::rig::eventually_or(
+    crate::harness::eventually_or(
         what,
         deadline,
         async || condition().await.then_some(()),
@@ -76,34 +76,34 @@ fn a_body_cut_in_each_of_twenty_places_in_chunks() {
 
 #[test]
 fn bodies_that_are_no_list() {
-    scenario(every_second(), async |rig| {
-        let steady = Steady::with_list(rig).await;
+    scenario(every_second(), async |harness| {
+        let background = BackgroundTraffic::with_list(harness).await;
         strike(
-            rig,
+            harness,
             "not_json",
             json!({"body": "<html><title>Sign in</title></html>"}),
         )
         .await;
         strike(
-            rig,
+            harness,
             "no_known_key",
             json!({"body": "{\"message\": \"no\"}"}),
         )
         .await;
         strike(
-            rig,
+            harness,
             "nothing_usable",
             json!({"body": "{\"ips\": [{\"value\": \"192.0.2.1\"}]}"}),
         )
         .await;
         strike(
-            rig,
+            harness,
             "another_shape",
             json!({"body": "{\"ips\": [\"192.0.2.1\"], \"usernames\": \"bob,eve\"}"}),
         )
         .await;
-        strike(rig, "gzip_bomb", json!({"gzip_bomb_megabytes": 2000})).await;
-        steady
+        strike(harness, "gzip_bomb", json!({"gzip_bomb_megabytes": 2000})).await;
+        background
             .stop(&[
                 "not_json",
                 "no_known_key",
@@ -119,19 +119,21 @@ fn bodies_that_are_no_list() {
 fn a_body_of_100_mb_where_envoy_takes_it() {
     scenario(
         every_second().plugin(json!({"abs": {"timeout": "20s"}})),
-        async |rig| {
-            let mut steady = Steady::with_list(rig).await;
-            let watch = Watch::begin(rig, "huge_and_allowed").await;
+        async |harness| {
+            let mut background = BackgroundTraffic::with_list(harness).await;
+            let watch = Watch::begin(harness, "huge_and_allowed").await;
             // The list that comes does not name the listed client.
-            steady.stop_listed().await;
-            rig.abs
+            background.stop_listed().await;
+            harness
+                .abs
                 .fault(json!({"huge_megabytes": 100, "times": 1}))
                 .await;
-            rig.metric_reaches("attack_list.entries.kind=username", 100_000)
+            harness
+                .metric_reaches("attack_list.entries.kind=username", 100_000)
                 .await;
-            watch.sees_its_effects(rig, 1).await;
-            rig.becomes_denied(&rig.get("/").from(LISTED)).await;
-            steady.stop(&["huge_and_allowed"]).await;
+            watch.sees_its_effects(harness, 1).await;
+            harness.becomes_denied(&harness.get("/").from(LISTED)).await;
+            background.stop(&["huge_and_allowed"]).await;
         },
     );
 }
@@ -146,19 +148,19 @@ fn a_body_of_100_mb_where_envoy_does_not_take_it() {
                 "portcullis.unused: 1",
             )
         });
-    scenario(setup, async |rig| {
-        let steady = Steady::with_list(rig).await;
-        strike(rig, "huge", json!({"huge_megabytes": 100})).await;
-        steady.stop(&["huge"]).await;
+    scenario(setup, async |harness| {
+        let background = BackgroundTraffic::with_list(harness).await;
+        strike(harness, "huge", json!({"huge_megabytes": 100})).await;
+        background.stop(&["huge"]).await;
     });
 }
 
 #[test]
 fn odd_bodies_that_are_lists_all_the_same() {
     let list = |body: &[u8]| ok(&length(body), body);
-    let puppet = Puppet::start(&list(&whole()));
-    scenario(every_second().abs_at(puppet.address), async |rig| {
-        let steady = Steady::once_listed(rig).await;
+    let server = ScriptedServer::start(&list(&whole()));
+    scenario(every_second().abs_at(server.address), async |harness| {
+        let background = BackgroundTraffic::once_listed(harness).await;
         let listed = format!("\"{LISTED}\"");
         let duplicates = format!("{listed},\"192.0.2.1\",").repeat(500_000);
         let nested = ["[".repeat(200_000), "]".repeat(200_000)].concat();
@@ -193,20 +195,20 @@ fn odd_bodies_that_are_lists_all_the_same() {
         let mut faults = vec!["raw_zero_byte"];
         for (fault, body) in bodies {
             faults.push(fault);
-            let watch = Watch::begin(rig, fault).await;
-            puppet.answer(&list(&body));
-            watch.sees_its_effects(rig, 1).await;
+            let watch = Watch::begin(harness, fault).await;
+            server.answer(&list(&body));
+            watch.sees_its_effects(harness, 1).await;
             eventually("the list is in force", async || {
-                (rig.envoy.count("attack_list.entries.kind=ip").await < 3).then_some(())
+                (harness.envoy.count("attack_list.entries.kind=ip").await < 3).then_some(())
             })
             .await;
         }
         // A byte of zero within a string is no JSON.
-        let watch = Watch::begin(rig, "raw_zero_byte").await;
-        puppet.answer(&list(
+        let watch = Watch::begin(harness, "raw_zero_byte").await;
+        server.answer(&list(
             format!("{{\"ips\": [{listed}, \"a\0b\"]}}").as_bytes(),
         ));
-        watch.sees_its_effects(rig, 1).await;
-        steady.stop(&faults).await;
+        watch.sees_its_effects(harness, 1).await;
+        background.stop(&faults).await;
     });
 }

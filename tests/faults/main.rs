@@ -1,8 +1,8 @@
-//! Nothing brings it down: every fault of `matrix.md` in a real Envoy with four workers, under steady traffic, and what
+//! Nothing brings it down: every fault of `matrix.md` in a real Envoy with four workers, under background traffic, and what
 //! the table says of it; then the long run.
 //!
 //! Apart from `tests/e2e` so that it can run by itself: `make test-faults`, and `make soak` for the long run at full
-//! length. It uses the same rig, and needs what `make module trap-module simulator` builds.
+//! length. It uses the same harness, and needs what `make module trap-module simulator` builds.
 
 #![cfg(not(target_family = "wasm"))]
 #![allow(
@@ -13,13 +13,13 @@
     reason = "helpers of tests fail loudly"
 )]
 
-#[path = "../support/rig/mod.rs"]
-mod rig;
+#[path = "../support/harness/mod.rs"]
+mod harness;
 
 // ABS's answers: statuses, silence, resets.
-mod answers;
+mod responses;
 // ABS can't be reached: down, unknown name, bad certificate, no cluster.
-mod away;
+mod unreachable;
 // What comes is no list, or an odd one.
 mod bodies;
 // The keys to ABS: who holds them, and what they may not hold.
@@ -31,17 +31,17 @@ mod guard;
 // The table.
 mod matrix;
 // A server that answers with given bytes.
-mod puppet;
+mod scripted_server;
 // The long run.
 mod soak;
 // Traffic of clean and of listed clients, on every worker.
-mod steady;
+mod background_traffic;
 // VMs that crash.
 mod traps;
 // What a row of the table says, seen in Envoy.
 mod watch;
 
-use rig::Setup;
+use harness::Setup;
 use serde_json::json;
 
 /// The shipped configuration, but the list is fetched every second. A fetch that is to be well may take as long as on a

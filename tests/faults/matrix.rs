@@ -1,6 +1,6 @@
 //! The table of faults: reads `matrix.md`, and holds it to the README and to the tests.
 
-use crate::rig::process::repository;
+use crate::harness::process::repository;
 use std::collections::BTreeSet;
 use std::fs;
 

@@ -3,10 +3,10 @@
 //!
 //! A minute long, or `PORTCULLIS_SOAK_SECONDS`; `make soak` runs ten minutes.
 
+use crate::background_traffic::BackgroundTraffic;
 use crate::every_second;
-use crate::rig::client::{Connection, Request};
-use crate::rig::{Rig, scenario};
-use crate::steady::Steady;
+use crate::harness::client::{Connection, Request};
+use crate::harness::{Harness, scenario};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -40,24 +40,24 @@ fn nothing_fails_passes_or_grows_while_everything_changes() {
         "abs": {"timeout": "1s"},
         "guard": {"max_denied_percent": 95}
     }));
-    scenario(setup, async |rig| {
-        let steady = Steady::with_list(rig).await;
-        let mut run = Run::start(rig).await;
+    scenario(setup, async |harness| {
+        let background = BackgroundTraffic::with_list(harness).await;
+        let mut run = Run::start(harness).await;
         let began = Instant::now();
         let mut span = length();
         loop {
             while began.elapsed() < span {
-                run.step(rig, began.elapsed()).await;
+                run.step(harness, began.elapsed()).await;
             }
-            match run.shows_enough(rig, began.elapsed()).await {
+            match run.shows_enough(harness, began.elapsed()).await {
                 Ok(()) => break,
                 Err(what) if span < length() * LONGER => println!("twice as long, since {what}"),
                 Err(what) => panic!("{what}"),
             }
             span *= 2;
         }
-        rig.abs.clear_faults().await;
-        steady.stop(&[]).await;
+        harness.abs.clear_faults().await;
+        background.stop(&[]).await;
     });
 }
 
@@ -94,11 +94,11 @@ struct Entry {
 }
 
 impl Run {
-    async fn start(rig: &Rig) -> Self {
-        let request = rig.get("/").from(crate::steady::CLEAN);
+    async fn start(harness: &Harness) -> Self {
+        let request = harness.get("/").from(crate::background_traffic::CLEAN);
         Self {
             dice: Dice(0x9e37_79b9_7f4a_7c15),
-            workers: rig.connections_to_all_workers(&request).await,
+            workers: harness.connections_to_all_workers(&request).await,
             request,
             listed: VecDeque::new(),
             n_listed: 0,
@@ -112,29 +112,29 @@ impl Run {
     }
 
     /// Makes what is due, then asks each worker for each listed token.
-    async fn step(&mut self, rig: &mut Rig, now: Duration) {
+    async fn step(&mut self, harness: &mut Harness, now: Duration) {
         if now >= self.due.list {
             self.due.list = now + LIST_CHANGES;
-            self.change_list(rig).await;
+            self.change_list(harness).await;
         }
         if now >= self.due.configuration {
             self.due.configuration = now + CONFIGURATION_CHANGES;
-            self.change_configuration(rig).await;
+            self.change_configuration(harness).await;
         }
         if now >= self.due.fault {
             self.due.fault = now + FAULTS;
-            self.throw(rig).await;
+            self.throw(harness).await;
         }
         if now >= self.due.memory {
             self.due.memory = now + Duration::from_secs(1);
-            let bytes = resident_kilobytes(rig.envoy.process().id());
+            let bytes = resident_kilobytes(harness.envoy.process().id());
             self.memory.push((now, bytes));
         }
         self.ask().await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 
-    async fn change_list(&mut self, rig: &Rig) {
+    async fn change_list(&mut self, harness: &Harness) {
         let number = self.n_listed;
         self.n_listed += 1;
         let mut add = json!({"oauth_tokens": [token(number)]});
@@ -142,18 +142,19 @@ impl Run {
         if number % 10 == 5 {
             add["ips"] = self.crowd();
         }
-        rig.abs.list(add).await;
+        harness.abs.list(add).await;
         self.listed.push_back(Entry {
             number,
             in_force: vec![false; self.workers.len()],
         });
         if number > 0 && number.is_multiple_of(10) {
-            rig.abs.unlist(json!({"ips": self.crowd()})).await;
+            harness.abs.unlist(json!({"ips": self.crowd()})).await;
         }
         if self.listed.len() as u64 > ENTRY_STAYS
             && let Some(oldest) = self.listed.pop_front()
         {
-            rig.abs
+            harness
+                .abs
                 .unlist(json!({"oauth_tokens": [token(oldest.number)]}))
                 .await;
         }
@@ -166,7 +167,7 @@ impl Run {
             .collect()
     }
 
-    async fn change_configuration(&mut self, rig: &mut Rig) {
+    async fn change_configuration(&mut self, harness: &mut Harness) {
         self.n_configurations += 1;
         let n = self.n_configurations;
         let change = match n % 4 {
@@ -175,11 +176,11 @@ impl Run {
             2 => json!({"attack_list_memory": format!("{}MB", 64 + n % 64)}),
             _ => json!({"deny_response": {"headers": {"x-change": n.to_string()}}}),
         };
-        rig.envoy.reconfigure(change).await;
+        harness.envoy.reconfigure(change).await;
     }
 
     /// ABS fails about every other time.
-    async fn throw(&mut self, rig: &Rig) {
+    async fn throw(&mut self, harness: &Harness) {
         let fault = match self.dice.throw(14) {
             0 => json!({"status": 500, "times": 1}),
             1 => json!({"status": 503, "retry_after": 1, "times": 1}),
@@ -188,10 +189,10 @@ impl Run {
             4 => json!({"reset": true, "times": 1}),
             5 => json!({"delay_ms": 3_000, "times": 1}),
             6 => json!({"hang_after_headers": true, "times": 1}),
-            _ => return rig.abs.clear_faults().await,
+            _ => return harness.abs.clear_faults().await,
         };
         *self.faults.entry(fault.to_string()).or_default() += 1;
-        rig.abs.fault(fault).await;
+        harness.abs.fault(fault).await;
     }
 
     async fn ask(&mut self) {
@@ -218,7 +219,7 @@ impl Run {
     }
 
     /// Prints what the run came to so far; an error where that is not enough, or memory grew.
-    async fn shows_enough(&self, rig: &Rig, span: Duration) -> Result<(), String> {
+    async fn shows_enough(&self, harness: &Harness, span: Duration) -> Result<(), String> {
         let mean = |from: u32, to: u32| {
             let thirds = |n| span * n / 3;
             let part: Vec<_> = self
@@ -231,7 +232,10 @@ impl Run {
         };
         let (middle, last) = (mean(1, 2), mean(2, 3));
         let growth = (last / middle - 1.0) * 100.0;
-        let fetches = rig.envoy.stats("wasmcustom.portcullis.fetch.result=").await;
+        let fetches = harness
+            .envoy
+            .stats("wasmcustom.portcullis.fetch.result=")
+            .await;
         println!(
             "{} s: {} lists, {} configurations, {} questions with listed tokens, {} came into force on a worker; \
              faults {:?}; fetches {:?}; \

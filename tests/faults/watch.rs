@@ -1,9 +1,9 @@
 //! A fault under watch: what a row of the table says of it, seen in Envoy.
 
+use crate::background_traffic::LISTED;
+use crate::harness::envoy::DEADLINE;
+use crate::harness::{Harness, eventually, eventually_or};
 use crate::matrix::{List, Row, row};
-use crate::rig::envoy::DEADLINE;
-use crate::rig::{Rig, eventually, eventually_or};
-use crate::steady::LISTED;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,11 +23,11 @@ pub struct Watch {
 
 impl Watch {
     /// Looks at what stands now; the fault is yet to come.
-    pub async fn begin(rig: &Rig, fault: &str) -> Self {
+    pub async fn begin(harness: &Harness, fault: &str) -> Self {
         Self {
             row: row(fault),
-            metrics: metrics(rig).await,
-            n_lines: complaints(rig).len(),
+            metrics: metrics(harness).await,
+            n_lines: complaints(harness).len(),
         }
     }
 
@@ -51,7 +51,7 @@ impl Watch {
     /// Waits until the row's metrics have risen `times` times and its log lines are there, and sees that no other
     /// failure was counted or logged, and that the list is what the row says. Requests are
     /// the traffic's to see.
-    pub async fn sees_its_effects(&self, rig: &Rig, times: u64) {
+    pub async fn sees_its_effects(&self, harness: &Harness, times: u64) {
         let Row {
             fault,
             metrics: rising,
@@ -65,7 +65,7 @@ impl Watch {
             eventually_or(
                 &format!("{fault}: {metric} reaches {least}"),
                 deadline,
-                async || (rig.envoy.count(metric).await >= least).then_some(()),
+                async || (harness.envoy.count(metric).await >= least).then_some(()),
                 String::new,
             )
             .await;
@@ -75,16 +75,16 @@ impl Watch {
             eventually(
                 &format!("{fault}: {times} lines of the log with `{text}`"),
                 async || {
-                    let lines = complaints(rig).split_off(self.n_lines);
+                    let lines = complaints(harness).split_off(self.n_lines);
                     let with_text = lines.iter().filter(|line| line.contains(text));
                     (with_text.count() == times).then_some(())
                 },
             )
             .await;
         }
-        let lines = complaints(rig).split_off(self.n_lines);
+        let lines = complaints(harness).split_off(self.n_lines);
         assert_eq!(lines.len(), log.len(), "{fault}: {lines:#?}");
-        for (metric, now) in metrics(rig).await {
+        for (metric, now) in metrics(harness).await {
             let failure = metric.starts_with("fetch.result=") && !GOOD.contains(&metric.as_str());
             assert!(
                 !failure || rising.contains(&metric) || now == self.before(&metric),
@@ -92,17 +92,17 @@ impl Watch {
                 self.before(&metric)
             );
         }
-        let generation = rig.envoy.count("attack_list.generation").await;
+        let generation = harness.envoy.count("attack_list.generation").await;
         let before = self.before("attack_list.generation");
-        let listed = rig.get("/").from(LISTED);
+        let listed = harness.get("/").from(LISTED);
         match list {
             List::NoneYet => {
                 assert_eq!(generation, 0, "{fault}");
-                rig.assert_allowed(&listed).await;
+                harness.assert_allowed(&listed).await;
             }
             List::Stays => {
                 assert_eq!(generation, before, "{fault}");
-                rig.assert_denied(&listed).await;
+                harness.assert_denied(&listed).await;
             }
             List::New => assert!(generation > before, "{fault}: still list {generation}"),
         }
@@ -114,24 +114,24 @@ impl Watch {
 }
 
 /// Has the simulator fail by `fault` until the row's effects are there, and then sees that the next fetch is well.
-pub async fn strike(rig: &Rig, fault: &str, how: Value) {
-    let watch = Watch::begin(rig, fault).await;
-    rig.abs.fault(how).await;
-    watch.sees_its_effects(rig, 1).await;
-    rig.abs.clear_faults().await;
-    recovers(rig).await;
+pub async fn strike(harness: &Harness, fault: &str, how: Value) {
+    let watch = Watch::begin(harness, fault).await;
+    harness.abs.fault(how).await;
+    watch.sees_its_effects(harness, 1).await;
+    harness.abs.clear_faults().await;
+    recovers(harness).await;
 }
 
 /// Waits until a fetch is well again, and the log says so.
-pub async fn recovers(rig: &Rig) {
-    let before = good_fetches(rig).await;
+pub async fn recovers(harness: &Harness) {
+    let before = good_fetches(harness).await;
     eventually("a fetch is well again", async || {
-        (good_fetches(rig).await > before).then_some(())
+        (good_fetches(harness).await > before).then_some(())
     })
     .await;
     // The line comes through a pipe, a moment later.
     eventually("the last line on fetches says that they work", async || {
-        let log = rig.envoy.log();
+        let log = harness.envoy.log();
         let about_fetches = |line: &&str| line.contains("fetching the attack list");
         let last = log.lines().rfind(about_fetches)?;
         last.contains("works again").then_some(())
@@ -140,10 +140,10 @@ pub async fn recovers(rig: &Rig) {
 }
 
 /// The filter's warnings and errors so far, and Envoy's line for each crash of a VM.
-pub fn complaints(rig: &Rig) -> Vec<String> {
+pub fn complaints(harness: &Harness) -> Vec<String> {
     let grave = ["[warning][wasm]", "[error][wasm]", "[critical][wasm]"];
     let told = ["wasm log portcullis", "Uncaught RuntimeError"];
-    let log = rig.envoy.log();
+    let log = harness.envoy.log();
     log.lines()
         .filter(|line| grave.iter().any(|level| line.contains(level)))
         .filter(|line| told.iter().any(|text| line.contains(text)))
@@ -151,14 +151,14 @@ pub fn complaints(rig: &Rig) -> Vec<String> {
         .collect()
 }
 
-async fn good_fetches(rig: &Rig) -> u64 {
-    let metrics = metrics(rig).await;
+async fn good_fetches(harness: &Harness) -> u64 {
+    let metrics = metrics(harness).await;
     let count = |name| metrics.get(name).copied().unwrap_or(0);
     GOOD.into_iter().map(count).sum()
 }
 
-async fn metrics(rig: &Rig) -> BTreeMap<String, u64> {
-    let stats = rig.envoy.stats("wasmcustom.portcullis.").await;
+async fn metrics(harness: &Harness) -> BTreeMap<String, u64> {
+    let stats = harness.envoy.stats("wasmcustom.portcullis.").await;
     let plain = |name: String| name.replace("wasmcustom.portcullis.", "");
     stats
         .into_iter()

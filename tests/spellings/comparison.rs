@@ -1,8 +1,8 @@
 //! Envoy with the filter in shadow mode in front of all servers: one request, every server's reading, the filter's verdict.
 
+use crate::harness::{Harness, Setup, eventually, scenario};
 use crate::identities::{Identity, listed};
 use crate::raw::{RawConnection, RawRequest};
-use crate::rig::{Rig, Setup, eventually, scenario};
 use crate::servers::{self, NAMES, Server};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,12 +59,12 @@ pub fn compare(list: Listed, body: impl AsyncFnOnce(&mut Comparison)) {
         .map(|server| (server.name, server.address.port()))
         .collect();
     let setup = setup.bootstrap(move |text| bootstrap(&text, &addresses));
-    scenario(setup, async |rig| {
+    scenario(setup, async |harness| {
         let mut servers = servers;
         if list == Listed::ByAbs {
-            rig.abs.list(listed()).await;
+            harness.abs.list(listed()).await;
         }
-        let mut comparison = Comparison::start(rig, &mut servers).await;
+        let mut comparison = Comparison::start(harness, &mut servers).await;
         body(&mut comparison).await;
         for server in &mut servers {
             server.process.assert_running();
@@ -82,8 +82,8 @@ pub enum Listed {
 }
 
 impl Comparison {
-    async fn start(rig: &Rig, servers: &mut [Server]) -> Self {
-        let mut comparison = Self::new(rig.envoy.listener, Arc::default());
+    async fn start(harness: &Harness, servers: &mut [Server]) -> Self {
+        let mut comparison = Self::new(harness.envoy.listener, Arc::default());
         for (index, server) in servers.iter_mut().enumerate() {
             eventually(&format!("{} serves", server.name), async || {
                 server.process.assert_running();

@@ -13,8 +13,8 @@
     reason = "helpers of tests fail loudly"
 )]
 
-#[path = "../support/rig/mod.rs"]
-mod rig;
+#[path = "../support/harness/mod.rs"]
+mod harness;
 #[path = "../support/seeded.rs"]
 mod seeded;
 

@@ -2,7 +2,7 @@
 //!
 //! Owns how each is started and stopped. Does not know what it recognises.
 
-use crate::rig::process::{Process, repository};
+use crate::harness::process::{Process, repository};
 use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};

@@ -9,9 +9,9 @@ mod signatures;
 mod targets;
 
 use crate::comparison::{Comparison, Listed, Outcome, compare};
+use crate::harness::process::repository;
 use crate::identities::{Identity, percent_encoded};
 use crate::raw::RawRequest;
-use crate::rig::process::repository;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 

@@ -1,9 +1,9 @@
 //! Traffic of clean and of listed clients, on every worker, while something goes wrong.
 
+use crate::harness::Harness;
+use crate::harness::client::Reply;
+use crate::harness::traffic::Traffic;
 use crate::matrix::{Requests, row};
-use crate::rig::Rig;
-use crate::rig::client::Reply;
-use crate::rig::traffic::Traffic;
 use serde_json::{Value, json};
 
 /// A client that is on no list.
@@ -22,19 +22,19 @@ pub fn list() -> Value {
     json!({"ips": [LISTED], "oauth_tokens": [LISTED_TOKEN]})
 }
 
-/// Both kinds of traffic. [`Steady::stop`] says whether it met what it should.
+/// Both kinds of traffic. [`BackgroundTraffic::stop`] says whether it met what it should.
 #[must_use]
-pub struct Steady {
+pub struct BackgroundTraffic {
     clean: Traffic,
     listed: Option<Traffic>,
 }
 
-impl Steady {
+impl BackgroundTraffic {
     /// Clean traffic alone.
-    pub async fn clean(rig: &Rig) -> Self {
-        let request = rig.get("/").from(CLEAN);
+    pub async fn clean(harness: &Harness) -> Self {
+        let request = harness.get("/").from(CLEAN);
         Self {
-            clean: rig
+            clean: harness
                 .traffic_on_every_worker(&request, Reply::is_allowed)
                 .await,
             listed: None,
@@ -42,21 +42,22 @@ impl Steady {
     }
 
     /// Has the simulator list [`LISTED`], waits until that is in force, and starts both kinds.
-    pub async fn with_list(rig: &Rig) -> Self {
-        rig.abs.list(list()).await;
-        Self::once_listed(rig).await
+    pub async fn with_list(harness: &Harness) -> Self {
+        harness.abs.list(list()).await;
+        Self::once_listed(harness).await
     }
 
     /// Waits until [`LISTED`] is denied, and starts both kinds.
-    pub async fn once_listed(rig: &Rig) -> Self {
-        let request = rig.get("/").from(LISTED);
-        rig.becomes_denied(&request).await;
+    pub async fn once_listed(harness: &Harness) -> Self {
+        let request = harness.get("/").from(LISTED);
+        harness.becomes_denied(&request).await;
         Self {
             listed: Some(
-                rig.traffic_on_every_worker(&request, Reply::is_denied)
+                harness
+                    .traffic_on_every_worker(&request, Reply::is_denied)
                     .await,
             ),
-            ..Self::clean(rig).await
+            ..Self::clean(harness).await
         }
     }
 

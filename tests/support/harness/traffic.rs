@@ -1,4 +1,4 @@
-//! Steady traffic in the background, to see that nothing fails while something changes.
+//! Background traffic in the background, to see that nothing fails while something changes.
 //!
 //! Owns the pace and what became of each request. What a good reply is, the test says.
 

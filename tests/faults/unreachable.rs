@@ -1,45 +1,47 @@
 //! ABS can't be reached: down, unknown name, bad certificate, no cluster.
 
+use crate::background_traffic::{BackgroundTraffic, LISTED};
 use crate::every_second;
-use crate::rig::{Setup, scenario};
-use crate::steady::{LISTED, Steady};
+use crate::harness::{Setup, scenario};
 use crate::watch::{Watch, recovers, strike};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::json;
 
 #[test]
 fn abs_is_down_at_the_start() {
-    scenario(every_second().abs_down(), async |rig| {
-        let steady = Steady::clean(rig).await;
+    scenario(every_second().abs_down(), async |harness| {
+        let background = BackgroundTraffic::clean(harness).await;
         Watch::from_start("down_at_start")
-            .sees_its_effects(rig, 2)
+            .sees_its_effects(harness, 2)
             .await;
-        rig.abs.restart().await;
-        rig.abs.list(json!({"ips": [LISTED]})).await;
-        rig.becomes_denied(&rig.get("/").from(LISTED)).await;
-        steady.stop(&["down_at_start"]).await;
+        harness.abs.restart().await;
+        harness.abs.list(json!({"ips": [LISTED]})).await;
+        harness.becomes_denied(&harness.get("/").from(LISTED)).await;
+        background.stop(&["down_at_start"]).await;
     });
 }
 
 #[test]
 fn abs_goes_down_after_its_first_answer_and_stays_down() {
     let setup = every_second().plugin(json!({"attack_list_max_age": "15s"}));
-    scenario(setup, async |rig| {
-        let mut steady = Steady::with_list(rig).await;
-        let watch = Watch::begin(rig, "down_at_second_fetch").await;
-        rig.abs.stop();
-        watch.sees_its_effects(rig, 1).await;
+    scenario(setup, async |harness| {
+        let mut background = BackgroundTraffic::with_list(harness).await;
+        let watch = Watch::begin(harness, "down_at_second_fetch").await;
+        harness.abs.stop();
+        watch.sees_its_effects(harness, 1).await;
         // As many fetches as an hour of the default interval has, and more.
         let watch = watch.goes_on_as("down_for_long");
-        watch.sees_its_effects(rig, 20).await;
-        assert_eq!(rig.envoy.count("attack_list.stale").await, 1);
+        watch.sees_its_effects(harness, 20).await;
+        assert_eq!(harness.envoy.count("attack_list.stale").await, 1);
         // It comes back with an empty list.
-        steady.stop_listed().await;
-        rig.abs.restart().await;
-        recovers(rig).await;
-        rig.metric_becomes("attack_list.stale", 0).await;
-        rig.becomes_allowed(&rig.get("/").from(LISTED)).await;
-        steady
+        background.stop_listed().await;
+        harness.abs.restart().await;
+        recovers(harness).await;
+        harness.metric_becomes("attack_list.stale", 0).await;
+        harness
+            .becomes_allowed(&harness.get("/").from(LISTED))
+            .await;
+        background
             .stop(&["down_at_second_fetch", "down_for_long"])
             .await;
     });
@@ -47,15 +49,15 @@ fn abs_goes_down_after_its_first_answer_and_stays_down() {
 
 #[test]
 fn abs_comes_and_goes() {
-    scenario(every_second(), async |rig| {
-        let steady = Steady::with_list(rig).await;
+    scenario(every_second(), async |harness| {
+        let background = BackgroundTraffic::with_list(harness).await;
         for round in 1..=5 {
-            strike(rig, "flapping", json!({"status": 500})).await;
+            strike(harness, "flapping", json!({"status": 500})).await;
             let next = format!("127.0.1.{round}");
-            rig.abs.list(json!({"ips": [next]})).await;
-            rig.becomes_denied(&rig.get("/").from(&next)).await;
+            harness.abs.list(json!({"ips": [next]})).await;
+            harness.becomes_denied(&harness.get("/").from(&next)).await;
         }
-        steady.stop(&["flapping"]).await;
+        background.stop(&["flapping"]).await;
     });
 }
 
@@ -67,29 +69,30 @@ fn abs_has_a_name_that_no_one_knows() {
         let abs = abs.replacen("address: 127.0.0.1", "address: abs.invalid", 1);
         format!("{before}    - name: abs\n{abs}")
     });
-    scenario(setup, async |rig| {
-        let steady = Steady::clean(rig).await;
+    scenario(setup, async |harness| {
+        let background = BackgroundTraffic::clean(harness).await;
         Watch::from_start("unknown_name")
-            .sees_its_effects(rig, 3)
+            .sees_its_effects(harness, 3)
             .await;
-        steady.stop(&["unknown_name"]).await;
+        background.stop(&["unknown_name"]).await;
     });
 }
 
 #[test]
 fn the_configuration_names_a_cluster_that_is_not_there() {
     let setup = every_second().plugin(json!({"abs": {"cluster": "nowhere"}}));
-    scenario(setup, async |rig| {
-        let steady = Steady::clean(rig).await;
-        rig.abs.list(json!({"ips": [LISTED]})).await;
+    scenario(setup, async |harness| {
+        let background = BackgroundTraffic::clean(harness).await;
+        harness.abs.list(json!({"ips": [LISTED]})).await;
         Watch::from_start("no_cluster")
-            .sees_its_effects(rig, 3)
+            .sees_its_effects(harness, 3)
             .await;
-        rig.envoy
+        harness
+            .envoy
             .reconfigure(json!({"abs": {"cluster": "abs"}}))
             .await;
-        rig.becomes_denied(&rig.get("/").from(LISTED)).await;
-        steady.stop(&["no_cluster"]).await;
+        harness.becomes_denied(&harness.get("/").from(LISTED)).await;
+        background.stop(&["no_cluster"]).await;
     });
 }
 
@@ -125,35 +128,36 @@ fn bad_certificate(fault: &str, name: &str, last_year: i32) {
             key.to_str().unwrap(),
         ])
         .abs_over_tls(chain);
-    scenario(setup, async |rig| {
-        let steady = Steady::clean(rig).await;
-        Watch::from_start(fault).sees_its_effects(rig, 3).await;
-        assert_eq!(rig.envoy.count("fetch.result=ok").await, 0);
-        steady.stop(&[fault]).await;
+    scenario(setup, async |harness| {
+        let background = BackgroundTraffic::clean(harness).await;
+        Watch::from_start(fault).sees_its_effects(harness, 3).await;
+        assert_eq!(harness.envoy.count("fetch.result=ok").await, 0);
+        background.stop(&[fault]).await;
     });
 }
 
 #[test]
 fn the_clock_of_abs_is_a_day_off() {
-    scenario(every_second(), async |rig| {
-        let steady = Steady::with_list(rig).await;
+    scenario(every_second(), async |harness| {
+        let background = BackgroundTraffic::with_list(harness).await;
         for (fault, client, days) in [
             ("clock_behind", "127.0.0.9", -1),
             ("clock_ahead", "127.0.0.10", 1),
         ] {
-            let watch = Watch::begin(rig, fault).await;
-            rig.abs
+            let watch = Watch::begin(harness, fault).await;
+            harness
+                .abs
                 .list(json!({"ips": [client], "detected_at": days_from_now(days)}))
                 .await;
-            rig.list_is_fetched_anew().await;
-            watch.sees_its_effects(rig, 1).await;
-            let request = rig.get("/").from(client);
+            harness.list_is_fetched_anew().await;
+            watch.sees_its_effects(harness, 1).await;
+            let request = harness.get("/").from(client);
             match fault {
-                "clock_behind" => rig.assert_denied(&request).await,
-                _ => rig.assert_allowed(&request).await,
+                "clock_behind" => harness.assert_denied(&request).await,
+                _ => harness.assert_allowed(&request).await,
             }
         }
-        steady.stop(&["clock_behind", "clock_ahead"]).await;
+        background.stop(&["clock_behind", "clock_ahead"]).await;
     });
 }
 

@@ -7,34 +7,34 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Stands in ABS's place. Closes each connection after its answer.
-pub struct Puppet {
+pub struct ScriptedServer {
     /// Where it listens.
     pub address: SocketAddr,
     answers: Arc<Mutex<VecDeque<Arc<[u8]>>>>,
     ended: Arc<AtomicBool>,
 }
 
-impl Puppet {
+impl ScriptedServer {
     /// Starts it on a free port; it answers with `first`.
     pub fn start(first: &[u8]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let puppet = Self {
+        let server = Self {
             address: listener.local_addr().unwrap(),
             answers: Arc::new(Mutex::new(VecDeque::from([first.into()]))),
             ended: Arc::default(),
         };
-        let (answers, ended) = (puppet.answers.clone(), puppet.ended.clone());
+        let (answers, ended) = (server.answers.clone(), server.ended.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if ended.load(Ordering::Relaxed) {
                     break;
                 }
                 let answers = answers.clone();
-                // An error is a client that went away, and no business of the puppet's.
+                // An error is a client that went away, and no business of the server's.
                 std::thread::spawn(move || stream.and_then(|stream| serve(stream, &answers)));
             }
         });
-        puppet
+        server
     }
 
     /// Answers from now on with `answer`: a whole answer, status line and all.
@@ -54,7 +54,7 @@ impl Puppet {
     }
 }
 
-impl Drop for Puppet {
+impl Drop for ScriptedServer {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
         // Wakes the listener; if that fails the thread ends with the process.

@@ -1,4 +1,4 @@
-//! The rig: the ABS simulator, the sample API and a real Envoy with the filter, on loopback and free ports.
+//! The harness: the ABS simulator, the sample API and a real Envoy with the filter, on loopback and free ports.
 //!
 //! [`scenario`] starts all three, runs a test's body against them, searches every output for the secrets that the body
 //! planted, and stops everything. Where the test fails, all outputs are printed. Nothing here waits by the clock alone:
@@ -6,7 +6,7 @@
 
 #![allow(
     dead_code,
-    reason = "each test target that uses the rig uses a part of it"
+    reason = "each test target that uses the harness uses a part of it"
 )]
 
 pub mod audit;
@@ -34,13 +34,13 @@ use traffic::Traffic;
 /// Between two looks at a condition.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Rigs that may run at once: each has an Envoy that compiles the module, and tests measure seconds.
-pub static RIGS: LazyLock<Semaphore> = LazyLock::new(|| {
+/// Harnesses that may run at once: each has an Envoy that compiles the module, and tests measure seconds.
+pub static SLOTS: LazyLock<Semaphore> = LazyLock::new(|| {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     Semaphore::new((cores / 2).clamp(1, 4))
 });
 
-/// How a rig starts.
+/// How a harness starts.
 pub struct Setup {
     plugin: Vec<Value>,
     concurrency: u32,
@@ -149,8 +149,8 @@ impl Setup {
     }
 }
 
-/// A running rig.
-pub struct Rig {
+/// A running harness.
+pub struct Harness {
     /// Envoy with the filter.
     pub envoy: Envoy,
     /// The ABS simulator.
@@ -164,22 +164,22 @@ pub struct Rig {
     keys: [String; 2],
 }
 
-/// Runs `body` against a rig of its own.
-pub fn scenario(setup: Setup, body: impl AsyncFnOnce(&mut Rig)) {
+/// Runs `body` against a harness of its own.
+pub fn scenario(setup: Setup, body: impl AsyncFnOnce(&mut Harness)) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
     runtime.block_on(async {
-        let _turn = RIGS.acquire().await.unwrap();
-        let mut rig = Rig::start(setup).await;
-        body(&mut rig).await;
-        rig.assert_no_secret_leaked().await;
+        let _turn = SLOTS.acquire().await.unwrap();
+        let mut harness = Harness::start(setup).await;
+        body(&mut harness).await;
+        harness.assert_no_secret_leaked().await;
     });
 }
 
-impl Rig {
+impl Harness {
     async fn start(setup: Setup) -> Self {
         let secrets = Secrets::default();
         let keys = [secrets.plant("access-key"), secrets.plant("secret-key")];
@@ -323,7 +323,7 @@ impl Rig {
         .await;
     }
 
-    /// Steady traffic of `request` that should be let pass, on so many connections.
+    /// Background traffic of `request` that should be let pass, on so many connections.
     pub async fn traffic(&self, request: &Request, n_connections: usize) -> Traffic {
         let mut connections = Vec::new();
         for _ in 0..n_connections {
@@ -332,7 +332,7 @@ impl Rig {
         Traffic::start(connections, request, Reply::is_allowed).await
     }
 
-    /// Steady traffic of `request` on one connection to each worker, for whose replies `holds` should be true.
+    /// Background traffic of `request` on one connection to each worker, for whose replies `holds` should be true.
     pub async fn traffic_on_every_worker(
         &self,
         request: &Request,
