@@ -48,7 +48,7 @@ fn fifty_changes_under_traffic_fail_no_request_and_cause_no_storm_of_fetches() {
         let reloads = harness.envoy.stats("wasm.portcullis.vm_reload").await;
         assert!(reloads.values().all(|&count| count == 0), "{reloads:?}");
         // The fetches go on after the last change.
-        harness.list_is_fetched_anew().await;
+        harness.list_is_fetched_again().await;
     });
 }
 
@@ -82,7 +82,7 @@ fn a_bad_configuration_is_refused_with_every_error_and_the_one_in_force_goes_on(
                 .await;
             harness.assert_denied(&listed).await;
             harness.assert_denied(&manual).await;
-            harness.list_is_fetched_anew().await;
+            harness.list_is_fetched_again().await;
 
             // A good one is taken after a bad one.
             harness.envoy.reconfigure(json!({"deny_list": null})).await;

@@ -63,7 +63,7 @@ fn secrets_of_every_kind_from_every_source_stay_out_of_logs_metrics_and_replies(
             json!({"body": key.clone()}),
         ] {
             harness.abs.fault(fault).await;
-            harness.list_is_fetched_anew().await;
+            harness.list_is_fetched_again().await;
         }
         harness
             .envoy

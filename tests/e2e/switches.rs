@@ -85,7 +85,7 @@ fn nothing_is_blocked_while_the_firewall_is_off() {
             harness.becomes_allowed(&manual).await;
 
             // Another flag than enable_abs_attack: the list is still fetched.
-            harness.list_is_fetched_anew().await;
+            harness.list_is_fetched_again().await;
             harness.assert_allowed(&listed).await;
 
             harness

@@ -1,4 +1,4 @@
-//! Traffic of clean and of listed clients, on every worker, while something goes wrong.
+//! Traffic of a clean and of a listed client on every worker, during a fault.
 
 use crate::harness::Harness;
 use crate::harness::client::Reply;
@@ -11,10 +11,10 @@ pub const CLEAN: &str = "127.0.0.8";
 /// A client that ABS lists.
 pub const LISTED: &str = "127.0.0.7";
 
-/// A token that ABS lists beside it.
+/// A token on the same list.
 pub const LISTED_TOKEN: &str = "listed";
 
-/// At a crash a connection to that worker may lose the request that is under way; each kind of traffic has one.
+/// Requests that each kind of traffic may lose when a VM crashes: it has one connection to that worker.
 const LOST_AT_A_CRASH: usize = 1;
 
 /// The list that names [`LISTED`].
@@ -22,7 +22,7 @@ pub fn list() -> Value {
     json!({"ips": [LISTED], "oauth_tokens": [LISTED_TOKEN]})
 }
 
-/// Both kinds of traffic. [`BackgroundTraffic::stop`] says whether it met what it should.
+/// Both kinds of traffic. [`BackgroundTraffic::stop`] checks the responses.
 #[must_use]
 pub struct BackgroundTraffic {
     clean: Traffic,
@@ -30,7 +30,7 @@ pub struct BackgroundTraffic {
 }
 
 impl BackgroundTraffic {
-    /// Clean traffic alone.
+    /// Clean traffic only.
     pub async fn clean(harness: &Harness) -> Self {
         let request = harness.get("/").from(CLEAN);
         Self {
@@ -41,7 +41,7 @@ impl BackgroundTraffic {
         }
     }
 
-    /// Has the simulator list [`LISTED`], waits until that is in force, and starts both kinds.
+    /// Lists [`LISTED`] in the simulator, waits until it is denied, and starts both kinds.
     pub async fn with_list(harness: &Harness) -> Self {
         harness.abs.list(list()).await;
         Self::once_listed(harness).await
@@ -61,15 +61,15 @@ impl BackgroundTraffic {
         }
     }
 
-    /// Ends the listed client's traffic, since its list is to go; fails the test if any of it passed.
+    /// Ends the listed client's traffic before its list changes; fails the test if a request passed.
     pub async fn stop_listed(&mut self) {
         if let Some(listed) = self.listed.take() {
             listed.stop().await.assert_clean();
         }
     }
 
-    /// Ends all of it; fails the test unless every clean request was answered by the API and every listed one denied, or
-    /// what the rows of these faults say otherwise.
+    /// Ends all traffic. Fails the test unless the API answered every clean request and every listed one was denied,
+    /// except for what the rows of these faults allow.
     pub async fn stop(mut self, faults: &[&str]) {
         let crashes = faults
             .iter()

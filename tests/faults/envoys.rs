@@ -6,16 +6,71 @@ use crate::harness::client::Request;
 use crate::harness::envoy::Change;
 use crate::harness::process::{artefact, repository};
 use crate::harness::{Harness, eventually, scenario};
+use crate::matrix::{List, Requests, Row, readme};
 use crate::watch::Watch;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+
+/// The rows that the tests below show.
+pub const ROWS: &[Row] = &[
+    Row {
+        fault: "bad_configuration",
+        what: "a configuration with two errors",
+        metrics: &["fetch.result=not_modified"],
+        log: &[
+            ("the plugin configuration is refused", 1),
+            ("enable_firewal: unknown key", 1),
+            ("attack_list_memory: found", 1),
+        ],
+        readme: readme::CONFIGURATION,
+        test: "envoys::a_configuration_with_errors",
+        ..Row::BASE
+    },
+    Row {
+        fault: "two_filters",
+        what: "two filters of one VM with one list of ABS and different manual lists, which apply per filter",
+        list: List::New,
+        metrics: &["fetch.result=ok"],
+        readme: readme::SEVERAL_FILTERS,
+        test: "envoys::two_filters_with_different_configurations",
+        ..Row::BASE
+    },
+    Row {
+        fault: "ten_listeners",
+        what: "the same filter on ten listeners: still one fetch per interval",
+        list: List::New,
+        metrics: &["fetch.result=not_modified"],
+        readme: readme::SEVERAL_FILTERS,
+        test: "envoys::one_filter_on_ten_listeners",
+        ..Row::BASE
+    },
+    Row {
+        fault: "restart",
+        what: "Envoy is killed and restarted",
+        requests: Requests::Other("served before and after"),
+        list: List::New,
+        metrics: &["fetch.result=ok"],
+        readme: readme::RESTART,
+        test: "envoys::envoy_is_restarted",
+        ..Row::BASE
+    },
+    Row {
+        fault: "records_refused",
+        what: "ABS refuses traffic records",
+        metrics: &["traffic.dropped"],
+        log: &[("sending traffic information failed", 4)],
+        readme: readme::RECORDS,
+        test: "envoys::abs_refuses_traffic_records",
+        ..Row::BASE
+    },
+];
 
 /// A request to another listener.
 fn at(harness: &Harness, listener: SocketAddr, client: &str) -> Request {
     harness.get("/").at_port(listener.port()).from(client)
 }
 
-/// The bootstrap's listener, and what stands before and after it.
+/// The bootstrap before its listener, the listener, and the rest.
 fn listener(bootstrap: &str) -> [&str; 3] {
     let (before, rest) = bootstrap.split_once("    - name: ingress\n").unwrap();
     let (listener, after) = rest.split_once("\n  clusters:\n").unwrap();
@@ -23,7 +78,7 @@ fn listener(bootstrap: &str) -> [&str; 3] {
 }
 
 #[test]
-fn the_same_filter_on_ten_listeners() {
+fn one_filter_on_ten_listeners() {
     let setup = every_second().bootstrap(|text| {
         let [before, listener, after] = listener(&text);
         let ten: String = (0..10)
@@ -38,7 +93,7 @@ fn the_same_filter_on_ten_listeners() {
         let watch = Watch::begin(harness, "ten_listeners").await;
         let mut lanes = Vec::new();
         for listener in listeners {
-            // Traffic of the listeners together reaches every worker; this is about what they answer.
+            // Together the connections to all listeners reach every worker.
             assert!(at(harness, listener, LISTED).send().await.is_denied());
             lanes.push(harness.traffic(&at(harness, listener, CLEAN), 2).await);
         }
@@ -49,7 +104,7 @@ fn the_same_filter_on_ten_listeners() {
             let request = at(harness, listener, "127.0.0.9");
             assert!(request.send().await.is_denied());
         }
-        // One fetch a second, not ten.
+        // One fetch a second, not one per listener.
         let (fetched, span) = (harness.abs.fetches().await - fetches, started.elapsed());
         assert!(
             fetched as f64 <= span.as_secs_f64() + 2.0,
@@ -119,12 +174,12 @@ fn two_filters_with_different_configurations() {
         for (client, token, at_first, at_second) in [
             (CLEAN, None, 200, 200),
             (LISTED, None, 403, 429),
-            // Each allow list counts for its own filter alone.
+            // Each allow list applies to its own filter only.
             ("127.0.0.9", None, 403, 200),
             ("127.0.0.10", None, 200, 429),
             (CLEAN, Some("first"), 200, 429),
             (CLEAN, Some("second"), 403, 200),
-            // As does the deny list.
+            // So does the deny list.
             ("127.0.0.11", None, 200, 429),
         ] {
             let expected = (at_first, at_second);
@@ -162,7 +217,7 @@ fn a_configuration_with_errors() {
 
 #[test]
 fn envoy_is_restarted() {
-    // Long enough that a list that is there at once is not there by chance.
+    // With this interval, a list that is there at once comes from the fetch at the start.
     let setup = every_second().plugin(json!({"abs_attack_request_minutes": 10}));
     scenario(setup, async |harness| {
         harness.abs.list(crate::background_traffic::list()).await;
@@ -182,7 +237,7 @@ fn envoy_is_restarted() {
 }
 
 #[test]
-fn abs_does_not_take_traffic_records() {
+fn abs_refuses_traffic_records() {
     let setup = every_second().plugin(json!({
         "enable_abs": true,
         "traffic": {"format": "batch", "cluster": null, "flush_interval": "100ms", "queue_memory": "64KB", "batch_bytes": "8KB"}

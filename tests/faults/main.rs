@@ -1,8 +1,7 @@
-//! Nothing brings it down: every fault of `matrix.md` in a real Envoy with four workers, under background traffic, and what
-//! the table says of it; then the long run.
+//! Every fault of `matrix.md` in a real Envoy with four workers, under background traffic, and a long run of all at once.
 //!
-//! Apart from `tests/e2e` so that it can run by itself: `make test-faults`, and `make soak` for the long run at full
-//! length. It uses the same harness, and needs what `make module trap-module simulator` builds.
+//! `make test-faults` runs it, `make soak` runs the long run at full length. Needs what
+//! `make module trap-module simulator` builds.
 
 #![cfg(not(target_family = "wasm"))]
 #![allow(
@@ -16,36 +15,35 @@
 #[path = "../support/harness/mod.rs"]
 mod harness;
 
-// ABS's answers: statuses, silence, resets.
+// ABS's responses: statuses, timeouts, resets.
 mod responses;
-// ABS can't be reached: down, unknown name, bad certificate, no cluster.
+// ABS is unreachable: down, unknown name, bad certificate, no cluster.
 mod unreachable;
-// What comes is no list, or an odd one.
+// Bodies that are not a list, and unusual lists.
 mod bodies;
-// The keys to ABS: who holds them, and what they may not hold.
+// The keys to ABS: where they are kept, and what they may not contain.
 mod credentials;
 // Several listeners, several filters, bad configurations, a restart.
 mod envoys;
-// Lists and shares of denied requests that the guard does not let through.
+// Lists that the guard refuses, and shares of denied requests.
 mod guard;
-// The table.
+// The table of all faults and their effects.
 mod matrix;
-// A server that answers with given bytes.
+// A server that sends given bytes.
 mod scripted_server;
 // The long run.
 mod soak;
-// Traffic of clean and of listed clients, on every worker.
+// Traffic of a clean and of a listed client, on every worker.
 mod background_traffic;
 // VMs that crash.
 mod traps;
-// What a row of the table says, seen in Envoy.
+// Checks the effects of a fault.
 mod watch;
 
 use harness::Setup;
 use serde_json::json;
 
-/// The shipped configuration, but the list is fetched every second. A fetch that is to be well may take as long as on a
-/// machine that has much else to do.
+/// The shipped configuration with a fetch every second, and a timeout that a busy machine meets.
 fn every_second() -> Setup {
     Setup::new().plugin(json!({
         "abs_attack_request_minutes": 0.0167,

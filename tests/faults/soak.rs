@@ -1,7 +1,7 @@
-//! The long run: traffic on every worker, a list that changes every second, a configuration that changes every three,
-//! an ABS that fails at random. No request fails, no listed one passes, and memory does not grow.
+//! The long run: traffic on every worker while the list changes every second, the configuration every three seconds, and
+//! ABS fails at random. No request fails, no listed one passes, and memory does not grow.
 //!
-//! A minute long, or `PORTCULLIS_SOAK_SECONDS`; `make soak` runs ten minutes.
+//! Runs a minute or `PORTCULLIS_SOAK_SECONDS`; `make soak` runs ten minutes.
 
 use crate::background_traffic::BackgroundTraffic;
 use crate::every_second;
@@ -11,18 +11,18 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// Between two changes of the list.
+/// Time between changes of the list.
 const LIST_CHANGES: Duration = Duration::from_secs(1);
-/// Between two changes of the configuration.
+/// Time between changes of the configuration.
 const CONFIGURATION_CHANGES: Duration = Duration::from_secs(3);
-/// Between two throws of the dice for ABS's next fault.
+/// Time between throws of the dice for ABS's next fault.
 const FAULTS: Duration = Duration::from_millis(700);
-/// How many changes of the list an entry stays on it.
+/// Number of list changes that an entry stays listed.
 const ENTRY_STAYS: u64 = 20;
-/// What a slow machine does not show in the time of a run it may show in one that is up to this many times as long. Memory
-/// that leaks grows by more from third to third of a longer run, and memory that is yet to be taken for good by less.
+/// The run may take up to this many times as long on a slow machine. In a longer run, leaked memory grows more from third
+/// to third, and memory that is still warming up grows less.
 const LONGER: u32 = 4;
-/// By how much memory may grow from the middle third of the run to the last.
+/// Allowed growth of memory from the middle third of the run to the last.
 const GROWTH_PERCENT: f64 = 2.0;
 
 fn length() -> Duration {
@@ -51,7 +51,7 @@ fn nothing_fails_passes_or_grows_while_everything_changes() {
             }
             match run.shows_enough(harness, began.elapsed()).await {
                 Ok(()) => break,
-                Err(what) if span < length() * LONGER => println!("twice as long, since {what}"),
+                Err(what) if span < length() * LONGER => println!("running twice as long: {what}"),
                 Err(what) => panic!("{what}"),
             }
             span *= 2;
@@ -61,17 +61,17 @@ fn nothing_fails_passes_or_grows_while_everything_changes() {
     });
 }
 
-/// The state of the run: what is listed, what was seen.
+/// The state of the run.
 struct Run {
     dice: Dice,
-    /// One connection to each worker, for the listed tokens.
+    /// One connection to each worker, for requests with listed tokens.
     workers: Vec<Connection>,
     request: Request,
-    /// Numbers of the tokens on ABS's list, oldest first, and on how many workers each was seen denied.
+    /// The tokens on ABS's list, oldest first.
     listed: VecDeque<Entry>,
     n_listed: u64,
-    n_in_force: u64,
-    n_asked: u64,
+    n_active: u64,
+    n_requests: u64,
     n_configurations: u64,
     faults: BTreeMap<String, u64>,
     memory: Vec<(Duration, u64)>,
@@ -89,8 +89,8 @@ struct Due {
 
 struct Entry {
     number: u64,
-    /// For each worker: whether it has denied the token. From then on it must go on doing so.
-    in_force: Vec<bool>,
+    /// For each worker, whether it has denied the token. If so, it must keep denying it.
+    denied_by: Vec<bool>,
 }
 
 impl Run {
@@ -102,8 +102,8 @@ impl Run {
             request,
             listed: VecDeque::new(),
             n_listed: 0,
-            n_in_force: 0,
-            n_asked: 0,
+            n_active: 0,
+            n_requests: 0,
             n_configurations: 0,
             faults: BTreeMap::new(),
             memory: Vec::new(),
@@ -111,7 +111,7 @@ impl Run {
         }
     }
 
-    /// Makes what is due, then asks each worker for each listed token.
+    /// Makes the changes that are due, then sends each listed token to each worker.
     async fn step(&mut self, harness: &mut Harness, now: Duration) {
         if now >= self.due.list {
             self.due.list = now + LIST_CHANGES;
@@ -130,7 +130,7 @@ impl Run {
             let bytes = resident_kilobytes(harness.envoy.process().id());
             self.memory.push((now, bytes));
         }
-        self.ask().await;
+        self.request_all().await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 
@@ -138,14 +138,14 @@ impl Run {
         let number = self.n_listed;
         self.n_listed += 1;
         let mut add = json!({"oauth_tokens": [token(number)]});
-        // Now and then the list grows much, and later shrinks again.
+        // From time to time the list grows a lot, then shrinks again.
         if number % 10 == 5 {
             add["ips"] = self.crowd();
         }
         harness.abs.list(add).await;
         self.listed.push_back(Entry {
             number,
-            in_force: vec![false; self.workers.len()],
+            denied_by: vec![false; self.workers.len()],
         });
         if number > 0 && number.is_multiple_of(10) {
             harness.abs.unlist(json!({"ips": self.crowd()})).await;
@@ -160,7 +160,7 @@ impl Run {
         }
     }
 
-    /// A few thousand addresses.
+    /// Several thousand addresses.
     fn crowd(&self) -> Value {
         (0..5_000)
             .map(|i| format!("10.1.{}.{}", i / 256, i % 256))
@@ -179,7 +179,7 @@ impl Run {
         harness.envoy.reconfigure(change).await;
     }
 
-    /// ABS fails about every other time.
+    /// ABS fails about half of the time.
     async fn throw(&mut self, harness: &Harness) {
         let fault = match self.dice.throw(14) {
             0 => json!({"status": 500, "times": 1}),
@@ -195,7 +195,7 @@ impl Run {
         harness.abs.fault(fault).await;
     }
 
-    async fn ask(&mut self) {
+    async fn request_all(&mut self) {
         let Self {
             workers,
             listed,
@@ -204,21 +204,21 @@ impl Run {
         } = self;
         for entry in listed {
             let request = request.clone().bearer(&token(entry.number));
-            for (worker, in_force) in workers.iter_mut().zip(&mut entry.in_force) {
+            for (worker, denied_by) in workers.iter_mut().zip(&mut entry.denied_by) {
                 let reply = worker.send(&request).await.unwrap();
-                self.n_asked += 1;
+                self.n_requests += 1;
                 assert!(
-                    reply.is_denied() || (reply.is_allowed() && !*in_force),
-                    "token {} was in force: {in_force}, and got {reply:?}",
+                    reply.is_denied() || (reply.is_allowed() && !*denied_by),
+                    "token {}, denied before: {denied_by}, got {reply:?}",
                     entry.number
                 );
-                self.n_in_force += u64::from(reply.is_denied() && !*in_force);
-                *in_force |= reply.is_denied();
+                self.n_active += u64::from(reply.is_denied() && !*denied_by);
+                *denied_by |= reply.is_denied();
             }
         }
     }
 
-    /// Prints what the run came to so far; an error where that is not enough, or memory grew.
+    /// Prints the results so far; an error if they are too few or memory grew.
     async fn shows_enough(&self, harness: &Harness, span: Duration) -> Result<(), String> {
         let mean = |from: u32, to: u32| {
             let thirds = |n| span * n / 3;
@@ -237,23 +237,23 @@ impl Run {
             .stats("wasmcustom.portcullis.fetch.result=")
             .await;
         println!(
-            "{} s: {} lists, {} configurations, {} questions with listed tokens, {} came into force on a worker; \
+            "{} s: {} lists, {} configurations, {} requests with listed tokens, {} tokens active on a worker; \
              faults {:?}; fetches {:?}; \
              resident memory {:.0} KB in the first third, {middle:.0} in the middle, {last:.0} in the last: {growth:+.2} %",
             span.as_secs(),
             self.n_listed,
             self.n_configurations,
-            self.n_asked,
-            self.n_in_force,
+            self.n_requests,
+            self.n_active,
             self.faults,
             fetches,
             mean(0, 1),
         );
-        // Most entries came into force on every worker while they were listed.
+        // Most entries became active on every worker while they were listed.
         let chances = self.n_listed * self.workers.len() as u64;
-        if self.n_in_force * 3 <= chances * 2 {
-            let n_in_force = self.n_in_force;
-            return Err(format!("only {n_in_force} of {chances} came into force"));
+        if self.n_active * 3 <= chances * 2 {
+            let n_active = self.n_active;
+            return Err(format!("only {n_active} of {chances} became active"));
         }
         let failed: u64 = fetches
             .iter()
@@ -263,7 +263,7 @@ impl Run {
         if failed <= length().as_secs() / 10 {
             return Err(format!("ABS failed only {failed} times"));
         }
-        // Not a number where the machine was away for a whole third.
+        // NaN, and so an error, if the machine was suspended for a whole third.
         if growth <= GROWTH_PERCENT {
             Ok(())
         } else {
@@ -276,7 +276,7 @@ fn token(number: u64) -> String {
     format!("soak-{number}")
 }
 
-/// What the process has in memory.
+/// The process's resident memory.
 pub fn resident_kilobytes(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -284,7 +284,7 @@ pub fn resident_kilobytes(process: u32) -> u64 {
     number.and_then(|text| text.parse().ok()).unwrap()
 }
 
-/// Numbers that look random and are the same in each run (xorshift).
+/// Pseudorandom numbers, the same in each run (xorshift).
 struct Dice(u64);
 
 impl Dice {

@@ -1,4 +1,4 @@
-//! VMs that crash: the module is built with the feature `trap`, and a request's header says where.
+//! VMs that crash: the module is built with the feature `trap`, and a request header says where it traps.
 
 use crate::background_traffic::{BackgroundTraffic, CLEAN, LISTED, LISTED_TOKEN};
 use crate::every_second;
@@ -6,15 +6,80 @@ use crate::harness::client::Request;
 use crate::harness::process::artefact;
 use crate::harness::stopwatch::Stopwatch;
 use crate::harness::{Harness, Setup, eventually, scenario, throughout};
+use crate::matrix::{List, Requests, Row, readme};
 use crate::soak::resident_kilobytes;
 use crate::watch::Watch;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-/// A VM that crashes sooner after its start is not made anew at once, but within a second or so: Envoy's backoff.
+/// The rows that the tests below show.
+pub const ROWS: &[Row] = &[
+    Row {
+        fault: "trap_in_request",
+        what: "a VM crashes in a request",
+        requests: Requests::CrashFails,
+        metrics: &["fetch.result=not_modified"],
+        log: &[("unreachable", 1)],
+        readme: readme::WORKER_VM,
+        test: "traps::a_vm_crashes_in_a_request",
+        ..Row::BASE
+    },
+    Row {
+        fault: "trap_again_at_once",
+        what: "a VM crashes again within a second of its start: Envoy creates the next one after about a second",
+        requests: Requests::Other("503 on that worker until then; no listed request passes"),
+        metrics: &["fetch.result=not_modified"],
+        log: &[("unreachable", 2)],
+        readme: readme::WORKER_VM,
+        test: "traps::a_vm_crashes_again_at_once",
+        ..Row::BASE
+    },
+    Row {
+        fault: "trap_in_tick",
+        what: "a worker's VM crashes in its tick",
+        requests: Requests::CrashFails,
+        metrics: &["fetch.result=not_modified"],
+        log: &[("unreachable", 1)],
+        readme: readme::WORKER_VM,
+        test: "traps::a_worker_vm_crashes_in_its_tick",
+        ..Row::BASE
+    },
+    Row {
+        fault: "trap_on_main_thread",
+        what: "the main thread's VM crashes, which Envoy does not recreate",
+        metrics: &["fetch.result=not_modified"],
+        log: &[("unreachable", 1)],
+        readme: readme::FETCHING_VM,
+        test: "traps::the_main_thread_vm_crashes",
+        ..Row::BASE
+    },
+    Row {
+        fault: "trap_while_publishing",
+        what: "the main thread's VM crashes after it wrote all of a new list except the manifest; another VM publishes the list",
+        list: List::New,
+        metrics: &["fetch.result=ok"],
+        log: &[("unreachable", 1)],
+        readme: readme::FETCHING_VM,
+        test: "traps::a_vm_crashes_while_it_publishes_a_list",
+        ..Row::BASE
+    },
+    Row {
+        fault: "trap_while_a_worker_publishes",
+        what: "the same in a worker's VM",
+        requests: Requests::CrashFails,
+        list: List::New,
+        metrics: &["fetch.result=ok"],
+        log: &[("unreachable", 1)],
+        readme: readme::FETCHING_VM,
+        test: "traps::a_vm_crashes_while_it_publishes_a_list",
+        ..Row::BASE
+    },
+];
+
+/// Envoy recreates a VM at once if it crashes later than this after its start, otherwise after about a second (its backoff).
 const BACKOFF: Duration = Duration::from_secs(3);
 
-/// How often the VM of every worker crashes in the test of memory.
+/// How often the VM of every worker crashes in the memory test.
 const CRASHES: u64 = 6;
 
 fn crashing() -> Setup {
@@ -26,7 +91,7 @@ fn crashing() -> Setup {
     every_second().module(module)
 }
 
-/// Traffic on VMs that are old enough to be made anew at once.
+/// Traffic on VMs that are old enough for Envoy to recreate them at once.
 async fn with_old_vms(harness: &Harness) -> BackgroundTraffic {
     let started = Instant::now();
     let background = BackgroundTraffic::with_list(harness).await;
@@ -34,7 +99,7 @@ async fn with_old_vms(harness: &Harness) -> BackgroundTraffic {
     background
 }
 
-/// A request that gives a command to the module.
+/// A request with a command for the module.
 fn command(harness: &Harness, word: &str) -> Request {
     harness
         .get("/")
@@ -42,9 +107,9 @@ fn command(harness: &Harness, word: &str) -> Request {
         .header("x-portcullis-trap", word)
 }
 
-/// Waits until Envoy has made `n` VMs anew.
+/// Waits until Envoy has recreated `n` VMs.
 async fn reloads(harness: &Harness, n: u64) {
-    eventually(&format!("Envoy has made {n} VMs anew"), async || {
+    eventually(&format!("Envoy has recreated {n} VMs"), async || {
         let stats = harness
             .envoy
             .stats("wasm.portcullis.vm_reload_success")
@@ -54,8 +119,8 @@ async fn reloads(harness: &Harness, n: u64) {
     .await;
 }
 
-/// Lists another client, and waits until every worker denies it: the fetching goes on, whoever does it.
-async fn blocking_goes_on(harness: &Harness, client: &str) {
+/// Lists another client and waits until every worker denies it, which shows that some VM still fetches.
+async fn new_entries_are_blocked(harness: &Harness, client: &str) {
     harness.abs.list(json!({"ips": [client]})).await;
     harness.becomes_denied(&harness.get("/").from(client)).await;
     harness.assert_denied(&harness.get("/").from(LISTED)).await;
@@ -63,7 +128,7 @@ async fn blocking_goes_on(harness: &Harness, client: &str) {
 }
 
 #[test]
-fn a_vm_crashes_while_it_judges_a_request() {
+fn a_vm_crashes_in_a_request() {
     scenario(crashing(), async |harness| {
         let background = with_old_vms(harness).await;
         let watch = Watch::begin(harness, "trap_in_request").await;
@@ -71,13 +136,13 @@ fn a_vm_crashes_while_it_judges_a_request() {
         assert_eq!(reply.status, 503, "{reply:?}");
         reloads(harness, 1).await;
         watch.sees_its_effects(harness, 1).await;
-        blocking_goes_on(harness, "127.0.0.9").await;
+        new_entries_are_blocked(harness, "127.0.0.9").await;
         background.stop(&["trap_in_request"]).await;
     });
 }
 
 #[test]
-fn a_vm_crashes_again_as_soon_as_it_was_made_anew() {
+fn a_vm_crashes_again_at_once() {
     scenario(crashing(), async |harness| {
         let background = with_old_vms(harness).await;
         background.stop(&[]).await;
@@ -102,32 +167,32 @@ fn a_vm_crashes_again_as_soon_as_it_was_made_anew() {
         .await;
         assert!(crashed.elapsed() < BACKOFF, "{:?}", crashed.elapsed());
         watch.sees_its_effects(harness, 1).await;
-        blocking_goes_on(harness, "127.0.0.9").await;
+        new_entries_are_blocked(harness, "127.0.0.9").await;
     });
 }
 
 #[test]
-fn the_vm_of_a_worker_crashes_in_its_tick() {
+fn a_worker_vm_crashes_in_its_tick() {
     scenario(crashing(), async |harness| {
         let background = with_old_vms(harness).await;
         let watch = Watch::begin(harness, "trap_in_tick").await;
         assert!(command(harness, "tick").send().await.is_allowed());
         reloads(harness, 1).await;
         watch.sees_its_effects(harness, 1).await;
-        blocking_goes_on(harness, "127.0.0.9").await;
+        new_entries_are_blocked(harness, "127.0.0.9").await;
         background.stop(&["trap_in_tick"]).await;
     });
 }
 
 #[test]
-fn the_vm_of_the_main_thread_crashes() {
+fn the_main_thread_vm_crashes() {
     scenario(crashing(), async |harness| {
         let background = with_old_vms(harness).await;
         let watch = Watch::begin(harness, "trap_on_main_thread").await;
         assert!(command(harness, "main").send().await.is_allowed());
         watch.sees_its_effects(harness, 1).await;
-        blocking_goes_on(harness, "127.0.0.9").await;
-        // It serves nobody, so nobody asks for it again.
+        new_entries_are_blocked(harness, "127.0.0.9").await;
+        // It serves no requests, so Envoy does not recreate it.
         let reloads = harness
             .envoy
             .stats("wasm.portcullis.vm_reload_success")
@@ -138,7 +203,7 @@ fn the_vm_of_the_main_thread_crashes() {
 }
 
 #[test]
-fn the_vm_that_publishes_a_list_crashes_half_way() {
+fn a_vm_crashes_while_it_publishes_a_list() {
     scenario(crashing(), async |harness| {
         let background = with_old_vms(harness).await;
         let watch = Watch::begin(harness, "trap_while_publishing").await;
@@ -146,7 +211,7 @@ fn the_vm_that_publishes_a_list_crashes_half_way() {
         let new = harness.get("/").from("127.0.0.9");
         harness.abs.list(json!({"ips": ["127.0.0.9"]})).await;
         watch.sees_its_effects(harness, 1).await;
-        // The main thread's was the first to publish; now a worker takes over, publishes, and the next crash is its own.
+        // The main thread's VM crashed. A worker takes over, publishes, and crashes next.
         harness.becomes_denied(&new).await;
         let watch = Watch::begin(harness, "trap_while_a_worker_publishes").await;
         assert!(command(harness, "publish").send().await.is_allowed());
@@ -156,22 +221,22 @@ fn the_vm_that_publishes_a_list_crashes_half_way() {
         harness
             .becomes_denied(&harness.get("/").from("127.0.0.10"))
             .await;
-        blocking_goes_on(harness, "127.0.0.11").await;
+        new_entries_are_blocked(harness, "127.0.0.11").await;
         background
             .stop(&["trap_while_publishing", "trap_while_a_worker_publishes"])
             .await;
     });
 }
 
-/// The rows of envoy/README.md on the other two policies: what a crash leaves there, and that it stays so.
+/// What envoy/README.md says about the other two failure policies after a crash.
 #[test]
-fn with_another_failure_policy_a_crashed_worker_answers_503_or_lets_everybody_pass_from_then_on() {
+fn with_another_failure_policy_a_crashed_worker_returns_503_or_lets_all_requests_pass() {
     for (policy, status) in [("FAIL_CLOSED", 503), ("FAIL_OPEN", 200)] {
         scenario(crashing().failure_policy(policy), async |harness| {
             harness.abs.list(crate::background_traffic::list()).await;
             let listed = harness.get("/").from(CLEAN).bearer(LISTED_TOKEN);
             harness.becomes_denied(&listed).await;
-            // Each connection is on a worker of its own; the first one's crashes.
+            // Each connection is on its own worker; the VM of the first one crashes.
             let mut workers = harness.connections_to_all_workers(&listed).await;
             let crash = command(harness, "request");
             assert_eq!(workers[0].send(&crash).await.unwrap().status, 503);
@@ -180,7 +245,7 @@ fn with_another_failure_policy_a_crashed_worker_answers_503_or_lets_everybody_pa
                     let reply = workers[0].send(request).await.unwrap();
                     assert_eq!(reply.status, status, "{policy}: {reply:?}");
                 }
-                // The others go on judging.
+                // The others still block.
                 for worker in &mut workers[1..] {
                     assert!(worker.send(&listed).await.unwrap().is_denied());
                 }
@@ -193,7 +258,7 @@ fn with_another_failure_policy_a_crashed_worker_answers_503_or_lets_everybody_pa
 }
 
 #[test]
-fn memory_stays_where_it_is_while_the_vms_of_all_workers_crash_over_and_over() {
+fn memory_does_not_grow_while_the_vms_of_all_workers_crash_repeatedly() {
     scenario(
         crashing().plugin(json!({"abs_attack_request_minutes": 10})),
         async |harness| {
@@ -224,13 +289,13 @@ fn memory_stays_where_it_is_while_the_vms_of_all_workers_crash_over_and_over() {
                     Some(())
                 })
                 .await;
-                // A VM that crashes sooner after its start is made anew with a delay.
+                // Envoy recreates a VM that crashes sooner only after a delay.
                 tokio::time::sleep(BACKOFF).await;
                 reloads(harness, round * workers.len() as u64).await;
                 sizes.push(resident_kilobytes(harness.envoy.process().id()));
             }
             println!("resident memory after each round of crashes, in KB: {sizes:?}");
-            // What a crashed VM held is given back: sixteen that stayed, with a megabyte each, would be over this bound.
+            // A crashed VM's memory is freed: sixteen leaked VMs of a megabyte each would exceed this bound.
             let (early, late) = (sizes[1], sizes[sizes.len() - 1]);
             assert!(late * 50 <= early * 51, "more than 2 % more: {sizes:?}");
         },

@@ -1,11 +1,111 @@
-//! ABS can't be reached: down, unknown name, bad certificate, no cluster.
+//! ABS is unreachable: down, unknown name, bad certificate, no cluster.
 
 use crate::background_traffic::{BackgroundTraffic, LISTED};
 use crate::every_second;
 use crate::harness::{Setup, scenario};
+use crate::matrix::{List, Requests, Row, readme};
 use crate::watch::{Watch, recovers, strike};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::json;
+
+/// The rows that the tests below show.
+pub const ROWS: &[Row] = &[
+    Row {
+        fault: "down_at_start",
+        what: "ABS is not there when Envoy starts",
+        list: List::NoneYet,
+        metrics: &["fetch.result=status"],
+        log: &[("status 503", 1)],
+        readme: readme::AWAY_AT_START,
+        test: "unreachable::abs_is_down_at_the_start",
+        ..Row::BASE
+    },
+    Row {
+        fault: "down_at_second_fetch",
+        what: "ABS goes down after its first response",
+        metrics: &["fetch.result=status"],
+        log: &[("status 503", 1)],
+        test: "unreachable::abs_goes_down_after_its_first_response_and_stays_down",
+        ..Row::BASE
+    },
+    Row {
+        fault: "down_for_long",
+        what: "the same for twenty fetches, past `attack_list_max_age`",
+        metrics: &["fetch.result=status"],
+        log: &[("status 503", 1), ("the attack list is stale", 1)],
+        readme: readme::AWAY_FOR_LONG,
+        test: "unreachable::abs_goes_down_after_its_first_response_and_stays_down",
+        ..Row::BASE
+    },
+    Row {
+        fault: "flapping",
+        what: "ABS fails and recovers repeatedly while its list changes",
+        metrics: &["fetch.result=status"],
+        log: &[("status 500", 1)],
+        test: "unreachable::abs_fails_and_recovers_repeatedly",
+        ..Row::BASE
+    },
+    Row {
+        fault: "unknown_name",
+        what: "the name of ABS does not resolve",
+        list: List::NoneYet,
+        metrics: &["fetch.result=reset"],
+        log: &[("no healthy host", 1)],
+        readme: readme::AWAY_AT_START,
+        test: "unreachable::the_name_of_abs_does_not_resolve",
+        ..Row::BASE
+    },
+    Row {
+        fault: "no_cluster",
+        what: "`abs.cluster` names a cluster that this Envoy does not have",
+        list: List::NoneYet,
+        metrics: &["fetch.result=reset"],
+        log: &[("no such cluster", 1)],
+        readme: readme::AWAY_AT_START,
+        test: "unreachable::the_configured_cluster_does_not_exist",
+        ..Row::BASE
+    },
+    Row {
+        fault: "certificate_of_another_name",
+        what: "ABS's certificate is for another name",
+        list: List::NoneYet,
+        metrics: &["fetch.result=status"],
+        log: &[("TLS settings", 1)],
+        readme: readme::AWAY_AT_START,
+        test: "unreachable::the_certificate_of_abs_is_for_another_name",
+        ..Row::BASE
+    },
+    Row {
+        fault: "expired_certificate",
+        what: "ABS's certificate has expired",
+        list: List::NoneYet,
+        metrics: &["fetch.result=status"],
+        log: &[("TLS settings", 1)],
+        readme: readme::AWAY_AT_START,
+        test: "unreachable::the_certificate_of_abs_has_expired",
+        ..Row::BASE
+    },
+    Row {
+        fault: "clock_behind",
+        what: "ABS's clock is a day behind",
+        list: List::New,
+        metrics: &["fetch.result=ok"],
+        readme: readme::CLOCK,
+        test: "unreachable::the_clock_of_abs_is_a_day_off",
+        ..Row::BASE
+    },
+    Row {
+        fault: "clock_ahead",
+        what: "ABS's clock is a day ahead",
+        requests: Requests::Other(
+            "an entry dated in the future is not requested yet, so its client passes; otherwise served",
+        ),
+        metrics: &["fetch.result=not_modified"],
+        readme: readme::CLOCK,
+        test: "unreachable::the_clock_of_abs_is_a_day_off",
+        ..Row::BASE
+    },
+];
 
 #[test]
 fn abs_is_down_at_the_start() {
@@ -22,18 +122,18 @@ fn abs_is_down_at_the_start() {
 }
 
 #[test]
-fn abs_goes_down_after_its_first_answer_and_stays_down() {
+fn abs_goes_down_after_its_first_response_and_stays_down() {
     let setup = every_second().plugin(json!({"attack_list_max_age": "15s"}));
     scenario(setup, async |harness| {
         let mut background = BackgroundTraffic::with_list(harness).await;
         let watch = Watch::begin(harness, "down_at_second_fetch").await;
         harness.abs.stop();
         watch.sees_its_effects(harness, 1).await;
-        // As many fetches as an hour of the default interval has, and more.
-        let watch = watch.goes_on_as("down_for_long");
+        // At least as many fetches as an hour of the default interval has.
+        let watch = watch.continues_as("down_for_long");
         watch.sees_its_effects(harness, 20).await;
         assert_eq!(harness.envoy.count("attack_list.stale").await, 1);
-        // It comes back with an empty list.
+        // It restarts with an empty list.
         background.stop_listed().await;
         harness.abs.restart().await;
         recovers(harness).await;
@@ -48,7 +148,7 @@ fn abs_goes_down_after_its_first_answer_and_stays_down() {
 }
 
 #[test]
-fn abs_comes_and_goes() {
+fn abs_fails_and_recovers_repeatedly() {
     scenario(every_second(), async |harness| {
         let background = BackgroundTraffic::with_list(harness).await;
         for round in 1..=5 {
@@ -62,7 +162,7 @@ fn abs_comes_and_goes() {
 }
 
 #[test]
-fn abs_has_a_name_that_no_one_knows() {
+fn the_name_of_abs_does_not_resolve() {
     let setup = every_second().bootstrap(|text| {
         let (before, abs) = text.split_once("    - name: abs\n").unwrap();
         let abs = abs.replacen("type: STATIC", "type: STRICT_DNS", 1);
@@ -79,7 +179,7 @@ fn abs_has_a_name_that_no_one_knows() {
 }
 
 #[test]
-fn the_configuration_names_a_cluster_that_is_not_there() {
+fn the_configured_cluster_does_not_exist() {
     let setup = every_second().plugin(json!({"abs": {"cluster": "nowhere"}}));
     scenario(setup, async |harness| {
         let background = BackgroundTraffic::clean(harness).await;
@@ -97,12 +197,12 @@ fn the_configuration_names_a_cluster_that_is_not_there() {
 }
 
 #[test]
-fn abs_shows_a_certificate_for_another_name() {
+fn the_certificate_of_abs_is_for_another_name() {
     bad_certificate("certificate_of_another_name", "other.example.com", 2096);
 }
 
 #[test]
-fn abs_shows_a_certificate_that_has_expired() {
+fn the_certificate_of_abs_has_expired() {
     bad_certificate("expired_certificate", "abs.example.com", 2020);
 }
 
@@ -149,7 +249,7 @@ fn the_clock_of_abs_is_a_day_off() {
                 .abs
                 .list(json!({"ips": [client], "detected_at": days_from_now(days)}))
                 .await;
-            harness.list_is_fetched_anew().await;
+            harness.list_is_fetched_again().await;
             watch.sees_its_effects(harness, 1).await;
             let request = harness.get("/").from(client);
             match fault {
@@ -161,7 +261,7 @@ fn the_clock_of_abs_is_a_day_off() {
     });
 }
 
-/// A minute as ABS writes it.
+/// A date and time in ABS's format.
 fn days_from_now(days: i64) -> String {
     let since_epoch = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let seconds = i64::try_from(since_epoch).unwrap() + days * 86_400;

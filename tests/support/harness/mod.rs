@@ -314,7 +314,7 @@ impl Harness {
     }
 
     /// Waits until the list that ABS holds now is in force: fetched after this call, and known to all workers.
-    pub async fn list_is_fetched_anew(&self) {
+    pub async fn list_is_fetched_again(&self) {
         // The fetch that is under way may have been answered before the list changed; the one after it was not.
         let fetches = self.abs.fetches().await;
         eventually("ABS is asked twice more", async || {
