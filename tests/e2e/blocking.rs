@@ -217,20 +217,3 @@ fn a_client_is_unblocked_when_abs_removes_it_and_the_others_stay_blocked() {
         harness.becomes_allowed(&bearer).await;
     });
 }
-
-#[test]
-fn one_listed_identifier_among_several_is_enough() {
-    scenario(Setup::new(), async |harness| {
-        let key = harness.secrets.plant("api-key");
-        harness.abs.list(json!({"api_keys": [key]})).await;
-
-        let request = harness
-            .get("/")
-            .bearer("unlisted")
-            .header("cookie", "session=unlisted");
-        harness
-            .becomes_denied(&request.clone().header("x-api-key", &key))
-            .await;
-        harness.assert_allowed(&request).await;
-    });
-}

@@ -15,6 +15,8 @@
 #[path = "../support/harness/mod.rs"]
 mod harness;
 
+// Rules of one API: blocking off, shadow mode.
+mod apis;
 // Each kind of client identifier is blocked, its neighbour is not, and removal unblocks.
 mod blocking;
 // Whose address counts.
@@ -39,8 +41,6 @@ mod refresh;
 mod reply;
 // Nothing secret leaks, and the search for secrets finds them where they would.
 mod secrets;
-// The flags: firewall, attack list, blocking of one API, shadow mode.
-mod switches;
 // The TLS variant of ABS's cluster.
 mod tls;
 // YAML as Envoy reads it.

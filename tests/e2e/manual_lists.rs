@@ -6,58 +6,6 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 #[test]
-fn the_allow_list_wins_over_abs_and_over_the_deny_list() {
-    scenario(
-        Setup::new().plugin(json!({
-            "allow_list": {"ips": ["127.0.0.7", "127.0.0.9"]},
-            "deny_list": {"ips": ["127.0.0.9", "127.0.0.10"]}
-        })),
-        async |harness| {
-            harness
-                .abs
-                .list(json!({"ips": ["127.0.0.7", "127.0.0.8"]}))
-                .await;
-
-            harness
-                .becomes_denied(&harness.get("/").from("127.0.0.8"))
-                .await;
-            harness
-                .assert_allowed(&harness.get("/").from("127.0.0.7"))
-                .await;
-            harness
-                .assert_allowed(&harness.get("/").from("127.0.0.9"))
-                .await;
-            harness
-                .assert_denied(&harness.get("/").from("127.0.0.10"))
-                .await;
-            harness.metric_reaches("allow_listed", 8).await;
-        },
-    );
-}
-
-#[test]
-fn an_allow_listed_identifier_lets_a_request_pass_whose_other_identifiers_are_listed() {
-    scenario(Setup::new(), async |harness| {
-        let friend = harness.secrets.plant_in_configuration("api-key");
-        let token = harness.secrets.plant("token");
-        harness
-            .envoy
-            .reconfigure(json!({"allow_list": {"api_keys": [friend]}}))
-            .await;
-        harness
-            .abs
-            .list(json!({"ips": ["127.0.0.7"], "oauth_tokens": [token]}))
-            .await;
-
-        let request = harness.get("/").from("127.0.0.7").bearer(&token);
-        harness.becomes_denied(&request).await;
-        harness
-            .assert_allowed(&request.header("x-api-key", &friend))
-            .await;
-    });
-}
-
-#[test]
 fn ranges_hold_in_the_deny_list_and_in_the_allow_list() {
     scenario(
         Setup::new().trusted_hops(1).plugin(json!({

@@ -84,23 +84,6 @@ fn the_metrics_of_the_contract_are_there_and_count() {
 }
 
 #[test]
-fn unusable_entries_are_skipped_and_counted() {
-    scenario(Setup::new(), async |harness| {
-        let body =
-            json!({"ips": ["127.0.0.7", "not an address", 5, ""], "cookies": null}).to_string();
-        harness.abs.fault(json!({"body": body})).await;
-
-        harness
-            .becomes_denied(&harness.get("/").from("127.0.0.7"))
-            .await;
-        harness.metric_reaches("entries_skipped", 3).await;
-        harness
-            .metric_becomes("attack_list.entries.kind=ip", 1)
-            .await;
-    });
-}
-
-#[test]
 fn prometheus_shows_source_kind_and_result_as_labels() {
     scenario(Setup::new(), async |harness| {
         harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;

@@ -1,27 +1,8 @@
 //! Time without a good list: none yet, stale, too large, ABS away.
 
-use crate::harness::{Harness, Setup, eventually, scenario, throughout};
+use crate::harness::{Harness, Setup, eventually, scenario};
 use hyper::Method;
 use serde_json::{Value, json};
-use std::time::Duration;
-
-#[test]
-fn clients_pass_while_abs_is_down_at_the_start_and_are_judged_once_it_is_up() {
-    scenario(Setup::new().abs_down(), async |harness| {
-        let listed = harness.get("/").from("127.0.0.7");
-        harness.assert_allowed(&listed).await;
-        failed_fetches_reach(harness, 2).await;
-        harness.assert_allowed(&listed).await;
-
-        harness.abs.restart().await;
-        harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-
-        harness.becomes_denied(&listed).await;
-        harness
-            .assert_allowed(&harness.get("/").from("127.0.0.8"))
-            .await;
-    });
-}
 
 #[test]
 fn with_one_of_two_nodes_of_abs_down_the_list_comes_all_the_same() {
@@ -95,26 +76,6 @@ fn everyone_is_denied_before_the_first_list_where_that_is_configured() {
 }
 
 #[test]
-fn the_list_stays_in_force_when_abs_dies() {
-    scenario(Setup::new(), async |harness| {
-        let listed = harness.get("/").from("127.0.0.7");
-        harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-        harness.becomes_denied(&listed).await;
-
-        harness.abs.stop();
-        failed_fetches_reach(harness, 3).await;
-        harness.assert_denied(&listed).await;
-        harness
-            .assert_allowed(&harness.get("/").from("127.0.0.8"))
-            .await;
-
-        // It comes back with an empty list.
-        harness.abs.restart().await;
-        harness.becomes_allowed(&listed).await;
-    });
-}
-
-#[test]
 fn no_fault_of_abs_changes_the_list_in_force() {
     scenario(
         Setup::new().plugin(json!({"abs": {"timeout": "1s"}})),
@@ -155,60 +116,6 @@ fn no_fault_of_abs_changes_the_list_in_force() {
             harness.envoy.count(&format!("fetch.result={result}")).await
         }
     }
-}
-
-#[test]
-fn a_list_over_the_memory_bound_is_refused_whole_and_the_one_in_force_stays() {
-    scenario(
-        Setup::new().plugin(json!({"attack_list_memory": "1MB"})),
-        async |harness| {
-            let listed = harness.get("/").from("127.0.0.7");
-            harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-            harness.becomes_denied(&listed).await;
-            let bytes = harness.envoy.count("attack_list.bytes").await;
-            assert!(bytes > 0 && bytes <= 1 << 20, "{bytes}");
-
-            // Replaces the listed address.
-            harness.abs.generate(500_000).await;
-
-            harness.metric_reaches("fetch.result=memory", 2).await;
-            harness.assert_denied(&listed).await;
-            assert_eq!(harness.envoy.count("attack_list.entries.kind=ip").await, 1);
-            assert_eq!(harness.envoy.count("attack_list.bytes").await, bytes);
-            harness.envoy.logs("attack_list_memory").await;
-
-            harness
-                .envoy
-                .reconfigure(json!({"attack_list_memory": "128MB"}))
-                .await;
-            harness.becomes_allowed(&listed).await;
-            harness
-                .metric_becomes("attack_list.entries.kind=ip", 500_000)
-                .await;
-        },
-    );
-}
-
-#[test]
-fn a_stale_list_is_kept_where_that_is_configured() {
-    scenario(stale_after_three_seconds("keep"), async |harness| {
-        let listed = harness.get("/").from("127.0.0.7");
-        harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-        harness.becomes_denied(&listed).await;
-        harness.metric_becomes("attack_list.stale", 0).await;
-
-        harness.abs.stop();
-
-        harness.metric_becomes("attack_list.stale", 1).await;
-        throughout(Duration::from_secs(2), async || {
-            assert!(listed.send().await.is_denied());
-        })
-        .await;
-
-        harness.abs.restart().await;
-        harness.metric_becomes("attack_list.stale", 0).await;
-        harness.becomes_allowed(&listed).await;
-    });
 }
 
 #[test]

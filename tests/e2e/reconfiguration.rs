@@ -53,46 +53,6 @@ fn fifty_changes_under_traffic_fail_no_request_and_cause_no_storm_of_fetches() {
 }
 
 #[test]
-fn a_bad_configuration_is_refused_with_every_error_and_the_one_in_force_goes_on() {
-    scenario(
-        Setup::new().plugin(json!({"deny_list": {"ips": ["127.0.0.9"]}})),
-        async |harness| {
-            let listed = harness.get("/").from("127.0.0.7");
-            let manual = harness.get("/").from("127.0.0.9");
-            harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-            harness.becomes_denied(&listed).await;
-
-            let change = harness
-                .envoy
-                .configure(json!({
-                    "enable_firewal": false,
-                    "attack_list_memory": "lots",
-                    "deny_list": null
-                }))
-                .await;
-
-            assert_eq!(change, Change::Refused);
-            harness
-                .envoy
-                .logs("enable_firewal: unknown key; did you mean \"enable_firewall\"?")
-                .await;
-            harness
-                .envoy
-                .logs("attack_list_memory: found \"lots\"")
-                .await;
-            harness.assert_denied(&listed).await;
-            harness.assert_denied(&manual).await;
-            harness.list_is_fetched_again().await;
-
-            // A good one is taken after a bad one.
-            harness.envoy.reconfigure(json!({"deny_list": null})).await;
-            harness.becomes_allowed(&manual).await;
-            harness.becomes_denied(&listed).await;
-        },
-    );
-}
-
-#[test]
 fn nobody_is_served_unjudged_when_the_configuration_is_bad_at_the_start() {
     scenario(
         Setup::new().plugin(json!({"enable_firewal": true})),
@@ -198,38 +158,6 @@ fn envoy_does_not_start_where_the_file_is_missing() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(!envoy.ended().unwrap().success());
-}
-
-#[test]
-fn the_list_in_force_survives_a_change_of_configuration() {
-    scenario(
-        // Long enough that the second fetch is not due in this test.
-        Setup::new().plugin(json!({"abs_attack_request_minutes": 10})),
-        async |harness| {
-            harness.metric_reaches("fetch.result=ok", 1).await;
-            harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-            // A shorter interval takes effect at once.
-            harness
-                .envoy
-                .reconfigure(json!({"abs_attack_request_minutes": 0.02}))
-                .await;
-            harness
-                .becomes_denied(&harness.get("/").from("127.0.0.7"))
-                .await;
-
-            harness.abs.stop();
-            harness
-                .envoy
-                .reconfigure(json!({"deny_list": {"ips": ["127.0.0.9"]}}))
-                .await;
-            harness
-                .becomes_denied(&harness.get("/").from("127.0.0.9"))
-                .await;
-            harness
-                .assert_denied(&harness.get("/").from("127.0.0.7"))
-                .await;
-        },
-    );
 }
 
 #[test]

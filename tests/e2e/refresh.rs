@@ -102,24 +102,6 @@ fn the_fetch_asks_for_the_active_list_with_the_credentials() {
 }
 
 #[test]
-fn refused_credentials_are_counted_and_the_list_stays() {
-    scenario(Setup::new(), async |harness| {
-        let listed = harness.get("/").from("127.0.0.7");
-        harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-        harness.becomes_denied(&listed).await;
-        let wrong = harness.secrets.plant_in_configuration("wrong-key");
-
-        harness
-            .envoy
-            .reconfigure(json!({"abs": {"access_key": wrong, "secret_key": wrong}}))
-            .await;
-
-        harness.metric_reaches("fetch.result=unauthorized", 1).await;
-        assert!(harness.abs.counter("attacklist_unauthorized").await >= 1);
-    });
-}
-
-#[test]
 fn a_list_of_a_million_is_fetched_and_enforced() {
     scenario(Setup::new(), async |harness| {
         harness.abs.generate(1_000_000).await;

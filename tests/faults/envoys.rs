@@ -202,15 +202,27 @@ fn two_filters_with_different_configurations() {
 
 #[test]
 fn a_configuration_with_errors() {
-    scenario(every_second(), async |harness| {
+    let setup = every_second().plugin(json!({"deny_list": {"ips": ["127.0.0.9"]}}));
+    scenario(setup, async |harness| {
         let background = BackgroundTraffic::with_list(harness).await;
         let watch = Watch::begin(harness, "bad_configuration").await;
         let change = harness
             .envoy
-            .configure(json!({"enable_firewal": false, "attack_list_memory": "lots"}))
+            .configure(json!({
+                "enable_firewal": false,
+                "attack_list_memory": "lots",
+                "deny_list": null
+            }))
             .await;
         assert_eq!(change, Change::Refused);
         watch.sees_its_effects(harness, 1).await;
+        let suggestion = "enable_firewal: unknown key; did you mean \"enable_firewall\"?";
+        harness.envoy.logs(suggestion).await;
+        let manual = harness.get("/").from("127.0.0.9");
+        harness.assert_denied(&manual).await;
+        // Envoy accepts a good one afterwards.
+        harness.envoy.reconfigure(json!({"deny_list": null})).await;
+        harness.becomes_allowed(&manual).await;
         background.stop(&["bad_configuration"]).await;
     });
 }

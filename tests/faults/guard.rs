@@ -134,11 +134,27 @@ fn a_list_over_the_memory_bound() {
     let ips: Vec<_> = (0..3_000)
         .map(|i| format!("10.0.{}.{}", i / 256, i % 256))
         .collect();
-    is_refused(
-        "over_memory",
-        json!({"attack_list_memory": "8KB"}),
-        json!({"ips": ips}),
-    );
+    let setup = every_second().plugin(json!({"attack_list_memory": "8KB"}));
+    scenario(setup, async |harness| {
+        let background = BackgroundTraffic::with_list(harness).await;
+        let bytes = harness.envoy.count("attack_list.bytes").await;
+        assert!(bytes > 0 && bytes <= 8 << 10, "{bytes}");
+        let watch = Watch::begin(harness, "over_memory").await;
+        harness.abs.list(json!({"ips": ips})).await;
+        watch.sees_its_effects(harness, 2).await;
+        assert_eq!(harness.envoy.count("attack_list.bytes").await, bytes);
+        assert_eq!(harness.envoy.count("attack_list.entries.kind=ip").await, 1);
+        // A higher bound takes effect with the next fetch.
+        harness
+            .envoy
+            .reconfigure(json!({"attack_list_memory": "1MB"}))
+            .await;
+        harness
+            .metric_becomes("attack_list.entries.kind=ip", 3_001)
+            .await;
+        recovers(harness).await;
+        background.stop(&["over_memory"]).await;
+    });
 }
 
 #[test]
