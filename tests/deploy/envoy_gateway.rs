@@ -1,7 +1,7 @@
 //! `examples/envoy-gateway`: the manifests, and a real Envoy with what Envoy Gateway makes of them.
 
 use crate::command::{resources_of, run_readme};
-use crate::harness::SLOTS;
+use crate::harness;
 use crate::harness::process::artefact;
 use crate::harness::services::Api;
 use crate::proxy::Proxy;
@@ -28,13 +28,7 @@ fn the_commands_of_the_readme_work() {
 
 #[test]
 fn the_policys_filter_blocks_on_the_routes_of_its_gateway() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let _turn = SLOTS.acquire().await.unwrap();
+    harness::run(async {
         let abs = SecureAbs::start().await;
         let api = Api::start().await;
         let resources = resources_of(&format!("cat {MANIFESTS}"));
@@ -42,17 +36,7 @@ fn the_policys_filter_blocks_on_the_routes_of_its_gateway() {
         let file = directory.path().join("envoy.json");
         let bootstrap = bootstrap(&resources, &api, &abs);
         std::fs::write(&file, bootstrap.to_string()).unwrap();
-        let proxy = Proxy::start(
-            &[
-                "-c",
-                file.to_str().unwrap(),
-                "--concurrency",
-                "4",
-                "--disable-hot-restart",
-            ],
-            KEYS,
-        )
-        .await;
+        let proxy = Proxy::with_bootstrap(&file, KEYS).await;
         let get = |path| proxy.get("http", path);
         abs.admin(
             "POST",

@@ -2,7 +2,7 @@
 //! and an outbound listener, ABS over TLS in Istio's cluster.
 
 use crate::command::{run_readme, tool};
-use crate::harness::SLOTS;
+use crate::harness;
 use crate::harness::interval::assert_interval;
 use crate::harness::process::repository;
 use crate::harness::services::Api;
@@ -128,7 +128,7 @@ fn the_examples_prometheus_makes_labels_of_the_names_that_istio_leaves() {
                 "{raw}"
             );
 
-            let prometheus = Prometheus::start(mesh.proxy.admin).await;
+            let prometheus = Prometheus::start(mesh.proxy.envoy.admin).await;
             for expression in [
                 "portcullis_denied{source=\"abs\", kind=\"oauth_token\"} > 0",
                 "portcullis_would_deny{source=\"manual\", kind=\"ip\"} == 0",
@@ -197,16 +197,10 @@ struct Mesh {
 
 /// Runs `body` against the proxy of one workload of the example.
 fn mesh(workload: &str, files: &[&str], body: impl AsyncFnOnce(&Mesh)) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let _turn = SLOTS.acquire().await.unwrap();
+    harness::run(async {
         let mesh = Mesh::start(workload, files).await;
         body(&mesh).await;
-        let transcript = mesh.proxy.transcript();
+        let transcript = mesh.proxy.envoy.process.transcript();
         for secret in ["stolen", KEYS[0], KEYS[1]] {
             assert!(!transcript.contains(secret), "Envoy wrote {secret}");
         }
@@ -246,18 +240,8 @@ impl Mesh {
             String::from_utf8_lossy(&output.stderr)
         );
         shorten_the_interval(&directory.path().join("ecds"));
-        let bootstrap = directory.path().join("envoy.json").display().to_string();
-        let proxy = Proxy::start(
-            &[
-                "-c",
-                &bootstrap,
-                "--concurrency",
-                "4",
-                "--disable-hot-restart",
-            ],
-            KEYS,
-        )
-        .await;
+        let bootstrap = directory.path().join("envoy.json");
+        let proxy = Proxy::with_bootstrap(&bootstrap, KEYS).await;
         Self {
             proxy,
             abs,

@@ -84,7 +84,7 @@ fn a_real_prometheus_raises_the_alerts_and_answers_the_dashboard() {
     }));
     scenario(setup, async |harness| {
         let start = Instant::now();
-        let prometheus = Prometheus::start(harness.envoy.admin).await;
+        let prometheus = Prometheus::start(harness.envoy.admin_address()).await;
         let phase = stretched_phase();
 
         // Calm: all is let pass, but for the manual list.

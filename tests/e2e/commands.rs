@@ -189,7 +189,7 @@ fn status_reports_that_envoy_has_no_configuration_at_all() {
         harness
             .becomes(&request, "answered with 500", |reply| reply.status == 500)
             .await;
-        let tool = Tool::beside(harness).await;
+        let tool = Tool::beside(harness);
         let status = tool.status().await;
         assert_eq!(
             status["warnings"],
@@ -257,24 +257,18 @@ struct Tool {
 impl Tool {
     /// With the two clients, whose requests must be served.
     async fn of(harness: &Harness) -> Self {
-        let mut tool = Self::beside(harness).await;
+        let mut tool = Self::beside(harness);
         tool.listed = Client::new(harness, "127.0.0.7").await;
         tool.manual = Client::new(harness, "127.0.0.9").await;
         tool
     }
 
     /// Without a connection.
-    async fn beside(harness: &Harness) -> Self {
-        let dump: Value = serde_json::from_str(&harness.envoy.admin("/config_dump").await).unwrap();
-        let file = find(&dump, "path_config_source").unwrap()["path"].clone();
-        let folder = Path::new(file.as_str().unwrap())
-            .parent()
-            .unwrap()
-            .to_owned();
+    fn beside(harness: &Harness) -> Self {
         Self {
             program: artefact("PORTCULLIS_BIN", "target/release/portcullis", "make build"),
-            admin: std::fs::read_to_string(folder.join("admin")).unwrap(),
-            folder,
+            admin: format!("http://{}", harness.envoy.admin_address()),
+            folder: harness.envoy.directory().to_owned(),
             listed: Client::idle(harness, "127.0.0.7"),
             manual: Client::idle(harness, "127.0.0.9"),
         }
@@ -290,7 +284,7 @@ impl Tool {
             .current_dir(&self.folder)
             .env("PATH", format!("{tools}:{path}"))
             .env("PORTCULLIS_CONFIG", "filter.json")
-            .env("ENVOY", format!("http://{}", self.admin))
+            .env("ENVOY", &self.admin)
             .output()
             .unwrap();
         let words = String::from_utf8_lossy(&output.stderr);
@@ -378,16 +372,5 @@ impl Harness {
             assert!(self.abs.fetches().await <= first + 1);
         })
         .await;
-    }
-}
-
-/// The first value of this key, at any depth.
-fn find<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
-    match value {
-        Value::Object(object) => object
-            .get(key)
-            .or_else(|| object.values().find_map(|inner| find(inner, key))),
-        Value::Array(values) => values.iter().find_map(|inner| find(inner, key)),
-        _ => None,
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::harness::audit::Replies;
 use crate::harness::client::{Reply, Request};
-use crate::harness::envoy::{Change, DEADLINE, envoy_binary};
+use crate::harness::envoy::Change;
+use crate::harness::envoy_process::envoy_binary;
 use crate::harness::process::{Process, artefact, repository};
-use crate::harness::{Setup, scenario, throughout};
+use crate::harness::{DEADLINE, Setup, scenario, throughout};
 use serde_json::json;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -34,7 +35,7 @@ fn fifty_changes_under_traffic_fail_no_request_and_cause_no_storm_of_fetches() {
                 .envoy
                 .reconfigure(json!({"deny_list": {"ips": [format!("192.0.2.{change}")]}}))
                 .await;
-            passing.goes_on(25).await;
+            passing.wait_for_more(25).await;
         }
         let fetched = harness.abs.fetches().await - fetches;
         let intervals = start.elapsed().as_secs_f64() / 1.2;
@@ -180,8 +181,8 @@ fn another_build_of_the_module_takes_over_under_traffic_with_the_list_in_force()
 
         for module in [&other, &shipped, &other, &shipped] {
             assert_eq!(harness.envoy.take_module(module).await, Change::Accepted);
-            passing.goes_on(200).await;
-            blocked.goes_on(200).await;
+            passing.wait_for_more(200).await;
+            blocked.wait_for_more(200).await;
         }
 
         passing.stop().await.assert_clean();

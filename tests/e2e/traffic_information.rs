@@ -329,7 +329,7 @@ fn a_changed_configuration_loses_no_record() {
                     .envoy
                     .reconfigure(json!({"deny_list": {"ips": [format!("192.0.2.{round}")]}}))
                     .await;
-                traffic.goes_on(50).await;
+                traffic.wait_for_more(50).await;
             }
             let report = traffic.stop().await;
             report.assert_clean();

@@ -127,7 +127,7 @@ impl Run {
         }
         if now >= self.due.memory {
             self.due.memory = now + Duration::from_secs(1);
-            let bytes = resident_kilobytes(harness.envoy.process().id());
+            let bytes = harness.envoy.process().resident_kib();
             self.memory.push((now, bytes));
         }
         self.request_all().await;
@@ -274,14 +274,6 @@ impl Run {
 
 fn token(number: u64) -> String {
     format!("soak-{number}")
-}
-
-/// The process's resident memory.
-pub fn resident_kilobytes(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|text| text.split_whitespace().next());
-    number.and_then(|text| text.parse().ok()).unwrap()
 }
 
 /// Pseudorandom numbers, the same in each run (xorshift).

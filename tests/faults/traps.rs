@@ -7,7 +7,6 @@ use crate::harness::process::artefact;
 use crate::harness::stopwatch::Stopwatch;
 use crate::harness::{Harness, Setup, eventually, scenario, throughout};
 use crate::matrix::{List, Requests, Row, readme};
-use crate::soak::resident_kilobytes;
 use crate::watch::Watch;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -292,7 +291,7 @@ fn memory_does_not_grow_while_the_vms_of_all_workers_crash_repeatedly() {
                 // Envoy recreates a VM that crashes sooner only after a delay.
                 tokio::time::sleep(BACKOFF).await;
                 reloads(harness, round * workers.len() as u64).await;
-                sizes.push(resident_kilobytes(harness.envoy.process().id()));
+                sizes.push(harness.envoy.process().resident_kib());
             }
             println!("resident memory after each round of crashes, in KB: {sizes:?}");
             // A crashed VM's memory is freed: sixteen leaked VMs of a megabyte each would exceed this bound.

@@ -2,10 +2,10 @@
 
 use crate::background_traffic::{BackgroundTraffic, LISTED};
 use crate::every_second;
+use crate::harness::certificate::Certificate;
 use crate::harness::{Setup, scenario};
 use crate::matrix::{List, Requests, Row, readme};
 use crate::watch::{Watch, recovers, strike};
-use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::json;
 
 /// The rows that the tests below show.
@@ -207,27 +207,11 @@ fn the_certificate_of_abs_has_expired() {
 }
 
 fn bad_certificate(fault: &str, name: &str, last_year: i32) {
-    let key = KeyPair::generate().unwrap();
-    let mut parameters = CertificateParams::new([name.to_owned()]).unwrap();
-    parameters.not_before = date_time_ymd(2019, 1, 1);
-    parameters.not_after = date_time_ymd(last_year, 1, 1);
-    let certificate = parameters.self_signed(&key).unwrap();
-    let files = tempfile::TempDir::new().unwrap();
-    let file = |name: &str, text: String| {
-        let path = files.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    };
-    let chain = file("cert.pem", certificate.pem());
-    let key = file("key.pem", key.serialize_pem());
+    let certificate = Certificate::valid_until(name, last_year);
+    let arguments = certificate.arguments();
     let setup: Setup = every_second()
-        .abs_arguments(&[
-            "--tls-cert",
-            chain.to_str().unwrap(),
-            "--tls-key",
-            key.to_str().unwrap(),
-        ])
-        .abs_over_tls(chain);
+        .abs_arguments(&arguments.each_ref().map(String::as_str))
+        .abs_over_tls(certificate.path());
     scenario(setup, async |harness| {
         let background = BackgroundTraffic::clean(harness).await;
         Watch::from_start(fault).sees_its_effects(harness, 3).await;

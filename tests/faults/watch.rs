@@ -1,8 +1,7 @@
 //! Checks in a running Envoy that a fault has the effects of its row and no others.
 
 use crate::background_traffic::LISTED;
-use crate::harness::envoy::DEADLINE;
-use crate::harness::{Harness, eventually, eventually_or};
+use crate::harness::{DEADLINE, Harness, eventually, eventually_or};
 use crate::matrix::{List, Row, row};
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -1,152 +1,79 @@
 //! The harness: the ABS simulator, the sample API and a real Envoy with the filter, on loopback and free ports.
 //!
 //! [`scenario`] starts all three, runs a test's body against them, searches every output for the secrets that the body
-//! planted, and stops everything. Where the test fails, all outputs are printed. Nothing here waits by the clock alone:
-//! see [`eventually`], [`within`] and [`throughout`].
+//! planted, and stops everything. If the test fails, it prints all outputs. Tests wait by [`eventually`], [`within`] and
+//! [`throughout`], never by a fixed sleep.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`setup`] | how a scenario starts |
+//! | [`envoy`] | the Envoy of a scenario: its configuration while it runs, metrics, logs |
+//! | [`envoy_files`] | the shipped bootstrap and filter, with the scenario's changes |
+//! | [`envoy_process`] | a process of Envoy with any bootstrap, and its admin interface |
+//! | [`services`] | the simulator and the sample API |
+//! | [`process`] | any child process, and where programs are |
+//! | [`client`] | an HTTP client with control over address, version and raw headers |
+//! | [`traffic`] | requests in the background |
+//! | [`waiting`], [`stopwatch`], [`interval`] | waiting for conditions, time on a busy machine, intervals between fetches |
+//! | [`certificate`] | certificates for ABS |
+//! | [`audit`] | the search for secrets |
 
 #![allow(
     dead_code,
+    unused_imports,
     reason = "each test target that uses the harness uses a part of it"
 )]
 
 pub mod audit;
+pub mod certificate;
 pub mod client;
 pub mod envoy;
+pub mod envoy_files;
+pub mod envoy_process;
 pub mod interval;
 pub mod process;
 pub mod services;
+pub mod setup;
 pub mod stopwatch;
 pub mod traffic;
+pub mod waiting;
 
 use audit::{Replies, Secrets};
 use client::{Connection, Reply, Request};
-use envoy::{DEADLINE, Envoy};
-use serde_json::{Value, json};
+use envoy::Envoy;
 use services::{Abs, Api};
-use std::net::SocketAddr;
-use std::path::PathBuf;
+pub use setup::Setup;
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
-use stopwatch::Stopwatch;
 use tokio::sync::Semaphore;
 use traffic::Traffic;
+pub use waiting::{DEADLINE, eventually, eventually_or, throughout, within};
 
-/// Between two looks at a condition.
-const POLL: Duration = Duration::from_millis(20);
-
-/// Harnesses that may run at once: each has an Envoy that compiles the module, and tests measure seconds.
-pub static SLOTS: LazyLock<Semaphore> = LazyLock::new(|| {
+/// Tests that may run at once: each has an Envoy that compiles the module, and some measure seconds.
+static SLOTS: LazyLock<Semaphore> = LazyLock::new(|| {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     Semaphore::new((cores / 2).clamp(1, 4))
 });
 
-/// How a harness starts.
-pub struct Setup {
-    plugin: Vec<Value>,
-    concurrency: u32,
-    trusted_hops: u32,
-    abs_arguments: Vec<String>,
-    abs_down: bool,
-    abs_over_tls: Option<PathBuf>,
-    abs_at: Option<SocketAddr>,
-    module: Option<PathBuf>,
-    failure_policy: Option<&'static str>,
-    keys_in_vm: bool,
-    keys_as: fn(&str) -> String,
-    bootstrap: Vec<Box<dyn Fn(String) -> String>>,
+/// Runs the body of a test that starts an Envoy, when a slot is free.
+pub fn run(body: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let _slot = SLOTS.acquire().await.unwrap();
+        body.await;
+    });
 }
 
-impl Setup {
-    /// The shipped configuration, with the list fetched every 1.2 seconds, and four workers.
-    pub fn new() -> Self {
-        Self {
-            plugin: vec![json!({"abs_attack_request_minutes": 0.02})],
-            concurrency: 4,
-            trusted_hops: 0,
-            abs_arguments: Vec::new(),
-            abs_down: false,
-            abs_over_tls: None,
-            abs_at: None,
-            module: None,
-            failure_policy: None,
-            keys_in_vm: true,
-            keys_as: str::to_owned,
-            bootstrap: Vec::new(),
-        }
-    }
-
-    /// Merges `patch` (RFC 7396) into the plugin configuration.
-    pub fn plugin(mut self, patch: Value) -> Self {
-        self.plugin.push(patch);
-        self
-    }
-
-    /// Envoy's number of workers.
-    pub fn concurrency(mut self, workers: u32) -> Self {
-        self.concurrency = workers;
-        self
-    }
-
-    /// Envoy's `xff_num_trusted_hops`.
-    pub fn trusted_hops(mut self, hops: u32) -> Self {
-        self.trusted_hops = hops;
-        self
-    }
-
-    /// ABS is not there when Envoy starts; [`Abs::restart`] brings it up.
-    pub fn abs_down(mut self) -> Self {
-        self.abs_down = true;
-        self
-    }
-
-    /// Further arguments of the simulator.
-    pub fn abs_arguments(mut self, arguments: &[&str]) -> Self {
-        self.abs_arguments
-            .extend(arguments.iter().map(|argument| (*argument).to_owned()));
-        self
-    }
-
-    /// ABS speaks TLS, and Envoy takes the TLS variant of the cluster with this certificate authority.
-    pub fn abs_over_tls(mut self, authority: PathBuf) -> Self {
-        self.abs_over_tls = Some(authority);
-        self
-    }
-
-    /// Envoy finds ABS at this address; the simulator runs beside it, unused.
-    pub fn abs_at(mut self, address: SocketAddr) -> Self {
-        self.abs_at = Some(address);
-        self
-    }
-
-    /// Another module than the shipped one.
-    pub fn module(mut self, path: PathBuf) -> Self {
-        self.module = Some(path);
-        self
-    }
-
-    /// Another `failure_policy` than the shipped one.
-    pub fn failure_policy(mut self, policy: &'static str) -> Self {
-        self.failure_policy = Some(policy);
-        self
-    }
-
-    /// The VM gets no environment variables, and so no keys.
-    pub fn no_keys_in_vm(mut self) -> Self {
-        self.keys_in_vm = false;
-        self
-    }
-
-    /// How the keys to ABS are written into Envoy's environment.
-    pub fn keys_as(mut self, written: fn(&str) -> String) -> Self {
-        self.keys_as = written;
-        self
-    }
-
-    /// A last change to the text of Envoy's bootstrap.
-    pub fn bootstrap(mut self, change: impl Fn(String) -> String + 'static) -> Self {
-        self.bootstrap.push(Box::new(change));
-        self
-    }
+/// Runs `body` against a harness of its own.
+pub fn scenario(setup: Setup, body: impl AsyncFnOnce(&mut Harness)) {
+    run(async {
+        let mut harness = Harness::start(setup).await;
+        body(&mut harness).await;
+        harness.assert_no_secret_leaked().await;
+    });
 }
 
 /// A running harness.
@@ -157,26 +84,11 @@ pub struct Harness {
     pub abs: Abs,
     /// The API behind Envoy.
     pub api: Api,
-    /// What must appear nowhere.
+    /// Values that must not appear in any output.
     pub secrets: Secrets,
     replies: Replies,
     setup: Setup,
     keys: [String; 2],
-}
-
-/// Runs `body` against a harness of its own.
-pub fn scenario(setup: Setup, body: impl AsyncFnOnce(&mut Harness)) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let _turn = SLOTS.acquire().await.unwrap();
-        let mut harness = Harness::start(setup).await;
-        body(&mut harness).await;
-        harness.assert_no_secret_leaked().await;
-    });
 }
 
 impl Harness {
@@ -200,9 +112,9 @@ impl Harness {
         }
     }
 
-    /// Kills Envoy and starts it as it was started first, on other ports.
+    /// Kills Envoy and starts it again with the setup, on other ports.
     pub async fn restart_envoy(&mut self) {
-        // What this Envoy wrote ends with it.
+        // The output of this process ends with it.
         self.assert_no_secret_leaked().await;
         self.envoy.stop();
         self.envoy = Envoy::start(&self.setup, self.api.address, &self.abs, &self.keys).await;
@@ -213,17 +125,17 @@ impl Harness {
         Request::get(self.envoy.listener, path, &self.replies)
     }
 
-    /// Waits until every worker denies `request`, and gives one of the replies.
+    /// Waits until every worker denies `request`; returns one of the replies.
     pub async fn becomes_denied(&self, request: &Request) -> Reply {
         self.becomes(request, "denied", Reply::is_denied).await
     }
 
-    /// Waits until every worker lets `request` pass.
+    /// Waits until every worker allows `request`.
     pub async fn becomes_allowed(&self, request: &Request) -> Reply {
         self.becomes(request, "allowed", Reply::is_allowed).await
     }
 
-    /// Waits until `holds` is true of the replies of all workers to `request`.
+    /// Waits until the replies of all workers to `request` satisfy `holds`.
     pub async fn becomes(
         &self,
         request: &Request,
@@ -245,7 +157,7 @@ impl Harness {
         .await
     }
 
-    /// Fails the test unless every worker lets `request` pass now.
+    /// Fails the test unless every worker allows `request` now.
     pub async fn assert_allowed(&self, request: &Request) {
         for connection in &mut self.connections_to_all_workers(request).await {
             let reply = connection.send(request).await.unwrap();
@@ -261,12 +173,12 @@ impl Harness {
         }
     }
 
-    /// One open connection to each of Envoy's workers, made as `request` would make them.
+    /// One open connection to each of Envoy's workers, from the address of `request`.
     pub async fn connections_to_all_workers(&self, request: &Request) -> Vec<Connection> {
         let workers = self.envoy.concurrency() as usize;
         let mut connections: Vec<Option<Connection>> = (0..workers).map(|_| None).collect();
         let mut before = self.envoy.connections_by_worker().await;
-        // The kernel spreads connections at random: of sixteen workers, 500 miss one about once in 10^13 times.
+        // The kernel distributes connections at random: 500 miss one of sixteen workers about once in 10^13 runs.
         for _ in 0..500 {
             let connection = request.connect().await.unwrap();
             let now = eventually("a worker takes the connection", async || {
@@ -274,7 +186,7 @@ impl Harness {
                 (now != before).then_some(now)
             })
             .await;
-            // Other connections may have come in meanwhile, from traffic in the background: then none is sure.
+            // With background traffic, another connection may have arrived too: then the worker is not known.
             let taken: Vec<usize> = (0..workers).filter(|&i| now[i] > before[i]).collect();
             if let [worker] = taken[..]
                 && now[worker] == before[worker] + 1
@@ -289,23 +201,23 @@ impl Harness {
         panic!("a worker took none of 500 connections: {before:?}");
     }
 
-    /// Waits until a metric of the filter holds `expected`.
+    /// Waits until a metric of the filter is `expected`.
     pub async fn metric_becomes(&self, name: &str, expected: u64) {
-        let seen = std::cell::Cell::new(None);
+        let last = std::cell::Cell::new(None);
         let what = format!("portcullis.{name} is {expected}");
         eventually_or(
             &what,
             DEADLINE,
             async || {
-                seen.set(self.envoy.metric(name).await);
-                (seen.get() == Some(expected)).then_some(())
+                last.set(self.envoy.metric(name).await);
+                (last.get() == Some(expected)).then_some(())
             },
-            || format!("it is {:?}", seen.get()),
+            || format!("it is {:?}", last.get()),
         )
         .await;
     }
 
-    /// Waits until a metric of the filter holds `least` or more.
+    /// Waits until a metric of the filter is at least `least`.
     pub async fn metric_reaches(&self, name: &str, least: u64) {
         eventually(&format!("portcullis.{name} reaches {least}"), async || {
             (self.envoy.count(name).await >= least).then_some(())
@@ -313,17 +225,17 @@ impl Harness {
         .await;
     }
 
-    /// Waits until the list that ABS holds now is in force: fetched after this call, and known to all workers.
+    /// Waits until the list that ABS has now is fetched.
     pub async fn list_is_fetched_again(&self) {
-        // The fetch that is under way may have been answered before the list changed; the one after it was not.
+        // The response to a pending fetch may be older than the list; the one to the next fetch is not.
         let fetches = self.abs.fetches().await;
-        eventually("ABS is asked twice more", async || {
+        eventually("two more fetches", async || {
             (self.abs.fetches().await >= fetches + 2).then_some(())
         })
         .await;
     }
 
-    /// Background traffic of `request` that should be let pass, on so many connections.
+    /// Sends `request`, which should be allowed, in the background on this many connections.
     pub async fn traffic(&self, request: &Request, n_connections: usize) -> Traffic {
         let mut connections = Vec::new();
         for _ in 0..n_connections {
@@ -332,7 +244,7 @@ impl Harness {
         Traffic::start(connections, request, Reply::is_allowed).await
     }
 
-    /// Background traffic of `request` on one connection to each worker, for whose replies `holds` should be true.
+    /// Sends `request` in the background on one connection to each worker; the replies should satisfy `holds`.
     pub async fn traffic_on_every_worker(
         &self,
         request: &Request,
@@ -349,7 +261,7 @@ impl Harness {
                 "/stats/prometheus",
                 self.envoy.admin("/stats/prometheus").await,
             ),
-            ("Envoy's output", self.envoy.transcript()),
+            ("Envoy's output", self.envoy.process().transcript()),
         ];
         let config_dump = self.envoy.admin("/config_dump").await;
         assert!(
@@ -359,66 +271,5 @@ impl Harness {
         self.envoy.process().assert_running();
         self.secrets
             .assert_absent(&places, &config_dump, &self.replies);
-    }
-}
-
-/// Looks until `condition` gives something, and fails the test where it does not within a generous deadline.
-pub async fn eventually<T>(what: &str, condition: impl AsyncFnMut() -> Option<T>) -> T {
-    eventually_or(what, DEADLINE, condition, String::new).await
-}
-
-/// As [`eventually`], with a deadline of its own and a word on what stood instead.
-pub async fn eventually_or<T>(
-    what: &str,
-    deadline: Duration,
-    mut condition: impl AsyncFnMut() -> Option<T>,
-    instead: impl Fn() -> String,
-) -> T {
-    let start = Instant::now();
-    let mut poll = tokio::time::interval(POLL);
-    loop {
-        poll.tick().await;
-        if let Some(value) = condition().await {
-            return value;
-        }
-        assert!(
-            start.elapsed() < deadline,
-            "not within {deadline:?}: {what} {}",
-            instead()
-        );
-    }
-}
-
-/// Looks until `condition` gives something, and fails the test where that takes longer than `bound`: a bound that is
-/// promised, not one to notice a test that hangs. Time that the machine had no time counts as none.
-pub async fn within<T>(
-    bound: Duration,
-    what: &str,
-    mut condition: impl AsyncFnMut() -> Option<T>,
-) -> T {
-    let watch = Stopwatch::start();
-    let mut poll = tokio::time::interval(POLL);
-    loop {
-        poll.tick().await;
-        let value = condition().await;
-        let elapsed = watch.elapsed();
-        assert!(
-            elapsed < bound,
-            "not within {bound:?}: {what}; after {elapsed:?}, and {:?} late",
-            watch.late()
-        );
-        if let Some(value) = value {
-            return value;
-        }
-    }
-}
-
-/// Looks again and again for as long as `span`, to see that `check` goes on holding.
-pub async fn throughout(span: Duration, mut check: impl AsyncFnMut()) {
-    let start = Instant::now();
-    let mut poll = tokio::time::interval(POLL);
-    while start.elapsed() < span {
-        poll.tick().await;
-        check().await;
     }
 }
