@@ -92,7 +92,7 @@ fn a_listed_bearer_token_is_blocked_and_another_token_is_not() {
         harness
             .becomes_denied(&harness.get("/").bearer(&token))
             .await;
-        // The scheme's letter case does not matter, the token's does.
+        // The scheme is case-insensitive, the token is not.
         harness
             .assert_denied(
                 &harness
@@ -122,7 +122,7 @@ fn a_listed_api_key_is_blocked_in_the_header_and_another_key_is_not() {
         harness
             .assert_allowed(&harness.get("/").header("x-api-key", &other))
             .await;
-        // Not a header that carries an API key here.
+        // This header has no API key by the configuration.
         harness
             .assert_allowed(&harness.get("/").header("x-other", &key))
             .await;

@@ -1,4 +1,4 @@
-//! The command line tool beside a running Envoy: each command takes effect within two seconds, and no request fails.
+//! The command line tool with a running Envoy: each command takes effect within two seconds, and no request fails.
 
 use crate::harness::client::{Connection, Reply, Request};
 use crate::harness::envoy::Change;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// How long a command may take to show in what Envoy does.
+/// The longest a command takes to change what Envoy does.
 const EFFECT: Duration = Duration::from_secs(2);
 
 #[test]
@@ -48,7 +48,7 @@ fn the_documented_order_of_commands_switches_a_running_envoy() {
                     harness.fetches_stay().await;
                 }
                 "status" => {}
-                other => panic!("nobody knows what {other} should do"),
+                other => panic!("this test does not know {other}"),
             }
             run.push(command);
         }
@@ -113,7 +113,7 @@ fn status_shows_what_the_running_envoy_enforces() {
         );
         assert_eq!(status["attack_list_entries"]["ip"], 1, "{status:#}");
         assert_eq!(status["attack_list_entries"]["username"], 1, "{status:#}");
-        // The list came, and may have been confirmed since.
+        // The list was fetched, and possibly confirmed since.
         let last_fetch = status["last_fetch"].as_str().unwrap();
         assert!(
             matches!(last_fetch, "success" | "not modified"),
@@ -131,7 +131,7 @@ fn status_shows_what_the_running_envoy_enforces() {
         assert_eq!(status["vm_reloads"]["done"], 0, "{status:#}");
         assert_eq!(status["warnings"], json!([]), "{status:#}");
 
-        // The file of another fleet.
+        // The file of another Envoy.
         std::fs::write(
             tool.folder.join("other.json"),
             r#"{"enable_firewall": false}"#,
@@ -170,7 +170,7 @@ fn status_reports_a_configuration_that_envoy_refused() {
         );
         tool.listed.becomes("denied", Reply::is_denied).await;
 
-        // A good one after it: the refused one is history.
+        // After a good one, the refused one is no longer reported.
         harness
             .envoy
             .reconfigure(json!({"deny_list": {"ips": ["127.0.0.9"]}}))
@@ -220,7 +220,7 @@ fn status_reports_how_the_last_fetch_ended() {
     });
 }
 
-/// The commands of the walk-through in the README, and what they print.
+/// The commands in the README's walk-through and their output.
 fn documented_commands() -> Vec<(String, String)> {
     let text = std::fs::read_to_string(repository().join("README.md")).unwrap();
     let (_, section) = text.split_once("The switches, in ASE's order\n").unwrap();
@@ -243,7 +243,7 @@ fn documented_commands() -> Vec<(String, String)> {
     commands
 }
 
-/// The tool beside an Envoy, and two clients with a connection to each worker.
+/// The tool for a running Envoy, and two clients with a connection to each worker.
 struct Tool {
     folder: PathBuf,
     program: PathBuf,
@@ -255,7 +255,7 @@ struct Tool {
 }
 
 impl Tool {
-    /// With the two clients, whose requests must be served.
+    /// Connects the two clients to each worker.
     async fn of(harness: &Harness) -> Self {
         let mut tool = Self::beside(harness);
         tool.listed = Client::new(harness, "127.0.0.7").await;
@@ -263,7 +263,7 @@ impl Tool {
         tool
     }
 
-    /// Without a connection.
+    /// Does not connect the clients.
     fn beside(harness: &Harness) -> Self {
         Self {
             program: artefact("PORTCULLIS_BIN", "target/release/portcullis", "make build"),
@@ -274,7 +274,7 @@ impl Tool {
         }
     }
 
-    /// Runs a line in a shell, and gives what it prints. The file is named by the environment, so that the line is the
+    /// Runs a line in a shell and returns its output. The environment names the file, so that the line can be the
     /// documented one.
     fn run(&self, line: &str) -> String {
         let path = std::env::var("PATH").unwrap();
@@ -317,7 +317,7 @@ impl Client {
         }
     }
 
-    /// Fails the test unless `holds` is true of every worker's reply in time.
+    /// Fails the test unless every worker's reply satisfies `holds` in time.
     async fn becomes(&mut self, what: &str, holds: impl Fn(&Reply) -> bool) {
         let Self {
             request,
@@ -347,13 +347,13 @@ impl Harness {
         within(EFFECT, "ABS gets traffic information", more).await;
     }
 
-    /// What was under way may still come, in time; after that nothing does, though traffic goes on.
+    /// Pending records may still arrive within the time limit; after that none does, while traffic continues.
     async fn records_stay(&self, traffic: &Traffic) {
         let command = Stopwatch::start();
         let mut records = self.abs.counter("traffic_records").await;
-        // When the last record was seen to come, and how many requests there were by then.
+        // When the last record arrived, and the number of requests by then.
         let (mut at, mut good) = (command.elapsed(), traffic.good());
-        eventually("no record comes of 400 requests", async || {
+        eventually("400 requests without a record", async || {
             let now = self.abs.counter("traffic_records").await;
             if now != records {
                 records = now;
@@ -362,10 +362,10 @@ impl Harness {
             (traffic.good() >= good + 400).then_some(())
         })
         .await;
-        assert!(at < EFFECT, "a record came {at:?} after the command");
+        assert!(at < EFFECT, "a record arrived {at:?} after the command");
     }
 
-    /// A fetch that was under way may still end; the interval is 1.2 seconds.
+    /// A pending fetch may still end; the interval is 1.2 seconds.
     async fn fetches_stay(&self) {
         let first = self.abs.fetches().await;
         throughout(Duration::from_secs(3), async || {

@@ -1,4 +1,4 @@
-//! Manual lists, and their place in the order of judgement.
+//! Manual lists.
 
 use crate::harness::{Setup, scenario};
 use base64::Engine;
@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 #[test]
-fn ranges_hold_in_the_deny_list_and_in_the_allow_list() {
+fn ranges_work_in_the_deny_list_and_in_the_allow_list() {
     scenario(
         Setup::new().trusted_hops(1).plugin(json!({
             "deny_list": {"ips": ["10.20.0.0/16", "2001:db8:1::/48"]},

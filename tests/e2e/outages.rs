@@ -1,15 +1,15 @@
-//! Time without a good list: none yet, stale, too large, ABS away.
+//! Outages: no list yet, a stale list, ABS down.
 
 use crate::harness::{Harness, Setup, eventually, scenario};
 use hyper::Method;
 use serde_json::{Value, json};
 
 #[test]
-fn with_one_of_two_nodes_of_abs_down_the_list_comes_all_the_same() {
+fn with_one_of_two_nodes_of_abs_down_lists_still_arrive() {
     let setup = Setup::new().bootstrap(|text| {
         let (before, abs) = text.split_once("    - name: abs\n").unwrap();
         let (head, endpoint) = abs.split_once("          - lb_endpoints:\n").unwrap();
-        // Nobody listens at port 1.
+        // Nothing listens on port 1.
         let other = "              - endpoint:
                   address:
                     socket_address: { address: 127.0.0.1, port_value: 1 }
@@ -24,13 +24,13 @@ fn with_one_of_two_nodes_of_abs_down_the_list_comes_all_the_same() {
                 .becomes_denied(&harness.get("/").from(&listed))
                 .await;
         }
-        // Envoy did try the other one.
+        // Envoy tried the other node too.
         assert!(harness.envoy.count("fetch.result=status").await > 0);
     });
 }
 
 #[test]
-fn bodies_arrive_whole_while_abs_is_away() {
+fn bodies_arrive_unchanged_while_abs_is_down() {
     scenario(
         Setup::new().abs_down().plugin(json!({"enable_abs": true})),
         async |harness| {
@@ -51,7 +51,7 @@ fn bodies_arrive_whole_while_abs_is_away() {
 }
 
 #[test]
-fn everyone_is_denied_before_the_first_list_where_that_is_configured() {
+fn with_before_first_list_deny_all_requests_are_denied_until_the_first_list() {
     scenario(
         Setup::new().abs_down().plugin(json!({
             "before_first_list": "deny",
@@ -76,13 +76,11 @@ fn everyone_is_denied_before_the_first_list_where_that_is_configured() {
 }
 
 #[test]
-fn no_fault_of_abs_changes_the_list_in_force() {
+fn no_fault_of_abs_changes_the_active_list() {
     scenario(
         Setup::new().plugin(json!({"abs": {"timeout": "1s"}})),
         async |harness| {
-            let listed = harness.get("/").from("127.0.0.7");
-            harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-            harness.becomes_denied(&listed).await;
+            let listed = harness.block("127.0.0.7").await;
 
             for (fault, result) in [
                 (json!({"status": 500}), "status"),
@@ -108,7 +106,7 @@ fn no_fault_of_abs_changes_the_list_in_force() {
         },
     );
 
-    /// Failed fetches of this result; of all where it depends on how Envoy sees the fault.
+    /// Failed fetches with this result; with any if it depends on how Envoy reports the fault.
     async fn counted(harness: &Harness, result: &str) -> u64 {
         if result.is_empty() {
             failed_fetches(harness).await
@@ -119,11 +117,9 @@ fn no_fault_of_abs_changes_the_list_in_force() {
 }
 
 #[test]
-fn a_stale_list_is_dropped_where_that_is_configured() {
+fn with_when_stale_drop_a_stale_list_is_dropped() {
     scenario(stale_after_three_seconds("drop"), async |harness| {
-        let listed = harness.get("/").from("127.0.0.7");
-        harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-        harness.becomes_denied(&listed).await;
+        let listed = harness.block("127.0.0.7").await;
 
         harness.abs.fault(json!({"status": 503})).await;
 

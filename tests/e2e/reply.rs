@@ -1,10 +1,10 @@
-//! What a denied client gets and what is left in the access log.
+//! The reply to a denied client, and its access log entry.
 
 use crate::harness::{Setup, scenario};
 use serde_json::json;
 
 #[test]
-fn a_denied_client_gets_the_documented_reply_and_the_access_log_says_why() {
+fn a_denied_client_gets_the_documented_reply_and_the_access_log_has_the_reason() {
     scenario(
         Setup::new().plugin(json!({"deny_list": {"ips": ["127.0.0.9"]}})),
         async |harness| {
@@ -24,7 +24,7 @@ fn a_denied_client_gets_the_documented_reply_and_the_access_log_says_why() {
             harness.assert_denied(&manual).await;
             harness.assert_allowed(&harness.get("/allowed")).await;
 
-            // The first requests may have come before the list.
+            // The first requests may have been before the list.
             let last = harness
                 .get("/denied-by-abs-again")
                 .header("cookie", format!("session={value}"));
@@ -93,7 +93,7 @@ fn each_kind_has_its_own_response_code_details() {
             );
             assert_eq!(entry["verdict"], format!("denied abs {kind}"), "{entry}");
         }
-        // The client learns nothing of that: whatever the kind, it gets the same, and no word of what stopped it.
+        // The reply does not reveal the kind or the filter.
         for reply in &mut replies {
             reply.headers.remove("date").unwrap();
             let sent = format!("{:?} {}", reply.headers, reply.body).to_lowercase();
@@ -121,11 +121,9 @@ fn the_reply_can_be_configured() {
             harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
 
             let reply = harness
-                .becomes(
-                    &harness.get("/").from("127.0.0.7"),
-                    "answered with 429",
-                    |reply| reply.status == 429,
-                )
+                .becomes(&harness.get("/").from("127.0.0.7"), "a 429", |reply| {
+                    reply.status == 429
+                })
                 .await;
 
             assert_eq!(reply.body, "{\"error\":\"blocked\"}");

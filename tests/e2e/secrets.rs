@@ -1,6 +1,6 @@
-//! Nothing secret leaks, and the search for secrets finds them where they would.
+//! No secret leaks, and the search for secrets would find one.
 //!
-//! The search itself runs at the end of every scenario: see the harness's `audit`.
+//! Every scenario ends with this search: see the harness's `audit`.
 
 use crate::harness::audit::{Replies, Secrets};
 use crate::harness::{Setup, scenario};
@@ -56,7 +56,7 @@ fn secrets_of_every_kind_from_every_source_stay_out_of_logs_metrics_and_replies(
             }
         }
 
-        // Failures write log lines: a body that is no list, one that breaks off, and a refused configuration.
+        // Failures write log lines: a truncated body, bodies that are not a list, a refused configuration.
         for fault in [
             json!({"body": format!("{{\"oauth_tokens\": [\"{token}\", ")}),
             json!({"body": format!("{{\"cookies\": \"{cookie}\", \"message\": \"{user}\"}}")}),

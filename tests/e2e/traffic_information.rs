@@ -1,4 +1,4 @@
-//! `enable_abs`: what ABS is told of requests and responses, and what becomes of that when ABS fails.
+//! `enable_abs`: records of requests and responses for ABS, and their fate when ABS fails.
 
 use crate::harness::{Harness, Setup, eventually, scenario};
 use serde_json::{Value, json};
@@ -6,19 +6,19 @@ use std::collections::BTreeSet;
 
 const CONNECTIONS: usize = 16;
 
-/// Batches to the simulator's own receiver, at ABS's address.
+/// Batches, to the simulator's receiver at ABS's address.
 fn sending(traffic: Value) -> Setup {
     Setup::new()
         .plugin(json!({"enable_abs": true, "traffic": {"format": "batch", "cluster": null}}))
         .plugin(json!({"traffic": traffic}))
 }
 
-/// As shipped: ASE's sideband, at its own address.
+/// The shipped format: ASE's sideband, at its own address.
 fn sideband() -> Setup {
     Setup::new().plugin(json!({"enable_abs": true}))
 }
 
-/// Sends one request for each number, over several connections, each with a path of its own.
+/// Sends one request with its own path for each number, over several connections.
 async fn send_numbered(harness: &Harness, numbers: std::ops::Range<usize>) {
     let mut tasks = Vec::new();
     for offset in 0..CONNECTIONS {
@@ -38,7 +38,7 @@ async fn send_numbered(harness: &Harness, numbers: std::ops::Range<usize>) {
     }
 }
 
-/// What the filter counts of its records: sent, dropped, failed.
+/// The filter's counts of records: sent, dropped, failed.
 async fn books(harness: &Harness) -> [u64; 3] {
     [
         harness.envoy.count("traffic.sent").await,
@@ -78,7 +78,7 @@ fn each_of_ten_thousand_requests_arrives_exactly_once() {
 }
 
 #[test]
-fn a_record_tells_of_request_response_and_verdict() {
+fn a_record_has_the_request_the_response_and_the_verdict() {
     scenario(
         sending(json!({"flush_interval": "100ms", "gzip": true})),
         async |harness| {
@@ -88,10 +88,10 @@ fn a_record_tells_of_request_response_and_verdict() {
                 .await;
             let token = harness.secrets.plant("token");
             harness
-                .get("/told?api_key=k1")
+                .get("/recorded?api_key=k1")
                 .bearer(&token)
                 .header("user-agent", "probe/1")
-                .header("x-internal", "stays home")
+                .header("x-internal", "not-recorded")
                 .header("accept", b"caf\xe9".as_slice())
                 .header("referer", vec![b'r'; 20_000])
                 .send()
@@ -104,21 +104,21 @@ fn a_record_tells_of_request_response_and_verdict() {
                 })
                 .await
             };
-            let told = find("/told?api_key=k1").await;
-            assert_eq!(told["source_ip"], "127.0.0.1", "{told}");
-            assert_eq!(told["method"], "GET");
-            assert_eq!(told["http_version"], "1.1");
-            assert_eq!(told["response_code"], "200");
-            assert_eq!(told["verdict"], "allowed");
-            assert_eq!(told["blocked"], false);
-            let text = told.to_string();
+            let record = find("/recorded?api_key=k1").await;
+            assert_eq!(record["source_ip"], "127.0.0.1", "{record}");
+            assert_eq!(record["method"], "GET");
+            assert_eq!(record["http_version"], "1.1");
+            assert_eq!(record["response_code"], "200");
+            assert_eq!(record["verdict"], "allowed");
+            assert_eq!(record["blocked"], false);
+            let text = record.to_string();
             assert!(text.contains(&format!("Bearer {token}")), "{text}");
             assert!(
                 text.contains("probe/1") && text.contains("caf\u{fffd}"),
                 "{text}"
             );
             assert!(
-                !text.contains("stays home") && !text.contains("rrrr"),
+                !text.contains("not-recorded") && !text.contains("rrrr"),
                 "{text}"
             );
             let blocked = find("/blocked").await;
@@ -130,7 +130,7 @@ fn a_record_tells_of_request_response_and_verdict() {
 }
 
 #[test]
-fn the_sideband_interface_gets_each_request_and_its_response_at_one_node() {
+fn sideband_calls_for_a_request_and_its_response_go_to_the_same_node() {
     let setup = sideband().abs_arguments(&["--ase-nodes", "3", "--ase-token", "ase-secret"]);
     let setup = setup.plugin(json!({"traffic": {"ase_token": "ase-secret"}}));
     scenario(setup, async |harness| {
@@ -160,8 +160,8 @@ fn the_sideband_interface_gets_each_request_and_its_response_at_one_node() {
 }
 
 #[test]
-fn abs_does_not_have_ases_interface_and_that_is_said_once_by_each_worker() {
-    // The cluster of ABS, where sideband calls went before they had one of their own.
+fn sideband_calls_to_abs_fail_with_one_line_per_worker() {
+    // ABS's cluster, which has no sideband interface.
     let setup = sideband().plugin(json!({"traffic": {"cluster": "abs"}}));
     scenario(setup, async |harness| {
         send_numbered(harness, 0..64).await;
@@ -181,7 +181,7 @@ fn abs_does_not_have_ases_interface_and_that_is_said_once_by_each_worker() {
             lines[0].contains("check that traffic.cluster names"),
             "{lines:?}"
         );
-        // Set right, everything arrives.
+        // With the right cluster, all records arrive.
         harness
             .envoy
             .reconfigure(json!({"traffic": {"cluster": "ase"}}))
@@ -193,7 +193,7 @@ fn abs_does_not_have_ases_interface_and_that_is_said_once_by_each_worker() {
 }
 
 #[test]
-fn an_outage_of_ase_is_none_of_abs() {
+fn an_outage_of_ase_does_not_stop_the_fetches() {
     scenario(sideband(), async |harness| {
         harness
             .abs
@@ -213,7 +213,7 @@ fn an_outage_of_ase_is_none_of_abs() {
 }
 
 #[test]
-fn abs_lists_an_attacker_from_what_it_was_told_and_the_attacker_is_blocked() {
+fn an_attacker_that_abs_detects_from_records_is_blocked() {
     scenario(
         sending(json!({"flush_interval": "100ms"}))
             .abs_arguments(&["--detect-unauthorized-per-minute", "5"]),
@@ -233,7 +233,7 @@ fn abs_lists_an_attacker_from_what_it_was_told_and_the_attacker_is_blocked() {
 }
 
 #[test]
-fn with_abs_down_traffic_is_unharmed_memory_bounded_and_the_books_balance() {
+fn with_abs_down_requests_pass_the_queue_is_bounded_and_every_record_is_counted() {
     scenario(
         sending(json!({"queue_memory": "64KB", "batch_bytes": "16KB", "flush_interval": "100ms"})),
         async |harness| {
@@ -242,7 +242,7 @@ fn with_abs_down_traffic_is_unharmed_memory_bounded_and_the_books_balance() {
             harness.abs.stop();
             send_numbered(harness, 100..4_100).await;
             harness.metric_reaches("traffic.dropped", 1_000).await;
-            let told = |what: &str| {
+            let n_lines = |what: &str| {
                 let line = format!("sending traffic information {what}");
                 harness.envoy.log().matches(&line).count()
             };
@@ -255,23 +255,23 @@ fn with_abs_down_traffic_is_unharmed_memory_bounded_and_the_books_balance() {
                 (books(harness).await.iter().sum::<u64>() == 4_100).then_some(())
             })
             .await;
-            // A batch that was on its way when ABS went down may have arrived and be sent again.
+            // A batch that was pending when ABS went down may have arrived and be sent again.
             let [sent, ..] = books(harness).await;
             let arrived = harness.abs.counter("traffic_records").await;
             assert!(arrived >= sent - 100, "{arrived} of {sent}");
             eventually(
-                "each worker that failed says that it works again",
-                async || (told("works again") == told("failed")).then_some(()),
+                "each worker that failed reports that it works again",
+                async || (n_lines("works again") == n_lines("failed")).then_some(()),
             )
             .await;
-            let lines = told("failed");
+            let lines = n_lines("failed");
             assert!((1..=4).contains(&lines), "one line a worker, not {lines}");
         },
     );
 }
 
 #[test]
-fn whatever_abs_answers_requests_pass_and_records_are_kept_or_counted() {
+fn for_every_response_of_abs_requests_pass_and_records_are_kept_or_counted() {
     scenario(
         sending(json!({"flush_interval": "100ms"})),
         async |harness| {
@@ -294,9 +294,9 @@ fn whatever_abs_answers_requests_pass_and_records_are_kept_or_counted() {
                 if !kept {
                     harness.metric_reaches("traffic.failed", failed + 1).await;
                 } else if fault["delay_ms"].is_null() {
-                    let strikes = harness.abs.counter("faults").await;
-                    eventually("the fault strikes", async || {
-                        (harness.abs.counter("faults").await > strikes).then_some(())
+                    let faults = harness.abs.counter("faults").await;
+                    eventually("the fault occurs", async || {
+                        (harness.abs.counter("faults").await > faults).then_some(())
                     })
                     .await;
                 }
@@ -340,13 +340,13 @@ fn a_changed_configuration_loses_no_record() {
 }
 
 #[test]
-fn a_share_of_the_requests_is_sent_where_that_is_asked_for() {
+fn with_sample_a_share_of_the_requests_is_recorded() {
     scenario(
         sending(json!({"flush_interval": "100ms", "sample": 0.25})),
         async |harness| {
             send_numbered(harness, 0..400).await;
             eventually("the sample has arrived", async || {
-                // Each worker samples evenly, so each may be one off.
+                // Each worker samples evenly, so its count may be off by one.
                 let records = harness.abs.counter("traffic_records").await;
                 (96..=104).contains(&records).then_some(())
             })

@@ -41,6 +41,7 @@ pub mod waiting;
 use audit::{Replies, Secrets};
 use client::{Connection, Reply, Request};
 use envoy::Envoy;
+use serde_json::json;
 use services::{Abs, Api};
 pub use setup::Setup;
 use std::sync::LazyLock;
@@ -123,6 +124,14 @@ impl Harness {
     /// A GET to Envoy.
     pub fn get(&self, path: &str) -> Request {
         Request::get(self.envoy.listener, path, &self.replies)
+    }
+
+    /// Has ABS list this address and waits until every worker denies it; returns a request from it.
+    pub async fn block(&self, address: &str) -> Request {
+        let request = self.get("/").from(address);
+        self.abs.list(json!({"ips": [address]})).await;
+        self.becomes_denied(&request).await;
+        request
     }
 
     /// Waits until every worker denies `request`; returns one of the replies.
