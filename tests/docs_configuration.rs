@@ -1,5 +1,5 @@
-//! The configuration reference and the code agree: each JSON example is a valid configuration, each key that the
-//! parser knows stands in the reference under its section, and no other key stands there.
+//! The configuration reference and the code agree: each JSON example is a valid configuration, and the reference has
+//! exactly the parser's keys, each under its section.
 
 #![allow(
     clippy::panic,
@@ -43,20 +43,20 @@ fn code_blocks(markdown: &str, language: &str) -> Vec<(usize, String)> {
     blocks
 }
 
-/// Whether a JSON block means to be a plugin configuration: an object with one of the outermost keys.
+/// Whether a JSON block is meant as a plugin configuration: an object with one of the top-level keys.
 fn looks_like_a_configuration(json: &str) -> bool {
     let (_, outermost) = KNOWN_KEYS[0];
     match serde_json::from_str::<serde_json::Value>(json) {
         Ok(serde_json::Value::Object(object)) => {
             outermost.iter().any(|key| object.contains_key(*key))
         }
-        // What is no JSON at all is surely wrong in a block of JSON.
+        // A block of JSON that is not JSON must fail.
         Ok(_) => false,
         Err(_) => true,
     }
 }
 
-/// Checks each configuration in a file and tells how many there were.
+/// Checks each configuration in a file and returns their number.
 fn check_examples(path: &Path) -> usize {
     let mut n_checked = 0;
     for (line, json) in code_blocks(&read(path), "json") {
@@ -110,7 +110,7 @@ fn the_complete_example_uses_every_section() {
     }
 }
 
-/// The keys in the first column of the tables under each heading of the second level.
+/// The keys in the first column of the tables, by second-level heading.
 fn documented_keys(reference: &str) -> Vec<(String, BTreeSet<String>)> {
     let mut sections: Vec<(String, BTreeSet<String>)> = Vec::new();
     for line in reference.lines() {

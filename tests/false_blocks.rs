@@ -1,6 +1,6 @@
-//! No false blocks: a full list of 1,000,000 entries names each of them, and none of 100,000,000 strangers.
+//! No false blocks: a full list of 1,000,000 entries contains each of them, and none of 100,000,000 other identifiers.
 //!
-//! That takes an optimised build: `cargo test --release --test false_blocks`. Without one, both numbers are smaller.
+//! Needs an optimised build, `cargo test --release --test false_blocks`; otherwise both numbers are smaller.
 
 #![allow(
     clippy::panic,
@@ -24,9 +24,9 @@ const N_LISTED: u64 = if OPTIMISED { 1_000_000 } else { 100_000 };
 
 const N_STRANGERS: u64 = if OPTIMISED { 100_000_000 } else { 500_000 };
 
-/// Identifier number `i`, of one of the four kinds that can be a million and more; no two are the same.
+/// Identifier number `i`, of one of the four kinds that can have more than a million values; all are different.
 fn fingerprint(key: &FingerprintKey, i: u64) -> Fingerprint {
-    // As text: canonical forms take other bytes for white space or escapes.
+    // Text, because canonical forms treat some other bytes as white space or escapes.
     let digit = |shift: u32| b"0123456789abcdef"[usize::try_from(i >> shift & 0xf).unwrap()];
     let value: [u8; 16] = core::array::from_fn(|at| digit(60 - 4 * u32::try_from(at).unwrap()));
     match i % 4 {
@@ -38,7 +38,7 @@ fn fingerprint(key: &FingerprintKey, i: u64) -> Fingerprint {
 }
 
 #[test]
-fn a_full_list_names_all_of_its_entries_and_none_of_a_hundred_million_strangers() {
+fn a_full_list_contains_all_of_its_entries_and_none_of_a_hundred_million_others() {
     let key = FingerprintKey::from_words([0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]);
     let mut builder = Builder::new(key, u64::MAX);
     for i in 0..N_LISTED {

@@ -1,5 +1,5 @@
-//! `examples/istio-sidecar`: the manifests, and a real Envoy with what Istio makes of them: an empty vm_id, an inbound
-//! and an outbound listener, ABS over TLS in Istio's cluster.
+//! `examples/istio-sidecar`: the manifests, and a real Envoy configured as Istio does from them: an empty vm_id, an
+//! inbound and an outbound listener, ABS over TLS in Istio's cluster.
 
 use crate::command::{run_readme, tool};
 use crate::harness;
@@ -15,11 +15,11 @@ use std::process::{Command, Output};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Seconds between two fetches in these tests. All else is as the manifests say.
+/// Seconds between two fetches in these tests. Everything else is as in the manifests.
 const INTERVAL: f64 = 2.0;
 
 #[test]
-fn the_commands_of_the_readme_work_and_give_the_proxies_the_keys_that_they_ask_for() {
+fn the_commands_of_the_readme_work_and_give_the_proxies_their_keys() {
     let outputs = run_readme("examples/istio-sidecar/README.md");
 
     let printed: String = outputs.into_iter().map(|(_, output)| output).collect();
@@ -63,13 +63,13 @@ fn a_sidecar_fetches_once_an_interval_for_both_directions_and_blocks_both_ways()
             sidecar.becomes_denied(&inbound("/")).await;
             sidecar.becomes_denied(&outbound("/")).await;
 
-            // Names that the API may read as another header.
+            // The API may read these names as another header.
             for listener in ["virtualInbound", "virtualOutbound"] {
                 let underscore = sidecar.get(listener, "/").header("x_api_key", "key");
                 assert_eq!(underscore.send().await.status, 400, "{listener}");
             }
 
-            // The address is the one that the gateway wrote.
+            // The address is the one in the gateway's header.
             let forwarded = |address| {
                 let request = sidecar.get("virtualInbound", "/");
                 request.header("x-forwarded-for", address)
@@ -113,7 +113,7 @@ fn a_gateway_blocks_by_the_address_of_its_peer() {
 }
 
 #[test]
-fn the_examples_prometheus_makes_labels_of_the_names_that_istio_leaves() {
+fn the_prometheus_of_the_example_turns_istios_metric_names_into_labels() {
     mesh(
         "shop/sample-api",
         &["abs.yaml", "sidecar.yaml", "api.yaml"],
@@ -143,7 +143,7 @@ fn the_examples_prometheus_makes_labels_of_the_names_that_istio_leaves() {
 }
 
 #[test]
-fn the_renderer_refuses_what_istio_would_take_in_silence() {
+fn the_renderer_refuses_what_istio_would_accept_silently() {
     for (file, is, becomes, complaint) in [
         (
             "sidecar.yaml",
@@ -187,7 +187,7 @@ fn the_renderer_refuses_what_istio_would_take_in_silence() {
     }
 }
 
-/// A proxy as Istio would configure it, with what it talks to.
+/// A proxy as Istio configures it, with its upstreams.
 struct Mesh {
     proxy: Proxy,
     abs: SecureAbs,
@@ -250,14 +250,13 @@ impl Mesh {
         }
     }
 
-    /// Fails the test unless ABS is asked `count` times in that many intervals: not once for each worker, nor once for
-    /// each direction.
+    /// Fails the test unless there are `count` fetches in that many intervals: not one per worker or direction.
     async fn assert_one_fetch_an_interval(&self, count: u32) {
         let interval = Duration::from_secs_f64(INTERVAL);
         assert_interval(async || self.abs.fetch_times(), interval, count).await;
     }
 
-    /// What Envoy says that it runs is what Istio would have given it.
+    /// Fails the test unless Envoy reports the configuration that Istio would give it.
     async fn assert_runs_as_istio_renders(&self, directions: &[&str]) {
         let bootstrap: Value = serde_json::from_str(
             &std::fs::read_to_string(self.directory.path().join("envoy.json")).unwrap(),

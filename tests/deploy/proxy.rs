@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-/// New connections that reach all of four workers: they miss one about once in 10^8 runs.
+/// Number of new connections that reach all of four workers: they miss one about once in 10^8 runs.
 const CONNECTIONS: usize = 64;
 
 /// A running Envoy.
