@@ -110,7 +110,7 @@ fn the_complete_example_uses_every_section() {
     }
 }
 
-/// The keys in the first column of the tables under each heading of the second level.
+/// The keys in the first column of the tables, by second-level heading.
 fn documented_keys(reference: &str) -> Vec<(String, BTreeSet<String>)> {
     let mut sections: Vec<(String, BTreeSet<String>)> = Vec::new();
     for line in reference.lines() {

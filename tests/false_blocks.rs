@@ -1,6 +1,6 @@
-//! No false blocks: a full list of 1,000,000 entries names each of them, and none of 100,000,000 strangers.
+//! No false blocks: a full list of 1,000,000 entries contains each of them, and none of 100,000,000 other identifiers.
 //!
-//! That takes an optimised build: `cargo test --release --test false_blocks`. Without one, both numbers are smaller.
+//! Needs an optimised build, `cargo test --release --test false_blocks`; otherwise both numbers are smaller.
 
 #![allow(
     clippy::panic,
@@ -45,7 +45,7 @@ fn fingerprint(key: &FingerprintKey, i: u64) -> Fingerprint {
 }
 
 #[test]
-fn a_full_list_names_all_of_its_entries_and_none_of_a_hundred_million_strangers() {
+fn a_full_list_contains_all_of_its_entries_and_none_of_a_hundred_million_others() {
     let key = FingerprintKey::from_words([0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]);
     let mut builder = Builder::new(key, u64::MAX);
     for i in 0..N_LISTED {

@@ -1,5 +1,5 @@
-//! The fuzz targets' saved inputs, each through the same function as in fuzzing, on any toolchain. What a fuzzer once
-//! found is among them, so it stays found.
+//! Runs the fuzz targets' saved inputs through the same functions on any toolchain. They include all inputs that a fuzzer
+//! found.
 
 #![allow(
     clippy::panic,
@@ -40,10 +40,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 fn replay(name: &str) {
     let (_, target) = TARGETS.iter().find(|(known, _)| *known == name).unwrap();
     let files = files(&corpus().join(name));
-    assert!(!files.is_empty(), "nothing is saved for {name}");
+    assert!(!files.is_empty(), "{name} has no saved inputs");
     for file in files {
         let bytes = fs::read(&file).unwrap();
-        // Seen only if it fails: which one it was.
+        // Printed only if it fails, to identify the input.
         println!("{}", file.display());
         target(&bytes);
     }

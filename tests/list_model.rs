@@ -1,4 +1,4 @@
-//! The list's structures against plain collections of std: whatever goes in is found, and nothing else is.
+//! The list's structures against plain collections of std: they contain all inserted values and no others.
 
 #![allow(
     clippy::panic,
@@ -62,8 +62,8 @@ impl Secret {
     }
 }
 
-/// Short texts of few letters, so that values repeat, begin alike and occur under several kinds. All are in canonical form:
-/// what makes two texts equal is tested in `identifier`.
+/// Short texts of few letters, so that values repeat, share prefixes and occur under several kinds. All are in canonical
+/// form; the tests of `identifier` cover equality.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![9 => "[ab]{1,4}", 1 => "[a-z0-9_~/\u{4e00}-\u{4eff}]{1,40}"]
 }
@@ -77,7 +77,7 @@ fn secret() -> impl Strategy<Value = Secret> {
     ]
 }
 
-/// Addresses that lie close together, and at both ends of all of them.
+/// Addresses that are close together or at both ends of the address space.
 fn address() -> impl Strategy<Value = IpAddr> {
     let v4 = prop_oneof![
         Just(0u32),
@@ -94,7 +94,7 @@ fn address() -> impl Strategy<Value = IpAddr> {
     ];
     prop_oneof![
         v4.prop_map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits))),
-        // An IPv4-mapped address never gets this far: it is folded where it is read.
+        // There are no IPv4-mapped addresses here: they are converted when they are read.
         v6.prop_map(|bits| fold_mapped(IpAddr::V6(Ipv6Addr::from_bits(bits)))),
     ]
 }
@@ -131,7 +131,7 @@ fn build(key: FingerprintKey, secrets: &[Secret], ranges: &[IpNet]) -> Blocklist
     builder.finish().unwrap()
 }
 
-/// Where ranges begin and end, and what lies next to that.
+/// The first and last addresses of ranges, and their neighbours.
 fn edges(ranges: &[IpNet]) -> Vec<IpAddr> {
     let around = |address: IpAddr| match address {
         IpAddr::V4(v4) => [-1i64, 0, 1]
@@ -153,7 +153,7 @@ fn edges(ranges: &[IpNet]) -> Vec<IpAddr> {
 }
 
 proptest! {
-    // A failure prints its smallest input; that belongs in a test of its own and not in a file of seeds.
+    // A failure prints its smallest input, which becomes a test of its own instead of a file of seeds.
     #![proptest_config(ProptestConfig {
         cases: 128,
         failure_persistence: None,
@@ -220,8 +220,8 @@ proptest! {
             let expected = texts.iter().any(|range| range.contains(&address));
             prop_assert_eq!(ranges.contains(address), expected, "{}", address);
         }
-        // `covers` by a model of its own: the narrowest networks that say the same, none of them wider than the probe
-        // unless it holds it.
+        // A model of `covers`: the narrowest networks with the same addresses, none of them wider than the probe unless
+        // it contains it.
         let merged = IpNet::aggregate(&texts);
         for probe in probes {
             let expected = merged.iter().any(|net| net.contains(&probe));
@@ -232,7 +232,7 @@ proptest! {
     #[test]
     fn memory_is_what_distinct_entries_take_whatever_comes_twice(
         listed in vec(secret(), 1..300),
-        // Apart from each other: ranges that join count for what they took before.
+        // Disjoint ranges: joined ones count as much as before.
         numbers in vec((0u8..100, any::<bool>()), 0..40),
         repeats in 1usize..6,
     ) {
@@ -337,15 +337,15 @@ proptest! {
 }
 
 #[test]
-fn lists_of_every_size_around_a_change_of_layout_name_each_entry() {
+fn lists_of_every_size_around_a_change_of_layout_contain_each_entry() {
     let key = FingerprintKey::from_words([7, 8]);
-    // A bucket more at each power of two of 128 entries, a gate shard more at each of 65,536.
+    // The number of buckets grows at each power of two of 128 entries, the number of filter shards at each of 65,536.
     for n in [
         0, 1, 2, 127, 128, 129, 255, 256, 257, 65_535, 65_536, 65_537, 131_073,
     ] {
         let names: Vec<_> = (0..n).map(|i| Secret::Username(i.to_string())).collect();
         let list = Published::new(&build(key, &names, &[]), key);
-        // Of the large ones, some of each bucket.
+        // A sample of each bucket for the large ones.
         for name in names.iter().step_by(if n > 300 { 23 } else { 1 }) {
             assert!(list.contains(name.fingerprint(&key)), "{n} entries");
         }

@@ -1,6 +1,6 @@
-//! The README's first screen: `make demo` prints what it shows, and every path that it names is there.
+//! The README's first screen: `make demo` prints what it shows, and all links in the documents work.
 //!
-//! Runs the demo itself, so it needs what `make build simulator` builds.
+//! Runs the demo, so it needs what `make build simulator` builds.
 
 #![cfg(not(target_family = "wasm"))]
 #![allow(
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Mutex;
 
-/// Runs the demo, one at a time: two at once would take the same ports for free.
+/// Runs the demo, one at a time, because two at once would choose the same free ports.
 fn run(demo: &mut Command) -> Output {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock();
@@ -34,7 +34,7 @@ fn transcript() -> String {
     block.split_once("```").unwrap().0.to_owned()
 }
 
-/// Ports are the documented ones only where nothing else holds them.
+/// Replaces port numbers: they are the documented ones only if those are free.
 fn without_ports(text: &str) -> String {
     let mut parts = text.split("127.0.0.1:");
     let mut plain = parts.next().unwrap_or_default().to_owned();
@@ -65,20 +65,20 @@ fn the_demo_prints_what_the_readme_shows() {
 }
 
 #[test]
-fn a_demo_that_fails_shows_what_its_programs_wrote() {
+fn a_demo_that_fails_shows_the_output_of_its_programs() {
     for mode in ["demo", "run"] {
         let mut demo = Command::new("examples/demo/demo.sh");
-        // Does not know Envoy's options, and says so.
+        // `cat` reports an unknown option.
         let demo = run(demo.arg(mode).env("ENVOY_BIN", "/bin/cat"));
-        let told = String::from_utf8_lossy(&demo.stderr);
-        assert_eq!(demo.status.code(), Some(1), "{told}");
-        assert!(told.contains("demo: envoy ended"), "{told}");
-        assert!(told.contains("cat: invalid option"), "{told}");
+        let stderr = String::from_utf8_lossy(&demo.stderr);
+        assert_eq!(demo.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("demo: envoy ended"), "{stderr}");
+        assert!(stderr.contains("cat: invalid option"), "{stderr}");
     }
 }
 
 #[test]
-fn every_path_in_the_documents_is_there() {
+fn every_link_in_the_documents_has_a_target() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let documents = Command::new("git")
         .args(["ls-files", "*.md"])

@@ -1,17 +1,15 @@
-//! Programs that run to their end, and the commands of a README.
-//!
-//! Owns how they are run and what a failed one shows. Knows nothing of what they do.
+//! Runs programs to completion, and the commands of a README.
 
-use crate::rig::process::repository;
+use crate::harness::process::repository;
 use serde_json::Value;
 use std::process::Command;
 
-/// Runs `program` in the repository's root and gives its standard output; fails the test where it fails.
+/// Runs `program` in the repository's root and returns its standard output; fails the test if it fails.
 pub fn run(program: &str, arguments: &[&str]) -> String {
     output_of(Command::new(program).args(arguments))
 }
 
-/// Runs the commands of a README, each block in a shell of its own, as they stand. `kubectl` is the stand-in.
+/// Runs the commands of a README unchanged, each block in its own shell, with the stub of `kubectl`.
 pub fn run_readme(path: &str) -> Vec<(String, String)> {
     let text = std::fs::read_to_string(repository().join(path)).unwrap();
     let blocks = blocks(&text, "sh");
@@ -25,7 +23,7 @@ pub fn run_readme(path: &str) -> Vec<(String, String)> {
             shell
                 .args(["-euo", "pipefail", "-c", &block])
                 .env("PATH", &search)
-                // The commands are for the pinned Envoy, whichever these tests run.
+                // The commands are for the pinned Envoy, even if these tests run another one.
                 .env_remove("ENVOY_BIN")
                 .env_remove("ENVOY_VERSION");
             let output = output_of(&mut shell);

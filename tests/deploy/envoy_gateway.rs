@@ -1,10 +1,10 @@
-//! `examples/envoy-gateway`: the manifests, and a real Envoy with what Envoy Gateway makes of them.
+//! `examples/envoy-gateway`: the manifests, and a real Envoy configured as Envoy Gateway does from them.
 
 use crate::command::{resources_of, run_readme};
+use crate::harness;
+use crate::harness::process::artefact;
+use crate::harness::services::Api;
 use crate::proxy::Proxy;
-use crate::rig::RIGS;
-use crate::rig::process::artefact;
-use crate::rig::services::Api;
 use crate::secure_abs::{KEYS, SecureAbs};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -27,14 +27,8 @@ fn the_commands_of_the_readme_work() {
 }
 
 #[test]
-fn the_policys_filter_blocks_on_the_routes_of_its_gateway() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let _turn = RIGS.acquire().await.unwrap();
+fn the_filter_blocks_on_the_routes_of_its_policy() {
+    harness::run(async {
         let abs = SecureAbs::start().await;
         let api = Api::start().await;
         let resources = resources_of(&format!("cat {MANIFESTS}"));
@@ -42,17 +36,7 @@ fn the_policys_filter_blocks_on_the_routes_of_its_gateway() {
         let file = directory.path().join("envoy.json");
         let bootstrap = bootstrap(&resources, &api, &abs);
         std::fs::write(&file, bootstrap.to_string()).unwrap();
-        let proxy = Proxy::start(
-            &[
-                "-c",
-                file.to_str().unwrap(),
-                "--concurrency",
-                "4",
-                "--disable-hot-restart",
-            ],
-            KEYS,
-        )
-        .await;
+        let proxy = Proxy::with_bootstrap(&file, KEYS).await;
         let get = |path| proxy.get("http", path);
         abs.admin(
             "POST",
@@ -65,7 +49,7 @@ fn the_policys_filter_blocks_on_the_routes_of_its_gateway() {
         proxy.becomes_allowed(&get("/").from("127.0.0.8")).await;
         let underscore = get("/").from("127.0.0.8").header("x_api_key", "key");
         assert_eq!(underscore.send().await.status, 400);
-        // A route that the policy is not for.
+        // The policy does not target this route.
         let other = get("/")
             .from("127.0.0.7")
             .header("host", "other.example.com");
@@ -83,8 +67,8 @@ fn the_policys_filter_blocks_on_the_routes_of_its_gateway() {
     });
 }
 
-/// What Envoy Gateway hands to Envoy, as far as the filter goes: its own bootstrap with the EnvoyProxy's merged in, and
-/// a listener with the policy's filter.
+/// The part of Envoy Gateway's configuration of Envoy that concerns the filter: its bootstrap merged with the one of
+/// EnvoyProxy, and a listener with the policy's filter.
 fn bootstrap(resources: &[Value], api: &Api, abs: &SecureAbs) -> Value {
     let spec = |kind| {
         let found = resources.iter().find(|resource| resource["kind"] == kind);
@@ -119,7 +103,7 @@ fn bootstrap(resources: &[Value], api: &Api, abs: &SecureAbs) -> Value {
     });
     merge(&mut bootstrap, &added[0]);
 
-    // Envoy's environment has what the filter asks for.
+    // Envoy's environment has the variables of the filter.
     let wanted = &spec("EnvoyExtensionPolicy")["wasm"][0]["env"]["hostKeys"];
     let variables = &proxy["provider"]["kubernetes"]["envoyDeployment"]["container"]["env"];
     let given: Vec<_> = variables.as_array().unwrap().iter().collect();
@@ -148,13 +132,13 @@ fn bootstrap(resources: &[Value], api: &Api, abs: &SecureAbs) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// A Gateway's listener: the policy's filter is off, and on for each route that the policy is for.
+/// A Gateway's listener: the policy's filter is disabled, and enabled on each route that the policy targets.
 fn listener(policy: &Value, traffic: &Value) -> Value {
     let wasm = &policy["wasm"][0];
     let name = "envoy.filters.http.wasm/envoyextensionpolicy/shop/portcullis/wasm/0";
     let mut plugin = wasm["config"].clone();
     assert_eq!(plugin["abs_attack_request_minutes"], 10);
-    // Ten minutes are too long for a test.
+    // Ten minutes is too long for a test.
     plugin["abs_attack_request_minutes"] = json!(0.02);
     let module = artefact("PORTCULLIS_WASM", "target/portcullis.wasm", "make build");
     let config = json!({
@@ -241,7 +225,7 @@ fn replaced(text: &str, from: &str, to: &str) -> String {
     text.replace(from, to)
 }
 
-/// Envoy Gateway's merge: maps are joined, lists get longer, all else is replaced.
+/// Envoy Gateway's merge: maps are merged, lists appended, other values replaced.
 fn merge(base: &mut Value, added: &Value) {
     match (base, added) {
         (Value::Object(base), Value::Object(added)) => {

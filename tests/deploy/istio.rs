@@ -1,13 +1,13 @@
-//! `examples/istio-sidecar`: the manifests, and a real Envoy with what Istio makes of them: an empty vm_id, an inbound
-//! and an outbound listener, ABS over TLS in Istio's cluster.
+//! `examples/istio-sidecar`: the manifests, and a real Envoy configured as Istio does from them: an empty vm_id, an
+//! inbound and an outbound listener, ABS over TLS in Istio's cluster.
 
 use crate::command::{run_readme, tool};
+use crate::harness;
+use crate::harness::interval::assert_interval;
+use crate::harness::process::repository;
+use crate::harness::services::Api;
 use crate::prometheus::Prometheus;
 use crate::proxy::Proxy;
-use crate::rig::RIGS;
-use crate::rig::interval::assert_interval;
-use crate::rig::process::repository;
-use crate::rig::services::Api;
 use crate::secure_abs::{KEYS, SecureAbs};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -15,11 +15,11 @@ use std::process::{Command, Output};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Seconds between two fetches in these tests. All else is as the manifests say.
+/// Seconds between two fetches in these tests. Everything else is as in the manifests.
 const INTERVAL: f64 = 2.0;
 
 #[test]
-fn the_commands_of_the_readme_work_and_give_the_proxies_the_keys_that_they_ask_for() {
+fn the_commands_of_the_readme_work_and_give_the_proxies_their_keys() {
     let outputs = run_readme("examples/istio-sidecar/README.md");
 
     let printed: String = outputs.into_iter().map(|(_, output)| output).collect();
@@ -63,13 +63,13 @@ fn a_sidecar_fetches_once_an_interval_for_both_directions_and_blocks_both_ways()
             sidecar.becomes_denied(&inbound("/")).await;
             sidecar.becomes_denied(&outbound("/")).await;
 
-            // Names that the API may read as another header.
+            // The API may read these names as another header.
             for listener in ["virtualInbound", "virtualOutbound"] {
                 let underscore = sidecar.get(listener, "/").header("x_api_key", "key");
                 assert_eq!(underscore.send().await.status, 400, "{listener}");
             }
 
-            // The address is the one that the gateway wrote.
+            // The address is the one in the gateway's header.
             let forwarded = |address| {
                 let request = sidecar.get("virtualInbound", "/");
                 request.header("x-forwarded-for", address)
@@ -113,7 +113,7 @@ fn a_gateway_blocks_by_the_address_of_its_peer() {
 }
 
 #[test]
-fn the_examples_prometheus_makes_labels_of_the_names_that_istio_leaves() {
+fn the_prometheus_of_the_example_turns_istios_metric_names_into_labels() {
     mesh(
         "shop/sample-api",
         &["abs.yaml", "sidecar.yaml", "api.yaml"],
@@ -128,7 +128,7 @@ fn the_examples_prometheus_makes_labels_of_the_names_that_istio_leaves() {
                 "{raw}"
             );
 
-            let prometheus = Prometheus::start(mesh.proxy.admin).await;
+            let prometheus = Prometheus::start(mesh.proxy.envoy.admin).await;
             for expression in [
                 "portcullis_denied{source=\"abs\", kind=\"oauth_token\"} > 0",
                 "portcullis_would_deny{source=\"manual\", kind=\"ip\"} == 0",
@@ -143,7 +143,7 @@ fn the_examples_prometheus_makes_labels_of_the_names_that_istio_leaves() {
 }
 
 #[test]
-fn the_renderer_refuses_what_istio_would_take_in_silence() {
+fn the_renderer_refuses_what_istio_would_accept_silently() {
     for (file, is, becomes, complaint) in [
         (
             "sidecar.yaml",
@@ -187,7 +187,7 @@ fn the_renderer_refuses_what_istio_would_take_in_silence() {
     }
 }
 
-/// A proxy as Istio would configure it, with what it talks to.
+/// A proxy as Istio configures it, with its upstreams.
 struct Mesh {
     proxy: Proxy,
     abs: SecureAbs,
@@ -197,16 +197,10 @@ struct Mesh {
 
 /// Runs `body` against the proxy of one workload of the example.
 fn mesh(workload: &str, files: &[&str], body: impl AsyncFnOnce(&Mesh)) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let _turn = RIGS.acquire().await.unwrap();
+    harness::run(async {
         let mesh = Mesh::start(workload, files).await;
         body(&mesh).await;
-        let transcript = mesh.proxy.transcript();
+        let transcript = mesh.proxy.envoy.process.transcript();
         for secret in ["stolen", KEYS[0], KEYS[1]] {
             assert!(!transcript.contains(secret), "Envoy wrote {secret}");
         }
@@ -246,18 +240,8 @@ impl Mesh {
             String::from_utf8_lossy(&output.stderr)
         );
         shorten_the_interval(&directory.path().join("ecds"));
-        let bootstrap = directory.path().join("envoy.json").display().to_string();
-        let proxy = Proxy::start(
-            &[
-                "-c",
-                &bootstrap,
-                "--concurrency",
-                "4",
-                "--disable-hot-restart",
-            ],
-            KEYS,
-        )
-        .await;
+        let bootstrap = directory.path().join("envoy.json");
+        let proxy = Proxy::with_bootstrap(&bootstrap, KEYS).await;
         Self {
             proxy,
             abs,
@@ -266,14 +250,13 @@ impl Mesh {
         }
     }
 
-    /// Fails the test unless ABS is asked `count` times in that many intervals: not once for each worker, nor once for
-    /// each direction.
+    /// Fails the test unless there are `count` fetches in that many intervals: not one per worker or direction.
     async fn assert_one_fetch_an_interval(&self, count: u32) {
         let interval = Duration::from_secs_f64(INTERVAL);
         assert_interval(async || self.abs.fetch_times(), interval, count).await;
     }
 
-    /// What Envoy says that it runs is what Istio would have given it.
+    /// Fails the test unless Envoy reports the configuration that Istio would give it.
     async fn assert_runs_as_istio_renders(&self, directions: &[&str]) {
         let bootstrap: Value = serde_json::from_str(
             &std::fs::read_to_string(self.directory.path().join("envoy.json")).unwrap(),

@@ -1,11 +1,11 @@
-//! `examples/kubernetes-sidecar`: what kustomize makes of the component, and a real Envoy with the files, arguments and
-//! mounts of the pod that results.
+//! `examples/kubernetes-sidecar`: the output of kustomize, and a real Envoy with the files, arguments and mounts of its
+//! pod.
 
 use crate::command::{resources_of, run_readme};
+use crate::harness::process::{artefact, repository};
+use crate::harness::services::Api;
+use crate::harness::{self, eventually};
 use crate::proxy::Proxy;
-use crate::rig::process::{artefact, repository};
-use crate::rig::services::Api;
-use crate::rig::{RIGS, eventually};
 use crate::secure_abs::{KEYS, SecureAbs};
 use serde_json::{Value, json};
 use std::os::unix::fs::symlink;
@@ -30,7 +30,7 @@ fn the_commands_of_the_readme_work() {
 }
 
 #[test]
-fn the_sidecar_is_locked_down_and_the_workload_stays_as_it_was() {
+fn the_sidecar_is_locked_down_and_the_workload_is_unchanged() {
     let resources = kustomized(EXAMPLE);
     let pod = pod(&resources);
     let own = container(pod, "containers", "sample-api");
@@ -54,7 +54,7 @@ fn the_sidecar_is_locked_down_and_the_workload_stays_as_it_was() {
         assert_eq!(security["seccompProfile"]["type"], "RuntimeDefault");
         assert!(added["resources"]["limits"]["memory"].is_string());
         assert!(added["resources"]["requests"]["cpu"].is_string());
-        // Neither an untagged image nor "latest".
+        // Not an untagged image and not "latest".
         let image = added["image"].as_str().unwrap();
         let (_, tag) = image.rsplit_once(':').unwrap();
         assert!(tag.contains(|c: char| c.is_ascii_digit()), "{image}");
@@ -79,7 +79,7 @@ fn the_sidecar_is_locked_down_and_the_workload_stays_as_it_was() {
 }
 
 #[test]
-fn only_workloads_with_the_label_get_a_sidecar_and_any_number_of_them() {
+fn every_workload_with_the_label_gets_a_sidecar_and_no_other() {
     let overlay = TempDir::new_in(repository().join("target")).unwrap();
     let mut documents = Vec::new();
     for (name, label) in [("first", "enabled"), ("second", "enabled"), ("third", "no")] {
@@ -122,7 +122,7 @@ fn only_workloads_with_the_label_get_a_sidecar_and_any_number_of_them() {
 }
 
 #[test]
-fn the_installers_image_holds_the_module_where_the_init_container_takes_it_from() {
+fn the_installers_image_has_the_module_at_the_path_that_the_init_container_copies() {
     let dockerfile = std::fs::read_to_string(
         repository().join("examples/kubernetes-sidecar/installer.Dockerfile"),
     )
@@ -136,14 +136,8 @@ fn the_installers_image_holds_the_module_where_the_init_container_takes_it_from(
 }
 
 #[test]
-fn the_pods_envoy_blocks_and_takes_up_a_changed_config_map() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let _turn = RIGS.acquire().await.unwrap();
+fn the_pods_envoy_blocks_and_applies_a_changed_config_map() {
+    harness::run(async {
         let abs = SecureAbs::start().await;
         let api = Api::start().await;
         let pod = Pod::new(&api, &abs);
@@ -165,7 +159,7 @@ fn the_pods_envoy_blocks_and_takes_up_a_changed_config_map() {
             .await;
         proxy.becomes_allowed(&client("203.0.113.8")).await;
 
-        // Of the admin interface only what the kubelet and Prometheus need is to be had from outside.
+        // Only the parts of the admin interface that the kubelet and Prometheus need are reachable from outside.
         let ops = |path| proxy.get("metrics", path);
         assert_eq!(ops("/ready").send().await.status, 200);
         let metrics = ops("/stats/prometheus").send().await;
@@ -180,33 +174,33 @@ fn the_pods_envoy_blocks_and_takes_up_a_changed_config_map() {
             assert_eq!(ops(path).send().await.status, 404, "{path}");
         }
 
-        // The kubelet puts a changed ConfigMap in place.
+        // The kubelet updates the mounted ConfigMap.
         pod.update_filter(|plugin| plugin["enable_firewall"] = false.into());
         proxy.becomes_allowed(&client("203.0.113.7")).await;
         pod.update_filter(|plugin| plugin["enable_firewall"] = true.into());
         proxy.becomes_denied(&client("203.0.113.7")).await;
 
-        // With a large list, too, Envoy stays within the memory that the pod allows it.
+        // With a large list, Envoy stays below the pod's memory limit.
         abs.admin(
             "POST",
             "generate",
             &json!({"entries": 500_000, "kinds": "ips", "seed": 1}),
         );
-        eventually("the large list is in force", async || {
+        eventually("the large list is active", async || {
             let stats = proxy.admin("/stats").await;
             stats
                 .contains("attack_list.entries.kind=ip: 500000\n")
                 .then_some(())
         })
         .await;
-        let used = proxy.highest_memory();
+        let used = proxy.envoy.process.peak_resident_kib() * 1024;
         let limit = pod.memory_limit();
-        println!("with 500,000 addresses Envoy took {used} bytes of {limit}");
+        println!("with 500,000 addresses Envoy used {used} of {limit} bytes");
         assert!(used < limit * 8 / 10, "{used} of {limit}");
     });
 }
 
-/// The sidecar's files and arguments, as they would be in its container, below a folder.
+/// The sidecar's files and arguments as in its container, below a folder.
 struct Pod {
     root: TempDir,
     sidecar: Value,
@@ -244,10 +238,10 @@ impl Pod {
             let data = &resource(&resources, "ConfigMap", name)["data"];
             for (file, text) in data.as_object().unwrap() {
                 let text = result.rewritten(text.as_str().unwrap(), api, abs);
-                put_as_kubelet_does(&directory, file, &text);
+                write_like_the_kubelet(&directory, file, &text);
             }
         }
-        // Ten minutes are too long for a test.
+        // Ten minutes is too long for a test.
         result.update_filter(|plugin| {
             assert_eq!(plugin["abs_attack_request_minutes"], 10);
             plugin["abs_attack_request_minutes"] = json!(0.02);
@@ -263,7 +257,7 @@ impl Pod {
             .map(|argument| self.below_root(argument.as_str().unwrap()))
             .collect();
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-        // The variables that the filter asks for are those that the container has.
+        // The container has the variables of the filter.
         let names: Vec<_> = self.sidecar["env"]
             .as_array()
             .unwrap()
@@ -274,7 +268,7 @@ impl Pod {
         Proxy::start(&arguments, KEYS).await
     }
 
-    /// Changes the plugin configuration in the mounted ConfigMap, as the kubelet does when the ConfigMap has changed.
+    /// Changes the plugin configuration in the mounted ConfigMap, as the kubelet does after a change of the ConfigMap.
     fn update_filter(&self, change: impl FnOnce(&mut Value)) {
         let directory = self.path_of("/etc/portcullis");
         let text = std::fs::read_to_string(directory.join("filter.json")).unwrap();
@@ -284,7 +278,7 @@ impl Pod {
                 .pointer_mut("/resources/0/typed_config/config/configuration/value")
                 .unwrap(),
         );
-        put_as_kubelet_does(&directory, "filter.json", &filter.to_string());
+        write_like_the_kubelet(&directory, "filter.json", &filter.to_string());
     }
 
     fn memory_limit(&self) -> u64 {
@@ -294,7 +288,7 @@ impl Pod {
         limit.strip_suffix("Mi").unwrap().parse::<u64>().unwrap() * 1024 * 1024
     }
 
-    /// A file's text with this machine's paths, addresses and ports in the place of the pod's; each stands there once.
+    /// A file's text with this machine's paths, addresses and ports in place of the pod's, each of which occurs once.
     fn rewritten(&self, text: &str, api: &Api, abs: &SecureAbs) -> String {
         let mut text = self.below_root(text);
         let abs_address = abs.address();
@@ -322,7 +316,7 @@ impl Pod {
                 assert_eq!(text.matches(from).count(), 1, "{from}");
                 text = text.replace(from, &to);
             }
-            // Envoy can't name the port of its own admin interface beforehand.
+            // The port of Envoy's own admin interface is not known in advance.
             let own = format!("address: {}, port_value: 9901", own_address());
             let admin = "address: 127.0.0.1, port_value: 9901";
             assert_eq!(text.matches(admin).count(), 2);
@@ -345,9 +339,9 @@ impl Pod {
     }
 }
 
-/// A mounted ConfigMap: the file is a link into `..data`, itself a link to a folder, and a change is a new folder and a
-/// rename of `..data`.
-fn put_as_kubelet_does(directory: &Path, file: &str, text: &str) {
+/// Writes a mounted ConfigMap: the file is a link into `..data`, which is a link to a folder. A change makes a new folder
+/// and renames `..data`.
+fn write_like_the_kubelet(directory: &Path, file: &str, text: &str) {
     let version = (0..)
         .map(|number| format!("..2026_11_23_{number}"))
         .find(|version| !directory.join(version).exists())
@@ -361,7 +355,7 @@ fn put_as_kubelet_does(directory: &Path, file: &str, text: &str) {
     }
 }
 
-/// The resources that kustomize makes of a directory.
+/// The resources in kustomize's output for a directory.
 fn kustomized(directory: &str) -> Vec<Value> {
     resources_of(&format!("tools/kustomize build '{directory}'"))
 }
@@ -386,7 +380,7 @@ fn container<'a>(pod: &'a Value, list: &str, name: &str) -> &'a Value {
         .unwrap_or_else(|| panic!("no container {name} in {list}"))
 }
 
-/// An address of the loopback interface that is this test run's alone, so that what others do with ports is no matter.
+/// An address of the loopback interface for this test run only, so that its ports are free.
 fn own_address() -> String {
     let [_, high, middle, low] = std::process::id().to_be_bytes();
     format!("127.{}.{middle}.{low}", 64 + high)

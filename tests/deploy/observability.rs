@@ -1,12 +1,12 @@
-//! `examples/observability`: the rules and their tests, the alerts in a real Prometheus, the dashboard's queries, and
-//! the picture of them.
+//! `examples/observability`: the rules and their tests, the alerts in a real Prometheus, the dashboard's queries and its
+//! picture.
 
 use crate::command::{run, run_readme, tool};
+use crate::harness::client::Request;
+use crate::harness::envoy::Change;
+use crate::harness::process::repository;
+use crate::harness::{Harness, Setup, eventually, scenario, throughout};
 use crate::prometheus::{Prometheus, RATE_INTERVAL};
-use crate::rig::client::Request;
-use crate::rig::envoy::Change;
-use crate::rig::process::repository;
-use crate::rig::{Rig, Setup, eventually, scenario, throughout};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
@@ -15,10 +15,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// The alerts that would be false where no list is wanted.
+/// The alerts that must not fire when no list is wanted.
 const ABOUT_THE_LIST: [&str; 2] = ["PortcullisListStale", "PortcullisNoSuccessfulFetch"];
 
-/// Where the pictures go, below the repository's root.
+/// The folder of the pictures, below the repository's root.
 const PICTURES: [&str; 2] = ["target/dashboard.png", "target/dashboard.svg"];
 
 #[test]
@@ -31,7 +31,7 @@ fn the_commands_of_the_readme_work() {
 }
 
 #[test]
-fn the_rules_hold_promtools_checks_and_tests() {
+fn the_rules_pass_the_checks_and_tests_of_promtool() {
     let promtool = tool(".tools/prometheus/promtool", "prometheus");
     run(
         &promtool,
@@ -56,13 +56,13 @@ fn every_alert_is_tested_both_ways_and_documented() {
     for alert in alerts {
         assert!(
             tests.contains(&format!("- alertname: {alert}\n")),
-            "rules_test.yml should see {alert} fire"
+            "rules_test.yml should test that {alert} fires"
         );
         assert!(
             tests.lines().any(|line| {
                 line.contains(&format!("alertname: {alert},")) && line.contains("exp_alerts: []")
             }),
-            "rules_test.yml should see {alert} not fire"
+            "rules_test.yml should test that {alert} does not fire"
         );
         assert!(
             readme.contains(&format!("| `{alert}` |")),
@@ -71,9 +71,9 @@ fn every_alert_is_tested_both_ways_and_documented() {
     }
 }
 
-/// What an operator lives through in a bad week, in half a minute. `DASHBOARD_RUN_SECONDS` stretches it for the picture.
+/// An operator's bad week in half a minute. `DASHBOARD_RUN_SECONDS` stretches it for the picture.
 #[test]
-fn a_real_prometheus_raises_the_alerts_and_answers_the_dashboard() {
+fn a_real_prometheus_raises_the_alerts_and_has_data_for_the_dashboard() {
     let setup = Setup::new().plugin(json!({
         "enable_abs": true,
         "traffic": {"format": "batch", "cluster": null},
@@ -82,13 +82,13 @@ fn a_real_prometheus_raises_the_alerts_and_answers_the_dashboard() {
         "allow_list": {"ips": ["127.0.0.10"]},
         "deny_list": {"ips": ["127.0.0.9"]},
     }));
-    scenario(setup, async |rig| {
+    scenario(setup, async |harness| {
         let start = Instant::now();
-        let prometheus = Prometheus::start(rig.envoy.admin).await;
+        let prometheus = Prometheus::start(harness.envoy.admin_address()).await;
         let phase = stretched_phase();
 
-        // Calm: all is let pass, but for the manual list.
-        let clients = Clients::new(rig);
+        // Calm: all requests pass except those on the manual list.
+        let clients = Clients::new(harness);
         let traffic = clients.start();
         prometheus
             .finds("portcullis_attack_list_last_success_unix_seconds > 0")
@@ -100,9 +100,9 @@ fn a_real_prometheus_raises_the_alerts_and_answers_the_dashboard() {
         assert_eq!(prometheus.firing().await, Vec::<String>::new());
 
         // ABS lists attackers of every kind.
-        rig.abs.list(clients.first_attackers()).await;
+        harness.abs.list(clients.first_attackers()).await;
         throughout(phase, async || {}).await;
-        rig.abs.list(clients.further_attackers()).await;
+        harness.abs.list(clients.further_attackers()).await;
         prometheus
             .finds("count(rate(portcullis_denied{source=\"abs\"}[4s]) > 0) == 5")
             .await;
@@ -111,55 +111,58 @@ fn a_real_prometheus_raises_the_alerts_and_answers_the_dashboard() {
             .await;
         throughout(phase, async || {}).await;
 
-        // ABS answers nonsense, then fails for longer than attack_list_max_age.
-        rig.abs.fault(json!({"body": "no list"})).await;
+        // ABS sends an invalid body, then fails for longer than attack_list_max_age.
+        harness.abs.fault(json!({"body": "no list"})).await;
         prometheus.fires("PortcullisListRefused").await;
-        rig.abs.fault(json!({"status": 500})).await;
+        harness.abs.fault(json!({"status": 500})).await;
         prometheus.fires("PortcullisListStale").await;
         throughout(phase, async || {}).await;
-        rig.abs.clear_faults().await;
+        harness.abs.clear_faults().await;
         prometheus.finds("portcullis_attack_list_stale == 0").await;
 
-        // Entries that can't be used.
-        let odd = json!({"ips": ["127.0.0.7", "no address", ""]}).to_string();
-        rig.abs.fault(json!({"body": odd, "times": 2})).await;
+        // Unusable entries.
+        let body = json!({"ips": ["127.0.0.7", "no address", ""]}).to_string();
+        harness.abs.fault(json!({"body": body, "times": 2})).await;
         prometheus.fires("PortcullisEntriesSkipped").await;
         throughout(phase, async || {}).await;
 
         // An operator's mistakes: a misspelt key, then wrong credentials.
         let misspelt = json!({"enable_abs_atack": true});
-        assert_eq!(rig.envoy.configure(misspelt).await, Change::Refused);
+        assert_eq!(harness.envoy.configure(misspelt).await, Change::Refused);
         prometheus.fires("PortcullisConfigurationRejected").await;
-        let wrong = rig.secrets.plant_in_configuration("wrong-key");
-        rig.envoy
+        let wrong = harness.secrets.plant_in_configuration("wrong-key");
+        harness
+            .envoy
             .reconfigure(json!({"abs": {"access_key": wrong, "secret_key": wrong}}))
             .await;
         prometheus.fires("PortcullisUnauthorized").await;
         throughout(phase, async || {}).await;
 
-        // What takes traffic information refuses it. The alert waits for five minutes of that.
-        rig.abs
+        // ABS refuses traffic records. The alert waits for five minutes of that.
+        harness
+            .abs
             .fault(json!({"status": 404, "endpoint": "traffic"}))
             .await;
         prometheus.pends("PortcullisAbsReceivesNothing").await;
         prometheus.pends("PortcullisTrafficLost").await;
-        rig.abs.clear_faults().await;
+        harness.abs.clear_faults().await;
 
-        // Turned off on purpose: no list, and no alarm about it.
-        rig.envoy
+        // Turned off on purpose: no list and no alert about it.
+        harness
+            .envoy
             .reconfigure(json!({"enable_abs_attack": false}))
             .await;
         prometheus
             .finds("portcullis_attack_list_last_success_unix_seconds == 0")
             .await;
         throughout(phase, async || {}).await;
-        // A rule is evaluated a moment after the metrics that it reads.
+        // A rule is evaluated slightly later than its metrics are read.
         let about_the_list = async || {
             let mut firing = prometheus.firing().await;
             firing.retain(|alert| ABOUT_THE_LIST.contains(&alert.as_str()));
             firing
         };
-        eventually("no alarm about the list", async || {
+        eventually("no alert about the list", async || {
             about_the_list().await.is_empty().then_some(())
         })
         .await;
@@ -177,7 +180,7 @@ fn a_real_prometheus_raises_the_alerts_and_answers_the_dashboard() {
     });
 }
 
-/// The clients of the run, and the identifiers by which they are listed.
+/// The clients of the run, and their listed identifiers.
 struct Clients {
     requests: Vec<Request>,
     token: String,
@@ -193,13 +196,13 @@ struct Running {
 }
 
 impl Clients {
-    fn new(rig: &Rig) -> Self {
-        let token = rig.secrets.plant("token");
-        let cookie = rig.secrets.plant("cookie");
-        let api_key = rig.secrets.plant("api-key");
-        let user = rig.secrets.plant("user");
+    fn new(harness: &Harness) -> Self {
+        let token = harness.secrets.plant("token");
+        let cookie = harness.secrets.plant("cookie");
+        let api_key = harness.secrets.plant("api-key");
+        let user = harness.secrets.plant("user");
         let basic = BASE64_STANDARD.encode(format!("{user}:password"));
-        let get = |path| rig.get(path);
+        let get = |path| harness.get(path);
         let requests = vec![
             get("/"),
             get("/orders").from("127.0.0.7"),
@@ -254,14 +257,14 @@ impl Clients {
 }
 
 impl Running {
-    /// Ends them; fails the test if one got no reply.
+    /// Ends them; fails the test if a request had no reply.
     async fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
         self.task.await.unwrap();
     }
 }
 
-/// How long each of the seven phases lasts past its condition: no longer, unless a picture is wanted.
+/// How much longer each of the seven phases lasts than its condition: zero unless a picture is wanted.
 fn stretched_phase() -> Duration {
     let seconds = std::env::var("DASHBOARD_RUN_SECONDS").map_or(0, |value| {
         value
@@ -271,7 +274,7 @@ fn stretched_phase() -> Duration {
     Duration::from_secs(seconds) / 7
 }
 
-/// A rule or a panel about a metric that does not exist would stay silent for ever.
+/// A rule or a panel with a metric that does not exist would never show anything.
 async fn assert_every_metric_exists(prometheus: &Prometheus) {
     let known: BTreeSet<_> = prometheus.metric_names().await.into_iter().collect();
     for file in ["rules.yml", "dashboard.json"] {
@@ -279,7 +282,7 @@ async fn assert_every_metric_exists(prometheus: &Prometheus) {
         let names: BTreeSet<_> = text
             .split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':')
             .filter(|word| word.starts_with("portcullis_") || word.starts_with("envoy_"))
-            // A label of Envoy's.
+            // This is one of Envoy's labels.
             .filter(|word| *word != "envoy_http_conn_manager_prefix")
             .collect();
         assert!(names.len() >= 8, "{file} names {names:?}");
@@ -289,7 +292,7 @@ async fn assert_every_metric_exists(prometheus: &Prometheus) {
     }
 }
 
-/// Every query of every panel, and those of the variables.
+/// Checks every query of every panel and of the variables.
 async fn assert_every_query_finds_data(prometheus: &Prometheus, span: Duration) {
     let dashboard: Value = serde_json::from_str(&example("dashboard.json")).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
@@ -303,7 +306,7 @@ async fn assert_every_query_finds_data(prometheus: &Prometheus, span: Duration) 
                 "panel {} finds nothing: {expression}",
                 panel["title"]
             );
-            // A legend names labels that the series have.
+            // The series have the labels in the legend.
             for part in target["legendFormat"].as_str().unwrap().split("{{").skip(1) {
                 let label = part.split("}}").next().unwrap();
                 assert!(
@@ -332,7 +335,7 @@ async fn assert_every_query_finds_data(prometheus: &Prometheus, span: Duration) 
     }
 }
 
-/// The dashboard's variables as Grafana fills them in where "All" is chosen.
+/// Fills in the dashboard's variables as Grafana does for "All".
 fn filled_in(expression: &str) -> String {
     let expression = expression
         .replace("$job", ".*")
@@ -342,7 +345,7 @@ fn filled_in(expression: &str) -> String {
     expression
 }
 
-/// Draws pictures of this run, by the script that drew the one in the README.
+/// Draws pictures of this run by the script that drew the one in the README.
 fn draw(prometheus: &Prometheus, span: Duration) {
     let address = format!("http://{}", prometheus.address);
     let seconds = span.as_secs().to_string();
@@ -364,7 +367,7 @@ fn draw(prometheus: &Prometheus, span: Duration) {
     }
     let png = std::fs::read(repository().join(PICTURES[0])).unwrap();
     assert!(png.starts_with(b"\x89PNG"));
-    // The other one is text.
+    // The other picture is text.
     let svg = std::fs::read_to_string(repository().join(PICTURES[1])).unwrap();
     let dashboard: Value = serde_json::from_str(&example("dashboard.json")).unwrap();
     for panel in dashboard["panels"].as_array().unwrap() {
@@ -372,7 +375,10 @@ fn draw(prometheus: &Prometheus, span: Duration) {
         assert!(svg.contains(title), "the picture lacks {title}");
     }
     for kind in ["abs ip", "abs oauth_token", "manual ip"] {
-        assert!(svg.contains(kind), "the picture's legends lack {kind}");
+        assert!(
+            svg.contains(kind),
+            "{kind} is missing in the picture's legends"
+        );
     }
 }
 

@@ -1,10 +1,10 @@
-//! A real Prometheus that runs the example's configuration, with only the targets and the intervals replaced.
+//! A real Prometheus with the example's configuration, except for targets and intervals.
 
 use crate::command::tool;
-use crate::rig::audit::Replies;
-use crate::rig::client::Request;
-use crate::rig::eventually;
-use crate::rig::process::{Process, repository};
+use crate::harness::audit::Replies;
+use crate::harness::client::Request;
+use crate::harness::eventually;
+use crate::harness::process::{Process, repository};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -14,19 +14,19 @@ use tempfile::TempDir;
 
 /// How often it scrapes, in seconds.
 const INTERVAL: u32 = 1;
-/// What Grafana makes of `$__rate_interval` with that: four intervals.
+/// Grafana's `$__rate_interval` for that: four intervals.
 pub const RATE_INTERVAL: &str = "4s";
 
 /// A running Prometheus.
 pub struct Prometheus {
-    /// Where its HTTP interface is.
+    /// Where its HTTP interface listens.
     pub address: SocketAddr,
     _process: Process,
     _directory: TempDir,
 }
 
 impl Prometheus {
-    /// Starts it, to scrape this admin interface of an Envoy.
+    /// Starts it with this admin interface of an Envoy as its target.
     pub async fn start(target: SocketAddr) -> Self {
         let example = repository().join("examples/observability");
         let directory = TempDir::new().unwrap();
@@ -54,7 +54,7 @@ impl Prometheus {
                 ))
                 .arg("--web.listen-address=127.0.0.1:0"),
         );
-        let address = eventually("Prometheus names its address", async || {
+        let address = eventually("Prometheus logs its address", async || {
             process.assert_running();
             let log = process.stderr();
             let (_, rest) = log.split_once("msg=\"Listening on\" address=")?;
@@ -74,14 +74,14 @@ impl Prometheus {
         prometheus
     }
 
-    /// The series that a query gives now: labels and value.
+    /// The series that a query returns now: labels and value.
     pub async fn query(&self, expression: &str) -> Vec<(Value, f64)> {
         self.try_query(expression)
             .await
-            .unwrap_or_else(|| panic!("Prometheus does not answer {expression}"))
+            .unwrap_or_else(|| panic!("Prometheus has no result for {expression}"))
     }
 
-    /// The label sets of the series that a query has given at some time within the last `span`.
+    /// The label sets of the series that a query returned at any time within the last `span`.
     pub async fn series_within(&self, expression: &str, span: Duration) -> Vec<Value> {
         let end = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -101,7 +101,7 @@ impl Prometheus {
             .collect()
     }
 
-    /// Waits until a query gives a series.
+    /// Waits until a query returns a series.
     pub async fn finds(&self, expression: &str) {
         eventually(&format!("Prometheus finds {expression}"), async || {
             (!self.query(expression).await.is_empty()).then_some(())
@@ -109,13 +109,13 @@ impl Prometheus {
         .await;
     }
 
-    /// Waits until this alert is about to fire, or fires.
+    /// Waits until this alert is pending or fires.
     pub async fn pends(&self, alert: &str) {
         self.finds(&format!("ALERTS{{alertname=\"{alert}\"}}"))
             .await;
     }
 
-    /// The names of all metrics that it has seen.
+    /// The names of all metrics that it has scraped.
     pub async fn metric_names(&self) -> Vec<String> {
         let reply = self.get("/api/v1/label/__name__/values").await;
         serde_json::from_value(reply["data"].clone()).unwrap()

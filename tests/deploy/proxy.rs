@@ -1,74 +1,45 @@
 //! A real Envoy with a bootstrap that an example rendered.
-//!
-//! Owns its process and its admin interface. What the bootstrap says is the examples' business.
 
-use crate::rig::audit::Replies;
-use crate::rig::client::{Reply, Request};
-use crate::rig::envoy::envoy_binary;
-use crate::rig::eventually;
-use crate::rig::process::Process;
-use serde_json::Value;
+use crate::harness::audit::Replies;
+use crate::harness::client::{Reply, Request};
+use crate::harness::envoy_process::{EnvoyProcess, envoy_binary};
+use crate::harness::eventually;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
-use tempfile::TempDir;
 
-/// New connections that reach all of four workers: one is missed by all of these about once in 10^8 times.
+/// Number of new connections that reach all of four workers: they miss one about once in 10^8 runs.
 const CONNECTIONS: usize = 64;
 
 /// A running Envoy.
 pub struct Proxy {
-    /// Where its admin interface is.
-    pub admin: SocketAddr,
+    /// Its process and admin interface.
+    pub envoy: EnvoyProcess,
     listeners: BTreeMap<String, SocketAddr>,
-    process: Process,
-    _directory: TempDir,
 }
 
 impl Proxy {
-    /// Starts Envoy with these arguments and ABS's keys in its environment, and waits until it serves.
+    /// Starts Envoy with this bootstrap, four workers and ABS's keys in its environment; waits until it serves.
+    pub async fn with_bootstrap(file: &Path, keys: [&str; 2]) -> Self {
+        let file = file.to_str().unwrap();
+        let arguments = ["-c", file, "--concurrency", "4", "--disable-hot-restart"];
+        Self::start(&arguments, keys).await
+    }
+
+    /// Starts Envoy with these arguments and ABS's keys in its environment; waits until it serves.
     pub async fn start(arguments: &[&str], keys: [&str; 2]) -> Self {
-        let directory = TempDir::new().unwrap();
-        let admin_address = directory.path().join("admin");
-        let mut process = Process::start(
-            "envoy",
+        let envoy = EnvoyProcess::start(
             Command::new(envoy_binary())
                 .args(arguments)
-                .arg("--admin-address-path")
-                .arg(&admin_address)
                 .env("ABS_ACCESS_KEY", keys[0])
                 .env("ABS_SECRET_KEY", keys[1]),
-        );
-        let admin = eventually("Envoy names its admin address", async || {
-            process.assert_running();
-            std::fs::read_to_string(&admin_address).ok()?.parse().ok()
-        })
+        )
         .await;
-        let mut proxy = Self {
-            admin,
-            listeners: BTreeMap::new(),
-            process,
-            _directory: directory,
-        };
-        eventually("Envoy is ready", async || {
-            proxy.process.assert_running();
-            let ready = Request::get(admin, "/ready", &Replies::default())
-                .try_send()
-                .await;
-            ready.is_ok_and(|reply| reply.status == 200).then_some(())
-        })
-        .await;
-        let listeners: Value =
-            serde_json::from_str(&proxy.admin("/listeners?format=json").await).unwrap();
-        for listener in listeners["listener_statuses"].as_array().unwrap() {
-            let port = &listener["local_address"]["socket_address"]["port_value"];
-            let port = u16::try_from(port.as_u64().unwrap()).unwrap();
-            proxy.listeners.insert(
-                listener["name"].as_str().unwrap().to_owned(),
-                SocketAddr::from(([127, 0, 0, 1], port)),
-            );
+        Self {
+            listeners: envoy.listeners().await.into_iter().collect(),
+            envoy,
         }
-        proxy
     }
 
     /// A GET to the listener of this name.
@@ -82,10 +53,7 @@ impl Proxy {
 
     /// The body of a GET to the admin interface.
     pub async fn admin(&self, path: &str) -> String {
-        Request::get(self.admin, path, &Replies::default())
-            .send()
-            .await
-            .body
+        self.envoy.admin(path).await
     }
 
     /// Waits until every worker denies `request`.
@@ -93,23 +61,9 @@ impl Proxy {
         becomes(request, "denied", Reply::is_denied).await;
     }
 
-    /// Waits until every worker lets `request` pass.
+    /// Waits until every worker allows `request`.
     pub async fn becomes_allowed(&self, request: &Request) {
         becomes(request, "allowed", Reply::is_allowed).await;
-    }
-
-    /// The most resident memory that it has had so far, in bytes.
-    pub fn highest_memory(&self) -> u64 {
-        let file = format!("/proc/{}/status", self.process.id());
-        let status = std::fs::read_to_string(file).unwrap();
-        let (_, rest) = status.split_once("VmHWM:").unwrap();
-        let kib: u64 = rest.split_whitespace().next().unwrap().parse().unwrap();
-        kib * 1024
-    }
-
-    /// All that it wrote.
-    pub fn transcript(&self) -> String {
-        self.process.transcript()
     }
 }
 

@@ -1,42 +1,30 @@
-//! The ABS simulator behind TLS, under the name that the examples have: abs.example.com.
+//! The ABS simulator with TLS, under the name in the examples: abs.example.com.
 
-use crate::rig::services::{Abs, fetch_times};
-use rcgen::{CertificateParams, KeyPair};
+use crate::harness::certificate::Certificate;
+use crate::harness::services::{Abs, fetch_times};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
-use tempfile::TempDir;
 
-/// The credentials that it takes.
+/// Its credentials.
 pub const KEYS: [&str; 2] = ["example_access", "example_secret"];
 
-/// The ABS simulator behind TLS, under the name that the example has.
+/// A running simulator.
 pub struct SecureAbs {
     simulator: Abs,
-    files: TempDir,
+    certificate: Certificate,
 }
 
 impl SecureAbs {
-    /// Starts it, with a certificate of its own.
+    /// Starts it with a new certificate.
     pub async fn start() -> Self {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(["abs.example.com".to_owned()])
-            .unwrap()
-            .self_signed(&key)
-            .unwrap();
-        let files = TempDir::new().unwrap();
-        let file = |name| files.path().join(name).display().to_string();
-        std::fs::write(file("cert.pem"), certificate.pem()).unwrap();
-        std::fs::write(file("key.pem"), key.serialize_pem()).unwrap();
-        let arguments = [
-            "--tls-cert",
-            &file("cert.pem"),
-            "--tls-key",
-            &file("key.pem"),
-        ];
-        let simulator = Abs::start(KEYS[0], KEYS[1], &arguments.map(str::to_owned)).await;
-        Self { simulator, files }
+        let certificate = Certificate::new("abs.example.com");
+        let simulator = Abs::start(KEYS[0], KEYS[1], &certificate.arguments()).await;
+        Self {
+            simulator,
+            certificate,
+        }
     }
 
     /// Where it listens.
@@ -44,17 +32,17 @@ impl SecureAbs {
         self.simulator.address
     }
 
-    /// The file with its certificate, which is its own authority.
+    /// The file of its certificate, which is its own authority.
     pub fn certificate(&self) -> String {
-        self.files.path().join("cert.pem").display().to_string()
+        self.certificate.path().display().to_string()
     }
 
-    /// When the attack list was asked for, since the simulator's start.
+    /// The times of the requests for the attack list, since the simulator's start.
     pub fn fetch_times(&self) -> Vec<Duration> {
         fetch_times(self.admin("GET", "fetches", &Value::Null))
     }
 
-    /// The simulator's admin interface, which is behind TLS too.
+    /// A request to the simulator's admin interface, which has TLS too.
     pub fn admin(&self, method: &str, what: &str, body: &Value) -> Value {
         let port = self.address().port();
         let output = Command::new("curl")
@@ -83,7 +71,7 @@ impl SecureAbs {
             ])
             .arg(format!("https://abs.example.com:{port}/admin/{what}"))
             .output()
-            .expect("curl should be there");
+            .expect("curl should be installed");
         assert!(output.status.success(), "{output:?}");
         serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
     }

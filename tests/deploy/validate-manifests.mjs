@@ -1,11 +1,10 @@
-// Holds Kubernetes manifests to the published schemas, keys that no schema knows included.
+// Validates Kubernetes manifests against the published schemas, and reports unknown keys.
 //
 // usage: node tests/deploy/validate-manifests.mjs FILE...    "-" is standard input
 //
-// The schemas come compiled, as functions that accept unknown keys, as an API server does (it drops them in silence). A
-// misspelt key would pass. So each document is handed over behind a proxy that notes which keys are asked for: the keys
-// of an object that nobody asks for are unknown. An object of which no key is asked for is one without a schema, such as
-// pluginConfig.
+// The compiled schemas accept unknown keys, as an API server does, which drops them silently. So a misspelt key would
+// pass. Each document is therefore wrapped in a proxy that records the keys that a schema reads: the other keys of an
+// object are unknown. An object of which no key is read has no schema, such as pluginConfig.
 
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -21,7 +20,7 @@ const PACKAGES = {
 };
 
 if (!existsSync(modules)) {
-  console.error("no schemas yet: run tools/install schemas");
+  console.error("the schemas are missing: run tools/install schemas");
   process.exit(1);
 }
 const { parseAllDocuments } = await import(pathToFileURL(`${modules}/yaml/dist/index.js`));
@@ -34,19 +33,19 @@ async function validatorOf({ apiVersion, kind }) {
   if (!existsSync(model)) {
     throw new Error(`no schema for ${apiVersion} ${kind}`);
   }
-  // The model keeps it to itself, but names the file that it imports it from.
+  // The model does not export it, but names the file that it imports it from.
   const [schema] = /_schemas\/\w+\.js/.exec(readFileSync(model, "utf8"));
   return (await import(pathToFileURL(`${home}/${schema}`))).validate;
 }
 
-/** `value` behind proxies that note in `asked` which keys of which object were read. */
-function watched(value, asked) {
+/** `value` in proxies that record in `read` which keys of which object were read. */
+function watched(value, read) {
   if (value === null || typeof value !== "object") {
     return value;
   }
   const copy = Array.isArray(value) ? [] : {};
   for (const [key, inner] of Object.entries(value)) {
-    copy[key] = watched(inner, asked);
+    copy[key] = watched(inner, read);
   }
   if (Array.isArray(copy)) {
     return copy;
@@ -58,19 +57,19 @@ function watched(value, asked) {
       return target[key];
     },
   });
-  asked.set(proxy, { keys, copy });
+  read.set(proxy, { keys, copy });
   return proxy;
 }
 
-/** The paths of keys that no schema asked for. */
-function* unknownKeys(proxy, asked, path) {
+/** The paths of keys that no schema read. */
+function* unknownKeys(proxy, read, path) {
   if (Array.isArray(proxy)) {
     for (const [index, inner] of proxy.entries()) {
-      yield* unknownKeys(inner, asked, `${path}/${index}`);
+      yield* unknownKeys(inner, read, `${path}/${index}`);
     }
     return;
   }
-  const note = asked.get(proxy);
+  const note = read.get(proxy);
   if (!note || note.keys.size === 0) {
     return;
   }
@@ -78,7 +77,7 @@ function* unknownKeys(proxy, asked, path) {
     if (!note.keys.has(key)) {
       yield `${path}/${key}: no such key`;
     } else {
-      yield* unknownKeys(inner, asked, `${path}/${key}`);
+      yield* unknownKeys(inner, read, `${path}/${key}`);
     }
   }
 }
@@ -86,11 +85,11 @@ function* unknownKeys(proxy, asked, path) {
 /** What is wrong with a document, one line each. */
 async function errorsOf(document) {
   const validate = await validatorOf(document);
-  const asked = new Map();
-  const root = watched(document, asked);
+  const read = new Map();
+  const root = watched(document, read);
   const errors = validate(root) ? [] : validate.errors;
   const lines = errors.map((error) => `${error.instancePath || "/"}: ${error.keyword} ${JSON.stringify(error.params)}`);
-  return [...lines, ...unknownKeys(root, asked, "")];
+  return [...lines, ...unknownKeys(root, read, "")];
 }
 
 let count = 0;

@@ -1,17 +1,17 @@
-//! The command line tool beside a running Envoy: each command takes effect within two seconds, and no request fails.
+//! The command line tool with a running Envoy: each command takes effect within two seconds, and no request fails.
 
-use crate::rig::client::{Connection, Reply, Request};
-use crate::rig::envoy::Change;
-use crate::rig::process::{artefact, repository};
-use crate::rig::stopwatch::Stopwatch;
-use crate::rig::traffic::Traffic;
-use crate::rig::{Rig, Setup, eventually, scenario, throughout, within};
+use crate::harness::client::{Connection, Reply, Request};
+use crate::harness::envoy::Change;
+use crate::harness::process::{artefact, repository};
+use crate::harness::stopwatch::Stopwatch;
+use crate::harness::traffic::Traffic;
+use crate::harness::{Harness, Setup, eventually, scenario, throughout, within};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// How long a command may take to show in what Envoy does.
+/// The longest a command takes to change what Envoy does.
 const EFFECT: Duration = Duration::from_secs(2);
 
 #[test]
@@ -20,12 +20,14 @@ fn the_documented_order_of_commands_switches_a_running_envoy() {
         "deny_list": {"ips": ["127.0.0.9"]},
         "traffic": {"format": "batch", "cluster": null, "flush_interval": "200ms"},
     }));
-    scenario(setup, async |rig| {
-        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-        let mut tool = Tool::of(rig).await;
+    scenario(setup, async |harness| {
+        harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        let mut tool = Tool::of(harness).await;
         tool.listed.becomes("denied", Reply::is_denied).await;
         tool.manual.becomes("denied", Reply::is_denied).await;
-        let traffic = rig.traffic(&rig.get("/steady").from("127.0.0.8"), 4).await;
+        let traffic = harness
+            .traffic(&harness.get("/background").from("127.0.0.8"), 4)
+            .await;
 
         let mut run = Vec::new();
         for (line, expected) in documented_commands() {
@@ -38,15 +40,15 @@ fn the_documented_order_of_commands_switches_a_running_envoy() {
                     tool.listed.becomes("allowed", Reply::is_allowed).await;
                 }
                 "enable_firewall" => tool.manual.becomes("denied", Reply::is_denied).await,
-                "enable_abs" => rig.records_become_more().await,
-                "disable_abs" => rig.records_stay(&traffic).await,
+                "enable_abs" => harness.records_become_more().await,
+                "disable_abs" => harness.records_stay(&traffic).await,
                 "enable_abs_attack" => tool.listed.becomes("denied", Reply::is_denied).await,
                 "disable_abs_attack" => {
                     tool.listed.becomes("allowed", Reply::is_allowed).await;
-                    rig.fetches_stay().await;
+                    harness.fetches_stay().await;
                 }
                 "status" => {}
-                other => panic!("nobody knows what {other} should do"),
+                other => panic!("this test does not know {other}"),
             }
             run.push(command);
         }
@@ -69,9 +71,11 @@ fn the_documented_order_of_commands_switches_a_running_envoy() {
 
 #[test]
 fn manual_lists_change_while_envoy_serves() {
-    scenario(Setup::new(), async |rig| {
-        let mut tool = Tool::of(rig).await;
-        let traffic = rig.traffic(&rig.get("/steady").from("127.0.0.8"), 4).await;
+    scenario(Setup::new(), async |harness| {
+        let mut tool = Tool::of(harness).await;
+        let traffic = harness
+            .traffic(&harness.get("/background").from("127.0.0.8"), 4)
+            .await;
 
         tool.run("portcullis add_blacklist ip 127.0.0.9");
         tool.manual.becomes("denied", Reply::is_denied).await;
@@ -88,23 +92,28 @@ fn manual_lists_change_while_envoy_serves() {
 
 #[test]
 fn status_shows_what_the_running_envoy_enforces() {
-    scenario(Setup::new(), async |rig| {
-        rig.abs
+    scenario(Setup::new(), async |harness| {
+        harness
+            .abs
             .list(json!({"ips": ["127.0.0.7"], "usernames": ["mallory"]}))
             .await;
-        let mut tool = Tool::of(rig).await;
+        let mut tool = Tool::of(harness).await;
         tool.listed.becomes("denied", Reply::is_denied).await;
 
         let status = tool.status().await;
         assert_eq!(status["status"], "started", "{status:#}");
-        assert_eq!(status["http_ws"], json!([rig.bound_port()]), "{status:#}");
+        assert_eq!(
+            status["http_ws"],
+            json!([harness.bound_port()]),
+            "{status:#}"
+        );
         assert_eq!(
             status["configuration_in_force"]["matches_file"], true,
             "{status:#}"
         );
         assert_eq!(status["attack_list_entries"]["ip"], 1, "{status:#}");
         assert_eq!(status["attack_list_entries"]["username"], 1, "{status:#}");
-        // The list came, and may have been confirmed since.
+        // The list was fetched, and possibly confirmed since.
         let last_fetch = status["last_fetch"].as_str().unwrap();
         assert!(
             matches!(last_fetch, "success" | "not modified"),
@@ -122,7 +131,7 @@ fn status_shows_what_the_running_envoy_enforces() {
         assert_eq!(status["vm_reloads"]["done"], 0, "{status:#}");
         assert_eq!(status["warnings"], json!([]), "{status:#}");
 
-        // The file of another fleet.
+        // The file of another Envoy.
         std::fs::write(
             tool.folder.join("other.json"),
             r#"{"enable_firewall": false}"#,
@@ -136,15 +145,15 @@ fn status_shows_what_the_running_envoy_enforces() {
 
 #[test]
 fn status_reports_a_configuration_that_envoy_refused() {
-    scenario(Setup::new(), async |rig| {
-        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-        let mut tool = Tool::of(rig).await;
+    scenario(Setup::new(), async |harness| {
+        harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        let mut tool = Tool::of(harness).await;
         tool.listed.becomes("denied", Reply::is_denied).await;
         assert_eq!(tool.status().await["warnings"], json!([]));
 
         // The tool can't know that this module is missing.
         let missing = Path::new("/nonexistent/portcullis.wasm");
-        assert_eq!(rig.envoy.take_module(missing).await, Change::Refused);
+        assert_eq!(harness.envoy.take_module(missing).await, Change::Refused);
         let status = tool.status().await;
         assert_eq!(
             status["configuration_in_force"]["matches_file"], false,
@@ -161,8 +170,9 @@ fn status_reports_a_configuration_that_envoy_refused() {
         );
         tool.listed.becomes("denied", Reply::is_denied).await;
 
-        // A good one after it: the refused one is history.
-        rig.envoy
+        // After a good one, the refused one is no longer reported.
+        harness
+            .envoy
             .reconfigure(json!({"deny_list": {"ips": ["127.0.0.9"]}}))
             .await;
         let status = tool.status().await;
@@ -174,11 +184,12 @@ fn status_reports_a_configuration_that_envoy_refused() {
 #[test]
 fn status_reports_that_envoy_has_no_configuration_at_all() {
     let setup = Setup::new().module(PathBuf::from("/nonexistent/portcullis.wasm"));
-    scenario(setup, async |rig| {
-        let request = rig.get("/");
-        rig.becomes(&request, "answered with 500", |reply| reply.status == 500)
+    scenario(setup, async |harness| {
+        let request = harness.get("/");
+        harness
+            .becomes(&request, "answered with 500", |reply| reply.status == 500)
             .await;
-        let tool = Tool::beside(rig).await;
+        let tool = Tool::beside(harness);
         let status = tool.status().await;
         assert_eq!(
             status["warnings"],
@@ -193,12 +204,12 @@ fn status_reports_that_envoy_has_no_configuration_at_all() {
 
 #[test]
 fn status_reports_how_the_last_fetch_ended() {
-    scenario(Setup::new(), async |rig| {
-        let tool = Tool::of(rig).await;
-        rig.metric_becomes("fetch.last_result", 2).await;
+    scenario(Setup::new(), async |harness| {
+        let tool = Tool::of(harness).await;
+        harness.metric_becomes("fetch.last_result", 2).await;
         assert_eq!(tool.status().await["last_fetch"], "not modified");
-        rig.abs.stop();
-        rig.metric_becomes("fetch.last_result", 3).await;
+        harness.abs.stop();
+        harness.metric_becomes("fetch.last_result", 3).await;
         let status = tool.status().await;
         assert_eq!(status["last_fetch"], "failure", "{status:#}");
         let warnings = status["warnings"].to_string();
@@ -209,7 +220,7 @@ fn status_reports_how_the_last_fetch_ended() {
     });
 }
 
-/// The commands of the walk-through in the README, and what they print.
+/// The commands in the README's walk-through and their output.
 fn documented_commands() -> Vec<(String, String)> {
     let text = std::fs::read_to_string(repository().join("README.md")).unwrap();
     let (_, section) = text.split_once("The switches, in ASE's order\n").unwrap();
@@ -232,7 +243,7 @@ fn documented_commands() -> Vec<(String, String)> {
     commands
 }
 
-/// The tool beside an Envoy, and two clients with a connection to each worker.
+/// The tool for a running Envoy, and two clients with a connection to each worker.
 struct Tool {
     folder: PathBuf,
     program: PathBuf,
@@ -244,32 +255,26 @@ struct Tool {
 }
 
 impl Tool {
-    /// With the two clients, whose requests must be served.
-    async fn of(rig: &Rig) -> Self {
-        let mut tool = Self::beside(rig).await;
-        tool.listed = Client::new(rig, "127.0.0.7").await;
-        tool.manual = Client::new(rig, "127.0.0.9").await;
+    /// Connects the two clients to each worker.
+    async fn of(harness: &Harness) -> Self {
+        let mut tool = Self::beside(harness);
+        tool.listed = Client::new(harness, "127.0.0.7").await;
+        tool.manual = Client::new(harness, "127.0.0.9").await;
         tool
     }
 
-    /// Without a connection.
-    async fn beside(rig: &Rig) -> Self {
-        let dump: Value = serde_json::from_str(&rig.envoy.admin("/config_dump").await).unwrap();
-        let file = find(&dump, "path_config_source").unwrap()["path"].clone();
-        let folder = Path::new(file.as_str().unwrap())
-            .parent()
-            .unwrap()
-            .to_owned();
+    /// Does not connect the clients.
+    fn beside(harness: &Harness) -> Self {
         Self {
             program: artefact("PORTCULLIS_BIN", "target/release/portcullis", "make build"),
-            admin: std::fs::read_to_string(folder.join("admin")).unwrap(),
-            folder,
-            listed: Client::idle(rig, "127.0.0.7"),
-            manual: Client::idle(rig, "127.0.0.9"),
+            admin: format!("http://{}", harness.envoy.admin_address()),
+            folder: harness.envoy.directory().to_owned(),
+            listed: Client::idle(harness, "127.0.0.7"),
+            manual: Client::idle(harness, "127.0.0.9"),
         }
     }
 
-    /// Runs a line in a shell, and gives what it prints. The file is named by the environment, so that the line is the
+    /// Runs a line in a shell and returns its output. The environment names the file, so that the line can be the
     /// documented one.
     fn run(&self, line: &str) -> String {
         let path = std::env::var("PATH").unwrap();
@@ -279,7 +284,7 @@ impl Tool {
             .current_dir(&self.folder)
             .env("PATH", format!("{tools}:{path}"))
             .env("PORTCULLIS_CONFIG", "filter.json")
-            .env("ENVOY", format!("http://{}", self.admin))
+            .env("ENVOY", &self.admin)
             .output()
             .unwrap();
         let words = String::from_utf8_lossy(&output.stderr);
@@ -299,20 +304,20 @@ struct Client {
 }
 
 impl Client {
-    async fn new(rig: &Rig, address: &str) -> Self {
-        let mut client = Self::idle(rig, address);
-        client.connections = rig.connections_to_all_workers(&client.request).await;
+    async fn new(harness: &Harness, address: &str) -> Self {
+        let mut client = Self::idle(harness, address);
+        client.connections = harness.connections_to_all_workers(&client.request).await;
         client
     }
 
-    fn idle(rig: &Rig, address: &str) -> Self {
+    fn idle(harness: &Harness, address: &str) -> Self {
         Self {
-            request: rig.get("/shop").from(address),
+            request: harness.get("/shop").from(address),
             connections: Vec::new(),
         }
     }
 
-    /// Fails the test unless `holds` is true of every worker's reply in time.
+    /// Fails the test unless every worker's reply satisfies `holds` in time.
     async fn becomes(&mut self, what: &str, holds: impl Fn(&Reply) -> bool) {
         let Self {
             request,
@@ -331,7 +336,7 @@ impl Client {
     }
 }
 
-impl Rig {
+impl Harness {
     fn bound_port(&self) -> u64 {
         u64::from(self.envoy.listener.port())
     }
@@ -342,13 +347,13 @@ impl Rig {
         within(EFFECT, "ABS gets traffic information", more).await;
     }
 
-    /// What was under way may still come, in time; after that nothing does, though traffic goes on.
+    /// Pending records may still arrive within the time limit; after that none does, while traffic continues.
     async fn records_stay(&self, traffic: &Traffic) {
         let command = Stopwatch::start();
         let mut records = self.abs.counter("traffic_records").await;
-        // When the last record was seen to come, and how many requests there were by then.
+        // When the last record arrived, and the number of requests by then.
         let (mut at, mut good) = (command.elapsed(), traffic.good());
-        eventually("no record comes of 400 requests", async || {
+        eventually("400 requests without a record", async || {
             let now = self.abs.counter("traffic_records").await;
             if now != records {
                 records = now;
@@ -357,26 +362,15 @@ impl Rig {
             (traffic.good() >= good + 400).then_some(())
         })
         .await;
-        assert!(at < EFFECT, "a record came {at:?} after the command");
+        assert!(at < EFFECT, "a record arrived {at:?} after the command");
     }
 
-    /// A fetch that was under way may still end; the interval is 1.2 seconds.
+    /// A pending fetch may still end; the interval is 1.2 seconds.
     async fn fetches_stay(&self) {
         let first = self.abs.fetches().await;
         throughout(Duration::from_secs(3), async || {
             assert!(self.abs.fetches().await <= first + 1);
         })
         .await;
-    }
-}
-
-/// The first value of this key, at any depth.
-fn find<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
-    match value {
-        Value::Object(object) => object
-            .get(key)
-            .or_else(|| object.values().find_map(|inner| find(inner, key))),
-        Value::Array(values) => values.iter().find_map(|inner| find(inner, key)),
-        _ => None,
     }
 }

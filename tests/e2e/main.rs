@@ -1,7 +1,7 @@
-//! What Portcullis does in a real Envoy, seen from outside: replies, metrics, logs and what ABS is asked.
+//! Portcullis in a real Envoy, by its replies, metrics, logs and requests to ABS.
 //!
-//! Each scenario has an Envoy, an ABS simulator and a sample API of its own, on free ports of the loopback interface;
-//! `make build simulator` builds them. `ENVOY_BIN` picks another Envoy, `PORTCULLIS_WASM` another module.
+//! Each scenario has its own Envoy, ABS simulator and sample API, on free ports of the loopback interface;
+//! `make build simulator` builds them. `ENVOY_BIN` selects another Envoy, `PORTCULLIS_WASM` another module.
 
 #![cfg(not(target_family = "wasm"))]
 #![allow(
@@ -12,38 +12,38 @@
     reason = "helpers of tests fail loudly"
 )]
 
-#[path = "../support/rig/mod.rs"]
-mod rig;
+#[path = "../support/harness/mod.rs"]
+mod harness;
 
+// Rules of one API: blocking off, shadow mode.
+mod apis;
 // Each kind of client identifier is blocked, its neighbour is not, and removal unblocks.
 mod blocking;
-// Whose address counts.
+// Which address is the client's.
 mod client_address;
-// The command line tool beside a running Envoy.
+// The command line tool with a running Envoy.
 mod commands;
-// Keys that come by Envoy's environment.
+// Keys in Envoy's environment.
 mod environment;
-// Manual lists, and their place in the order of judgement.
+// Manual lists.
 mod manual_lists;
 // Names, numbers and labels of the metrics.
 mod metrics;
-// Time without a good list: none yet, stale, too large, ABS away.
+// Outages: no list yet, a stale list, ABS down.
 mod outages;
 // HTTP/2, gRPC, repeated headers, bytes that are not text.
 mod protocols;
 // The configuration changes while Envoy serves.
 mod reconfiguration;
-// When ABS is asked, how often, and how fast all workers know.
+// When ABS is asked for the list, and how fast all workers have it.
 mod refresh;
-// What a denied client gets and what is left in the access log.
+// The reply to a denied client, and its access log entry.
 mod reply;
-// Nothing secret leaks, and the search for secrets finds them where they would.
+// No secret leaks, and the search for secrets would find one.
 mod secrets;
-// The flags: firewall, attack list, blocking of one API, shadow mode.
-mod switches;
 // The TLS variant of ABS's cluster.
 mod tls;
 // YAML as Envoy reads it.
 mod yaml;
-// What ABS is told of requests and responses.
+// Records of requests and responses for ABS.
 mod traffic_information;

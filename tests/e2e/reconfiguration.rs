@@ -1,37 +1,41 @@
 //! The configuration changes while Envoy serves.
 
-use crate::rig::audit::Replies;
-use crate::rig::client::{Reply, Request};
-use crate::rig::envoy::{Change, DEADLINE, envoy_binary};
-use crate::rig::process::{Process, artefact, repository};
-use crate::rig::{Setup, scenario, throughout};
+use crate::harness::audit::Replies;
+use crate::harness::client::{Reply, Request};
+use crate::harness::envoy::Change;
+use crate::harness::envoy_process::envoy_binary;
+use crate::harness::process::{Process, artefact, repository};
+use crate::harness::{DEADLINE, Harness, Setup, scenario, throughout};
 use serde_json::json;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 #[test]
 fn fifty_changes_under_traffic_fail_no_request_and_cause_no_storm_of_fetches() {
-    scenario(Setup::new(), async |rig| {
-        let listed = rig.get("/").from("127.0.0.7");
-        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-        rig.becomes_denied(&listed).await;
-        let passing = rig.traffic(&rig.get("/").from("127.0.0.8"), 8).await;
+    scenario(Setup::new(), async |harness| {
+        let listed = harness.block("127.0.0.7").await;
+        let passing = harness
+            .traffic(&harness.get("/").from("127.0.0.8"), 8)
+            .await;
         // A listed client stays blocked throughout.
-        let blocked = rig.traffic_on_every_worker(&listed, Reply::is_denied).await;
+        let blocked = harness
+            .traffic_on_every_worker(&listed, Reply::is_denied)
+            .await;
 
         let start = Instant::now();
-        let fetches = rig.abs.fetches().await;
+        let fetches = harness.abs.fetches().await;
         for change in 1..=50 {
-            rig.envoy
+            harness
+                .envoy
                 .reconfigure(json!({"deny_list": {"ips": [format!("192.0.2.{change}")]}}))
                 .await;
-            passing.goes_on(25).await;
+            passing.wait_for_more(25).await;
         }
-        let fetched = rig.abs.fetches().await - fetches;
+        let fetched = harness.abs.fetches().await - fetches;
         let intervals = start.elapsed().as_secs_f64() / 1.2;
 
         passing.stop().await.assert_clean();
@@ -40,118 +44,81 @@ fn fifty_changes_under_traffic_fail_no_request_and_cause_no_storm_of_fetches() {
             (fetched as f64) <= intervals * 1.2 + 2.0,
             "{fetched} fetches in {intervals:.1} intervals"
         );
-        let reloads = rig.envoy.stats("wasm.portcullis.vm_reload").await;
+        let reloads = harness.envoy.stats("wasm.portcullis.vm_reload").await;
         assert!(reloads.values().all(|&count| count == 0), "{reloads:?}");
-        // The fetches go on after the last change.
-        rig.list_is_fetched_anew().await;
+        // Fetches continue after the last change.
+        harness.list_is_fetched_again().await;
     });
 }
 
 #[test]
-fn a_bad_configuration_is_refused_with_every_error_and_the_one_in_force_goes_on() {
-    scenario(
-        Setup::new().plugin(json!({"deny_list": {"ips": ["127.0.0.9"]}})),
-        async |rig| {
-            let listed = rig.get("/").from("127.0.0.7");
-            let manual = rig.get("/").from("127.0.0.9");
-            rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-            rig.becomes_denied(&listed).await;
-
-            let change = rig
-                .envoy
-                .configure(json!({
-                    "enable_firewal": false,
-                    "attack_list_memory": "lots",
-                    "deny_list": null
-                }))
-                .await;
-
-            assert_eq!(change, Change::Refused);
-            rig.envoy
-                .logs("enable_firewal: unknown key; did you mean \"enable_firewall\"?")
-                .await;
-            rig.envoy.logs("attack_list_memory: found \"lots\"").await;
-            rig.assert_denied(&listed).await;
-            rig.assert_denied(&manual).await;
-            rig.list_is_fetched_anew().await;
-
-            // A good one is taken after a bad one.
-            rig.envoy.reconfigure(json!({"deny_list": null})).await;
-            rig.becomes_allowed(&manual).await;
-            rig.becomes_denied(&listed).await;
-        },
-    );
-}
-
-#[test]
-fn nobody_is_served_unjudged_when_the_configuration_is_bad_at_the_start() {
+fn all_requests_get_500_while_the_first_configuration_is_bad() {
     scenario(
         Setup::new().plugin(json!({"enable_firewal": true})),
-        async |rig| {
-            let request = rig.get("/");
-            rig.becomes(&request, "answered with 500", |reply| {
-                reply.status == 500 && !reply.is_from_api()
-            })
-            .await;
-            rig.envoy.logs("enable_firewal: unknown key").await;
+        async |harness| {
+            let request = harness.get("/");
+            harness
+                .becomes(&request, "a 500", |reply| {
+                    reply.status == 500 && !reply.is_from_api()
+                })
+                .await;
+            harness.envoy.logs("enable_firewal: unknown key").await;
 
-            rig.envoy.reconfigure(json!({"enable_firewal": null})).await;
-            rig.becomes_allowed(&request).await;
-            rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-            rig.becomes_denied(&rig.get("/").from("127.0.0.7")).await;
+            harness
+                .envoy
+                .reconfigure(json!({"enable_firewal": null}))
+                .await;
+            serves_and_blocks(harness).await;
         },
     );
 }
 
 #[test]
-fn nobody_is_served_unjudged_while_the_module_can_not_be_read() {
+fn all_requests_get_500_while_the_module_can_not_be_read() {
     let missing = PathBuf::from("/nonexistent/portcullis.wasm");
-    scenario(Setup::new().module(missing), async |rig| {
-        let request = rig.get("/");
-        throughout(Duration::from_secs(1), async || {
-            let reply = request.send().await;
-            assert!(reply.status == 500 && !reply.is_from_api(), "{reply:?}");
-        })
-        .await;
+    scenario(Setup::new().module(missing), async |harness| {
+        all_requests_get_500(harness).await;
 
         let module = artefact("PORTCULLIS_WASM", "target/portcullis.wasm", "make module");
-        assert_eq!(rig.envoy.take_module(&module).await, Change::Accepted);
-        rig.becomes_allowed(&request).await;
-        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-        rig.becomes_denied(&rig.get("/").from("127.0.0.7")).await;
+        assert_eq!(harness.envoy.take_module(&module).await, Change::Accepted);
+        serves_and_blocks(harness).await;
     });
 }
 
 #[test]
-fn nobody_is_served_unjudged_when_the_file_is_no_json_at_the_start() {
-    // The rig's own file stands beside the bad one, to take its place later.
-    let directory = Arc::new(OnceLock::new());
-    let told = Arc::clone(&directory);
-    let setup = Setup::new().bootstrap(move |text| {
+fn all_requests_get_500_while_the_first_file_is_not_json() {
+    // The harness's file replaces the bad one later.
+    let setup = Setup::new().bootstrap(|text| {
         let (_, rest) = text.split_once("watched_directory: { path: ").unwrap();
-        let directory = PathBuf::from(rest.split(' ').next().unwrap());
+        let directory = Path::new(rest.split(' ').next().unwrap());
         std::fs::write(directory.join("broken.json"), "{\"resources\": [").unwrap();
-        told.set(directory).unwrap();
         text.replace("/filter.json", "/broken.json")
     });
-    scenario(setup, async |rig| {
-        let request = rig.get("/");
-        throughout(Duration::from_secs(1), async || {
-            let reply = request.send().await;
-            assert!(reply.status == 500 && !reply.is_from_api(), "{reply:?}");
-        })
-        .await;
+    scenario(setup, async |harness| {
+        all_requests_get_500(harness).await;
 
-        let directory = directory.get().unwrap();
+        let directory = harness.envoy.directory();
         std::fs::rename(directory.join("filter.json"), directory.join("broken.json")).unwrap();
-        rig.becomes_allowed(&request).await;
-        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-        rig.becomes_denied(&rig.get("/").from("127.0.0.7")).await;
+        serves_and_blocks(harness).await;
     });
 }
 
+async fn all_requests_get_500(harness: &Harness) {
+    let request = harness.get("/");
+    throughout(Duration::from_secs(1), async || {
+        let reply = request.send().await;
+        assert!(reply.status == 500 && !reply.is_from_api(), "{reply:?}");
+    })
+    .await;
+}
+
+async fn serves_and_blocks(harness: &Harness) {
+    harness.becomes_allowed(&harness.get("/")).await;
+    harness.block("127.0.0.7").await;
+}
+
 #[test]
-fn envoy_does_not_start_where_the_file_is_missing() {
+fn envoy_does_not_start_without_the_file() {
     let directory = tempfile::TempDir::new().unwrap();
     let missing = directory.path().join("filter.json");
     let shipped = std::fs::read_to_string(repository().join("envoy/envoy.yaml")).unwrap();
@@ -173,70 +140,47 @@ fn envoy_does_not_start_where_the_file_is_missing() {
     );
 
     let started = Instant::now();
-    // It ends, and what it wrote comes through a pipe, a moment later.
+    // Output arrives through a pipe, with a delay.
     while !(envoy.ended().is_some() && envoy.stderr().contains(missing.to_str().unwrap())) {
-        assert!(started.elapsed() < DEADLINE, "Envoy runs, or says nothing");
+        assert!(started.elapsed() < DEADLINE, "Envoy runs or writes nothing");
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(!envoy.ended().unwrap().success());
 }
 
 #[test]
-fn the_list_in_force_survives_a_change_of_configuration() {
-    scenario(
-        // Long enough that the second fetch is not due in this test.
-        Setup::new().plugin(json!({"abs_attack_request_minutes": 10})),
-        async |rig| {
-            rig.metric_reaches("fetch.result=ok", 1).await;
-            rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-            // A shorter interval takes effect at once.
-            rig.envoy
-                .reconfigure(json!({"abs_attack_request_minutes": 0.02}))
-                .await;
-            rig.becomes_denied(&rig.get("/").from("127.0.0.7")).await;
-
-            rig.abs.stop();
-            rig.envoy
-                .reconfigure(json!({"deny_list": {"ips": ["127.0.0.9"]}}))
-                .await;
-            rig.becomes_denied(&rig.get("/").from("127.0.0.9")).await;
-            rig.assert_denied(&rig.get("/").from("127.0.0.7")).await;
-        },
-    );
-}
-
-#[test]
-fn another_build_of_the_module_takes_over_under_traffic_with_the_list_in_force() {
+fn another_build_of_the_module_takes_over_the_active_list_under_traffic() {
     let directory = tempfile::tempdir().unwrap();
     let shipped = artefact("PORTCULLIS_WASM", "target/portcullis.wasm", "make module");
     let other = another_build(&shipped, directory.path());
-    scenario(Setup::new(), async |rig| {
-        let listed = rig.get("/").from("127.0.0.7");
-        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-        rig.becomes_denied(&listed).await;
-        // From here on the list can come from nowhere but shared data.
-        rig.abs.stop();
-        let passing = rig.traffic(&rig.get("/").from("127.0.0.8"), 8).await;
-        let blocked = rig.traffic_on_every_worker(&listed, Reply::is_denied).await;
+    scenario(Setup::new(), async |harness| {
+        let listed = harness.block("127.0.0.7").await;
+        // From here on, shared data is the only source of the list.
+        harness.abs.stop();
+        let passing = harness
+            .traffic(&harness.get("/").from("127.0.0.8"), 8)
+            .await;
+        let blocked = harness
+            .traffic_on_every_worker(&listed, Reply::is_denied)
+            .await;
 
         for module in [&other, &shipped, &other, &shipped] {
-            assert_eq!(rig.envoy.take_module(module).await, Change::Accepted);
-            passing.goes_on(200).await;
-            blocked.goes_on(200).await;
+            assert_eq!(harness.envoy.take_module(module).await, Change::Accepted);
+            passing.wait_for_more(200).await;
+            blocked.wait_for_more(200).await;
         }
 
         passing.stop().await.assert_clean();
         blocked.stop().await.assert_clean();
-        // It goes on fetching.
-        rig.abs.restart().await;
-        rig.abs.list(json!({"ips": ["127.0.0.9"]})).await;
-        rig.becomes_denied(&rig.get("/").from("127.0.0.9")).await;
-        rig.becomes_allowed(&listed).await;
+        // Fetches continue.
+        harness.abs.restart().await;
+        harness.block("127.0.0.9").await;
+        harness.becomes_allowed(&listed).await;
     });
 }
 
 /// The module named by `PORTCULLIS_OTHER_WASM`, such as the one of the release before; without it, a copy of `shipped`
-/// with other bytes, which Envoy runs in a VM of its own.
+/// with other bytes, which Envoy runs in its own VM.
 fn another_build(shipped: &Path, directory: &Path) -> PathBuf {
     // A custom section: id, size, length of the name, name.
     const SECTION: &[u8] = &[0, 6, 5, b'o', b't', b'h', b'e', b'r'];
@@ -250,8 +194,8 @@ fn another_build(shipped: &Path, directory: &Path) -> PathBuf {
 }
 
 #[test]
-fn from_its_first_connection_on_envoy_judges_every_request_and_answers_none_with_an_error() {
-    let port = port_that_nobody_takes();
+fn envoy_judges_every_request_from_its_first_connection_on() {
+    let port = port_outside_the_ephemeral_range();
     let setup = Setup::new()
         .abs_down()
         .plugin(json!({"before_first_list": "deny"}))
@@ -263,21 +207,21 @@ fn from_its_first_connection_on_envoy_judges_every_request_and_answers_none_with
                 &any.replace("port_value: 0", &format!("port_value: {port}")),
             )
         });
-    scenario(setup, async |rig| {
+    scenario(setup, async |harness| {
         for _ in 0..5 {
             let stop = Arc::new(AtomicBool::new(false));
             let clients: Vec<_> = (0..4)
                 .map(|_| tokio::spawn(knock(port, Arc::clone(&stop))))
                 .collect();
-            rig.restart_envoy().await;
+            harness.restart_envoy().await;
             let ready = Instant::now();
             while ready.elapsed() < Duration::from_millis(300) {
-                assert!(rig.get("/").send().await.is_denied());
+                assert!(harness.get("/").send().await.is_denied());
             }
             stop.store(true, Ordering::Relaxed);
             for client in clients {
                 let knocks = client.await.unwrap();
-                assert!(knocks.n_in_vain > 0, "Envoy was never away");
+                assert!(knocks.n_refused > 0, "Envoy was never down");
                 assert!(knocks.statuses.len() > 10, "{knocks:?}");
                 assert!(
                     knocks.statuses.iter().all(|&status| status == 403),
@@ -288,24 +232,24 @@ fn from_its_first_connection_on_envoy_judges_every_request_and_answers_none_with
     });
 }
 
-/// A port that is known before Envoy is there, outside the range from which the system gives out ports meanwhile.
-fn port_that_nobody_takes() -> u16 {
+/// A port that is known before Envoy starts, outside the system's range of ephemeral ports.
+fn port_outside_the_ephemeral_range() -> u16 {
     let start = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
     (start..32_000)
         .find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
         .expect("one of thousands should be free")
 }
 
-/// What a client met that sent requests before Envoy was there.
+/// The results of a client that sends requests before Envoy listens.
 #[derive(Debug, Default)]
 struct Knocks {
     /// Requests without a reply.
-    n_in_vain: u64,
-    /// The status of each reply since the last of those.
+    n_refused: u64,
+    /// The status of each reply after the last of those.
     statuses: Vec<u16>,
 }
 
-/// Sends requests on new connections until told to stop.
+/// Sends requests on new connections until `stop` is set.
 async fn knock(port: u16, stop: Arc<AtomicBool>) -> Knocks {
     let envoy = SocketAddr::from(([127, 0, 0, 1], port));
     let request = Request::get(envoy, "/", &Replies::default());
@@ -316,7 +260,7 @@ async fn knock(port: u16, stop: Arc<AtomicBool>) -> Knocks {
         match request.try_send().await {
             Ok(reply) => knocks.statuses.push(reply.status),
             Err(_) => {
-                knocks.n_in_vain += 1;
+                knocks.n_refused += 1;
                 knocks.statuses.clear();
             }
         }

@@ -1,31 +1,34 @@
-//! What a denied client gets and what is left in the access log.
+//! The reply to a denied client, and its access log entry.
 
-use crate::rig::{Setup, scenario};
+use crate::harness::{Setup, scenario};
 use serde_json::json;
 
 #[test]
-fn a_denied_client_gets_the_documented_reply_and_the_access_log_says_why() {
+fn a_denied_client_gets_the_documented_reply_and_the_access_log_has_the_reason() {
     scenario(
         Setup::new().plugin(json!({"deny_list": {"ips": ["127.0.0.9"]}})),
-        async |rig| {
-            let value = rig.secrets.plant("cookie");
-            rig.abs.list(json!({"cookies": {"session": [value]}})).await;
+        async |harness| {
+            let value = harness.secrets.plant("cookie");
+            harness
+                .abs
+                .list(json!({"cookies": {"session": [value]}}))
+                .await;
 
-            let denied = rig
+            let denied = harness
                 .get("/denied-by-abs")
                 .header("cookie", format!("session={value}"));
-            let reply = rig.becomes_denied(&denied).await;
+            let reply = harness.becomes_denied(&denied).await;
             assert_eq!(reply.status, 403);
             assert_eq!(reply.body, "Error: Unauthorized");
-            let manual = rig.get("/denied-by-hand").from("127.0.0.9");
-            rig.assert_denied(&manual).await;
-            rig.assert_allowed(&rig.get("/allowed")).await;
+            let manual = harness.get("/denied-by-hand").from("127.0.0.9");
+            harness.assert_denied(&manual).await;
+            harness.assert_allowed(&harness.get("/allowed")).await;
 
-            // The first requests may have come before the list.
-            let last = rig
+            // The first requests may have been before the list.
+            let last = harness
                 .get("/denied-by-abs-again")
                 .header("cookie", format!("session={value}"));
-            rig.assert_denied(&last).await;
+            harness.assert_denied(&last).await;
             for (path, status, details, verdict) in [
                 (
                     "/denied-by-abs-again",
@@ -41,7 +44,7 @@ fn a_denied_client_gets_the_documented_reply_and_the_access_log_says_why() {
                 ),
                 ("/allowed", 200, json!("via_upstream"), json!(null)),
             ] {
-                let entry = rig.envoy.access_log_entry(path).await;
+                let entry = harness.envoy.access_log_entry(path).await;
                 assert_eq!(entry["status"], status, "{entry}");
                 assert_eq!(entry["details"], details, "{entry}");
                 assert_eq!(entry["verdict"], verdict, "{entry}");
@@ -52,14 +55,16 @@ fn a_denied_client_gets_the_documented_reply_and_the_access_log_says_why() {
 
 #[test]
 fn each_kind_has_its_own_response_code_details() {
-    scenario(Setup::new(), async |rig| {
-        let token = rig.secrets.plant("token");
-        let key = rig.secrets.plant("api-key");
-        let user = rig.secrets.plant("user");
-        rig.envoy
+    scenario(Setup::new(), async |harness| {
+        let token = harness.secrets.plant("token");
+        let key = harness.secrets.plant("api-key");
+        let user = harness.secrets.plant("user");
+        harness
+            .envoy
             .reconfigure(json!({"apis": [{"username": [{"header": "x-user"}]}]}))
             .await;
-        rig.abs
+        harness
+            .abs
             .list(json!({
                 "ips": ["127.0.0.7"],
                 "oauth_tokens": [token],
@@ -67,18 +72,20 @@ fn each_kind_has_its_own_response_code_details() {
                 "usernames": [user]
             }))
             .await;
-        rig.becomes_denied(&rig.get("/").from("127.0.0.7")).await;
+        harness
+            .becomes_denied(&harness.get("/").from("127.0.0.7"))
+            .await;
 
         let mut replies = Vec::new();
         for (kind, request) in [
-            ("ip", rig.get("/ip").from("127.0.0.7")),
-            ("oauth_token", rig.get("/oauth_token").bearer(&token)),
-            ("api_key", rig.get("/api_key").header("x-api-key", &key)),
-            ("username", rig.get("/username").header("x-user", &user)),
+            ("ip", harness.get("/ip").from("127.0.0.7")),
+            ("oauth_token", harness.get("/oauth_token").bearer(&token)),
+            ("api_key", harness.get("/api_key").header("x-api-key", &key)),
+            ("username", harness.get("/username").header("x-user", &user)),
         ] {
-            rig.assert_denied(&request).await;
+            harness.assert_denied(&request).await;
             replies.push(request.send().await);
-            let entry = rig.envoy.access_log_entry(&format!("/{kind}")).await;
+            let entry = harness.envoy.access_log_entry(&format!("/{kind}")).await;
             assert_eq!(
                 entry["details"],
                 format!("portcullis_denied_abs_{kind}"),
@@ -86,7 +93,7 @@ fn each_kind_has_its_own_response_code_details() {
             );
             assert_eq!(entry["verdict"], format!("denied abs {kind}"), "{entry}");
         }
-        // The client learns nothing of that: whatever the kind, it gets the same, and no word of what stopped it.
+        // The reply does not reveal the kind or the filter.
         for reply in &mut replies {
             reply.headers.remove("date").unwrap();
             let sent = format!("{:?} {}", reply.headers, reply.body).to_lowercase();
@@ -110,15 +117,13 @@ fn the_reply_can_be_configured() {
             "body": "{\"error\":\"blocked\"}",
             "headers": {"content-type": "application/json", "x-blocked": "yes"}
         }})),
-        async |rig| {
-            rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        async |harness| {
+            harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
 
-            let reply = rig
-                .becomes(
-                    &rig.get("/").from("127.0.0.7"),
-                    "answered with 429",
-                    |reply| reply.status == 429,
-                )
+            let reply = harness
+                .becomes(&harness.get("/").from("127.0.0.7"), "a 429", |reply| {
+                    reply.status == 429
+                })
                 .await;
 
             assert_eq!(reply.body, "{\"error\":\"blocked\"}");

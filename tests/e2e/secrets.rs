@@ -1,30 +1,32 @@
-//! Nothing secret leaks, and the search for secrets finds them where they would.
+//! No secret leaks, and the search for secrets would find one.
 //!
-//! The search itself runs at the end of every scenario: see the rig's `audit`.
+//! Every scenario ends with this search: see the harness's `audit`.
 
-use crate::rig::audit::{Replies, Secrets};
-use crate::rig::{Setup, scenario};
+use crate::harness::audit::{Replies, Secrets};
+use crate::harness::{Setup, scenario};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 #[test]
 fn secrets_of_every_kind_from_every_source_stay_out_of_logs_metrics_and_replies() {
-    scenario(Setup::new(), async |rig| {
-        let cookie = rig.secrets.plant("cookie");
-        let token = rig.secrets.plant("token");
-        let key = rig.secrets.plant("api-key");
-        let user = rig.secrets.plant("user");
-        let manual = rig.secrets.plant_in_configuration("manual");
-        let credentials = STANDARD.encode(format!("{user}:{}", rig.secrets.plant("password")));
-        rig.secrets.plant_value(&credentials);
-        rig.envoy
+    scenario(Setup::new(), async |harness| {
+        let cookie = harness.secrets.plant("cookie");
+        let token = harness.secrets.plant("token");
+        let key = harness.secrets.plant("api-key");
+        let user = harness.secrets.plant("user");
+        let manual = harness.secrets.plant_in_configuration("manual");
+        let credentials = STANDARD.encode(format!("{user}:{}", harness.secrets.plant("password")));
+        harness.secrets.plant_value(&credentials);
+        harness
+            .envoy
             .reconfigure(json!({
                 "deny_list": {"oauth_tokens": [manual], "usernames": [manual]},
                 "apis": [{"url": "/trial", "mode": "shadow"}, {"url": "/"}]
             }))
             .await;
-        rig.abs
+        harness
+            .abs
             .list(json!({
                 "cookies": {"session": [cookie]},
                 "oauth_tokens": [token],
@@ -35,32 +37,36 @@ fn secrets_of_every_kind_from_every_source_stay_out_of_logs_metrics_and_replies(
 
         for base in ["/", "/trial"] {
             for request in [
-                rig.get(base).header("cookie", format!("session={cookie}")),
-                rig.get(base).bearer(&token),
-                rig.get(base).bearer(&manual),
-                rig.get(base).header("x-api-key", &key),
-                rig.get(&format!("{base}?api_key={key}")),
-                rig.get(base)
+                harness
+                    .get(base)
+                    .header("cookie", format!("session={cookie}")),
+                harness.get(base).bearer(&token),
+                harness.get(base).bearer(&manual),
+                harness.get(base).header("x-api-key", &key),
+                harness.get(&format!("{base}?api_key={key}")),
+                harness
+                    .get(base)
                     .header("authorization", format!("Basic {credentials}")),
             ] {
                 if base == "/" {
-                    rig.becomes_denied(&request).await;
+                    harness.becomes_denied(&request).await;
                 } else {
-                    rig.assert_allowed(&request).await;
+                    harness.assert_allowed(&request).await;
                 }
             }
         }
 
-        // Failures write log lines: a body that is no list, one that breaks off, and a refused configuration.
+        // Failures write log lines: a truncated body, bodies that are not a list, a refused configuration.
         for fault in [
             json!({"body": format!("{{\"oauth_tokens\": [\"{token}\", ")}),
             json!({"body": format!("{{\"cookies\": \"{cookie}\", \"message\": \"{user}\"}}")}),
             json!({"body": key.clone()}),
         ] {
-            rig.abs.fault(fault).await;
-            rig.list_is_fetched_anew().await;
+            harness.abs.fault(fault).await;
+            harness.list_is_fetched_again().await;
         }
-        rig.envoy
+        harness
+            .envoy
             .configure(json!({
                 "deny_list": {"oauth_tokens": manual, "cookies": manual, "usernames": [[manual]]},
                 "allow_list": {"api_keys": {"x-api-key": manual}},

@@ -1,63 +1,38 @@
 //! The TLS variant of ABS's cluster in `envoy/envoy.yaml`.
 
-use crate::rig::{Setup, scenario};
-use rcgen::{CertificateParams, KeyPair};
+use crate::harness::certificate::Certificate;
+use crate::harness::{Setup, scenario};
 
 #[test]
-fn the_list_is_fetched_over_tls_by_the_variant_in_the_shipped_file() {
-    let certificate = Certificate::of("abs.example.com");
-    scenario(certificate.setup(&certificate), async |rig| {
-        rig.metric_reaches("fetch.result=ok", 1).await;
+fn the_tls_variant_of_the_shipped_file_fetches_the_list() {
+    let certificate = Certificate::new("abs.example.com");
+    scenario(over_tls(&certificate, &certificate), async |harness| {
+        harness.metric_reaches("fetch.result=ok", 1).await;
     });
 }
 
 #[test]
-fn an_abs_with_a_certificate_of_another_authority_is_not_believed() {
-    let ours = Certificate::of("abs.example.com");
-    let theirs = Certificate::of("abs.example.com");
-    scenario(theirs.setup(&ours), async |rig| {
-        rig.metric_reaches("fetch.result=status", 1).await;
-        assert_eq!(rig.envoy.count("fetch.result=ok").await, 0);
+fn a_certificate_of_another_authority_is_refused() {
+    let ours = Certificate::new("abs.example.com");
+    let theirs = Certificate::new("abs.example.com");
+    scenario(over_tls(&theirs, &ours), async |harness| {
+        harness.metric_reaches("fetch.result=status", 1).await;
+        assert_eq!(harness.envoy.count("fetch.result=ok").await, 0);
     });
 }
 
 #[test]
-fn an_abs_with_a_certificate_for_another_name_is_not_believed() {
-    let other = Certificate::of("other.example.com");
-    scenario(other.setup(&other), async |rig| {
-        rig.metric_reaches("fetch.result=status", 1).await;
-        assert_eq!(rig.envoy.count("fetch.result=ok").await, 0);
+fn a_certificate_for_another_name_is_refused() {
+    let other = Certificate::new("other.example.com");
+    scenario(over_tls(&other, &other), async |harness| {
+        harness.metric_reaches("fetch.result=status", 1).await;
+        assert_eq!(harness.envoy.count("fetch.result=ok").await, 0);
     });
 }
 
-/// A self-signed certificate and its key in files.
-struct Certificate {
-    files: tempfile::TempDir,
-}
-
-impl Certificate {
-    fn of(name: &str) -> Self {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new([name.to_owned()])
-            .unwrap()
-            .self_signed(&key)
-            .unwrap();
-        let files = tempfile::TempDir::new().unwrap();
-        std::fs::write(files.path().join("cert.pem"), certificate.pem()).unwrap();
-        std::fs::write(files.path().join("key.pem"), key.serialize_pem()).unwrap();
-        Self { files }
-    }
-
-    /// An ABS that shows this certificate, to an Envoy that trusts `authority`.
-    fn setup(&self, authority: &Self) -> Setup {
-        let file = |name| self.files.path().join(name).display().to_string();
-        Setup::new()
-            .abs_arguments(&[
-                "--tls-cert",
-                &file("cert.pem"),
-                "--tls-key",
-                &file("key.pem"),
-            ])
-            .abs_over_tls(authority.files.path().join("cert.pem"))
-    }
+/// An ABS with this certificate, and an Envoy that trusts `authority`.
+fn over_tls(certificate: &Certificate, authority: &Certificate) -> Setup {
+    Setup::new()
+        .abs_arguments(&certificate.arguments().each_ref().map(String::as_str))
+        .abs_over_tls(authority.path())
 }

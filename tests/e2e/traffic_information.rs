@@ -1,29 +1,28 @@
-//! `enable_abs`: what ABS is told of requests and responses, and what becomes of that when ABS fails.
+//! `enable_abs`: records of requests and responses for ABS, and their fate when ABS fails.
 
-use crate::rig::{Rig, Setup, eventually, scenario, throughout};
+use crate::harness::{Harness, Setup, eventually, scenario};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 const CONNECTIONS: usize = 16;
 
-/// Batches to the simulator's own receiver, at ABS's address.
+/// Batches, to the simulator's receiver at ABS's address.
 fn sending(traffic: Value) -> Setup {
     Setup::new()
         .plugin(json!({"enable_abs": true, "traffic": {"format": "batch", "cluster": null}}))
         .plugin(json!({"traffic": traffic}))
 }
 
-/// As shipped: ASE's sideband, at its own address.
+/// The shipped format: ASE's sideband, at its own address.
 fn sideband() -> Setup {
     Setup::new().plugin(json!({"enable_abs": true}))
 }
 
-/// Sends one request for each number, over several connections, each with a path of its own.
-async fn send_numbered(rig: &Rig, numbers: std::ops::Range<usize>) {
+/// Sends one request with its own path for each number, over several connections.
+async fn send_numbered(harness: &Harness, numbers: std::ops::Range<usize>) {
     let mut tasks = Vec::new();
     for offset in 0..CONNECTIONS {
-        let first = rig.get("/n");
+        let first = harness.get("/n");
         let numbers = numbers.clone();
         tasks.push(tokio::spawn(async move {
             let mut connection = first.connect().await.unwrap();
@@ -39,81 +38,87 @@ async fn send_numbered(rig: &Rig, numbers: std::ops::Range<usize>) {
     }
 }
 
-/// What the filter counts of its records: sent, dropped, failed.
-async fn books(rig: &Rig) -> [u64; 3] {
+/// The filter's counts of records: sent, dropped, failed.
+async fn books(harness: &Harness) -> [u64; 3] {
     [
-        rig.envoy.count("traffic.sent").await,
-        rig.envoy.count("traffic.dropped").await,
-        rig.envoy.count("traffic.failed").await,
+        harness.envoy.count("traffic.sent").await,
+        harness.envoy.count("traffic.dropped").await,
+        harness.envoy.count("traffic.failed").await,
     ]
 }
 
 #[test]
 fn each_of_ten_thousand_requests_arrives_exactly_once() {
-    scenario(sending(json!({"flush_interval": "500ms"})), async |rig| {
-        send_numbered(rig, 0..10_000).await;
-        eventually("ABS has all records", async || {
-            (rig.abs.counter("traffic_records").await >= 10_000).then_some(())
-        })
-        .await;
-        rig.metric_becomes("traffic.sent", 10_000).await;
-        let records = rig.abs.records().await;
-        let urls: BTreeSet<_> = records
-            .iter()
-            .map(|record| record["url"].as_str().unwrap().to_owned())
-            .collect();
-        let ids: BTreeSet<_> = records
-            .iter()
-            .map(|record| record["correlation_id"].as_str().unwrap().to_owned())
-            .collect();
-        assert_eq!(
-            (records.len(), urls.len(), ids.len()),
-            (10_000, 10_000, 10_000)
-        );
-        assert_eq!(books(rig).await, [10_000, 0, 0]);
-        assert_eq!(rig.abs.counter("traffic_records").await, 10_000);
-    });
+    scenario(
+        sending(json!({"flush_interval": "500ms"})),
+        async |harness| {
+            send_numbered(harness, 0..10_000).await;
+            eventually("ABS has all records", async || {
+                (harness.abs.counter("traffic_records").await >= 10_000).then_some(())
+            })
+            .await;
+            harness.metric_becomes("traffic.sent", 10_000).await;
+            let records = harness.abs.records().await;
+            let urls: BTreeSet<_> = records
+                .iter()
+                .map(|record| record["url"].as_str().unwrap().to_owned())
+                .collect();
+            let ids: BTreeSet<_> = records
+                .iter()
+                .map(|record| record["correlation_id"].as_str().unwrap().to_owned())
+                .collect();
+            assert_eq!(
+                (records.len(), urls.len(), ids.len()),
+                (10_000, 10_000, 10_000)
+            );
+            assert_eq!(books(harness).await, [10_000, 0, 0]);
+            assert_eq!(harness.abs.counter("traffic_records").await, 10_000);
+        },
+    );
 }
 
 #[test]
-fn a_record_tells_of_request_response_and_verdict() {
+fn a_record_has_the_request_the_response_and_the_verdict() {
     scenario(
         sending(json!({"flush_interval": "100ms", "gzip": true})),
-        async |rig| {
-            rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-            rig.becomes_denied(&rig.get("/x").from("127.0.0.7")).await;
-            let token = rig.secrets.plant("token");
-            rig.get("/told?api_key=k1")
+        async |harness| {
+            harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+            harness
+                .becomes_denied(&harness.get("/x").from("127.0.0.7"))
+                .await;
+            let token = harness.secrets.plant("token");
+            harness
+                .get("/recorded?api_key=k1")
                 .bearer(&token)
                 .header("user-agent", "probe/1")
-                .header("x-internal", "stays home")
+                .header("x-internal", "not-recorded")
                 .header("accept", b"caf\xe9".as_slice())
                 .header("referer", vec![b'r'; 20_000])
                 .send()
                 .await;
-            rig.get("/blocked").from("127.0.0.7").send().await;
+            harness.get("/blocked").from("127.0.0.7").send().await;
             let find = async |url: &str| {
                 eventually(&format!("a record of {url}"), async || {
-                    let records = rig.abs.records().await;
+                    let records = harness.abs.records().await;
                     records.into_iter().find(|record| record["url"] == url)
                 })
                 .await
             };
-            let told = find("/told?api_key=k1").await;
-            assert_eq!(told["source_ip"], "127.0.0.1", "{told}");
-            assert_eq!(told["method"], "GET");
-            assert_eq!(told["http_version"], "1.1");
-            assert_eq!(told["response_code"], "200");
-            assert_eq!(told["verdict"], "allowed");
-            assert_eq!(told["blocked"], false);
-            let text = told.to_string();
+            let record = find("/recorded?api_key=k1").await;
+            assert_eq!(record["source_ip"], "127.0.0.1", "{record}");
+            assert_eq!(record["method"], "GET");
+            assert_eq!(record["http_version"], "1.1");
+            assert_eq!(record["response_code"], "200");
+            assert_eq!(record["verdict"], "allowed");
+            assert_eq!(record["blocked"], false);
+            let text = record.to_string();
             assert!(text.contains(&format!("Bearer {token}")), "{text}");
             assert!(
                 text.contains("probe/1") && text.contains("caf\u{fffd}"),
                 "{text}"
             );
             assert!(
-                !text.contains("stays home") && !text.contains("rrrr"),
+                !text.contains("not-recorded") && !text.contains("rrrr"),
                 "{text}"
             );
             let blocked = find("/blocked").await;
@@ -125,36 +130,48 @@ fn a_record_tells_of_request_response_and_verdict() {
 }
 
 #[test]
-fn the_sideband_interface_gets_each_request_and_its_response_at_one_node() {
+fn sideband_calls_for_a_request_and_its_response_go_to_the_same_node() {
     let setup = sideband().abs_arguments(&["--ase-nodes", "3", "--ase-token", "ase-secret"]);
     let setup = setup.plugin(json!({"traffic": {"ase_token": "ase-secret"}}));
-    scenario(setup, async |rig| {
-        assert_ne!(rig.abs.address, rig.abs.sideband);
-        send_numbered(rig, 0..64).await;
-        rig.metric_becomes("traffic.sent", 64).await;
-        assert_eq!(rig.abs.counter("ase_request").await, 64);
-        assert_eq!(rig.abs.counter("ase_response").await, 64);
-        assert_eq!(rig.abs.counter("traffic_records").await, 64);
-        assert_eq!(rig.abs.counter("traffic_batches").await, 0);
-        assert_eq!(books(rig).await, [64, 0, 0]);
-        assert!(rig.envoy.count("traffic.last_success_unix_seconds").await > 0);
+    scenario(setup, async |harness| {
+        assert_ne!(harness.abs.address, harness.abs.sideband);
+        send_numbered(harness, 0..64).await;
+        harness.metric_becomes("traffic.sent", 64).await;
+        assert_eq!(harness.abs.counter("ase_request").await, 64);
+        assert_eq!(harness.abs.counter("ase_response").await, 64);
+        assert_eq!(harness.abs.counter("traffic_records").await, 64);
+        assert_eq!(harness.abs.counter("traffic_batches").await, 0);
+        assert_eq!(books(harness).await, [64, 0, 0]);
+        assert!(
+            harness
+                .envoy
+                .count("traffic.last_success_unix_seconds")
+                .await
+                > 0
+        );
         assert_eq!(
-            rig.envoy.count("traffic.last_failure_unix_seconds").await,
+            harness
+                .envoy
+                .count("traffic.last_failure_unix_seconds")
+                .await,
             0
         );
     });
 }
 
 #[test]
-fn abs_does_not_have_ases_interface_and_that_is_said_once_by_each_worker() {
-    // The cluster of ABS, where sideband calls went before they had one of their own.
+fn sideband_calls_to_abs_fail_with_one_line_per_worker() {
+    // ABS's cluster, which has no sideband interface.
     let setup = sideband().plugin(json!({"traffic": {"cluster": "abs"}}));
-    scenario(setup, async |rig| {
-        send_numbered(rig, 0..64).await;
-        rig.metric_becomes("traffic.failed", 64).await;
-        assert_eq!(books(rig).await, [0, 0, 64]);
-        assert_eq!(rig.envoy.count("traffic.last_failure_status").await, 404);
-        let lines = rig.envoy.log();
+    scenario(setup, async |harness| {
+        send_numbered(harness, 0..64).await;
+        harness.metric_becomes("traffic.failed", 64).await;
+        assert_eq!(books(harness).await, [0, 0, 64]);
+        assert_eq!(
+            harness.envoy.count("traffic.last_failure_status").await,
+            404
+        );
+        let lines = harness.envoy.log();
         let lines: Vec<_> = lines
             .lines()
             .filter(|line| line.contains("sending traffic information failed"))
@@ -164,208 +181,173 @@ fn abs_does_not_have_ases_interface_and_that_is_said_once_by_each_worker() {
             lines[0].contains("check that traffic.cluster names"),
             "{lines:?}"
         );
-        // Set right, everything arrives.
-        rig.envoy
+        // With the right cluster, all records arrive.
+        harness
+            .envoy
             .reconfigure(json!({"traffic": {"cluster": "ase"}}))
             .await;
-        send_numbered(rig, 0..64).await;
-        rig.metric_becomes("traffic.sent", 64).await;
-        assert_eq!(rig.abs.counter("traffic_records").await, 64);
+        send_numbered(harness, 0..64).await;
+        harness.metric_becomes("traffic.sent", 64).await;
+        assert_eq!(harness.abs.counter("traffic_records").await, 64);
     });
 }
 
 #[test]
-fn an_api_that_ase_does_not_know_keeps_no_other_record_from_it() {
-    scenario(sideband(), async |rig| {
-        let unknown =
-            json!({"status": 503, "body": "Error: Unknown API", "endpoint": "traffic", "times": 1});
-        rig.abs.fault(unknown).await;
-        let traffic = rig.traffic(&rig.get("/steady"), 1).await;
-        rig.metric_reaches("traffic.failed", 1).await;
-        rig.metric_reaches("traffic.sent", 20).await;
-        let report = traffic.stop().await;
-        report.assert_clean();
-        rig.metric_becomes("traffic.sent", report.good - 1).await;
-        assert_eq!(books(rig).await, [report.good - 1, 0, 1]);
-        rig.envoy.logs("add the API to ASE").await;
-    });
-}
-
-#[test]
-fn a_wrong_token_is_said_and_holds_nothing_up() {
-    let setup = sideband().abs_arguments(&["--ase-token", "ase-secret"]);
-    scenario(setup, async |rig| {
-        send_numbered(rig, 0..32).await;
-        rig.metric_becomes("traffic.failed", 32).await;
-        rig.envoy.logs("ASE refused the token (status 401)").await;
-    });
-}
-
-#[test]
-fn an_outage_of_ase_is_none_of_abs() {
-    scenario(sideband(), async |rig| {
-        rig.abs
+fn an_outage_of_ase_does_not_stop_the_fetches() {
+    scenario(sideband(), async |harness| {
+        harness
+            .abs
             .fault(json!({"reset": true, "endpoint": "traffic"}))
             .await;
-        send_numbered(rig, 0..32).await;
-        rig.metric_reaches("traffic.last_failure_unix_seconds", 1)
+        send_numbered(harness, 0..32).await;
+        harness
+            .metric_reaches("traffic.last_failure_unix_seconds", 1)
             .await;
-        rig.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-        rig.becomes_denied(&rig.get("/x").from("127.0.0.7")).await;
-        rig.abs.clear_faults().await;
-        rig.metric_reaches("traffic.sent", 32).await;
+        harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
+        harness
+            .becomes_denied(&harness.get("/x").from("127.0.0.7"))
+            .await;
+        harness.abs.clear_faults().await;
+        harness.metric_reaches("traffic.sent", 32).await;
     });
 }
 
 #[test]
-fn abs_lists_an_attacker_from_what_it_was_told_and_the_attacker_is_blocked() {
+fn an_attacker_that_abs_detects_from_records_is_blocked() {
     scenario(
         sending(json!({"flush_interval": "100ms"}))
             .abs_arguments(&["--detect-unauthorized-per-minute", "5"]),
-        async |rig| {
-            let token = rig.secrets.plant("attacker");
-            let attack = rig.get("/status/401").bearer(&token);
+        async |harness| {
+            let token = harness.secrets.plant("attacker");
+            let attack = harness.get("/status/401").bearer(&token);
             eventually("the attacker is blocked", async || {
                 (attack.send().await.status == 403).then_some(())
             })
             .await;
-            rig.becomes_denied(&rig.get("/").bearer(&token)).await;
-            rig.assert_allowed(&rig.get("/")).await;
+            harness
+                .becomes_denied(&harness.get("/").bearer(&token))
+                .await;
+            harness.assert_allowed(&harness.get("/")).await;
         },
     );
 }
 
 #[test]
-fn after_disable_abs_nothing_more_arrives() {
-    scenario(sending(json!({"flush_interval": "100ms"})), async |rig| {
-        let traffic = rig.traffic(&rig.get("/"), 4).await;
-        eventually("records arrive", async || {
-            (rig.abs.counter("traffic_records").await > 50).then_some(())
-        })
-        .await;
-        rig.envoy.reconfigure(json!({"enable_abs": false})).await;
-        // What was on its way when the switch was turned may still arrive; then it is still, while requests go on.
-        eventually("no record comes of 200 requests", async || {
-            let before = rig.abs.counter("traffic_records").await;
-            traffic.goes_on(200).await;
-            (rig.abs.counter("traffic_records").await == before).then_some(())
-        })
-        .await;
-        let last = rig.abs.counter("traffic_records").await;
-        throughout(Duration::from_secs(1), async || {
-            assert_eq!(rig.abs.counter("traffic_records").await, last);
-        })
-        .await;
-        traffic.stop().await.assert_clean();
-    });
-}
-
-#[test]
-fn with_abs_down_traffic_is_unharmed_memory_bounded_and_the_books_balance() {
+fn with_abs_down_requests_pass_the_queue_is_bounded_and_every_record_is_counted() {
     scenario(
         sending(json!({"queue_memory": "64KB", "batch_bytes": "16KB", "flush_interval": "100ms"})),
-        async |rig| {
-            send_numbered(rig, 0..100).await;
-            rig.metric_becomes("traffic.sent", 100).await;
-            rig.abs.stop();
-            send_numbered(rig, 100..4_100).await;
-            rig.metric_reaches("traffic.dropped", 1_000).await;
-            let told = |what: &str| {
+        async |harness| {
+            send_numbered(harness, 0..100).await;
+            harness.metric_becomes("traffic.sent", 100).await;
+            harness.abs.stop();
+            send_numbered(harness, 100..4_100).await;
+            harness.metric_reaches("traffic.dropped", 1_000).await;
+            let n_lines = |what: &str| {
                 let line = format!("sending traffic information {what}");
-                rig.envoy.log().matches(&line).count()
+                harness.envoy.log().matches(&line).count()
             };
-            rig.envoy.logs("sending traffic information failed").await;
-            rig.abs.restart().await;
+            harness
+                .envoy
+                .logs("sending traffic information failed")
+                .await;
+            harness.abs.restart().await;
             eventually("every record is accounted for", async || {
-                (books(rig).await.iter().sum::<u64>() == 4_100).then_some(())
+                (books(harness).await.iter().sum::<u64>() == 4_100).then_some(())
             })
             .await;
-            // A batch that was on its way when ABS went down may have arrived and be sent again.
-            let [sent, ..] = books(rig).await;
-            let arrived = rig.abs.counter("traffic_records").await;
+            // A batch that was pending when ABS went down may have arrived and be sent again.
+            let [sent, ..] = books(harness).await;
+            let arrived = harness.abs.counter("traffic_records").await;
             assert!(arrived >= sent - 100, "{arrived} of {sent}");
             eventually(
-                "each worker that failed says that it works again",
-                async || (told("works again") == told("failed")).then_some(()),
+                "each worker that failed reports that it works again",
+                async || (n_lines("works again") == n_lines("failed")).then_some(()),
             )
             .await;
-            let lines = told("failed");
+            let lines = n_lines("failed");
             assert!((1..=4).contains(&lines), "one line a worker, not {lines}");
         },
     );
 }
 
 #[test]
-fn whatever_abs_answers_requests_pass_and_records_are_kept_or_counted() {
-    scenario(sending(json!({"flush_interval": "100ms"})), async |rig| {
-        let traffic = rig.traffic(&rig.get("/steady"), 4).await;
-        for (fault, kept) in [
-            (json!({"status": 401}), false),
-            (json!({"status": 404}), false),
-            (json!({"status": 405}), false),
-            (json!({"status": 413}), false),
-            (json!({"status": 429, "retry_after": 1}), true),
-            (json!({"status": 500}), true),
-            (json!({"status": 400}), false),
-            (json!({"reset": true}), true),
-            (json!({"delay_ms": 300}), true),
-        ] {
-            let mut order = fault.clone();
-            order["endpoint"] = json!("traffic");
-            let [_, _, failed] = books(rig).await;
-            rig.abs.fault(order).await;
-            if !kept {
-                rig.metric_reaches("traffic.failed", failed + 1).await;
-            } else if fault["delay_ms"].is_null() {
-                let strikes = rig.abs.counter("faults").await;
-                eventually("the fault strikes", async || {
-                    (rig.abs.counter("faults").await > strikes).then_some(())
-                })
-                .await;
+fn for_every_response_of_abs_requests_pass_and_records_are_kept_or_counted() {
+    scenario(
+        sending(json!({"flush_interval": "100ms"})),
+        async |harness| {
+            let traffic = harness.traffic(&harness.get("/background"), 4).await;
+            for (fault, kept) in [
+                (json!({"status": 401}), false),
+                (json!({"status": 404}), false),
+                (json!({"status": 405}), false),
+                (json!({"status": 413}), false),
+                (json!({"status": 429, "retry_after": 1}), true),
+                (json!({"status": 500}), true),
+                (json!({"status": 400}), false),
+                (json!({"reset": true}), true),
+                (json!({"delay_ms": 300}), true),
+            ] {
+                let mut order = fault.clone();
+                order["endpoint"] = json!("traffic");
+                let [_, _, failed] = books(harness).await;
+                harness.abs.fault(order).await;
+                if !kept {
+                    harness.metric_reaches("traffic.failed", failed + 1).await;
+                } else if fault["delay_ms"].is_null() {
+                    let faults = harness.abs.counter("faults").await;
+                    eventually("the fault occurs", async || {
+                        (harness.abs.counter("faults").await > faults).then_some(())
+                    })
+                    .await;
+                }
+                harness.abs.clear_faults().await;
+                let [sent, ..] = books(harness).await;
+                harness.metric_reaches("traffic.sent", sent + 1).await;
+                if kept {
+                    let [.., now] = books(harness).await;
+                    assert_eq!(now, failed, "{fault}");
+                }
             }
-            rig.abs.clear_faults().await;
-            let [sent, ..] = books(rig).await;
-            rig.metric_reaches("traffic.sent", sent + 1).await;
-            if kept {
-                let [.., now] = books(rig).await;
-                assert_eq!(now, failed, "{fault}");
-            }
-        }
-        let report = traffic.stop().await;
-        report.assert_clean();
-        eventually("every record is accounted for", async || {
-            (books(rig).await.iter().sum::<u64>() == report.good).then_some(())
-        })
-        .await;
-    });
+            let report = traffic.stop().await;
+            report.assert_clean();
+            eventually("every record is accounted for", async || {
+                (books(harness).await.iter().sum::<u64>() == report.good).then_some(())
+            })
+            .await;
+        },
+    );
 }
 
 #[test]
 fn a_changed_configuration_loses_no_record() {
-    scenario(sending(json!({"flush_interval": "200ms"})), async |rig| {
-        let traffic = rig.traffic(&rig.get("/"), 4).await;
-        for round in 0..10 {
-            rig.envoy
-                .reconfigure(json!({"deny_list": {"ips": [format!("192.0.2.{round}")]}}))
-                .await;
-            traffic.goes_on(50).await;
-        }
-        let report = traffic.stop().await;
-        report.assert_clean();
-        rig.metric_becomes("traffic.sent", report.good).await;
-        assert_eq!(books(rig).await, [report.good, 0, 0]);
-    });
+    scenario(
+        sending(json!({"flush_interval": "200ms"})),
+        async |harness| {
+            let traffic = harness.traffic(&harness.get("/"), 4).await;
+            for round in 0..10 {
+                harness
+                    .envoy
+                    .reconfigure(json!({"deny_list": {"ips": [format!("192.0.2.{round}")]}}))
+                    .await;
+                traffic.wait_for_more(50).await;
+            }
+            let report = traffic.stop().await;
+            report.assert_clean();
+            harness.metric_becomes("traffic.sent", report.good).await;
+            assert_eq!(books(harness).await, [report.good, 0, 0]);
+        },
+    );
 }
 
 #[test]
-fn a_share_of_the_requests_is_sent_where_that_is_asked_for() {
+fn with_sample_a_share_of_the_requests_is_recorded() {
     scenario(
         sending(json!({"flush_interval": "100ms", "sample": 0.25})),
-        async |rig| {
-            send_numbered(rig, 0..400).await;
+        async |harness| {
+            send_numbered(harness, 0..400).await;
             eventually("the sample has arrived", async || {
-                // Each worker samples evenly, so each may be one off.
-                let records = rig.abs.counter("traffic_records").await;
+                // Each worker samples evenly, so its count may be off by one.
+                let records = harness.abs.counter("traffic_records").await;
                 (96..=104).contains(&records).then_some(())
             })
             .await;

@@ -1,16 +1,149 @@
-//! What comes is no list, or an odd one.
+//! Bodies that are not a list, and unusual lists.
 
+use crate::background_traffic::{BackgroundTraffic, LISTED};
 use crate::every_second;
-use crate::puppet::{Puppet, length, ok};
-use crate::rig::{Setup, eventually, scenario};
-use crate::steady::{LISTED, Steady};
+use crate::harness::{Setup, eventually, scenario};
+use crate::matrix::{List, Row, readme};
+use crate::scripted_server::{ScriptedServer, length, ok};
 use crate::watch::{Watch, recovers, strike};
 use serde_json::json;
 
-/// In how many places a body is cut.
+/// The rows that the tests below show.
+pub const ROWS: &[Row] = &[
+    Row {
+        fault: "cut",
+        what: "the body is cut in each of twenty places; `content-length` announces the whole",
+        metrics: &["fetch.result=reset"],
+        log: &[("it broke off", 1)],
+        test: "bodies::a_body_cut_in_each_of_twenty_places_with_a_content_length",
+        ..Row::BASE
+    },
+    Row {
+        fault: "cut_without_length",
+        what: "the same without `content-length`",
+        metrics: &["fetch.result=malformed"],
+        log: &[("ends before its JSON does", 1)],
+        test: "bodies::a_body_cut_in_each_of_twenty_places_without_a_content_length",
+        ..Row::BASE
+    },
+    Row {
+        fault: "cut_in_chunks",
+        what: "the same within a chunk",
+        metrics: &["fetch.result=reset"],
+        log: &[("it broke off", 1)],
+        test: "bodies::a_body_cut_in_each_of_twenty_places_in_chunks",
+        ..Row::BASE
+    },
+    Row {
+        fault: "not_json",
+        what: "an HTML page",
+        metrics: &["fetch.result=malformed"],
+        log: &[("is not JSON", 1)],
+        test: "bodies::bodies_that_are_not_a_list",
+        ..Row::BASE
+    },
+    Row {
+        fault: "no_known_key",
+        what: "JSON, but no attack list",
+        metrics: &["fetch.result=malformed"],
+        log: &[("none of the keys", 1)],
+        test: "bodies::bodies_that_are_not_a_list",
+        ..Row::BASE
+    },
+    Row {
+        fault: "nothing_usable",
+        what: "an attack list without a usable entry",
+        metrics: &["fetch.result=malformed"],
+        log: &[("none of the entries", 1)],
+        readme: readme::UNUSABLE_LIST,
+        test: "bodies::bodies_that_are_not_a_list",
+        ..Row::BASE
+    },
+    Row {
+        fault: "another_shape",
+        what: "an attack list with one kind in another shape",
+        metrics: &["fetch.result=malformed"],
+        log: &[("found a string under usernames", 1)],
+        readme: readme::UNUSABLE_LIST,
+        test: "bodies::bodies_that_are_not_a_list",
+        ..Row::BASE
+    },
+    Row {
+        fault: "raw_zero_byte",
+        what: "a zero byte within the JSON",
+        metrics: &["fetch.result=malformed"],
+        log: &[("is not JSON", 1)],
+        test: "bodies::unusual_bodies",
+        ..Row::BASE
+    },
+    Row {
+        fault: "gzip_bomb",
+        what: "2 MB that unpack to 2 GB",
+        metrics: &["fetch.result=malformed"],
+        log: &[("takes more than 1048576 bytes", 1)],
+        test: "bodies::bodies_that_are_not_a_list",
+        ..Row::BASE
+    },
+    Row {
+        fault: "huge",
+        what: "100 MB, over the limit of Envoy",
+        metrics: &["fetch.result=too_large"],
+        log: &[("http.async_response_buffer_limit", 1)],
+        readme: readme::OVER_ENVOYS_LIMIT,
+        test: "bodies::a_body_of_100_mb_over_the_limit_of_envoy",
+        ..Row::BASE
+    },
+    Row {
+        fault: "huge_and_allowed",
+        what: "100 MB, with the limit raised by the runtime key",
+        list: List::New,
+        metrics: &["fetch.result=ok"],
+        readme: readme::OVER_ENVOYS_LIMIT,
+        test: "bodies::a_body_of_100_mb_within_the_limit_of_envoy",
+        ..Row::BASE
+    },
+    Row {
+        fault: "duplicates",
+        what: "a million entries, two of them distinct",
+        list: List::New,
+        metrics: &["fetch.result=ok"],
+        readme: readme::UNUSABLE_ENTRY,
+        test: "bodies::unusual_bodies",
+        ..Row::BASE
+    },
+    Row {
+        fault: "deep_nesting",
+        what: "lists in lists, 200,000 deep",
+        list: List::New,
+        metrics: &["fetch.result=ok", "entries_skipped"],
+        readme: readme::UNUSABLE_ENTRY,
+        test: "bodies::unusual_bodies",
+        ..Row::BASE
+    },
+    Row {
+        fault: "wrong_types",
+        what: "nulls, booleans, lists and unknown objects among the entries",
+        list: List::New,
+        metrics: &["fetch.result=ok", "entries_skipped"],
+        readme: readme::UNUSABLE_ENTRY,
+        test: "bodies::unusual_bodies",
+        ..Row::BASE
+    },
+    Row {
+        fault: "bytes_that_are_no_text",
+        what: "invalid UTF-8, escaped zero bytes, half characters",
+        list: List::New,
+        metrics: &["fetch.result=ok", "entries_skipped"],
+        readme: readme::UNUSABLE_ENTRY,
+        test: "bodies::unusual_bodies",
+        ..Row::BASE
+    },
+];
+
+/// Number of places at which a body is cut.
 const PLACES: usize = 20;
 
-/// A list that names [`LISTED`], some 800 bytes long.
+/// A list with [`LISTED`], about 800 bytes long.
 fn whole() -> Vec<u8> {
     let others = (0..40).map(|i| format!("192.0.2.{i}"));
     let ips: Vec<_> = others.chain([LISTED.to_owned()]).collect();
@@ -20,34 +153,34 @@ fn whole() -> Vec<u8> {
         .into_bytes()
 }
 
-/// Where to cut a body of this length, from nothing of it to all but a byte.
+/// Where to cut a body of this length: evenly from 0 bytes to one less than all.
 fn cuts(length: usize) -> impl Iterator<Item = usize> {
     (0..PLACES).map(move |place| (length - 1) * place / (PLACES - 1))
 }
 
-/// ABS gives [`whole`], then one answer after the other of those that `cut` makes of it, then the whole again.
+/// ABS sends [`whole`], then each response that `cut` makes of it, then the whole again.
 fn each_cut_is_refused(fault: &str, cut: impl Fn(&[u8], usize) -> Vec<u8>) {
     let whole = whole();
     let good = ok(&length(&whole), &whole);
-    let puppet = Puppet::start(&good);
-    scenario(every_second().abs_at(puppet.address), async |rig| {
-        let steady = Steady::once_listed(rig).await;
-        let watch = Watch::begin(rig, fault).await;
-        let mut answers: Vec<_> = cuts(whole.len()).map(|at| cut(&whole, at)).collect();
-        answers.push(good.clone());
-        puppet.answer_in_turn(answers);
-        eventually_slowly("every cut body was sent", async || puppet.waiting() == 1).await;
-        recovers(rig).await;
-        // The one that recovers is logged as well again; the line of the failure comes before.
-        watch.sees_its_effects(rig, PLACES as u64).await;
-        steady.stop(&[fault]).await;
+    let server = ScriptedServer::start(&good);
+    scenario(every_second().abs_at(server.address), async |harness| {
+        let background = BackgroundTraffic::once_listed(harness).await;
+        let watch = Watch::begin(harness, fault).await;
+        let mut responses: Vec<_> = cuts(whole.len()).map(|at| cut(&whole, at)).collect();
+        responses.push(good.clone());
+        server.respond_in_turn(responses);
+        eventually_slowly("every cut body was sent", async || server.waiting() == 1).await;
+        recovers(harness).await;
+        // The log has the line of the failure before the one of the recovery.
+        watch.sees_its_effects(harness, PLACES as u64).await;
+        background.stop(&[fault]).await;
     });
 }
 
-/// As `eventually`, for what takes a fetch for each place.
+/// As `eventually`, with time for a fetch per place.
 async fn eventually_slowly(what: &str, condition: impl AsyncFn() -> bool) {
     let deadline = std::time::Duration::from_secs(90);
-    crate::rig::eventually_or(
+    crate::harness::eventually_or(
         what,
         deadline,
         async || condition().await.then_some(()),
@@ -57,12 +190,12 @@ async fn eventually_slowly(what: &str, condition: impl AsyncFn() -> bool) {
 }
 
 #[test]
-fn a_body_cut_in_each_of_twenty_places_with_its_length_announced() {
+fn a_body_cut_in_each_of_twenty_places_with_a_content_length() {
     each_cut_is_refused("cut", |whole, at| ok(&length(whole), &whole[..at]));
 }
 
 #[test]
-fn a_body_cut_in_each_of_twenty_places_with_no_length_announced() {
+fn a_body_cut_in_each_of_twenty_places_without_a_content_length() {
     each_cut_is_refused("cut_without_length", |whole, at| ok("", &whole[..at]));
 }
 
@@ -75,35 +208,35 @@ fn a_body_cut_in_each_of_twenty_places_in_chunks() {
 }
 
 #[test]
-fn bodies_that_are_no_list() {
-    scenario(every_second(), async |rig| {
-        let steady = Steady::with_list(rig).await;
+fn bodies_that_are_not_a_list() {
+    scenario(every_second(), async |harness| {
+        let background = BackgroundTraffic::with_list(harness).await;
         strike(
-            rig,
+            harness,
             "not_json",
             json!({"body": "<html><title>Sign in</title></html>"}),
         )
         .await;
         strike(
-            rig,
+            harness,
             "no_known_key",
             json!({"body": "{\"message\": \"no\"}"}),
         )
         .await;
         strike(
-            rig,
+            harness,
             "nothing_usable",
             json!({"body": "{\"ips\": [{\"value\": \"192.0.2.1\"}]}"}),
         )
         .await;
         strike(
-            rig,
+            harness,
             "another_shape",
             json!({"body": "{\"ips\": [\"192.0.2.1\"], \"usernames\": \"bob,eve\"}"}),
         )
         .await;
-        strike(rig, "gzip_bomb", json!({"gzip_bomb_megabytes": 2000})).await;
-        steady
+        strike(harness, "gzip_bomb", json!({"gzip_bomb_megabytes": 2000})).await;
+        background
             .stop(&[
                 "not_json",
                 "no_known_key",
@@ -116,28 +249,30 @@ fn bodies_that_are_no_list() {
 }
 
 #[test]
-fn a_body_of_100_mb_where_envoy_takes_it() {
+fn a_body_of_100_mb_within_the_limit_of_envoy() {
     scenario(
         every_second().plugin(json!({"abs": {"timeout": "20s"}})),
-        async |rig| {
-            let mut steady = Steady::with_list(rig).await;
-            let watch = Watch::begin(rig, "huge_and_allowed").await;
-            // The list that comes does not name the listed client.
-            steady.stop_listed().await;
-            rig.abs
+        async |harness| {
+            let mut background = BackgroundTraffic::with_list(harness).await;
+            let watch = Watch::begin(harness, "huge_and_allowed").await;
+            // The new list does not have the listed client.
+            background.stop_listed().await;
+            harness
+                .abs
                 .fault(json!({"huge_megabytes": 100, "times": 1}))
                 .await;
-            rig.metric_reaches("attack_list.entries.kind=username", 100_000)
+            harness
+                .metric_reaches("attack_list.entries.kind=username", 100_000)
                 .await;
-            watch.sees_its_effects(rig, 1).await;
-            rig.becomes_denied(&rig.get("/").from(LISTED)).await;
-            steady.stop(&["huge_and_allowed"]).await;
+            watch.sees_its_effects(harness, 1).await;
+            harness.becomes_denied(&harness.get("/").from(LISTED)).await;
+            background.stop(&["huge_and_allowed"]).await;
         },
     );
 }
 
 #[test]
-fn a_body_of_100_mb_where_envoy_does_not_take_it() {
+fn a_body_of_100_mb_over_the_limit_of_envoy() {
     let setup: Setup = every_second()
         .plugin(json!({"abs": {"timeout": "20s"}}))
         .bootstrap(|text| {
@@ -146,19 +281,19 @@ fn a_body_of_100_mb_where_envoy_does_not_take_it() {
                 "portcullis.unused: 1",
             )
         });
-    scenario(setup, async |rig| {
-        let steady = Steady::with_list(rig).await;
-        strike(rig, "huge", json!({"huge_megabytes": 100})).await;
-        steady.stop(&["huge"]).await;
+    scenario(setup, async |harness| {
+        let background = BackgroundTraffic::with_list(harness).await;
+        strike(harness, "huge", json!({"huge_megabytes": 100})).await;
+        background.stop(&["huge"]).await;
     });
 }
 
 #[test]
-fn odd_bodies_that_are_lists_all_the_same() {
+fn unusual_bodies() {
     let list = |body: &[u8]| ok(&length(body), body);
-    let puppet = Puppet::start(&list(&whole()));
-    scenario(every_second().abs_at(puppet.address), async |rig| {
-        let steady = Steady::once_listed(rig).await;
+    let server = ScriptedServer::start(&list(&whole()));
+    scenario(every_second().abs_at(server.address), async |harness| {
+        let background = BackgroundTraffic::once_listed(harness).await;
         let listed = format!("\"{LISTED}\"");
         let duplicates = format!("{listed},\"192.0.2.1\",").repeat(500_000);
         let nested = ["[".repeat(200_000), "]".repeat(200_000)].concat();
@@ -193,20 +328,20 @@ fn odd_bodies_that_are_lists_all_the_same() {
         let mut faults = vec!["raw_zero_byte"];
         for (fault, body) in bodies {
             faults.push(fault);
-            let watch = Watch::begin(rig, fault).await;
-            puppet.answer(&list(&body));
-            watch.sees_its_effects(rig, 1).await;
-            eventually("the list is in force", async || {
-                (rig.envoy.count("attack_list.entries.kind=ip").await < 3).then_some(())
+            let watch = Watch::begin(harness, fault).await;
+            server.respond(&list(&body));
+            watch.sees_its_effects(harness, 1).await;
+            eventually("the list is active", async || {
+                (harness.envoy.count("attack_list.entries.kind=ip").await < 3).then_some(())
             })
             .await;
         }
-        // A byte of zero within a string is no JSON.
-        let watch = Watch::begin(rig, "raw_zero_byte").await;
-        puppet.answer(&list(
+        // A zero byte within a string is not JSON.
+        let watch = Watch::begin(harness, "raw_zero_byte").await;
+        server.respond(&list(
             format!("{{\"ips\": [{listed}, \"a\0b\"]}}").as_bytes(),
         ));
-        watch.sees_its_effects(rig, 1).await;
-        steady.stop(&faults).await;
+        watch.sees_its_effects(harness, 1).await;
+        background.stop(&faults).await;
     });
 }

@@ -1,8 +1,7 @@
-//! Nothing brings it down: every fault of `matrix.md` in a real Envoy with four workers, under steady traffic, and what
-//! the table says of it; then the long run.
+//! Every fault of `matrix.md` in a real Envoy with four workers, under background traffic, and a long run of all at once.
 //!
-//! Apart from `tests/e2e` so that it can run by itself: `make test-faults`, and `make soak` for the long run at full
-//! length. It uses the same rig, and needs what `make module trap-module simulator` builds.
+//! `make test-faults` runs it, `make soak` runs the long run at full length. Needs what
+//! `make module trap-module simulator` builds.
 
 #![cfg(not(target_family = "wasm"))]
 #![allow(
@@ -13,39 +12,38 @@
     reason = "helpers of tests fail loudly"
 )]
 
-#[path = "../support/rig/mod.rs"]
-mod rig;
+#[path = "../support/harness/mod.rs"]
+mod harness;
 
-// ABS's answers: statuses, silence, resets.
-mod answers;
-// ABS can't be reached: down, unknown name, bad certificate, no cluster.
-mod away;
-// What comes is no list, or an odd one.
+// ABS's responses: statuses, timeouts, resets.
+mod responses;
+// ABS is unreachable: down, unknown name, bad certificate, no cluster.
+mod unreachable;
+// Bodies that are not a list, and unusual lists.
 mod bodies;
-// The keys to ABS: who holds them, and what they may not hold.
+// The keys to ABS: where they are kept, and what they may not contain.
 mod credentials;
 // Several listeners, several filters, bad configurations, a restart.
 mod envoys;
-// Lists and shares of denied requests that the guard does not let through.
+// Lists that the guard refuses, and shares of denied requests.
 mod guard;
-// The table.
+// The table of all faults and their effects.
 mod matrix;
-// A server that answers with given bytes.
-mod puppet;
+// A server that sends given bytes.
+mod scripted_server;
 // The long run.
 mod soak;
-// Traffic of clean and of listed clients, on every worker.
-mod steady;
+// Traffic of a clean and of a listed client, on every worker.
+mod background_traffic;
 // VMs that crash.
 mod traps;
-// What a row of the table says, seen in Envoy.
+// Checks the effects of a fault.
 mod watch;
 
-use rig::Setup;
+use harness::Setup;
 use serde_json::json;
 
-/// The shipped configuration, but the list is fetched every second. A fetch that is to be well may take as long as on a
-/// machine that has much else to do.
+/// The shipped configuration with a fetch every second, and a timeout that a busy machine meets.
 fn every_second() -> Setup {
     Setup::new().plugin(json!({
         "abs_attack_request_minutes": 0.0167,

@@ -1,165 +1,239 @@
-//! The table of faults: reads `matrix.md`, and holds it to the README and to the tests.
+//! The fault matrix: what each fault does to requests, to the list, to metrics and to the log.
+//!
+//! Owns the shape of a row, the order of the sections and the rendering to `matrix.md`. The rows are beside the tests
+//! that show them, in `ROWS` of each module.
 
-use crate::rig::process::repository;
+use crate::harness::process::repository;
+use crate::{bodies, envoys, guard, responses, traps, unreachable};
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::fs;
 
-/// A row of the table.
-#[derive(Clone, Debug)]
+/// A fault and all of its effects.
+#[derive(Debug)]
 pub struct Row {
-    /// Its name.
-    pub fault: String,
-    /// What becomes of requests.
+    /// The name that the tests use.
+    pub fault: &'static str,
+    /// What goes wrong.
+    pub what: &'static str,
+    /// The effect on requests.
     pub requests: Requests,
-    /// What becomes of the list in force.
+    /// The effect on the active list.
     pub list: List,
     /// The metrics that rise, without `portcullis.`.
-    pub metrics: Vec<String>,
-    /// One warning or error of the filter for each of these texts, and no other.
-    pub log: Vec<String>,
-    /// The row of the README's table that it belongs to.
-    pub readme: String,
+    pub metrics: &'static [&'static str],
+    /// Texts of the filter's warnings and errors, and in how many lines each is. There are no other lines.
+    pub log: &'static [(&'static str, usize)],
+    /// The row of the README's table that describes it.
+    pub readme: &'static str,
+    /// The test that shows it.
+    pub test: &'static str,
 }
 
-/// What becomes of requests.
+/// The effect on requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requests {
-    /// No clean one fails, and no listed one passes.
+    /// No clean request fails and no listed one passes.
     Served,
-    /// As `Served`, but for those that the crashed VM was judging.
+    /// As `Served`, except for requests that the crashed VM was judging.
     CrashFails,
-    /// As the text of the row says; the test looks for itself.
-    Told,
+    /// As described; the test checks it.
+    Other(&'static str),
 }
 
-/// What becomes of the list in force.
+/// The effect on the active list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum List {
     /// There was none, and there is none.
     NoneYet,
-    /// It goes on.
+    /// The same one.
     Stays,
-    /// Another is in force.
+    /// Another one.
     New,
 }
 
-/// The row of this name.
-pub fn row(fault: &str) -> Row {
-    rows()
-        .into_iter()
-        .find(|row| row.fault == fault)
-        .unwrap_or_else(|| panic!("tests/faults/matrix.md has no row `{fault}`"))
-}
-
-fn rows() -> Vec<Row> {
-    let text = fs::read_to_string(repository().join("tests/faults/matrix.md")).unwrap();
-    table(&text, "fault")
-        .iter()
-        .map(|cells| Row::read(cells))
-        .collect()
+/// The first cells of the README's table of failures.
+pub mod readme {
+    pub const AWAY_AT_START: &str = "ABS is away when Envoy starts";
+    pub const AWAY: &str = "ABS is away, slow, or answers nonsense";
+    pub const AWAY_FOR_LONG: &str = "ABS is away for long";
+    pub const CLOCK: &str = "ABS's clock is wrong";
+    pub const KEYS: &str = "the keys are wrong";
+    pub const UNUSABLE_LIST: &str = "ABS's list has no usable entry, or a kind in another shape";
+    pub const OVER_ENVOYS_LIMIT: &str = "the list is larger than Envoy takes";
+    pub const UNUSABLE_ENTRY: &str = "an entry can't be used";
+    pub const GUARD: &str =
+        "the list is larger than `attack_list_memory`, or breaks a rule of `guard`";
+    pub const DENIED_SHARE: &str = "ABS's list denies more than `guard.max_denied_percent`";
+    pub const CONFIGURATION: &str = "the configuration is wrong";
+    pub const SEVERAL_FILTERS: &str = "several filters in one Envoy";
+    pub const RESTART: &str = "Envoy restarts";
+    pub const RECORDS: &str = "ABS does not take traffic records";
+    pub const WORKER_VM: &str = "the VM of a worker crashes";
+    pub const FETCHING_VM: &str = "the VM that fetches dies";
 }
 
 impl Row {
-    fn read(cells: &[String]) -> Self {
-        let [fault, _what, requests, list, metrics, log, readme] = cells else {
-            panic!("a row of matrix.md should have seven cells: {cells:?}");
+    /// Most faults: ABS fails, requests are served by the active list.
+    pub const BASE: Self = Self {
+        fault: "",
+        what: "",
+        requests: Requests::Served,
+        list: List::Stays,
+        metrics: &[],
+        log: &[],
+        readme: readme::AWAY,
+        test: "",
+    };
+
+    fn render(&self) -> String {
+        let Self {
+            fault,
+            what,
+            readme,
+            test,
+            ..
+        } = self;
+        let requests = match self.requests {
+            Requests::Served => "served",
+            Requests::CrashFails => "served except by the crashed VM",
+            Requests::Other(text) => text,
         };
-        Self {
-            fault: quoted(fault).concat(),
-            requests: match requests.as_str() {
-                "served" => Requests::Served,
-                "the crash fails its own" => Requests::CrashFails,
-                _ => Requests::Told,
-            },
-            list: match list.as_str() {
-                "none yet" => List::NoneYet,
-                "stays" => List::Stays,
-                "new" => List::New,
-                other => panic!("matrix.md: {fault}: the list can't be `{other}`"),
-            },
-            metrics: quoted(metrics),
-            log: counted(log),
-            readme: readme.clone(),
-        }
+        let list = match self.list {
+            List::NoneYet => "none yet",
+            List::Stays => "stays",
+            List::New => "new",
+        };
+        let metrics: Vec<_> = self
+            .metrics
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        let log = self.log.iter().map(|(text, times)| match times {
+            1 => format!("`{text}`"),
+            _ => format!("`{text}` x {times}"),
+        });
+        let log: Vec<_> = log.collect();
+        let log = if log.is_empty() {
+            "—".to_owned()
+        } else {
+            log.join(", ")
+        };
+        let metrics = metrics.join(", ");
+        format!(
+            "| `{fault}` | {what} | {requests} | {list} | {metrics} | {log} | {readme} | `{test}` |"
+        )
     }
 }
 
-/// The cells of each row below the heading that starts with this cell.
-fn table(text: &str, first: &str) -> Vec<Vec<String>> {
-    let heading = format!("| {first} |");
-    text.split(&heading)
-        .skip(1)
-        .flat_map(|part| {
-            part.lines()
-                .skip(2)
-                .take_while(|line| line.starts_with('|'))
-                .map(|line| {
-                    let cells = line.trim().trim_matches('|').split('|');
-                    cells.map(|cell| cell.trim().to_owned()).collect()
-                })
-                .collect::<Vec<_>>()
-        })
-        .collect()
+/// The whole table.
+const SECTIONS: [(&str, &[&[Row]]); 4] = [
+    ("ABS is unreachable", &[unreachable::ROWS]),
+    ("What ABS responds", &[responses::ROWS, bodies::ROWS]),
+    ("What the list contains", &[guard::ROWS]),
+    ("Envoy and the filter", &[envoys::ROWS, traps::ROWS]),
+];
+
+const INTRODUCTION: &str = "\
+# The fault matrix
+
+What each fault does to requests, to the list, to metrics and to the log. Written by `tests/faults/matrix.rs`: \
+`PORTCULLIS_BLESS=1 cargo test --test faults matrix` after a change of a row.
+
+Each fault is injected into a real Envoy with four workers, under background traffic of a clean and of a listed client \
+on every worker. It must have exactly these effects.
+
+- **fault**: the name that the test uses.
+- **requests**: `served` means that no clean request fails and, once there is a list, no listed one passes.
+- **list**: `none yet`, `stays` (the same generation stays active) or `new` (another one is active).
+- **metrics** that rise, without `portcullis.`; no other kind of failed fetch is counted.
+- **log**: each text is in one warning or error of the filter (`x 4`: in four); there are no other lines, however often \
+the fault occurs.
+- **README**: the row of its table that describes it.
+- **shown by**: the test, in `tests/faults`.
+";
+
+const HEADING: &str = "\
+| fault | what goes wrong | requests | list | metrics | log | README | shown by |
+|---|---|---|---|---|---|---|---|
+";
+
+/// The row of this fault.
+pub fn row(fault: &str) -> &'static Row {
+    rows()
+        .find(|row| row.fault == fault)
+        .unwrap_or_else(|| panic!("no module of tests/faults has a row `{fault}`"))
 }
 
-/// What stands between backquotes, as often as the number behind it says.
-fn counted(cell: &str) -> Vec<String> {
-    let times = |after: &str| {
-        after
-            .trim()
-            .strip_prefix("x ")?
-            .trim_end_matches(',')
-            .parse()
-            .ok()
-    };
-    let parts: Vec<_> = cell.split('`').skip(1).collect();
-    parts
-        .chunks(2)
-        .flat_map(|part| {
-            vec![part[0].to_owned(); part.get(1).and_then(|after| times(after)).unwrap_or(1)]
-        })
-        .collect()
+fn rows() -> impl Iterator<Item = &'static Row> {
+    SECTIONS
+        .iter()
+        .flat_map(|(_, parts)| parts.iter().copied().flatten())
 }
 
-/// What stands between backquotes.
-fn quoted(cell: &str) -> Vec<String> {
-    cell.split('`')
-        .skip(1)
-        .step_by(2)
-        .map(str::to_owned)
-        .collect()
+fn render() -> String {
+    let mut text = INTRODUCTION.to_owned();
+    for (title, parts) in SECTIONS {
+        write!(text, "\n## {title}\n\n{HEADING}").unwrap();
+        for row in parts.iter().copied().flatten() {
+            writeln!(text, "{}", row.render()).unwrap();
+        }
+    }
+    text
 }
 
 #[test]
-fn every_row_belongs_to_a_row_of_the_readme_and_every_row_of_the_readme_is_shown_by_one() {
-    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    let (_, failures) = readme.split_once("## When something fails").unwrap();
-    let told: BTreeSet<_> = table(failures, "what fails")
-        .into_iter()
-        .map(|cells| cells[0].clone())
-        .collect();
-    let shown: BTreeSet<_> = rows().into_iter().map(|row| row.readme).collect();
+fn matrix_md_is_what_the_rows_render_to() {
+    let path = repository().join("tests/faults/matrix.md");
+    let rendered = render();
+    if std::env::var_os("PORTCULLIS_BLESS").is_some() {
+        fs::write(&path, &rendered).unwrap();
+    }
+    let committed = fs::read_to_string(&path).unwrap();
+    let change = committed
+        .lines()
+        .zip(rendered.lines())
+        .find(|(committed, rendered)| committed != rendered);
     assert!(
-        told.len() > 5 && told == shown,
-        "README.md: {told:#?}\nmatrix.md: {shown:#?}"
+        committed == rendered,
+        "tests/faults/matrix.md is not what the rows render to; first difference: {change:#?}\n\
+         to write it: PORTCULLIS_BLESS=1 cargo test --test faults matrix"
     );
 }
 
 #[test]
-fn every_row_is_struck_by_a_test() {
-    let tests: String = fs::read_dir(repository().join("tests/faults"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .map(|path| fs::read_to_string(path).unwrap())
+fn every_row_has_a_row_of_the_readme_and_every_row_of_the_readme_has_one() {
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let (_, section) = readme.split_once("## When something fails").unwrap();
+    let (_, table) = section.split_once("|---|---|---|\n").unwrap();
+    let documented: BTreeSet<_> = table
+        .lines()
+        .map_while(|line| line.strip_prefix("| ")?.split(" | ").next())
         .collect();
-    let names: Vec<_> = rows().into_iter().map(|row| row.fault).collect();
-    let distinct: BTreeSet<_> = names.iter().collect();
-    assert_eq!(distinct.len(), names.len(), "{names:?}");
-    for name in &names {
+    let shown: BTreeSet<_> = rows().map(|row| row.readme).collect();
+    assert!(documented.len() > 5, "README.md: {documented:#?}");
+    assert_eq!(
+        documented, shown,
+        "README.md on the left, the rows on the right"
+    );
+}
+
+/// The test must be there, and use the row.
+#[test]
+fn every_row_names_the_test_that_shows_it() {
+    let mut faults = BTreeSet::new();
+    for Row { fault, test, .. } in rows() {
+        assert!(faults.insert(fault), "two rows of `{fault}`");
+        let (module, name) = test.split_once("::").unwrap();
+        let path = repository().join(format!("tests/faults/{module}.rs"));
+        let source = fs::read_to_string(path).unwrap();
+        let Some((_, rest)) = source.split_once(&format!("#[test]\nfn {name}() {{\n")) else {
+            panic!("`{fault}`: there is no test {test}");
+        };
+        let (body, _) = rest.split_once("\n}\n").unwrap();
         assert!(
-            tests.contains(&format!("\"{name}\"")),
-            "no test strikes `{name}`"
+            body.contains(&format!("\"{fault}\"")),
+            "{test} does not use `{fault}`"
         );
     }
 }

@@ -1,28 +1,28 @@
-//! The long run: traffic on every worker, a list that changes every second, a configuration that changes every three,
-//! an ABS that fails at random. No request fails, no listed one passes, and memory does not grow.
+//! The long run: traffic on every worker while the list changes every second, the configuration every three seconds, and
+//! ABS fails at random. No request fails, no listed one passes, and memory does not grow.
 //!
-//! A minute long, or `PORTCULLIS_SOAK_SECONDS`; `make soak` runs ten minutes.
+//! Runs a minute or `PORTCULLIS_SOAK_SECONDS`; `make soak` runs ten minutes.
 
+use crate::background_traffic::BackgroundTraffic;
 use crate::every_second;
-use crate::rig::client::{Connection, Request};
-use crate::rig::{Rig, scenario};
-use crate::steady::Steady;
+use crate::harness::client::{Connection, Request};
+use crate::harness::{Harness, scenario};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// Between two changes of the list.
+/// Time between changes of the list.
 const LIST_CHANGES: Duration = Duration::from_secs(1);
-/// Between two changes of the configuration.
+/// Time between changes of the configuration.
 const CONFIGURATION_CHANGES: Duration = Duration::from_secs(3);
-/// Between two throws of the dice for ABS's next fault.
+/// Time between throws of the dice for ABS's next fault.
 const FAULTS: Duration = Duration::from_millis(700);
-/// How many changes of the list an entry stays on it.
+/// Number of list changes that an entry stays listed.
 const ENTRY_STAYS: u64 = 20;
-/// What a slow machine does not show in the time of a run it may show in one that is up to this many times as long. Memory
-/// that leaks grows by more from third to third of a longer run, and memory that is yet to be taken for good by less.
+/// The run may take up to this many times as long on a slow machine. In a longer run, leaked memory grows more from third
+/// to third, and memory that is still warming up grows less.
 const LONGER: u32 = 4;
-/// By how much memory may grow from the middle third of the run to the last.
+/// Allowed growth of memory from the middle third of the run to the last.
 const GROWTH_PERCENT: f64 = 2.0;
 
 fn length() -> Duration {
@@ -40,38 +40,38 @@ fn nothing_fails_passes_or_grows_while_everything_changes() {
         "abs": {"timeout": "1s"},
         "guard": {"max_denied_percent": 95}
     }));
-    scenario(setup, async |rig| {
-        let steady = Steady::with_list(rig).await;
-        let mut run = Run::start(rig).await;
+    scenario(setup, async |harness| {
+        let background = BackgroundTraffic::with_list(harness).await;
+        let mut run = Run::start(harness).await;
         let began = Instant::now();
         let mut span = length();
         loop {
             while began.elapsed() < span {
-                run.step(rig, began.elapsed()).await;
+                run.step(harness, began.elapsed()).await;
             }
-            match run.shows_enough(rig, began.elapsed()).await {
+            match run.shows_enough(harness, began.elapsed()).await {
                 Ok(()) => break,
-                Err(what) if span < length() * LONGER => println!("twice as long, since {what}"),
+                Err(what) if span < length() * LONGER => println!("running twice as long: {what}"),
                 Err(what) => panic!("{what}"),
             }
             span *= 2;
         }
-        rig.abs.clear_faults().await;
-        steady.stop(&[]).await;
+        harness.abs.clear_faults().await;
+        background.stop(&[]).await;
     });
 }
 
-/// The state of the run: what is listed, what was seen.
+/// The state of the run.
 struct Run {
     dice: Dice,
-    /// One connection to each worker, for the listed tokens.
+    /// One connection to each worker, for requests with listed tokens.
     workers: Vec<Connection>,
     request: Request,
-    /// Numbers of the tokens on ABS's list, oldest first, and on how many workers each was seen denied.
+    /// The tokens on ABS's list, oldest first.
     listed: VecDeque<Entry>,
     n_listed: u64,
-    n_in_force: u64,
-    n_asked: u64,
+    n_active: u64,
+    n_requests: u64,
     n_configurations: u64,
     faults: BTreeMap<String, u64>,
     memory: Vec<(Duration, u64)>,
@@ -89,21 +89,21 @@ struct Due {
 
 struct Entry {
     number: u64,
-    /// For each worker: whether it has denied the token. From then on it must go on doing so.
-    in_force: Vec<bool>,
+    /// For each worker, whether it has denied the token. If so, it must keep denying it.
+    denied_by: Vec<bool>,
 }
 
 impl Run {
-    async fn start(rig: &Rig) -> Self {
-        let request = rig.get("/").from(crate::steady::CLEAN);
+    async fn start(harness: &Harness) -> Self {
+        let request = harness.get("/").from(crate::background_traffic::CLEAN);
         Self {
             dice: Dice(0x9e37_79b9_7f4a_7c15),
-            workers: rig.connections_to_all_workers(&request).await,
+            workers: harness.connections_to_all_workers(&request).await,
             request,
             listed: VecDeque::new(),
             n_listed: 0,
-            n_in_force: 0,
-            n_asked: 0,
+            n_active: 0,
+            n_requests: 0,
             n_configurations: 0,
             faults: BTreeMap::new(),
             memory: Vec::new(),
@@ -111,62 +111,63 @@ impl Run {
         }
     }
 
-    /// Makes what is due, then asks each worker for each listed token.
-    async fn step(&mut self, rig: &mut Rig, now: Duration) {
+    /// Makes the changes that are due, then sends each listed token to each worker.
+    async fn step(&mut self, harness: &mut Harness, now: Duration) {
         if now >= self.due.list {
             self.due.list = now + LIST_CHANGES;
-            self.change_list(rig).await;
+            self.change_list(harness).await;
         }
         if now >= self.due.configuration {
             self.due.configuration = now + CONFIGURATION_CHANGES;
-            self.change_configuration(rig).await;
+            self.change_configuration(harness).await;
         }
         if now >= self.due.fault {
             self.due.fault = now + FAULTS;
-            self.throw(rig).await;
+            self.throw(harness).await;
         }
         if now >= self.due.memory {
             self.due.memory = now + Duration::from_secs(1);
-            let bytes = resident_kilobytes(rig.envoy.process().id());
+            let bytes = harness.envoy.process().resident_kib();
             self.memory.push((now, bytes));
         }
-        self.ask().await;
+        self.request_all().await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 
-    async fn change_list(&mut self, rig: &Rig) {
+    async fn change_list(&mut self, harness: &Harness) {
         let number = self.n_listed;
         self.n_listed += 1;
         let mut add = json!({"oauth_tokens": [token(number)]});
-        // Now and then the list grows much, and later shrinks again.
+        // From time to time the list grows a lot, then shrinks again.
         if number % 10 == 5 {
             add["ips"] = self.crowd();
         }
-        rig.abs.list(add).await;
+        harness.abs.list(add).await;
         self.listed.push_back(Entry {
             number,
-            in_force: vec![false; self.workers.len()],
+            denied_by: vec![false; self.workers.len()],
         });
         if number > 0 && number.is_multiple_of(10) {
-            rig.abs.unlist(json!({"ips": self.crowd()})).await;
+            harness.abs.unlist(json!({"ips": self.crowd()})).await;
         }
         if self.listed.len() as u64 > ENTRY_STAYS
             && let Some(oldest) = self.listed.pop_front()
         {
-            rig.abs
+            harness
+                .abs
                 .unlist(json!({"oauth_tokens": [token(oldest.number)]}))
                 .await;
         }
     }
 
-    /// A few thousand addresses.
+    /// Several thousand addresses.
     fn crowd(&self) -> Value {
         (0..5_000)
             .map(|i| format!("10.1.{}.{}", i / 256, i % 256))
             .collect()
     }
 
-    async fn change_configuration(&mut self, rig: &mut Rig) {
+    async fn change_configuration(&mut self, harness: &mut Harness) {
         self.n_configurations += 1;
         let n = self.n_configurations;
         let change = match n % 4 {
@@ -175,11 +176,11 @@ impl Run {
             2 => json!({"attack_list_memory": format!("{}MB", 64 + n % 64)}),
             _ => json!({"deny_response": {"headers": {"x-change": n.to_string()}}}),
         };
-        rig.envoy.reconfigure(change).await;
+        harness.envoy.reconfigure(change).await;
     }
 
-    /// ABS fails about every other time.
-    async fn throw(&mut self, rig: &Rig) {
+    /// ABS fails about half of the time.
+    async fn throw(&mut self, harness: &Harness) {
         let fault = match self.dice.throw(14) {
             0 => json!({"status": 500, "times": 1}),
             1 => json!({"status": 503, "retry_after": 1, "times": 1}),
@@ -188,13 +189,13 @@ impl Run {
             4 => json!({"reset": true, "times": 1}),
             5 => json!({"delay_ms": 3_000, "times": 1}),
             6 => json!({"hang_after_headers": true, "times": 1}),
-            _ => return rig.abs.clear_faults().await,
+            _ => return harness.abs.clear_faults().await,
         };
         *self.faults.entry(fault.to_string()).or_default() += 1;
-        rig.abs.fault(fault).await;
+        harness.abs.fault(fault).await;
     }
 
-    async fn ask(&mut self) {
+    async fn request_all(&mut self) {
         let Self {
             workers,
             listed,
@@ -203,22 +204,22 @@ impl Run {
         } = self;
         for entry in listed {
             let request = request.clone().bearer(&token(entry.number));
-            for (worker, in_force) in workers.iter_mut().zip(&mut entry.in_force) {
+            for (worker, denied_by) in workers.iter_mut().zip(&mut entry.denied_by) {
                 let reply = worker.send(&request).await.unwrap();
-                self.n_asked += 1;
+                self.n_requests += 1;
                 assert!(
-                    reply.is_denied() || (reply.is_allowed() && !*in_force),
-                    "token {} was in force: {in_force}, and got {reply:?}",
+                    reply.is_denied() || (reply.is_allowed() && !*denied_by),
+                    "token {}, denied before: {denied_by}, got {reply:?}",
                     entry.number
                 );
-                self.n_in_force += u64::from(reply.is_denied() && !*in_force);
-                *in_force |= reply.is_denied();
+                self.n_active += u64::from(reply.is_denied() && !*denied_by);
+                *denied_by |= reply.is_denied();
             }
         }
     }
 
-    /// Prints what the run came to so far; an error where that is not enough, or memory grew.
-    async fn shows_enough(&self, rig: &Rig, span: Duration) -> Result<(), String> {
+    /// Prints the results so far; an error if they are too few or memory grew.
+    async fn shows_enough(&self, harness: &Harness, span: Duration) -> Result<(), String> {
         let mean = |from: u32, to: u32| {
             let thirds = |n| span * n / 3;
             let part: Vec<_> = self
@@ -231,25 +232,28 @@ impl Run {
         };
         let (middle, last) = (mean(1, 2), mean(2, 3));
         let growth = (last / middle - 1.0) * 100.0;
-        let fetches = rig.envoy.stats("wasmcustom.portcullis.fetch.result=").await;
+        let fetches = harness
+            .envoy
+            .stats("wasmcustom.portcullis.fetch.result=")
+            .await;
         println!(
-            "{} s: {} lists, {} configurations, {} questions with listed tokens, {} came into force on a worker; \
+            "{} s: {} lists, {} configurations, {} requests with listed tokens, {} tokens active on a worker; \
              faults {:?}; fetches {:?}; \
              resident memory {:.0} KB in the first third, {middle:.0} in the middle, {last:.0} in the last: {growth:+.2} %",
             span.as_secs(),
             self.n_listed,
             self.n_configurations,
-            self.n_asked,
-            self.n_in_force,
+            self.n_requests,
+            self.n_active,
             self.faults,
             fetches,
             mean(0, 1),
         );
-        // Most entries came into force on every worker while they were listed.
+        // Most entries became active on every worker while they were listed.
         let chances = self.n_listed * self.workers.len() as u64;
-        if self.n_in_force * 3 <= chances * 2 {
-            let n_in_force = self.n_in_force;
-            return Err(format!("only {n_in_force} of {chances} came into force"));
+        if self.n_active * 3 <= chances * 2 {
+            let n_active = self.n_active;
+            return Err(format!("only {n_active} of {chances} became active"));
         }
         let failed: u64 = fetches
             .iter()
@@ -259,7 +263,7 @@ impl Run {
         if failed <= length().as_secs() / 10 {
             return Err(format!("ABS failed only {failed} times"));
         }
-        // Not a number where the machine was away for a whole third.
+        // NaN, and so an error, if the machine was suspended for a whole third.
         if growth <= GROWTH_PERCENT {
             Ok(())
         } else {
@@ -272,15 +276,7 @@ fn token(number: u64) -> String {
     format!("soak-{number}")
 }
 
-/// What the process has in memory.
-pub fn resident_kilobytes(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|text| text.split_whitespace().next());
-    number.and_then(|text| text.parse().ok()).unwrap()
-}
-
-/// Numbers that look random and are the same in each run (xorshift).
+/// Pseudorandom numbers, the same in each run (xorshift).
 struct Dice(u64);
 
 impl Dice {

@@ -1,20 +1,84 @@
-//! VMs that crash: the module is built with the feature `trap`, and a request's header says where.
+//! VMs that crash: the module is built with the feature `trap`, and a request header says where it traps.
 
+use crate::background_traffic::{BackgroundTraffic, CLEAN, LISTED, LISTED_TOKEN};
 use crate::every_second;
-use crate::rig::client::Request;
-use crate::rig::process::artefact;
-use crate::rig::stopwatch::Stopwatch;
-use crate::rig::{Rig, Setup, eventually, scenario, throughout};
-use crate::soak::resident_kilobytes;
-use crate::steady::{CLEAN, LISTED, LISTED_TOKEN, Steady};
+use crate::harness::client::Request;
+use crate::harness::process::artefact;
+use crate::harness::stopwatch::Stopwatch;
+use crate::harness::{Harness, Setup, eventually, scenario, throughout};
+use crate::matrix::{List, Requests, Row, readme};
 use crate::watch::Watch;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-/// A VM that crashes sooner after its start is not made anew at once, but within a second or so: Envoy's backoff.
+/// The rows that the tests below show.
+pub const ROWS: &[Row] = &[
+    Row {
+        fault: "trap_in_request",
+        what: "a VM crashes in a request",
+        requests: Requests::CrashFails,
+        metrics: &["fetch.result=not_modified"],
+        log: &[("unreachable", 1)],
+        readme: readme::WORKER_VM,
+        test: "traps::a_vm_crashes_in_a_request",
+        ..Row::BASE
+    },
+    Row {
+        fault: "trap_again_at_once",
+        what: "a VM crashes again within a second of its start: Envoy creates the next one after about a second",
+        requests: Requests::Other("503 on that worker until then; no listed request passes"),
+        metrics: &["fetch.result=not_modified"],
+        log: &[("unreachable", 2)],
+        readme: readme::WORKER_VM,
+        test: "traps::a_vm_crashes_again_at_once",
+        ..Row::BASE
+    },
+    Row {
+        fault: "trap_in_tick",
+        what: "a worker's VM crashes in its tick",
+        requests: Requests::CrashFails,
+        metrics: &["fetch.result=not_modified"],
+        log: &[("unreachable", 1)],
+        readme: readme::WORKER_VM,
+        test: "traps::a_worker_vm_crashes_in_its_tick",
+        ..Row::BASE
+    },
+    Row {
+        fault: "trap_on_main_thread",
+        what: "the main thread's VM crashes, which Envoy does not recreate",
+        metrics: &["fetch.result=not_modified"],
+        log: &[("unreachable", 1)],
+        readme: readme::FETCHING_VM,
+        test: "traps::the_main_thread_vm_crashes",
+        ..Row::BASE
+    },
+    Row {
+        fault: "trap_while_publishing",
+        what: "the main thread's VM crashes after it wrote all of a new list except the manifest; another VM publishes the list",
+        list: List::New,
+        metrics: &["fetch.result=ok"],
+        log: &[("unreachable", 1)],
+        readme: readme::FETCHING_VM,
+        test: "traps::a_vm_crashes_while_it_publishes_a_list",
+        ..Row::BASE
+    },
+    Row {
+        fault: "trap_while_a_worker_publishes",
+        what: "the same in a worker's VM",
+        requests: Requests::CrashFails,
+        list: List::New,
+        metrics: &["fetch.result=ok"],
+        log: &[("unreachable", 1)],
+        readme: readme::FETCHING_VM,
+        test: "traps::a_vm_crashes_while_it_publishes_a_list",
+        ..Row::BASE
+    },
+];
+
+/// Envoy recreates a VM at once if it crashes later than this after its start, otherwise after about a second (its backoff).
 const BACKOFF: Duration = Duration::from_secs(3);
 
-/// How often the VM of every worker crashes in the test of memory.
+/// How often the VM of every worker crashes in the memory test.
 const CRASHES: u64 = 6;
 
 fn crashing() -> Setup {
@@ -26,68 +90,74 @@ fn crashing() -> Setup {
     every_second().module(module)
 }
 
-/// Traffic on VMs that are old enough to be made anew at once.
-async fn with_old_vms(rig: &Rig) -> Steady {
+/// Traffic on VMs that are old enough for Envoy to recreate them at once.
+async fn with_old_vms(harness: &Harness) -> BackgroundTraffic {
     let started = Instant::now();
-    let steady = Steady::with_list(rig).await;
+    let background = BackgroundTraffic::with_list(harness).await;
     tokio::time::sleep_until((started + BACKOFF).into()).await;
-    steady
+    background
 }
 
-/// A request that gives a command to the module.
-fn command(rig: &Rig, word: &str) -> Request {
-    rig.get("/").from(CLEAN).header("x-portcullis-trap", word)
+/// A request with a command for the module.
+fn command(harness: &Harness, word: &str) -> Request {
+    harness
+        .get("/")
+        .from(CLEAN)
+        .header("x-portcullis-trap", word)
 }
 
-/// Waits until Envoy has made `n` VMs anew.
-async fn reloads(rig: &Rig, n: u64) {
-    eventually(&format!("Envoy has made {n} VMs anew"), async || {
-        let stats = rig.envoy.stats("wasm.portcullis.vm_reload_success").await;
+/// Waits until Envoy has recreated `n` VMs.
+async fn reloads(harness: &Harness, n: u64) {
+    eventually(&format!("Envoy has recreated {n} VMs"), async || {
+        let stats = harness
+            .envoy
+            .stats("wasm.portcullis.vm_reload_success")
+            .await;
         (stats.values().sum::<u64>() >= n).then_some(())
     })
     .await;
 }
 
-/// Lists another client, and waits until every worker denies it: the fetching goes on, whoever does it.
-async fn blocking_goes_on(rig: &Rig, client: &str) {
-    rig.abs.list(json!({"ips": [client]})).await;
-    rig.becomes_denied(&rig.get("/").from(client)).await;
-    rig.assert_denied(&rig.get("/").from(LISTED)).await;
-    rig.assert_allowed(&rig.get("/").from(CLEAN)).await;
+/// Lists another client and waits until every worker denies it, which shows that some VM still fetches.
+async fn new_entries_are_blocked(harness: &Harness, client: &str) {
+    harness.abs.list(json!({"ips": [client]})).await;
+    harness.becomes_denied(&harness.get("/").from(client)).await;
+    harness.assert_denied(&harness.get("/").from(LISTED)).await;
+    harness.assert_allowed(&harness.get("/").from(CLEAN)).await;
 }
 
 #[test]
-fn a_vm_crashes_while_it_judges_a_request() {
-    scenario(crashing(), async |rig| {
-        let steady = with_old_vms(rig).await;
-        let watch = Watch::begin(rig, "trap_in_request").await;
-        let reply = command(rig, "request").send().await;
+fn a_vm_crashes_in_a_request() {
+    scenario(crashing(), async |harness| {
+        let background = with_old_vms(harness).await;
+        let watch = Watch::begin(harness, "trap_in_request").await;
+        let reply = command(harness, "request").send().await;
         assert_eq!(reply.status, 503, "{reply:?}");
-        reloads(rig, 1).await;
-        watch.sees_its_effects(rig, 1).await;
-        blocking_goes_on(rig, "127.0.0.9").await;
-        steady.stop(&["trap_in_request"]).await;
+        reloads(harness, 1).await;
+        watch.sees_its_effects(harness, 1).await;
+        new_entries_are_blocked(harness, "127.0.0.9").await;
+        background.stop(&["trap_in_request"]).await;
     });
 }
 
 #[test]
-fn a_vm_crashes_again_as_soon_as_it_was_made_anew() {
-    scenario(crashing(), async |rig| {
-        let steady = with_old_vms(rig).await;
-        steady.stop(&[]).await;
-        let watch = Watch::begin(rig, "trap_again_at_once").await;
+fn a_vm_crashes_again_at_once() {
+    scenario(crashing(), async |harness| {
+        let background = with_old_vms(harness).await;
+        background.stop(&[]).await;
+        let watch = Watch::begin(harness, "trap_again_at_once").await;
         // All on one connection, so on one worker, and at once, so that the worker sees no pause between them: the first
         // crashes the old VM, the second the new one, and the third finds none.
-        let crash = command(rig, "request").http2();
+        let crash = command(harness, "request").http2();
         let mut connection = crash.connect().await.unwrap();
         let crashed = Stopwatch::start();
         for reply in connection.send_at_once(&crash, 3).await {
             assert_eq!(reply.status, 503, "{reply:?}");
         }
-        let stats = rig.envoy.stats("wasm.portcullis.vm_reload_").await;
+        let stats = harness.envoy.stats("wasm.portcullis.vm_reload_").await;
         assert_eq!(stats["wasm.portcullis.vm_reload_success"], 1, "{stats:?}");
         assert_eq!(stats["wasm.portcullis.vm_reload_backoff"], 1, "{stats:?}");
-        let listed = rig.get("/").from(CLEAN).bearer(LISTED_TOKEN).http2();
+        let listed = harness.get("/").from(CLEAN).bearer(LISTED_TOKEN).http2();
         eventually("the worker blocks again", async || {
             let reply = connection.send(&listed).await.unwrap();
             assert!(reply.is_denied() || reply.status == 503, "{reply:?}");
@@ -95,109 +165,116 @@ fn a_vm_crashes_again_as_soon_as_it_was_made_anew() {
         })
         .await;
         assert!(crashed.elapsed() < BACKOFF, "{:?}", crashed.elapsed());
-        watch.sees_its_effects(rig, 1).await;
-        blocking_goes_on(rig, "127.0.0.9").await;
+        watch.sees_its_effects(harness, 1).await;
+        new_entries_are_blocked(harness, "127.0.0.9").await;
     });
 }
 
 #[test]
-fn the_vm_of_a_worker_crashes_in_its_tick() {
-    scenario(crashing(), async |rig| {
-        let steady = with_old_vms(rig).await;
-        let watch = Watch::begin(rig, "trap_in_tick").await;
-        assert!(command(rig, "tick").send().await.is_allowed());
-        reloads(rig, 1).await;
-        watch.sees_its_effects(rig, 1).await;
-        blocking_goes_on(rig, "127.0.0.9").await;
-        steady.stop(&["trap_in_tick"]).await;
+fn a_worker_vm_crashes_in_its_tick() {
+    scenario(crashing(), async |harness| {
+        let background = with_old_vms(harness).await;
+        let watch = Watch::begin(harness, "trap_in_tick").await;
+        assert!(command(harness, "tick").send().await.is_allowed());
+        reloads(harness, 1).await;
+        watch.sees_its_effects(harness, 1).await;
+        new_entries_are_blocked(harness, "127.0.0.9").await;
+        background.stop(&["trap_in_tick"]).await;
     });
 }
 
 #[test]
-fn the_vm_of_the_main_thread_crashes() {
-    scenario(crashing(), async |rig| {
-        let steady = with_old_vms(rig).await;
-        let watch = Watch::begin(rig, "trap_on_main_thread").await;
-        assert!(command(rig, "main").send().await.is_allowed());
-        watch.sees_its_effects(rig, 1).await;
-        blocking_goes_on(rig, "127.0.0.9").await;
-        // It serves nobody, so nobody asks for it again.
-        let reloads = rig.envoy.stats("wasm.portcullis.vm_reload_success").await;
+fn the_main_thread_vm_crashes() {
+    scenario(crashing(), async |harness| {
+        let background = with_old_vms(harness).await;
+        let watch = Watch::begin(harness, "trap_on_main_thread").await;
+        assert!(command(harness, "main").send().await.is_allowed());
+        watch.sees_its_effects(harness, 1).await;
+        new_entries_are_blocked(harness, "127.0.0.9").await;
+        // It serves no requests, so Envoy does not recreate it.
+        let reloads = harness
+            .envoy
+            .stats("wasm.portcullis.vm_reload_success")
+            .await;
         assert!(reloads.values().all(|&count| count == 0), "{reloads:?}");
-        steady.stop(&["trap_on_main_thread"]).await;
+        background.stop(&["trap_on_main_thread"]).await;
     });
 }
 
 #[test]
-fn the_vm_that_publishes_a_list_crashes_half_way() {
-    scenario(crashing(), async |rig| {
-        let steady = with_old_vms(rig).await;
-        let watch = Watch::begin(rig, "trap_while_publishing").await;
-        assert!(command(rig, "publish").send().await.is_allowed());
-        let new = rig.get("/").from("127.0.0.9");
-        rig.abs.list(json!({"ips": ["127.0.0.9"]})).await;
-        watch.sees_its_effects(rig, 1).await;
-        // The main thread's was the first to publish; now a worker takes over, publishes, and the next crash is its own.
-        rig.becomes_denied(&new).await;
-        let watch = Watch::begin(rig, "trap_while_a_worker_publishes").await;
-        assert!(command(rig, "publish").send().await.is_allowed());
-        rig.abs.list(json!({"ips": ["127.0.0.10"]})).await;
-        watch.sees_its_effects(rig, 1).await;
-        reloads(rig, 1).await;
-        rig.becomes_denied(&rig.get("/").from("127.0.0.10")).await;
-        blocking_goes_on(rig, "127.0.0.11").await;
-        steady
+fn a_vm_crashes_while_it_publishes_a_list() {
+    scenario(crashing(), async |harness| {
+        let background = with_old_vms(harness).await;
+        let watch = Watch::begin(harness, "trap_while_publishing").await;
+        assert!(command(harness, "publish").send().await.is_allowed());
+        let new = harness.get("/").from("127.0.0.9");
+        harness.abs.list(json!({"ips": ["127.0.0.9"]})).await;
+        watch.sees_its_effects(harness, 1).await;
+        // The main thread's VM crashed. A worker takes over, publishes, and crashes next.
+        harness.becomes_denied(&new).await;
+        let watch = Watch::begin(harness, "trap_while_a_worker_publishes").await;
+        assert!(command(harness, "publish").send().await.is_allowed());
+        harness.abs.list(json!({"ips": ["127.0.0.10"]})).await;
+        watch.sees_its_effects(harness, 1).await;
+        reloads(harness, 1).await;
+        harness
+            .becomes_denied(&harness.get("/").from("127.0.0.10"))
+            .await;
+        new_entries_are_blocked(harness, "127.0.0.11").await;
+        background
             .stop(&["trap_while_publishing", "trap_while_a_worker_publishes"])
             .await;
     });
 }
 
-/// The rows of envoy/README.md on the other two policies: what a crash leaves there, and that it stays so.
+/// What envoy/README.md says about the other two failure policies after a crash.
 #[test]
-fn with_another_failure_policy_a_crashed_worker_answers_503_or_lets_everybody_pass_from_then_on() {
+fn with_another_failure_policy_a_crashed_worker_returns_503_or_lets_all_requests_pass() {
     for (policy, status) in [("FAIL_CLOSED", 503), ("FAIL_OPEN", 200)] {
-        scenario(crashing().failure_policy(policy), async |rig| {
-            rig.abs.list(crate::steady::list()).await;
-            let listed = rig.get("/").from(CLEAN).bearer(LISTED_TOKEN);
-            rig.becomes_denied(&listed).await;
-            // Each connection is on a worker of its own; the first one's crashes.
-            let mut workers = rig.connections_to_all_workers(&listed).await;
-            let crash = command(rig, "request");
+        scenario(crashing().failure_policy(policy), async |harness| {
+            harness.abs.list(crate::background_traffic::list()).await;
+            let listed = harness.get("/").from(CLEAN).bearer(LISTED_TOKEN);
+            harness.becomes_denied(&listed).await;
+            // Each connection is on its own worker; the VM of the first one crashes.
+            let mut workers = harness.connections_to_all_workers(&listed).await;
+            let crash = command(harness, "request");
             assert_eq!(workers[0].send(&crash).await.unwrap().status, 503);
             throughout(BACKOFF, async || {
-                for request in [&listed, &rig.get("/").from(CLEAN)] {
+                for request in [&listed, &harness.get("/").from(CLEAN)] {
                     let reply = workers[0].send(request).await.unwrap();
                     assert_eq!(reply.status, status, "{policy}: {reply:?}");
                 }
-                // The others go on judging.
+                // The others still block.
                 for worker in &mut workers[1..] {
                     assert!(worker.send(&listed).await.unwrap().is_denied());
                 }
             })
             .await;
-            let reloads = rig.envoy.stats("wasm.portcullis.vm_reload_").await;
+            let reloads = harness.envoy.stats("wasm.portcullis.vm_reload_").await;
             assert!(reloads.values().all(|&count| count == 0), "{reloads:?}");
         });
     }
 }
 
 #[test]
-fn memory_stays_where_it_is_while_the_vms_of_all_workers_crash_over_and_over() {
+fn memory_does_not_grow_while_the_vms_of_all_workers_crash_repeatedly() {
     scenario(
         crashing().plugin(json!({"abs_attack_request_minutes": 10})),
-        async |rig| {
+        async |harness| {
             let mut sizes = Vec::new();
-            rig.abs.generate(200_000).await;
-            rig.envoy
+            harness.abs.generate(200_000).await;
+            harness
+                .envoy
                 .reconfigure(json!({"abs_attack_request_minutes": 0.0167}))
                 .await;
-            rig.metric_becomes("attack_list.entries.kind=ip", 200_000)
+            harness
+                .metric_becomes("attack_list.entries.kind=ip", 200_000)
                 .await;
-            rig.abs.list(crate::steady::list()).await;
-            let listed = rig.get("/").from(CLEAN).bearer(LISTED_TOKEN);
-            rig.becomes_denied(&listed).await;
-            let crash = command(rig, "request");
-            let mut workers = rig.connections_to_all_workers(&listed).await;
+            harness.abs.list(crate::background_traffic::list()).await;
+            let listed = harness.get("/").from(CLEAN).bearer(LISTED_TOKEN);
+            harness.becomes_denied(&listed).await;
+            let crash = command(harness, "request");
+            let mut workers = harness.connections_to_all_workers(&listed).await;
             for round in 1..=CRASHES {
                 for worker in &mut workers {
                     assert_eq!(worker.send(&crash).await.unwrap().status, 503);
@@ -211,13 +288,13 @@ fn memory_stays_where_it_is_while_the_vms_of_all_workers_crash_over_and_over() {
                     Some(())
                 })
                 .await;
-                // A VM that crashes sooner after its start is made anew with a delay.
+                // Envoy recreates a VM that crashes sooner only after a delay.
                 tokio::time::sleep(BACKOFF).await;
-                reloads(rig, round * workers.len() as u64).await;
-                sizes.push(resident_kilobytes(rig.envoy.process().id()));
+                reloads(harness, round * workers.len() as u64).await;
+                sizes.push(harness.envoy.process().resident_kib());
             }
             println!("resident memory after each round of crashes, in KB: {sizes:?}");
-            // What a crashed VM held is given back: sixteen that stayed, with a megabyte each, would be over this bound.
+            // A crashed VM's memory is freed: sixteen leaked VMs of a megabyte each would exceed this bound.
             let (early, late) = (sizes[1], sizes[sizes.len() - 1]);
             assert!(late * 50 <= early * 51, "more than 2 % more: {sizes:?}");
         },

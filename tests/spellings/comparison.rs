@@ -1,8 +1,9 @@
-//! Envoy with the filter in shadow mode in front of all servers: one request, every server's reading, the filter's verdict.
+//! Envoy with the filter in shadow mode in front of all servers: sends one request to each, and returns the servers'
+//! readings and the filter's verdict.
 
+use crate::harness::{Harness, Setup, eventually, scenario};
 use crate::identities::{Identity, listed};
 use crate::raw::{RawConnection, RawRequest};
-use crate::rig::{Rig, Setup, eventually, scenario};
 use crate::servers::{self, NAMES, Server};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,32 +11,32 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Envoy's status where a server closed a connection that Envoy was about to use.
+/// Envoy's status if a server closes the connection that Envoy is about to use.
 const SERVICE_UNAVAILABLE: u16 = 503;
-/// How often a request is sent that found no server.
+/// How often a request is sent that reaches no server.
 const ATTEMPTS: usize = 4;
 
-/// Tests that run servers take turns.
+/// Only one test runs the servers at a time.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// What one server and the filter made of a request.
+/// The results of one server and of the filter for a request.
 #[derive(Debug)]
 pub struct Outcome {
     /// The server.
     pub server: &'static str,
     /// HTTP status, Envoy's or the server's.
     pub status: u16,
-    /// Whether the filter would have denied it; `None` where Envoy refused the request before.
+    /// Whether the filter would have denied it; `None` if Envoy rejected the request before.
     pub denied: Option<bool>,
-    /// The readings by which the server recognised the identity that was asked for.
+    /// The readings by which the server recognised the identity.
     pub recognised: BTreeSet<String>,
 }
 
-/// Where to send requests, and what the servers recognise.
+/// Sends requests, and knows what the servers recognise.
 pub struct Comparison {
     connections: Vec<RawConnection>,
     to: SocketAddr,
-    /// By server and identity: the lines of a response that show it.
+    /// By server and identity, the lines of a response that show it.
     canonical: Arc<Canonical>,
 }
 
@@ -43,15 +44,15 @@ type Canonical = BTreeMap<(&'static str, Identity), BTreeSet<String>>;
 
 /// Runs `body` with every server, and the identities on ABS's list or on the manual deny list.
 pub fn compare(list: Listed, body: impl AsyncFnOnce(&mut Comparison)) {
-    // Fourteen servers are enough for a machine; a test that failed is no matter here.
+    // A failed test poisons the lock, which does not matter here.
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let setup = Setup::new().concurrency(1).plugin(json!({
         "apis": [
             {"api_id": "open", "url": "/open", "enable_blocking": false},
             {"api_id": "all", "mode": "shadow", "oauth2_cookie": ["token"]},
         ],
-        "enable_abs_attack": list == Listed::ByAbs,
-        "deny_list": if list == Listed::ByHand { listed() } else { json!({}) }
+        "enable_abs_attack": list == Listed::Abs,
+        "deny_list": if list == Listed::Manual { listed() } else { json!({}) }
     }));
     let servers = servers::start();
     let addresses: Vec<_> = servers
@@ -59,12 +60,12 @@ pub fn compare(list: Listed, body: impl AsyncFnOnce(&mut Comparison)) {
         .map(|server| (server.name, server.address.port()))
         .collect();
     let setup = setup.bootstrap(move |text| bootstrap(&text, &addresses));
-    scenario(setup, async |rig| {
+    scenario(setup, async |harness| {
         let mut servers = servers;
-        if list == Listed::ByAbs {
-            rig.abs.list(listed()).await;
+        if list == Listed::Abs {
+            harness.abs.list(listed()).await;
         }
-        let mut comparison = Comparison::start(rig, &mut servers).await;
+        let mut comparison = Comparison::start(harness, &mut servers).await;
         body(&mut comparison).await;
         for server in &mut servers {
             server.process.assert_running();
@@ -72,18 +73,18 @@ pub fn compare(list: Listed, body: impl AsyncFnOnce(&mut Comparison)) {
     });
 }
 
-/// Whose list names the identities.
+/// The list that contains the identities.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Listed {
     /// ABS's.
-    ByAbs,
+    Abs,
     /// The manual deny list.
-    ByHand,
+    Manual,
 }
 
 impl Comparison {
-    async fn start(rig: &Rig, servers: &mut [Server]) -> Self {
-        let mut comparison = Self::new(rig.envoy.listener, Arc::default());
+    async fn start(harness: &Harness, servers: &mut [Server]) -> Self {
+        let mut comparison = Self::new(harness.envoy.listener, Arc::default());
         for (index, server) in servers.iter_mut().enumerate() {
             eventually(&format!("{} serves", server.name), async || {
                 server.process.assert_running();
@@ -108,12 +109,12 @@ impl Comparison {
         }
     }
 
-    /// The same on connections of its own.
+    /// A copy with its own connections.
     pub fn another(&self) -> Self {
         Self::new(self.to, Arc::clone(&self.canonical))
     }
 
-    /// Asks every server how it reads an identity, and waits until the filter has the list.
+    /// Finds out which servers read an identity, and waits until the filter has the list.
     async fn learn(&mut self, identity: Identity, canonical: &mut Canonical) {
         for (index, server) in NAMES.into_iter().enumerate() {
             let clean = self.exchange(index, &RawRequest::path("/")).await.2;
@@ -135,7 +136,7 @@ impl Comparison {
         assert!(read_by.count() > 0, "no server recognises {identity:?}");
         let request = &identity.canonical()[0];
         let index = NAMES.iter().position(|server| *server == "nginx").unwrap();
-        eventually(&format!("the list names {identity:?}"), async || {
+        eventually(&format!("the list contains {identity:?}"), async || {
             (self.exchange(index, request).await.1 == Some(true)).then_some(())
         })
         .await;
@@ -150,7 +151,7 @@ impl Comparison {
         outcomes
     }
 
-    /// Sends `request` to the servers that know of the identity.
+    /// Sends `request` to the servers that recognise the identity.
     pub async fn outcomes_where_known(
         &mut self,
         identity: Identity,
@@ -186,7 +187,7 @@ impl Comparison {
         }
     }
 
-    /// The filter's verdict on a request, whatever servers make of it.
+    /// The filter's verdict on a request.
     pub async fn is_denied(&mut self, request: &RawRequest) -> Option<bool> {
         let index = NAMES.iter().position(|server| *server == "nginx").unwrap();
         self.exchange(index, request).await.1
@@ -213,7 +214,7 @@ impl Comparison {
                 verdict.starts_with("would_deny ") || verdict.starts_with("denied ")
             });
             let body = String::from_utf8_lossy(&response.body);
-            // A line without a value is a reading that found nothing.
+            // A line without a value means that the reading found nothing.
             let lines = body
                 .split('\n')
                 .filter(|line| !line.is_empty() && !line.ends_with(' '));
@@ -230,7 +231,7 @@ fn bootstrap(text: &str, servers: &[(&str, u16)]) -> String {
     );
     let (before, after) = text
         .split_once("route_config:\n")
-        .expect("envoy/envoy.yaml should hold route_config");
+        .expect("envoy/envoy.yaml should have route_config");
     routes.push_str(after);
     let mut text = format!("{before}{routes}");
     let mut matches = String::new();
@@ -258,9 +259,9 @@ fn bootstrap(text: &str, servers: &[(&str, u16)]) -> String {
         "\n  clusters:\n",
         &format!("\n  clusters:\n{clusters}"),
     );
-    // Headers with underscores are to reach the servers: some fold them.
+    // Headers with underscores must reach the servers, because some fold them.
     text = text.replace("REJECT_REQUEST", "ALLOW");
-    // Millions of requests would fill the memory of the test.
+    // The access log of millions of requests would fill the test's memory.
     let (before, rest) = text.split_once("access_log:").unwrap();
     let (_, after) = rest.split_once("http_filters:").unwrap();
     format!("{before}http_filters:{after}")
@@ -270,7 +271,7 @@ fn replace_once(text: &str, what: &str, with: &str) -> String {
     assert_eq!(
         text.matches(what).count(),
         1,
-        "envoy/envoy.yaml should hold `{what}` once"
+        "envoy/envoy.yaml should contain `{what}` once"
     );
     text.replace(what, with)
 }

@@ -1,6 +1,6 @@
-//! Single-byte insertions and replacements in spellings of listed identities, until the time is over.
+//! Inserts and replaces single bytes in spellings of listed identities for a given time.
 //!
-//! `PORTCULLIS_SOAK_SECONDS` says how long (`make soak`), `PORTCULLIS_FUZZ_SEED` repeats a run's order.
+//! `PORTCULLIS_SOAK_SECONDS` is the time (`make soak`), `PORTCULLIS_FUZZ_SEED` repeats the order of a run.
 
 use crate::comparison::{Comparison, Listed, compare};
 use crate::corpus::rows;
@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinSet;
 
-/// Requests under way at once.
+/// Concurrent requests.
 const WORKERS: u64 = 6;
-/// Between two lines about the progress.
+/// Time between two lines of progress.
 const PROGRESS: Duration = Duration::from_secs(15);
-/// More different findings than this are not worth waiting for.
+/// Number of different findings after which a worker stops.
 const ENOUGH: usize = 200;
 
 fn number(variable: &str) -> Option<u64> {
@@ -26,19 +26,19 @@ fn number(variable: &str) -> Option<u64> {
     )
 }
 
-/// What one worker did and found.
+/// The results of one worker.
 #[derive(Default)]
 struct Tally {
     changes: u64,
     refused: u64,
     denied: u64,
-    /// Denied though no server recognised the identity: no failure, the filter reads more than these servers do. Counted in
-    /// a sample.
+    /// Denied although no server recognised the identity. This is not a failure: the filter reads more than these servers.
+    /// Counted in a sample.
     by_kind: BTreeMap<String, String>,
 }
 
 #[test]
-fn single_byte_changes_pass_only_where_no_server_recognises_them() {
+fn single_byte_changes_pass_only_if_no_server_recognises_them() {
     let span = Duration::from_secs(number("PORTCULLIS_SOAK_SECONDS").unwrap_or(20));
     let seed = number("PORTCULLIS_FUZZ_SEED").unwrap_or_else(|| {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -48,7 +48,7 @@ fn single_byte_changes_pass_only_where_no_server_recognises_them() {
         "spellings: PORTCULLIS_FUZZ_SEED={seed}, {} s",
         span.as_secs()
     );
-    compare(Listed::ByAbs, async |comparison| {
+    compare(Listed::Abs, async |comparison| {
         let began = Instant::now();
         let mut workers = JoinSet::new();
         for worker in 0..WORKERS {
@@ -131,7 +131,7 @@ async fn recognised(
         .collect()
 }
 
-/// The request with one byte inserted or replaced in its target or in a header, and what was done, without the position.
+/// The request with one byte inserted or replaced in its target or in a header, and a description without the position.
 fn changed(identity: Identity, request: &RawRequest, random: &mut Random) -> (RawRequest, String) {
     let mut request = request.clone();
     let mut parts: Vec<(&str, &mut Vec<u8>)> = Vec::new();
@@ -139,12 +139,12 @@ fn changed(identity: Identity, request: &RawRequest, random: &mut Random) -> (Ra
         parts.push(("path", &mut request.path));
     }
     let headers = request.headers.iter_mut();
-    // What is asked of the other is its path.
+    // The identity of that one depends on its path.
     for (name, value) in headers.filter(|_| identity != Identity::Shop) {
         parts.push(("name", name));
         parts.push(("value", value));
     }
-    // By length, so that each position has the same chance.
+    // Weighted by length, so that each position has the same probability.
     let total = parts.iter().map(|(_, part)| part.len() + 1).sum();
     let mut at = index(random, total);
     let byte = u8::try_from(random.below(256)).unwrap();

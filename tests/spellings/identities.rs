@@ -1,5 +1,4 @@
-//! The identities of the test: their values, the lists that name them, and the requests by which servers are asked how they
-//! read each of them.
+//! The identities of the test: their values, the lists that contain them, and a canonical request for each.
 
 use crate::raw::RawRequest;
 use base64::Engine as _;
@@ -11,16 +10,16 @@ use std::sync::LazyLock;
 static TOKENS: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(include_str!("tokens.json")).unwrap());
 
-/// A client that is listed, by the identifier that is on the list.
+/// A listed client, by its listed identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Identity {
-    /// A cookie whose value needs no encoding.
+    /// A cookie with a value that needs no encoding.
     Cookie,
-    /// The same, at an API that lies beside one with blocking off.
+    /// The same, at an API next to one with blocking off.
     Shop,
-    /// A cookie whose value holds bytes that some programs encode.
+    /// A cookie with bytes that some programs encode.
     EncodedCookie,
-    /// A cookie that was encoded when it was listed.
+    /// A cookie that is listed in its encoded form.
     ListedEncodedCookie,
     /// A cookie with a dot in its name.
     DottedCookie,
@@ -28,7 +27,7 @@ pub enum Identity {
     JSessionId,
     /// Flask's signed session.
     FlaskSession,
-    /// A cookie that itsdangerous signed without a time.
+    /// A cookie that itsdangerous signed without a timestamp.
     SignedCookie,
     /// Starlette's signed session.
     StarletteSession,
@@ -74,7 +73,7 @@ impl Identity {
         AccentedUser,
     ];
 
-    /// The value that is on the list.
+    /// The listed value.
     pub fn value(self) -> &'static str {
         match self {
             Cookie | Shop => "Kx7.listed-Cookie_A1",
@@ -107,11 +106,11 @@ impl Identity {
             FlaskSession => "session",
             SignedCookie => "signed",
             StarletteSession => "starlette_session",
-            _ => panic!("{self:?} is no cookie"),
+            _ => panic!("{self:?} is not a cookie"),
         }
     }
 
-    /// Requests that carry it by the book. What servers read from these is what they recognise.
+    /// Requests in canonical form. A server recognises the identity if it reads it from these.
     pub fn canonical(self) -> Vec<RawRequest> {
         let value = self.value();
         match self {
@@ -143,7 +142,7 @@ impl Identity {
         }
     }
 
-    /// What the names of the readings start with that show this identity.
+    /// The prefixes of the readings that show this identity.
     pub fn readings(self) -> &'static [&'static str] {
         match self {
             Cookie => &["cookie.S"],
@@ -178,7 +177,7 @@ pub fn signed(who: &str, what: &str) -> &'static str {
     TOKENS[who][what].as_str().unwrap()
 }
 
-/// Every byte but letters and digits as `%XX`.
+/// Every byte except letters and digits as `%XX`.
 pub fn percent_encoded(value: impl AsRef<[u8]>) -> String {
     let encode = |&byte: &u8| match byte {
         byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
@@ -187,7 +186,7 @@ pub fn percent_encoded(value: impl AsRef<[u8]>) -> String {
     value.as_ref().iter().map(encode).collect()
 }
 
-/// All identities as a list of ABS.
+/// All identities in ABS's format.
 pub fn listed() -> Value {
     let mut list = json!({"cookies": {}, "oauth_tokens": [], "api_keys": [], "usernames": []});
     for identity in Identity::ALL {

@@ -1,6 +1,6 @@
-//! Requests that must pass: neighbours of listed identities, by kind.
+//! Requests that must pass: near misses of listed identities, by kind.
 //!
-//! Every one differs from a listed identity in its name, its value or its place, and no server takes it for the same.
+//! Each one differs from a listed identity in name, value or place, and no server reads it as the same.
 
 use crate::comparison::{Listed, compare};
 use crate::identities::{Identity, basic, percent_encoded, signed};
@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt::Write as _;
 
-/// Values that are not the listed one, but nearly so.
+/// Values that differ slightly from the listed one.
 fn near(value: &str) -> Vec<String> {
     let swapped: String = value
         .chars()
@@ -34,7 +34,7 @@ fn near(value: &str) -> Vec<String> {
     ]
 }
 
-/// Every innocent request with its kind.
+/// All innocent requests with their kinds.
 fn innocents() -> Vec<(&'static str, RawRequest)> {
     let mut found = Vec::new();
     cookies(&mut |request| found.push(("cookie", request)));
@@ -51,7 +51,7 @@ fn cookies(add: &mut dyn FnMut(RawRequest)) {
     for identity in [Cookie, DottedCookie, JSessionId] {
         let (name, value) = (identity.cookie_name(), identity.value());
         for value in near(value) {
-            // Hexadecimal digits of a session are told apart by letter case too.
+            // The hexadecimal digits of a session are case-sensitive too.
             cookie(format!("{name}={value}"));
         }
         for other in [
@@ -101,7 +101,7 @@ fn sessions(add: &mut dyn FnMut(RawRequest)) {
         };
         cookie(name, innocent);
         cookie("other", listed);
-        // The listed signature behind another session.
+        // Another session with the listed signature.
         let (_, signature) = listed.rsplit_once('.').unwrap();
         let (head, _) = innocent.rsplit_once('.').unwrap();
         cookie(name, &format!("{head}.{signature}"));
@@ -216,7 +216,7 @@ fn keys(add: &mut dyn FnMut(RawRequest)) {
     ] {
         add(RawRequest::path(path));
     }
-    // A plus sign of a query is a space: not the listed key.
+    // A plus sign in a query is a space, so this is not the listed key.
     let encoded = EncodedApiKey.value();
     add(RawRequest::header("x-api-key", encoded.replace('+', "-")));
     add(RawRequest::header("x-api-key", encoded.to_lowercase()));
@@ -252,7 +252,7 @@ fn users(add: &mut dyn FnMut(RawRequest)) {
 
 #[test]
 fn innocent_requests_pass() {
-    compare(Listed::ByAbs, async |comparison| {
+    compare(Listed::Abs, async |comparison| {
         let mut blocked = String::new();
         for (kind, request) in innocents() {
             if comparison.is_denied(&request).await == Some(true) {

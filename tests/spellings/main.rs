@@ -1,8 +1,8 @@
 //! Differential test: whenever a real server behind Envoy recognises a listed identity, the filter must have denied it.
 //!
-//! The filter runs in shadow mode, so that one request gives both: the server's reading of it in the body of the
-//! response, and the filter's verdict in a response header. `make test-spellings` runs the fixed corpus, `make soak` the
-//! fuzzer too. What is read how, and why: docs/readings.md.
+//! The filter runs in shadow mode, so that one request returns both: the server's reading in the body of the response,
+//! and the filter's verdict in a response header. `make test-spellings` runs the fixed corpus, `make soak` the
+//! fuzzer too. docs/readings.md has all readings and their reasons.
 
 #![cfg(not(target_family = "wasm"))]
 #![allow(
@@ -13,22 +13,22 @@
     reason = "helpers of tests fail loudly"
 )]
 
-#[path = "../support/rig/mod.rs"]
-mod rig;
+#[path = "../support/harness/mod.rs"]
+mod harness;
 #[path = "../support/seeded.rs"]
 mod seeded;
 
-// Who is listed, in which requests a server recognises them by the book, and who is not listed.
+// The listed identities and their canonical requests.
 mod identities;
 // Spellings of listed identities, by kind and rule.
 mod corpus;
 // Requests that must pass.
 mod innocents;
-// Bytes to Envoy and back.
+// HTTP/1.1 as bytes.
 mod raw;
 // The servers' processes.
 mod servers;
-// Envoy in front of all servers: one request, every server's reading, the filter's verdict.
+// Envoy in front of all servers: the servers' readings and the filter's verdict.
 mod comparison;
 // Single-byte changes of the corpus.
 mod fuzz;

@@ -1,6 +1,4 @@
-//! HTTP/1.1 at the level of bytes: requests that no client library would send, on connections that stay open.
-//!
-//! Owns the bytes of a request and the framing of a response. Does not know what either means.
+//! HTTP/1.1 as bytes: requests that no client library sends, on connections that stay open.
 
 use std::fmt;
 use std::io::{Error, ErrorKind, Result};
@@ -9,10 +7,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Longer than any exchange should take.
+/// Longer than any exchange takes.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The target and the headers of a GET, any bytes.
+/// The target and the headers of a GET, with any bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RawRequest {
     /// The request target.
@@ -30,19 +28,19 @@ impl RawRequest {
         }
     }
 
-    /// For `/`, with one header.
+    /// A request for `/` with one header.
     pub fn header(name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         Self::path("/").and(name, value)
     }
 
-    /// With a further header.
+    /// Adds a header.
     pub fn and(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.headers
             .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
-    /// The request as it is sent, for the server of this name.
+    /// The bytes of the request to the server of this name.
     pub fn bytes(&self, server: &str) -> Vec<u8> {
         let mut bytes = b"GET ".to_vec();
         bytes.extend_from_slice(&self.path);
@@ -59,7 +57,7 @@ impl RawRequest {
     }
 }
 
-/// The target and the headers with all bytes but printable ASCII escaped.
+/// The target and the headers, with all bytes except printable ASCII escaped.
 impl fmt::Debug for RawRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "GET {}", self.path.escape_ascii())?;
@@ -81,7 +79,7 @@ pub struct RawResponse {
 }
 
 impl RawResponse {
-    /// A header's value; empty where there is none.
+    /// A header's value; empty if there is none.
     pub fn header(&self, name: &str) -> &str {
         let lines = self.head.lines().skip(1);
         lines
@@ -91,7 +89,7 @@ impl RawResponse {
     }
 }
 
-/// A connection that is opened when it is needed.
+/// A connection that opens with the first request.
 pub struct RawConnection {
     to: SocketAddr,
     stream: Option<TcpStream>,
@@ -105,7 +103,7 @@ impl RawConnection {
 
     /// Sends these bytes and reads one response.
     pub async fn send(&mut self, request: &[u8]) -> Result<RawResponse> {
-        // The peer may have closed a connection that was open: one more try on a new one.
+        // The peer may have closed the connection: try once more on a new one.
         let reused = self.stream.is_some();
         let response = self.exchange(request).await;
         match response {

@@ -1,8 +1,7 @@
-//! The processes of the servers. `tools/install spelling-servers` brings their programs; one that is missing fails the test.
-//!
-//! Owns how each is started and stopped. Does not know what it recognises.
+//! The processes of the servers. `tools/install spelling-servers` installs their programs; if one is missing, the test
+//! fails.
 
-use crate::rig::process::{Process, repository};
+use crate::harness::process::{Process, repository};
 use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -11,7 +10,7 @@ use tempfile::TempDir;
 
 /// The folder of the servers' programs.
 const PROGRAMS: &str = "tests/spellings/servers";
-/// What `tools/install spelling-servers` made.
+/// Where `tools/install spelling-servers` installs them.
 const INSTALLED: &str = ".tools/spellings";
 
 /// Every server by its name.
@@ -38,18 +37,18 @@ pub struct Server {
     pub name: &'static str,
     /// Where it listens.
     pub address: SocketAddr,
-    /// Its process, ended with this.
+    /// Its process.
     pub process: Process,
     _directory: TempDir,
 }
 
-/// Starts every server. They may not listen yet.
+/// Starts every server without waiting until it listens.
 pub fn start() -> Vec<Server> {
     assert!(
         repository().join(INSTALLED).join("go-server").is_file(),
         "the servers are missing: run `tools/install spelling-servers`"
     );
-    // All ports are held until all are known, so that none comes twice.
+    // Holds all ports until all are known, so that no port is used twice.
     let listeners = NAMES.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
     let addresses = listeners
         .each_ref()
@@ -102,7 +101,7 @@ fn command(name: &str, port: u16, directory: &Path) -> Command {
         "php" => {
             let mut command = Command::new(php(&installed));
             command
-                // Quiet about connections.
+                // No output about connections.
                 .args(["-q", "-q", "-S", &format!("127.0.0.1:{port}")])
                 .arg(programs.join("php.php"));
             command
@@ -123,7 +122,7 @@ fn command(name: &str, port: u16, directory: &Path) -> Command {
             std::fs::write(directory.join("conf/server.xml"), configuration).unwrap();
             let mut command = Command::new(java(&installed));
             command
-                // Its time is that of starting.
+                // Most of its run is its start.
                 .args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"])
                 .arg(jars(&debian(&installed, "usr/share/java")))
                 .arg(format!("-Dcatalina.base={}", directory.display()))
@@ -150,7 +149,7 @@ fn python(installed: &Path) -> Command {
     command
 }
 
-/// A file of Debian's packages: unpacked by us, or of the system where the package was installed there.
+/// A file of Debian's packages: unpacked by tools/install, or the system's if the package is installed.
 fn debian(installed: &Path, file: &str) -> PathBuf {
     let unpacked = installed.join("debian").join(file);
     if unpacked.exists() {
@@ -164,7 +163,7 @@ fn debian(installed: &Path, file: &str) -> PathBuf {
     system
 }
 
-/// The package names its program by its version.
+/// The program's name has its version.
 fn php(installed: &Path) -> PathBuf {
     let programs = debian(installed, "usr/bin");
     for directory in [programs, PathBuf::from("/usr/bin")] {

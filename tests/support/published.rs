@@ -1,10 +1,10 @@
-//! A list as it stands in shared data, and as a VM takes it up from there.
+//! A list as in shared data, and as a VM loads it from there.
 
 use portcullis::identifier::{Fingerprint, FingerprintKey};
 use portcullis::list::{AddressRanges, Blocklist, MembershipFilter};
 use portcullis::list::{Loader, Manifest, NextValue};
 
-/// What a VM has of a list, and the buckets that stay in shared data.
+/// The part of a list that a VM loads, and the buckets that stay in shared data.
 pub struct Published {
     pub manifest: Manifest,
     pub gate: MembershipFilter,
@@ -13,7 +13,7 @@ pub struct Published {
 }
 
 impl Published {
-    /// Goes the whole way from a list to its bytes and back.
+    /// Writes a list to bytes and loads it from them.
     pub fn new(list: &Blocklist, key: FingerprintKey) -> Self {
         let manifest = Manifest::new(list, key, None);
         let manifest = Manifest::from_bytes(&manifest.to_bytes()).expect("it was just written");
@@ -42,14 +42,14 @@ impl Published {
         }
     }
 
-    /// Whether the list names the identifier: the gate first, then one bucket.
+    /// Whether the list contains the identifier: the membership filter first, then one bucket.
     pub fn contains(&self, fingerprint: Fingerprint) -> bool {
         self.gate.may_contain(fingerprint) && self.bucket_contains(fingerprint)
     }
 
     fn bucket_contains(&self, fingerprint: Fingerprint) -> bool {
         let bucket = &self.buckets[self.manifest.bucket_index(fingerprint) as usize];
-        let answer = self.manifest.bucket_contains(bucket, fingerprint);
-        answer.expect("the bucket is of this list")
+        let result = self.manifest.bucket_contains(bucket, fingerprint);
+        result.expect("the bucket belongs to this list")
     }
 }

@@ -1,8 +1,8 @@
-//! The search for what must not get out: in plain and in the encodings that a careless line would use.
+//! The search for leaked secrets: in plain text and in common encodings.
 
 use std::sync::LazyLock;
 
-/// Every secret of a test holds this, so that none can be forgotten.
+/// Every secret of a test contains this, so that one search finds all.
 const MARKER: &str = "pl4nted-s3cret";
 
 /// A secret that must never leave the module.
@@ -10,21 +10,24 @@ pub fn secret(name: &str) -> String {
     format!("{MARKER}-{name}")
 }
 
-/// Whether bytes hold a secret: as it stands, in any letter case, in hex, in base64, or with its bytes apart, as in
-/// UTF-16 and in lists of numbers.
+/// Whether bytes contain a secret: in any letter case, in hex, in base64, or with its bytes apart, as in UTF-16 and in
+/// lists of numbers.
 pub fn holds_secret(bytes: &[u8]) -> bool {
     static FORMS: LazyLock<Forms> = LazyLock::new(Forms::of_marker);
-    let holds = |bytes: &[u8], form: &String| {
+    let contains = |bytes: &[u8], form: &String| {
         let mut windows = bytes.windows(form.len());
         windows.any(|window| window == form.as_bytes())
     };
     let lower = bytes.to_ascii_lowercase();
     let dense: Vec<u8> = lower.iter().copied().filter(|byte| *byte != 0).collect();
-    FORMS.in_lower_case.iter().any(|form| holds(&dense, form))
-        || FORMS.exact.iter().any(|form| holds(bytes, form))
+    FORMS
+        .in_lower_case
+        .iter()
+        .any(|form| contains(&dense, form))
+        || FORMS.exact.iter().any(|form| contains(bytes, form))
 }
 
-/// What is looked for.
+/// The marker in each encoding.
 struct Forms {
     in_lower_case: Vec<String>,
     exact: [String; 3],
@@ -46,7 +49,7 @@ impl Forms {
     }
 }
 
-/// The parts of the marker's base64 that stay the same whatever stands before and after it.
+/// The parts of the marker's base64 that do not depend on the text before and after it.
 fn base64_forms() -> [String; 3] {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     [0, 1, 2].map(|skipped| {
@@ -68,7 +71,7 @@ mod tests {
         let secret = secret("token");
         let hex: String = secret.bytes().map(|byte| format!("{byte:02X}")).collect();
         let wide: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        // By another hand: printf 'xxpl4nted-s3cret' | base64, with 0 to 2 x.
+        // Encoded by another program: printf 'xxpl4nted-s3cret' | base64, with 0 to 2 x.
         let base64 = [
             "cGw0bnRlZC1zM2NyZXQ=",
             "eHBsNG50ZWQtczNjcmV0",

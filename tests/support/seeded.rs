@@ -1,11 +1,11 @@
-//! Random numbers that a seed repeats.
+//! Reproducible random numbers.
 
-/// Numbers that look random and come out the same for the same seed (SplitMix64, Vigna 2015).
+/// Pseudorandom numbers from a seed (SplitMix64, Vigna 2015).
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// A sequence of its own for each seed.
+    /// The sequence of this seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }

@@ -1,4 +1,4 @@
-//! Who may do what: ABS's credentials and the token of the sideband.
+//! Access control: ABS's credentials and the token of the sideband.
 
 use axum::http::HeaderMap;
 
@@ -7,7 +7,7 @@ use crate::faults::Endpoint;
 use crate::state::{Settings, Simulator};
 use crate::store::Visibility;
 
-/// What the user who sends the request may see; a refusal is counted.
+/// What the user of the request may see; counts a refusal.
 pub fn authorised(
     simulator: &Simulator,
     endpoint: Endpoint,
@@ -22,7 +22,7 @@ pub fn authorised(
     })
 }
 
-/// Whether the user who sends the request may change or send something; a refusal is counted.
+/// Whether the user of the request may change or send something; counts a refusal.
 pub fn authorised_to_write(
     simulator: &Simulator,
     endpoint: Endpoint,
@@ -34,7 +34,7 @@ pub fn authorised_to_write(
     }
 }
 
-/// The token of the sideband, where one is asked for.
+/// Checks the token of the sideband, if one is configured.
 pub fn check_ase_token(settings: &Settings, headers: &HeaderMap) -> Result<(), ApiError> {
     match &settings.ase_token {
         Some(token) if text_of(headers, "ase-token") != Some(token) => Err(ApiError::AseToken),
@@ -42,7 +42,7 @@ pub fn check_ase_token(settings: &Settings, headers: &HeaderMap) -> Result<(), A
     }
 }
 
-/// The value of a header that holds text.
+/// The value of a header with text.
 pub fn text_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }

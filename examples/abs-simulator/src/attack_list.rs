@@ -1,12 +1,10 @@
-//! The identifiers and the JSON shape ABS lists them in.
-//!
-//! Owns the shape only; what is listed is the business of `store`.
+//! Identifiers, and ABS's JSON format of an attack list. `store` owns the listed ones.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// One listed client identifier, kept and compared as the text it came as.
+/// A client identifier, stored and compared as the text that was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Identifier {
     /// An IP address.
@@ -26,9 +24,9 @@ pub enum Identifier {
     Username(String),
 }
 
-/// An attack list in ABS's shape, over owned or borrowed text.
+/// An attack list in ABS's format, over owned or borrowed text.
 ///
-/// A kind may be missing or null when read; all five are there when written.
+/// A kind may be missing or null in the input; the output has all five.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[serde(bound(deserialize = "S: Deserialize<'de> + Ord"))]
@@ -36,7 +34,7 @@ pub struct AttackList<S: Ord> {
     /// IP addresses.
     #[serde(default, deserialize_with = "null_as_empty")]
     pub ips: Vec<S>,
-    /// Cookie names, and the listed values of each.
+    /// Cookie names with their listed values.
     #[serde(default, deserialize_with = "null_as_empty")]
     pub cookies: BTreeMap<S, Vec<S>>,
     /// Bearer tokens.
@@ -63,7 +61,7 @@ impl<S: Ord> Default for AttackList<S> {
 }
 
 impl<'a> AttackList<&'a str> {
-    /// The shape of `identifiers`, each kind in the order given.
+    /// The list of `identifiers`, each kind in the given order.
     pub fn from_identifiers(identifiers: impl IntoIterator<Item = &'a Identifier>) -> Self {
         let mut list = Self::default();
         for identifier in identifiers {
@@ -80,7 +78,7 @@ impl<'a> AttackList<&'a str> {
         list
     }
 
-    /// The same list as a restricted user gets it: cookies, tokens and API keys without their secret part.
+    /// The list for a restricted user: cookies, tokens and API keys without their secret part.
     pub fn obfuscated(&self) -> AttackList<String> {
         AttackList {
             ips: owned(&self.ips),

@@ -9,9 +9,9 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 const FORMAT: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]");
 
-/// The first second of the minute that `text` names; `None` where it is not of the format.
+/// The first second of the minute in `text`; `None` if it is not in the format.
 pub fn parse_date(text: &str) -> Option<SystemTime> {
-    // The parser would take a sign in front of the year.
+    // The parser would accept a sign before the year.
     if !text.starts_with(|first: char| first.is_ascii_digit()) {
         return None;
     }

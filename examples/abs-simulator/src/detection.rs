@@ -1,6 +1,6 @@
-//! The two rules that list a client: too many 401 answers, or too many requests, within a minute.
+//! The two rules that list a client: too many 401 responses, or too many requests, within a minute.
 //!
-//! This is all the "intelligence" there is. ABS's own models are nothing like it.
+//! There are no other rules. ABS's own models are different.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,24 +8,24 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::attack_list::Identifier;
 use crate::traffic::TrafficRecord;
 
-/// The time both rules look back.
+/// The window of both rules.
 pub const WINDOW: Duration = Duration::from_secs(60);
 
-/// Past this many clients under watch, those that were quiet for a window are forgotten.
+/// With more clients than this, those without records for a window are removed.
 const WATCHED_CLIENTS: usize = 100_000;
 
 /// When a client is listed.
 #[derive(Clone, Debug, Default)]
 pub struct DetectionRules {
-    /// The client is listed at this many 401 answers within the window; 0 for never.
+    /// The client is listed at this many 401 responses within the window; 0 for never.
     pub unauthorized_per_minute: usize,
     /// The client is listed at this many requests within the window; 0 for never.
     pub requests_per_minute: usize,
-    /// The one cookie that identifies a client; `None` for the first one a request carries.
+    /// The cookie that identifies a client; `None` for the first one in a request.
     pub session_cookie: Option<String>,
 }
 
-/// What the rules remember of each client.
+/// The rules' state for each client.
 #[derive(Debug)]
 pub struct Detection {
     rules: DetectionRules,
@@ -33,7 +33,7 @@ pub struct Detection {
     next_sweep: usize,
 }
 
-// Times in order, at most as many as the rule needs to decide.
+// Times in order, at most as many as the rule needs.
 #[derive(Debug, Default)]
 struct Client {
     unauthorized: VecDeque<SystemTime>,
@@ -41,7 +41,7 @@ struct Client {
 }
 
 impl Detection {
-    /// Rules without any memory yet.
+    /// Rules without any state.
     pub fn new(rules: DetectionRules) -> Self {
         Self {
             rules,
@@ -50,8 +50,8 @@ impl Detection {
         }
     }
 
-    /// Takes in one record and returns the identifier to list, if it tips a rule over. A denied request does not
-    /// count, or a client taken off the list would be back on it at its first request.
+    /// Adds one record and returns the identifier to list, if a rule matches. Denied requests do not count; otherwise a
+    /// client that is removed from the list would be listed again at its first request.
     pub fn observe(&mut self, record: &TrafficRecord, now: SystemTime) -> Option<Identifier> {
         if record.blocked {
             return None;
@@ -82,7 +82,7 @@ impl Detection {
         Some(identifier)
     }
 
-    // The cookies a client does not log in with say nothing of who it is, so a configured name leaves them out.
+    // Other cookies do not identify a client, so a configured name excludes them.
     fn most_specific(&self, record: &TrafficRecord) -> Option<Identifier> {
         record
             .request
@@ -112,7 +112,7 @@ impl Detection {
     }
 }
 
-// Records of several workers come out of order, so a time may belong before those already there.
+// Records of several workers arrive out of order, so a time may belong before later ones.
 fn tips_over(times: &mut VecDeque<SystemTime>, threshold: usize, time: SystemTime) -> bool {
     if threshold == 0 {
         return false;

@@ -1,4 +1,4 @@
-//! Every answer that is not a success: what went wrong, in JSON, with its status.
+//! Error responses: a JSON body and a status.
 
 use std::io;
 
@@ -11,46 +11,46 @@ use thiserror::Error;
 use crate::faults::FaultError;
 use crate::generate::GenerateError;
 
-/// A request that can't be answered as asked.
+/// An error response.
 #[derive(Debug, Error)]
 pub enum ApiError {
-    /// ABS's credentials.
+    /// Wrong credentials for ABS.
     #[error("the headers x-abs-ak and x-abs-sk are missing or wrong")]
     Unauthorized,
-    /// The sideband token.
+    /// A wrong sideband token.
     #[error("the header ASE-Token is missing or wrong")]
     AseToken,
-    /// A restricted user wants to change something.
+    /// A restricted user tries to change something.
     #[error("a restricted user may only read the attack list")]
     ReadOnly,
-    /// One end of the window.
+    /// An invalid end of the window.
     #[error(
         "{name}: found {found:?}, expected a date in UTC of the form yyyy-mm-ddThh:mm, for instance 2026-01-31T23:59"
     )]
     Date {
         /// The query parameter.
         name: &'static str,
-        /// Its value; empty where it is missing.
+        /// Its value; empty if it is missing.
         found: String,
     },
     /// The window ends before it starts.
     #[error("earlier_date is after later_date")]
     WindowReversed,
-    /// The status asked for.
+    /// An invalid status.
     #[error("status: found {found:?}, allowed are active, expired, or no status for both")]
     Status {
         /// Its value.
         found: String,
     },
-    /// The body.
+    /// An invalid body.
     #[error("the body is not the JSON expected here: {0}")]
     Json(#[source] serde_json::Error),
-    /// One line of a batch. Nothing of the batch was kept.
+    /// An invalid line of a batch. The whole batch is refused.
     #[error("line {number} of the batch is not a traffic record: {source}")]
     Line {
         /// Counted from 1.
         number: usize,
-        /// What the parser says.
+        /// The parser's error.
         source: serde_json::Error,
     },
     /// The batch does not decompress.
@@ -75,27 +75,27 @@ pub enum ApiError {
     #[error("the header X-CorrelationID is missing")]
     NoCorrelationId,
     /// A sideband response without its request.
-    #[error("no request with this X-CorrelationID waits for a response")]
+    #[error("no request with this X-CorrelationID is waiting for a response")]
     UnknownCorrelationId,
-    /// A duration that can't be.
+    /// An invalid duration.
     #[error("ttl_seconds: found {found}, expected a number of seconds above 0")]
     Ttl {
         /// Its value.
         found: f64,
     },
-    /// A list that can't be generated.
+    /// An invalid order of a generated list.
     #[error(transparent)]
     Generate(#[from] GenerateError),
-    /// A fault that can't be.
+    /// An invalid fault.
     #[error(transparent)]
     Fault(#[from] FaultError),
-    /// The simulator itself failed.
+    /// An internal failure.
     #[error("the simulator failed: {0}")]
     Internal(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl ApiError {
-    /// A failure of the simulator itself.
+    /// An internal failure.
     pub fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Self {
         ApiError::Internal(Box::new(error))
     }

@@ -1,6 +1,6 @@
-//! What can be made to go wrong, and how: the JSON of a fault, how often it strikes, the answers it makes.
+//! Faults: their JSON, how often they occur, and their responses.
 //!
-//! Faults that need the connection itself are carried out by `transport`, through [`ConnectionControl`].
+//! `transport` applies the faults that need the connection itself, through [`ConnectionControl`].
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -20,37 +20,37 @@ use crate::transport::ConnectionControl;
 
 const MEGABYTE: usize = 1 << 20;
 
-/// A fault, as `POST /admin/fault` takes it.
+/// A fault, as in `POST /admin/fault`.
 ///
-/// `delay_ms` and `retry_after` go with any other; `status` and `body` go together; of the rest one at a time.
+/// `delay_ms` and `retry_after` combine with any other field, and `status` with `body`; the rest exclude each other.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Fault {
-    /// Answer with this status, whatever was asked.
+    /// Respond with this status to every request.
     pub status: Option<u16>,
-    /// Answer with this body, said to be JSON.
+    /// Respond with this body, as JSON.
     pub body: Option<String>,
-    /// Wait before the answer.
+    /// Wait before the response.
     pub delay_ms: Option<u64>,
-    /// Declare the whole body, send this many bytes of it and close the connection.
+    /// Announce the whole body, send this many bytes of it and close the connection.
     pub truncate_at: Option<usize>,
-    /// Reset the connection (TCP RST) before a byte of the answer.
+    /// Reset the connection (TCP RST) before the first byte of the response.
     pub reset: bool,
     /// Send a well-formed attack list of about this size.
     pub huge_megabytes: Option<u32>,
-    /// Send the response's headers and nothing more, with the connection open.
+    /// Send only the response's headers and keep the connection open.
     pub hang_after_headers: bool,
-    /// Send a small gzip body that grows to this size.
+    /// Send a small gzip body that decompresses to this size.
     pub gzip_bomb_megabytes: Option<u32>,
     /// Add a `Retry-After` of this many seconds.
     pub retry_after: Option<u32>,
-    /// How many requests it strikes; all until it is cleared where missing.
+    /// Number of requests that it affects; if missing, all until it is cleared.
     pub times: Option<u64>,
-    /// The endpoints it strikes.
+    /// The endpoints that it affects.
     pub endpoint: FaultScope,
 }
 
-/// The endpoints a fault strikes.
+/// The endpoints that a fault affects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FaultScope {
@@ -63,7 +63,7 @@ pub enum FaultScope {
     All,
 }
 
-/// An endpoint that faults can strike.
+/// An endpoint with faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// `/v4/abs/attacklist`.
@@ -72,32 +72,32 @@ pub enum Endpoint {
     Traffic,
 }
 
-/// A fault that can't be.
+/// An invalid fault.
 #[derive(Debug, Error)]
 pub enum FaultError {
-    /// Nothing would happen.
+    /// It has no effect.
     #[error(
         "the fault is empty; name one of status, body, delay_ms, truncate_at, reset, huge_megabytes, hang_after_headers, gzip_bomb_megabytes, retry_after"
     )]
     Empty,
-    /// Two that exclude each other.
+    /// Two fields exclude each other.
     #[error(
-        "of status (with or without body), truncate_at, reset, huge_megabytes, hang_after_headers and gzip_bomb_megabytes only one can be named at a time"
+        "only one of status (with or without body), truncate_at, reset, huge_megabytes, hang_after_headers and gzip_bomb_megabytes is allowed at a time"
     )]
     TooMany,
-    /// A status that HTTP does not have.
+    /// A status outside HTTP's range.
     #[error("status: found {found}, allowed are 200 to 599")]
     Status {
         /// Its value.
         found: u16,
     },
-    /// It would strike never.
+    /// It would never occur.
     #[error("times: found 0, expected at least 1")]
     Times,
 }
 
 impl Fault {
-    /// Checks what the types don't.
+    /// Checks the rules beyond the types.
     pub fn validate(&self) -> Result<(), FaultError> {
         let kinds = [
             self.status.is_some() || self.body.is_some(),
@@ -125,12 +125,12 @@ impl Fault {
         Ok(())
     }
 
-    /// How long to wait before anything else.
+    /// How long to wait first.
     pub fn delay(&self) -> Duration {
         Duration::from_millis(self.delay_ms.unwrap_or(0))
     }
 
-    /// The answer that takes the place of the true one; `None` where the request is to be answered first.
+    /// The response in place of the real one; `None` if the request must be handled first.
     pub fn replacement(&self, connection: &ConnectionControl) -> Option<Response> {
         if self.reset {
             connection.reset();
@@ -157,15 +157,15 @@ impl Fault {
         Some(response)
     }
 
-    /// Whether the true answer's body is damaged, so that an answer without one would not show the fault.
+    /// Whether it damages the real response's body, so that a response without a body would hide the fault.
     pub fn needs_body(&self) -> bool {
         self.truncate_at.is_some() || self.hang_after_headers
     }
 
-    /// The true answer with its body damaged; `whole` is what it was to be.
+    /// The real response with its body damaged; `whole` is the original one.
     pub fn damaged(&self, whole: Bytes, connection: &ConnectionControl) -> Body {
         if let Some(at) = self.truncate_at {
-            // At least one byte is held back, or nothing would be cut.
+            // At least one byte is cut.
             let sent = at.min(whole.len().saturating_sub(1));
             return Body::new(CutBody {
                 part: Some(whole.slice(..sent)),
@@ -188,7 +188,7 @@ impl Fault {
     }
 }
 
-/// The faults in force: at most one for each endpoint.
+/// The active faults: at most one for each endpoint.
 #[derive(Debug, Default)]
 pub struct Faults {
     attacklist: Option<Fault>,
@@ -196,7 +196,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Puts `fault` in force in place of what was there. Each endpoint counts `times` for itself.
+    /// Activates `fault` in place of the previous one. Each endpoint counts `times` separately.
     pub fn set(&mut self, fault: Fault) {
         if fault.endpoint != FaultScope::Traffic {
             self.attacklist = Some(fault.clone());
@@ -206,12 +206,12 @@ impl Faults {
         }
     }
 
-    /// Puts no fault in force.
+    /// Clears all faults.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// The fault that strikes a request to `endpoint`; counted.
+    /// The fault for a request to `endpoint`; counts it.
     pub fn strike(&mut self, endpoint: Endpoint) -> Option<Fault> {
         let slot = match endpoint {
             Endpoint::Attacklist => &mut self.attacklist,
@@ -228,7 +228,7 @@ impl Faults {
     }
 }
 
-// Yields its part and then stays pending, so that the connection flushes the part before it is closed.
+// Yields its part and then stays pending, so that the connection flushes the part before it closes.
 struct CutBody {
     part: Option<Bytes>,
     connection: ConnectionControl,
@@ -261,7 +261,7 @@ fn json_response(body: Body) -> Response {
     response
 }
 
-/// A list of user names of 1 KB each, made as it is sent.
+/// A list of user names of 1 KB each, generated while it is sent.
 fn huge(megabytes: u32) -> Response {
     const NAME: usize = 1021; // With two quotes and a comma, 1 KB.
     const OPENING: &[u8] = br#"{"usernames":["#;
@@ -282,9 +282,9 @@ fn huge(megabytes: u32) -> Response {
     )
 }
 
-/// One IP address and then white space: a well-formed list, and one gzip member.
+/// One IP address and then white space: a well-formed list in one gzip member.
 ///
-/// The white space is compressed once, with a full flush so that the block stands by itself, and repeated.
+/// The white space is compressed once, with a full flush so that the block is independent, and repeated.
 fn gzip_bomb(megabytes: u32) -> Response {
     const OPENING: &[u8] = br#"{"ips":["198.51.100.1""#;
     const CLOSING: &[u8] = b"]}";
@@ -325,7 +325,7 @@ fn deflated(bytes: &[u8], flush: FlushCompress) -> Vec<u8> {
     loop {
         let consumed = compress.total_in() as usize;
         let rest = bytes.get(consumed..).unwrap_or_default();
-        // The output has room to spare, so the only status that matters is whether all went through.
+        // The output buffer is large enough, so only complete processing matters.
         match compress.compress_vec(rest, &mut output, flush) {
             Ok(_) if output.len() < output.capacity() => return output,
             Ok(_) => output.reserve(1024),

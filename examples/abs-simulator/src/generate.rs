@@ -1,6 +1,4 @@
-//! Large lists by a fixed scheme, so that a test can name the i-th entry.
-//!
-//! The scheme is part of the interface: README.md describes it.
+//! Large lists by a fixed scheme, so that a test can compute the i-th entry. README.md describes the scheme.
 
 use std::net::Ipv4Addr;
 
@@ -9,16 +7,16 @@ use thiserror::Error;
 
 use crate::attack_list::Identifier;
 
-/// As many addresses as 10.0.0.0/8 has, so that generated addresses are unique.
+/// The number of addresses in 10.0.0.0/8, so that generated addresses are unique.
 pub const MAX_ENTRIES: u32 = 1 << 24;
 
 /// The name of every generated cookie.
 pub const COOKIE_NAME: &str = "SESSION";
 
-/// How far apart the lists of two neighbouring seeds start.
+/// The distance between the first addresses of two successive seeds.
 const SEED_STRIDE: u32 = 1 << 20;
 
-/// What is generated.
+/// The kinds to generate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kinds {
@@ -29,7 +27,7 @@ pub enum Kinds {
     Mixed,
 }
 
-/// A list that can't be generated.
+/// An invalid number of entries.
 #[derive(Debug, Error)]
 #[error("entries: found {found}, allowed are 1 to {MAX_ENTRIES}")]
 pub struct GenerateError {

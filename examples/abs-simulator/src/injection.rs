@@ -1,4 +1,4 @@
-//! What happens around every request that a fault can strike: it is counted, and the fault has its way.
+//! Counts requests and applies faults to them.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::faults::{Endpoint, Fault};
 use crate::state::{Simulator, State};
 use crate::transport::ConnectionControl;
 
-/// Counts the request and lets the fault in force, if any, have its way with the answer.
+/// Counts the request and applies the active fault to its response.
 pub async fn strike(
     simulator: Arc<Simulator>,
     endpoint: Endpoint,
@@ -33,7 +33,7 @@ pub async fn strike(
     tokio::time::sleep(fault.delay()).await;
     let mut response = match fault.replacement(&connection) {
         Some(response) => {
-            // Closing a socket with unread bytes resets it, which would be another fault than the one asked for.
+            // Closing a socket with unread bytes resets it, which would be another fault.
             let _ = request.into_body().collect().await;
             response
         }

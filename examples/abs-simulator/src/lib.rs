@@ -1,22 +1,22 @@
-//! A stand-in for PingIntelligence ABS and ASE, for demos and tests: it keeps an attack list, serves it over ABS's REST
-//! API, takes traffic information at ASE's address, lists clients by two plain rules, and misbehaves on demand.
+//! A simulator of PingIntelligence ABS and ASE, for demos and tests: it serves an attack list over ABS's REST API, accepts
+//! traffic records at ASE's address, lists clients by two simple rules, and fails on demand.
 //!
-//! It is neither: no machine learning, no persistence, no user management. README.md has every endpoint.
+//! It has no machine learning, no persistence and no user management. README.md has every endpoint.
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`attack_list`] | the identifiers and the JSON shape ABS lists them in |
-//! | [`store`] | what is listed, since when and until when; the bodies served |
+//! | [`attack_list`] | identifiers, and ABS's JSON format of an attack list |
+//! | [`store`] | the listed entries and their times; the response bodies |
 //! | [`generate`] | large lists by a fixed scheme |
 //! | [`traffic`] | traffic records: their JSON, the ring that keeps them, the pairing of sideband calls |
 //! | [`date`] | ABS's date format |
 //! | [`detection`] | the two rules that list a client |
-//! | [`faults`] | what can be made to go wrong, and how |
-//! | [`state`] | all that changes, behind one mutex |
-//! | [`routes`] | the HTTP interfaces: ABS's part, ASE's part, and the part that drives the simulator |
+//! | [`faults`] | faults and their responses |
+//! | [`state`] | all mutable state, behind one mutex |
+//! | [`routes`] | the HTTP interfaces: ABS's, ASE's and the simulator's admin interface |
 //! | [`access`] | credentials |
-//! | [`injection`] | counting requests and letting faults strike them |
-//! | [`error`] | every answer that is not a success |
+//! | [`injection`] | counting requests and applying faults to them |
+//! | [`error`] | error responses |
 //! | [`transport`] | sockets, TLS, and the faults that need the connection itself |
 
 #![forbid(unsafe_code)]

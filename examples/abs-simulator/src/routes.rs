@@ -1,4 +1,4 @@
-//! The HTTP interfaces: ABS's part with what drives the simulator, and ASE's part.
+//! The HTTP interfaces: ABS's with the admin interface, and ASE's.
 
 mod admin;
 mod attack_list;
@@ -19,7 +19,7 @@ use crate::faults::Endpoint;
 use crate::injection::strike;
 use crate::state::Simulator;
 
-/// The largest request body: room for a list of several million entries.
+/// The largest request body: enough for a list of several million entries.
 const MAX_BODY: usize = 1 << 30;
 
 /// Every endpoint at ABS's address.
@@ -35,7 +35,7 @@ pub fn sideband_router(simulator: Arc<Simulator>) -> Router {
     finished(simulator, sideband)
 }
 
-/// Counts the calls, and lets faults strike them.
+/// Counts the calls and applies faults to them.
 fn faulty(
     simulator: &Arc<Simulator>,
     endpoint: Endpoint,
@@ -71,12 +71,12 @@ fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(ApiError::Json)
 }
 
-/// A JSON body that is JSON already.
+/// A response with this JSON.
 fn json_text(body: String) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-/// Runs `work`, which may take long on a large list, where it holds up no other connection.
+/// Runs `work`, which may be slow for a large list, without blocking other connections.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {

@@ -1,4 +1,4 @@
-//! All that changes while the simulator runs, behind one mutex, and the settings, which don't.
+//! The simulator's settings, and its mutable state behind one mutex.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -12,13 +12,13 @@ use crate::faults::Faults;
 use crate::store::Store;
 use crate::traffic::{Traffic, TrafficRecord};
 
-/// How many times of fetches are kept.
+/// Number of fetch times to keep.
 const FETCH_TIMES: usize = 10_000;
 
-/// What is set when the simulator starts.
+/// The settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `x-abs-ak` of the user who sees everything.
+    /// `x-abs-ak` of the full user.
     pub access_key: String,
     /// `x-abs-sk` of the same.
     pub secret_key: String,
@@ -26,15 +26,15 @@ pub struct Settings {
     pub restricted_access_key: String,
     /// `x-abs-sk-ru` of the same.
     pub restricted_secret_key: String,
-    /// `ASE-Token` of the sideband; any or none is taken where this is missing.
+    /// `ASE-Token` of the sideband; not checked if missing.
     pub ase_token: Option<String>,
-    /// How many ASE nodes are played.
+    /// Number of simulated ASE nodes.
     pub ase_nodes: NonZeroUsize,
-    /// How long an entry is active; until it is deleted where missing.
+    /// How long an entry is active; if missing, until it is deleted.
     pub ttl: Option<Duration>,
     /// When a client is listed.
     pub rules: DetectionRules,
-    /// Whether each request is written to standard error.
+    /// Whether to write each request to standard error.
     pub verbose: bool,
 }
 
@@ -55,12 +55,12 @@ impl Default for Settings {
     }
 }
 
-/// What has come in since the start. Requests are counted as they come, faulty answer or not.
+/// Counters since the start. Requests with a fault count too.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Counters {
     /// `GET /v4/abs/attacklist`.
     pub attacklist_get: u64,
-    /// Of these, answered with 304.
+    /// Of these, those with a 304 response.
     pub attacklist_not_modified: u64,
     /// Requests to `/v4/abs/attacklist` refused for their credentials.
     pub attacklist_unauthorized: u64,
@@ -76,17 +76,17 @@ pub struct Counters {
     pub traffic_batches: u64,
     /// Requests to `/portcullis/v1/traffic` refused for their credentials.
     pub traffic_unauthorized: u64,
-    /// Traffic records taken in, by batch or sideband.
+    /// Traffic records received, by batch or sideband.
     pub traffic_records: u64,
-    /// Bytes of the batches taken in, as they came over the wire.
+    /// Bytes of the accepted batches on the wire.
     pub traffic_bytes: u64,
     /// Clients listed by the rules.
     pub detected: u64,
-    /// Requests a fault struck.
+    /// Requests with a fault.
     pub faults: u64,
 }
 
-/// When the attack list was asked for, by a clock that no one sets.
+/// The times of requests for the attack list, by a monotonic clock.
 #[derive(Debug)]
 pub struct FetchTimes {
     start: Instant,
@@ -101,7 +101,7 @@ impl FetchTimes {
         }
     }
 
-    /// Adds now.
+    /// Adds the current time.
     pub fn add(&mut self) {
         if self.times.len() == FETCH_TIMES {
             self.times.pop_front();
@@ -115,25 +115,25 @@ impl FetchTimes {
     }
 }
 
-/// All that changes.
+/// The mutable state.
 #[derive(Debug)]
 pub struct State {
     /// The attack list.
     pub store: Store,
     /// The traffic records.
     pub traffic: Traffic,
-    /// The rules' memory.
+    /// The rules' state.
     pub detection: Detection,
-    /// The faults in force.
+    /// The active faults.
     pub faults: Faults,
     /// The counters.
     pub counters: Counters,
-    /// When the attack list was asked for.
+    /// The times of requests for the attack list.
     pub fetch_times: FetchTimes,
 }
 
 impl State {
-    /// Takes in one record, whose JSON is `json`, and lists its client where a rule says so.
+    /// Adds one record, with `json` as its JSON, and lists its client if a rule matches.
     pub fn take_in(&mut self, record: &TrafficRecord, json: Box<str>, now: SystemTime) {
         self.counters.traffic_records += 1;
         self.traffic.keep(json);
@@ -147,13 +147,13 @@ impl State {
 /// The simulator: settings and state.
 #[derive(Debug)]
 pub struct Simulator {
-    /// What was set at the start.
+    /// The settings.
     pub settings: Settings,
     state: Mutex<State>,
 }
 
 impl Simulator {
-    /// A simulator that lists nobody yet.
+    /// A simulator with an empty list.
     pub fn new(settings: Settings) -> Self {
         let state = State {
             store: Store::new(settings.ttl),
@@ -169,9 +169,9 @@ impl Simulator {
         }
     }
 
-    /// The state, for as long as the guard lives. Not to be held across an await.
+    /// Locks the state. Do not hold the guard across an await.
     pub fn state(&self) -> MutexGuard<'_, State> {
-        // A handler that panicked must not take every later request with it.
+        // A handler that panicked must not make every later request fail.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,4 @@
-//! What is listed, since when and until when, and the bodies in which it is served.
-//!
-//! Time comes in from outside. Nothing here knows of HTTP.
+//! The listed entries with their times, and the bodies that serve them. Time is an argument; HTTP is not known here.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher};
@@ -16,18 +14,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::attack_list::{AttackList, Identifier};
 
-/// Which entries are asked for.
+/// Which entries a request selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
     /// Listed now.
     Active,
-    /// Their time ran out.
+    /// Expired.
     Expired,
     /// Both.
     Any,
 }
 
-/// The time of detection of the entries asked for, both ends included.
+/// A window of detection times, both ends included.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
     /// The older end.
@@ -58,7 +56,7 @@ pub enum Visibility {
     Restricted,
 }
 
-/// Which kinds a bulk deletion takes.
+/// Which kinds a bulk deletion removes.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BulkDeletion {
@@ -89,14 +87,14 @@ impl BulkDeletion {
     }
 }
 
-/// One body, serialised once and served many times.
+/// A body, serialised once and served many times.
 #[derive(Debug)]
 pub struct View {
     /// The JSON.
     pub body: Bytes,
-    /// 64 bits of the body's content, in hexadecimal. It changes when the bytes do, and only then.
+    /// A 64-bit hash of the body, in hexadecimal.
     pub digest: String,
-    // Made when first asked for, outside the simulator's mutex.
+    // Computed at the first use, outside the simulator's mutex.
     gzip: OnceLock<Bytes>,
 }
 
@@ -132,27 +130,27 @@ struct Times {
 
 #[derive(Debug)]
 struct KeptView {
-    // From the first detection to the last; `None` where there is no entry.
+    // From the first detection to the last; `None` without entries.
     extent: Option<Window>,
     view: Arc<View>,
 }
 
 type Entries = IndexMap<Identifier, Times>;
 
-/// The attack list: active entries and those whose time ran out.
+/// The attack list: active and expired entries.
 #[derive(Debug)]
 pub struct Store {
     default_ttl: Option<Duration>,
     active: Entries,
     expired: Entries,
-    // The earliest expiry among the active entries, so that a look at the clock is enough most of the time.
+    // The earliest expiry among the active entries, so that most calls only compare times.
     next_expiry: Option<SystemTime>,
-    // The bodies of windows that take in every entry. Emptied by every change.
+    // The bodies for windows with all entries. Every change clears them.
     views: HashMap<(Status, Visibility), KeptView>,
 }
 
 impl Store {
-    /// An empty list whose entries live for `default_ttl`, or until they are deleted.
+    /// An empty list. Entries expire after `default_ttl`, or never.
     pub fn new(default_ttl: Option<Duration>) -> Self {
         Self {
             default_ttl,
@@ -169,7 +167,7 @@ impl Store {
         self.active.len()
     }
 
-    /// Lists `identifiers`. One that is listed already gets the new times and keeps its place.
+    /// Lists `identifiers`. One that is already listed gets the new times and keeps its position.
     pub fn add(
         &mut self,
         identifiers: impl IntoIterator<Item = Identifier>,
@@ -194,12 +192,12 @@ impl Store {
         self.views.clear();
     }
 
-    /// Forgets everything.
+    /// Removes everything.
     pub fn clear(&mut self) {
         *self = Self::new(self.default_ttl);
     }
 
-    /// Deletes active entries by name and returns those that were there.
+    /// Deletes the named active entries and returns those that existed.
     pub fn remove(
         &mut self,
         identifiers: impl IntoIterator<Item = Identifier>,
@@ -231,8 +229,7 @@ impl Store {
         )
     }
 
-    /// The body for a request. Kept for the next one where the window takes in every entry, as the window of a
-    /// polling client does; built again otherwise.
+    /// The body for a request. It is cached if the window contains every entry, as with a polling client.
     pub fn view(
         &mut self,
         status: Status,

@@ -10,16 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::attack_list::Identifier;
 
-/// How many records are kept; the oldest go first.
+/// Number of records to keep; the oldest are removed first.
 pub const KEPT_RECORDS: usize = 200_000;
 
-/// How many sideband requests wait for their response; the oldest go first.
+/// Number of sideband requests that wait for their response; the oldest are removed first.
 const WAITING_REQUESTS: usize = 10_000;
 
-/// The header that carries an API key.
+/// The header with an API key.
 const API_KEY_HEADER: &str = "x-api-key";
 
-/// Headers as the sideband interface writes them: one object for each, of its name and value.
+/// Headers in the sideband's format: one object for each, with its name and value.
 pub type Headers = Vec<BTreeMap<String, String>>;
 
 /// One request and its response.
@@ -28,7 +28,7 @@ pub struct TrafficRecord {
     /// The request, in the fields of the sideband interface.
     #[serde(flatten)]
     pub request: SidebandRequest,
-    /// Ties the record to the client's own logs.
+    /// Correlates the record with the client's own logs.
     #[serde(default)]
     pub correlation_id: Option<String>,
     /// HTTP status.
@@ -43,13 +43,13 @@ pub struct TrafficRecord {
     /// The API the request was for.
     #[serde(default)]
     pub api_id: Option<String>,
-    /// When the request came, in milliseconds since the Unix epoch.
+    /// The time of the request, in milliseconds since the Unix epoch.
     #[serde(default)]
     pub time: Option<u64>,
     /// How long request and response took.
     #[serde(default)]
     pub duration_ms: Option<f64>,
-    /// What was decided about the request.
+    /// The verdict on the request.
     #[serde(default)]
     pub verdict: Option<String>,
     /// Whether the request was denied.
@@ -70,13 +70,13 @@ pub struct SidebandRequest {
     pub method: String,
     /// Path and query.
     pub url: String,
-    /// `1.1`, for instance.
+    /// For example `1.1`.
     #[serde(default)]
     pub http_version: Option<String>,
     /// Request headers.
     #[serde(default)]
     pub headers: Headers,
-    /// Who the user is, where the client knows.
+    /// The user, if known.
     #[serde(default)]
     pub user_info: Vec<UserInfo>,
 }
@@ -106,8 +106,7 @@ pub struct SidebandResponse {
 }
 
 impl SidebandRequest {
-    /// Every identifier the request carries, the most specific first: bearer token, cookies, API key, user names,
-    /// IP address.
+    /// Every identifier in the request, the most specific first: bearer token, cookies, API key, user names, IP address.
     pub fn identifiers(&self) -> Vec<Identifier> {
         let mut identifiers = Vec::new();
         identifiers.extend(
@@ -154,11 +153,11 @@ impl SidebandRequest {
     }
 }
 
-/// The records kept and the sideband requests that wait for their response.
+/// The kept records, and the sideband requests that wait for their response.
 #[derive(Debug, Default)]
 pub struct Traffic {
     records: VecDeque<Box<str>>,
-    /// By the node that got the request, and the correlation id.
+    /// By the node of the request and the correlation id.
     waiting: IndexMap<(usize, String), SidebandRequest>,
     next_node: usize,
 }
@@ -185,12 +184,12 @@ impl Traffic {
         json
     }
 
-    /// Forgets the kept records.
+    /// Removes the kept records.
     pub fn clear_records(&mut self) {
         self.records.clear();
     }
 
-    /// Remembers a sideband request until its response comes.
+    /// Stores a sideband request until its response arrives.
     pub fn await_response(
         &mut self,
         node: usize,
@@ -203,13 +202,13 @@ impl Traffic {
         self.waiting.insert((node, correlation_id), request);
     }
 
-    /// The sideband request that waited for this response.
+    /// Removes and returns the sideband request of this response.
     pub fn take_waiting(&mut self, node: usize, correlation_id: &str) -> Option<SidebandRequest> {
         self.waiting
             .shift_remove(&(node, correlation_id.to_owned()))
     }
 
-    /// The node of `nodes` that takes a call without a session: each in turn.
+    /// The node for a call without a session: round robin over `nodes`.
     pub fn next_node(&mut self, nodes: usize) -> usize {
         let node = self.next_node;
         self.next_node = node.wrapping_add(1).checked_rem(nodes).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Sockets, TLS, and the faults that need the connection itself. HTTP/1.1 only: a fault then strikes one request.
+//! Sockets, TLS, and the faults that need the connection itself. HTTP/1.1 only, so that a fault affects one request.
 
 use std::io::{self, IoSlice};
 use std::path::Path;
@@ -22,7 +22,7 @@ use tokio_rustls::rustls::{self, ServerConfig};
 use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
-/// A certificate or key that can't be used.
+/// An unusable certificate or key.
 #[derive(Debug, Error)]
 pub enum TlsError {
     /// A file is missing or not PEM.
@@ -30,10 +30,10 @@ pub enum TlsError {
     Pem {
         /// The file.
         path: String,
-        /// Why.
+        /// The reason.
         source: pem::Error,
     },
-    /// Certificate and key don't fit, or are of a kind that can't be used.
+    /// Certificate and key do not match or are not supported.
     #[error("the certificate and the key can't be used together: {0}")]
     Unusable(#[from] rustls::Error),
 }
@@ -56,7 +56,7 @@ pub fn tls_acceptor(certificates: &Path, key: &Path) -> Result<TlsAcceptor, TlsE
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// What a fault can do to the connection its request came on.
+/// What a fault can do to the connection of its request.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionControl {
     flags: Arc<Flags>,
@@ -69,12 +69,12 @@ struct Flags {
 }
 
 impl ConnectionControl {
-    /// The next write resets the connection instead (TCP RST).
+    /// Resets the connection (TCP RST) at the next write.
     pub fn reset(&self) {
         self.flags.reset.store(true, Ordering::Relaxed);
     }
 
-    /// The connection is closed once what was written so far is out.
+    /// Closes the connection after the written bytes are sent.
     pub fn close_after_flush(&self) {
         self.flags.close_after_flush.store(true, Ordering::Relaxed);
     }
@@ -88,18 +88,18 @@ impl ConnectionControl {
     }
 }
 
-/// Serves `router` on every connection that comes, for ever.
+/// Serves `router` on every connection, forever.
 pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router) {
     loop {
         let Ok((tcp, _)) = listener.accept().await else {
-            // Out of file descriptors, most likely: give connections time to end.
+            // Probably out of file descriptors: wait for connections to end.
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
         let tls = tls.clone();
         let router = router.clone();
         tokio::spawn(async move {
-            // A connection that fails concerns its client only.
+            // A failed connection affects only its client.
             let _ = serve_connection(tcp, tls, router).await;
         });
     }
@@ -125,7 +125,7 @@ async fn serve_connection(
         router.clone().oneshot(request)
     });
     http1::Builder::new()
-        // An idle connection stays: a client's pool must not find it closed at a moment of our choosing.
+        // Idle connections stay open, so that a client's pool never uses a connection that is being closed.
         .header_read_timeout(None)
         .serve_connection(io, service)
         .await?;
@@ -146,7 +146,7 @@ impl Stream {
     }
 }
 
-/// A connection that looks at its control before it writes or closes, and after it flushed.
+/// A connection that checks its control before it writes or closes and after it flushes.
 struct Connection {
     stream: Stream,
     control: ConnectionControl,

@@ -1,4 +1,4 @@
-//! The Authorization header: tokens and keys by any scheme, users of Basic and Digest.
+//! The Authorization header: tokens and keys with any scheme, users of Basic and Digest.
 
 use super::{Rows, filled};
 use crate::identities::Identity;
@@ -168,7 +168,7 @@ fn basic(rows: &mut Rows) {
             );
         }
     }
-    // A password that takes both characters in which the alphabets differ.
+    // A password with both characters in which the alphabets differ.
     let wide = STANDARD.encode([user.as_bytes(), b":\xff\xfe\xff\xfb\xef\xbe"].concat());
     let other = wide.replace('+', "-").replace('/', "_");
     for credentials in [wide, other] {

@@ -70,7 +70,7 @@ pub fn add(rows: &mut Rows) {
             b"a=b S={}",
             b"S={} a=b",
             b"a=b\tS={}",
-            // Text that is no pair, before white space.
+            // Text that is not a pair, before white space.
             b"a=b;x S={}",
             b"a=b;x\tS={}",
             b"S\t=\t{}\tx; a=b",
@@ -103,11 +103,11 @@ pub fn add(rows: &mut Rows) {
             b"S=\"{}\",a=b",
             b"a=\"b; S={}",
             b"a=\"b\"; S={}",
-            // The first character of the value, K, as it may stand in quotes.
+            // The first character of the value, K, escaped in quotes.
             b"S=\"\\{}\"",
             b"S=\\{}",
             b"a=b S=\\{}",
-            // The last byte is lost, whatever it is.
+            // The server drops the last byte.
             b"S=\"{}x",
             b"S=\"{}\xe5",
         ],

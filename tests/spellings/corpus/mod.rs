@@ -1,7 +1,7 @@
 //! Spellings of listed identities, by kind and rule. The names of the rules are those of docs/readings.md.
 //!
-//! Every row must be denied, and at least one server must recognise it, except where the row says that a standard, the
-//! vendor or a server elsewhere reads it so.
+//! Every row must be denied. At least one server must recognise it, except for rows that are read only by a standard, by the
+//! vendor or by a server that is not here.
 
 mod authorization;
 mod cookies;
@@ -9,9 +9,9 @@ mod signatures;
 mod targets;
 
 use crate::comparison::{Comparison, Listed, Outcome, compare};
+use crate::harness::process::repository;
 use crate::identities::{Identity, percent_encoded};
 use crate::raw::RawRequest;
-use crate::rig::process::repository;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ use std::fmt::Write as _;
 pub struct Row {
     /// Its rule in docs/readings.md.
     pub rule: &'static str,
-    /// Who is spelled.
+    /// The identity.
     pub identity: Identity,
     /// The spelling.
     pub request: RawRequest,
@@ -27,11 +27,11 @@ pub struct Row {
     pub recognised: bool,
 }
 
-/// Rows while they are added.
+/// Collects rows.
 struct Rows(Vec<Row>);
 
 impl Rows {
-    /// Some server recognises the identity in this request.
+    /// Adds a request in which some server recognises the identity.
     fn add(&mut self, rule: &'static str, identity: Identity, request: RawRequest) {
         self.0.push(Row {
             rule,
@@ -41,13 +41,13 @@ impl Rows {
         });
     }
 
-    /// No server here recognises it, but a standard, the vendor or a server elsewhere does.
+    /// Adds a request in which a standard, the vendor or a server elsewhere recognises the identity, but no server here.
     fn by_rule(&mut self, rule: &'static str, identity: Identity, request: RawRequest) {
         self.add(rule, identity, request);
         self.0.last_mut().unwrap().recognised = false;
     }
 
-    /// Values of a header; `{}` is the listed value.
+    /// Adds values of a header; `{}` is the listed value.
     fn headers(&mut self, rule: &'static str, identity: Identity, name: &str, templates: &[&[u8]]) {
         for template in templates {
             let value = filled(template, identity.value());
@@ -55,7 +55,7 @@ impl Rows {
         }
     }
 
-    /// Request targets; `{}` is the listed value, percent-encoded.
+    /// Adds request targets; `{}` is the listed value, percent-encoded.
     fn targets(&mut self, rule: &'static str, identity: Identity, templates: &[&[u8]]) {
         for template in templates {
             let target = filled(template, percent_encoded(identity.value()));
@@ -86,7 +86,7 @@ pub fn rows() -> Vec<Row> {
     rows.0
 }
 
-/// What is wrong with a row, if anything.
+/// The failure of a row, if there is one.
 fn fault(row: &Row, outcomes: &[Outcome]) -> Option<String> {
     let recognised: Vec<String> = outcomes
         .iter()
@@ -116,7 +116,7 @@ fn fault(row: &Row, outcomes: &[Outcome]) -> Option<String> {
 
 #[test]
 fn no_spelling_of_a_listed_identity_passes() {
-    compare(Listed::ByAbs, async |comparison| {
+    compare(Listed::Abs, async |comparison| {
         let mut faults = Vec::new();
         let mut recognised_by: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for row in rows() {
@@ -145,7 +145,7 @@ fn no_spelling_of_a_listed_identity_passes() {
 
 #[test]
 fn no_spelling_of_an_identity_on_the_manual_list_passes() {
-    compare(Listed::ByHand, async |comparison: &mut Comparison| {
+    compare(Listed::Manual, async |comparison: &mut Comparison| {
         let mut passes = String::new();
         for row in rows() {
             if comparison.is_denied(&row.request).await == Some(false) {

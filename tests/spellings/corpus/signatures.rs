@@ -1,4 +1,4 @@
-//! Signed values whose signature is spelled in another way: JWTs and sessions of itsdangerous.
+//! Signed values with another spelling of the signature: JWTs and sessions of itsdangerous.
 
 use super::Rows;
 use crate::identities::{Identity, signed};
@@ -15,7 +15,7 @@ pub fn add(rows: &mut Rows) {
             bearer(rows, "jwt: signature", identity, &token);
         }
         let (head, signature) = identity.value().rsplit_once('.').unwrap();
-        // Strangers that the decoders of Python skip: of some only four at once, since padding goes by the length.
+        // Bytes that the decoders of Python skip: of some only four at once, because the padding depends on the length.
         for strangers in ["!!!!", "\u{e9}"] {
             let token = format!("{head}.{}{strangers}{}", &signature[..8], &signature[8..]);
             bearer(rows, "jwt: signature", identity, &token);
@@ -50,7 +50,7 @@ pub fn add(rows: &mut Rows) {
             );
         }
     }
-    // The vendor takes the first element of a claim that is a list.
+    // The vendor reads the first element of a claim that is a list.
     for payload in [
         r#"{"sub":"mallory"}"#,
         r#"{"sub":["mallory","x"]}"#,
@@ -74,7 +74,7 @@ fn bearer(rows: &mut Rows, rule: &'static str, identity: Identity, token: &str) 
     rows.add(rule, identity, RawRequest::header("authorization", header));
 }
 
-/// Other spellings of the signature, which stands behind the last dot, that decoders of base64 take for the same.
+/// Other spellings of the signature after the last dot that base64 decoders read as the same bytes.
 fn respelled(value: &str) -> Vec<String> {
     let (head, signature) = value.rsplit_once('.').unwrap();
     let mut found = vec![
@@ -83,7 +83,7 @@ fn respelled(value: &str) -> Vec<String> {
         format!("{value}==="),
         format!("{head}.{}", signature.replace('-', "+").replace('_', "/")),
     ];
-    // The last character has spare bits: two of its six, or four.
+    // The last character has two or four unused bits.
     let spare = match signature.len() % 4 {
         2 => 4,
         3 => 2,

@@ -1,4 +1,4 @@
-//! Identifiers in the request target and in headers with names of their own: query, API key, session in the path.
+//! Identifiers in the request target and in headers of their own: query, API key, session in the path.
 
 use super::Rows;
 use crate::identities::{Identity, percent_encoded, shop};
@@ -84,7 +84,7 @@ pub fn add(rows: &mut Rows) {
             b"/?api_key={}%0A",
             b"/?api_key={}%0D%0A",
             b"/?api_key=%01{}%1F",
-            // Envoy ends the target there.
+            // Envoy truncates the target there.
             b"/?api_key={}\t",
             b"/?api_key={}\r",
         ],
@@ -153,7 +153,7 @@ pub fn add(rows: &mut Rows) {
         rows.add("path: jsessionid", JSessionId, RawRequest::path(target));
     }
 
-    // Paths that look as if they lay in the API with blocking off.
+    // Paths that look like the API with blocking off.
     for target in [
         "/open/..;/shop/cart",
         "/open/..;x=1/shop/cart",

@@ -13,7 +13,7 @@ def basic(value):
         return None
 
 
-async def answer(request):
+async def respond(request):
     result = [(f"cookie.{name}", request.cookies.get(name)) for name in readings.COOKIES]
     auth = request.headers.get("Authorization", "")
     result += [
@@ -29,7 +29,7 @@ async def answer(request):
 
 
 app = web.Application()
-app.router.add_route("*", "/{path:.*}", answer)
+app.router.add_route("*", "/{path:.*}", respond)
 
 if __name__ == "__main__":
     web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=None, access_log=None)

@@ -1,4 +1,4 @@
-"""What CherryPy, on its own server, and WebOb and Bottle recognise of the same request. usage: cherrypy_app.py PORT"""
+"""What CherryPy on its own server recognises, and what WebOb and Bottle recognise in the same request. usage: cherrypy_app.py PORT"""
 
 import sys
 
@@ -29,10 +29,10 @@ def read_webob(environ):
 
 
 def attempt(reading):
-    """What a reading finds before it fails, where it fails."""
+    """What a reading finds before it fails, if it fails."""
     try:
         yield from reading
-    except Exception:  # a program behind would answer with 400
+    except Exception:  # an application would respond with 400
         pass
 
 

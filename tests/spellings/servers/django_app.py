@@ -23,7 +23,7 @@ from rest_framework.exceptions import AuthenticationFailed  # noqa: E402
 
 
 class Token(TokenAuthentication):
-    """Finds the key, and asks no database for its owner."""
+    """Finds the key without a database."""
 
     def authenticate_credentials(self, key):
         return key, None
@@ -62,9 +62,9 @@ def read(request):
     yield from readings.authorization(request.META.get("HTTP_AUTHORIZATION"))
 
 
-def answer(request):
+def respond(request):
     return HttpResponse(readings.lines(read(request)), content_type="text/plain")
 
 
-urlpatterns = [re_path(r"", answer)]
+urlpatterns = [re_path(r"", respond)]
 application = get_wsgi_application()

@@ -13,7 +13,7 @@ const app = express();
 app.set("query parser", "extended");
 app.disable("x-powered-by");
 app.use(cookieParser());
-// Where a request holds several tokens it ends the response by itself; here the others are to have their say.
+// It ends the response itself if a request has several tokens; here the other readings must run too.
 const read = bearerToken({ cookie: { key: "token" } });
 app.use((request, _, next) => read(request, { status: () => ({ send: next, end: next }) }, next));
 passport.use(new Strategy((token, done) => done(null, { token })));

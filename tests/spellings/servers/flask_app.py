@@ -33,7 +33,7 @@ def read():
 
 @app.route("/", defaults={"path": ""})
 @app.route("/<path:path>")
-def answer(path):
+def respond(path):
     return Response(readings.lines(read()), mimetype="text/plain")
 
 

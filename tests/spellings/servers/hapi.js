@@ -4,7 +4,7 @@ const Hapi = require("@hapi/hapi");
 const readings = require("./readings.js");
 
 const server = Hapi.server({ host: "127.0.0.1", port: Number(process.argv[2]), state: { strictHeader: false, ignoreErrors: true } });
-// hapi reads base64 and JSON from a cookie where it is told of them; a plain one needs no word.
+// hapi decodes base64 and JSON in a cookie if that is configured; a plain one needs no configuration.
 server.route({
   method: "GET",
   path: "/{path*}",

@@ -29,7 +29,7 @@ if (preg_match('/Bearer\s(\S+)/', $authorization, $found)) {
     reading('auth.preg_match', $found[1]);
 }
 reading('auth.explode_1', explode(' ', $authorization)[1] ?? null);
-// As Laravel does: behind the last "Bearer ", up to a comma.
+// As Laravel does: after the last "Bearer ", up to a comma.
 $position = strripos($authorization, 'Bearer ');
 if ($position !== false) {
     reading('auth.laravel', explode(',', substr($authorization, $position + 7))[0]);

@@ -9,7 +9,7 @@ const verifiers = { HS256: keys.hs256, RS256: keys.rs256_public, ES256: keys.es2
 
 exports.cookies = ["S", "T", "E", "app.sid", "JSESSIONID", "token"];
 
-// One line for each reading that found something: its name, a space, the value. Of a list the first element counts.
+// One line for each reading that found something: its name, a space, the value. Of a list, the first element counts.
 exports.lines = (found) =>
   found
     .map(([name, value]) => [name, Array.isArray(value) ? value[0] : value])

@@ -1,4 +1,4 @@
-"""How programs read credentials from header values that their framework hands them. Every Python server uses these.
+"""How programs read credentials from the header values that their framework passes to them. Every Python server uses these.
 
 A reading has a name and a value; `lines` gives the body of a response, one line for each reading that found something.
 """
@@ -16,7 +16,7 @@ import jwt
 from jose import jwt as jose_jwt
 
 with warnings.catch_warnings():
-    # Authlib points to a library of its own that is to take the place of this module.
+    # Authlib warns about its successor of this module.
     warnings.simplefilter("ignore")
     from authlib.jose import jwt as authlib_jwt
 
@@ -51,7 +51,7 @@ def authorization(value):
     yield "auth.replace", value.replace("Bearer ", "").strip()
     behind = re.search(r"bearer:?\s+(\S+)", value, re.IGNORECASE)
     yield "auth.search", behind and behind.group(1)
-    # As flask-jwt-extended does: the first of several fields whose first word is the scheme.
+    # As flask-jwt-extended does: the first of several fields that starts with the scheme.
     for field in re.split(r",\s*", value):
         if field.split()[:1] == ["Bearer"]:
             yield "auth.field", field.split()[-1]
@@ -66,7 +66,7 @@ def authorization(value):
 
 
 def basic(value, validate=False, urlsafe=False):
-    """The user of Basic credentials, UTF-8 or else Latin-1, in the normal form of a login form of Django."""
+    """The user of Basic credentials, UTF-8 or else Latin-1, normalised as Django's login form does."""
     words = value.split(None, 1)
     if len(words) != 2 or words[0].lower() != "basic":
         return None
@@ -88,7 +88,7 @@ def basic(value, validate=False, urlsafe=False):
 
 
 def jwts(token):
-    """What each JWT library says of a token: its claim jti, where it holds the token for valid."""
+    """The claim jti of a token, by each JWT library that accepts the token."""
 
     def pyjwt():
         algorithm = jwt.get_unverified_header(token)["alg"]
@@ -106,7 +106,7 @@ def jwts(token):
     for name, decode in (("pyjwt", pyjwt), ("python-jose", python_jose), ("authlib", authlib)):
         try:
             yield f"jwt.{name}", decode()["jti"]
-        except Exception:  # whatever a library raises, it holds the token for invalid
+        except Exception:  # for the library the token is invalid
             pass
 
 

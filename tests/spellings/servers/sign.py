@@ -1,8 +1,8 @@
-"""Makes keys.json (what the servers verify with) and ../tokens.json (what the test sends). Run by hand, when a token is added:
+"""Writes keys.json, with which the servers verify, and ../tokens.json, which the test sends. Run by hand to add a token:
 
     PYTHONPATH=.tools/spellings/python .tools/venv/bin/python tests/spellings/servers/sign.py
 
-The private keys are thrown away; nothing here expires.
+The private keys are discarded; nothing here expires.
 """
 
 import base64
@@ -39,7 +39,7 @@ def encode(data):
 
 
 def twin(token):
-    """The other signature that ECDSA takes for the same text: (r, n - s) for (r, s)."""
+    """The other signature that ECDSA accepts for the same text: (r, n - s) for (r, s)."""
     head, _, signature = token.rpartition(".")
     raw = decode(signature)
     s = ORDER - int.from_bytes(raw[32:], "big")
@@ -54,7 +54,7 @@ def main():
     flask = SecureCookieSessionInterface().get_signing_serializer(app)
 
     def signature_fits(token):
-        # Respellings of the alphabet need a signature that holds both of its characters.
+        # Spellings in the other alphabet need a signature with both of its characters.
         signature = token.rpartition(".")[2]
         return "-" in signature and "_" in signature
 

@@ -24,7 +24,7 @@ async def found(scheme, request):
         return None
 
 
-async def answer(request):
+async def respond(request):
     result = [(f"cookie.{name}", request.cookies.get(name)) for name in readings.COOKIES]
     result += [
         ("session.starlette", request.session.get("id")),
@@ -44,7 +44,7 @@ async def answer(request):
 
 
 app = Starlette(
-    routes=[Route("/{path:path}", answer)],
+    routes=[Route("/{path:path}", respond)],
     middleware=[
         Middleware(
             SessionMiddleware,

@@ -8,7 +8,7 @@ import tornado.ioloop
 import tornado.web
 
 
-class Answer(tornado.web.RequestHandler):
+class Readings(tornado.web.RequestHandler):
     def get(self):
         self.set_header("Content-Type", "text/plain")
         self.write(readings.lines(self.read()))
@@ -26,5 +26,5 @@ class Answer(tornado.web.RequestHandler):
 
 if __name__ == "__main__":
     logging.getLogger("tornado").setLevel(logging.CRITICAL)
-    tornado.web.Application([(r".*", Answer)]).listen(int(sys.argv[1]), "127.0.0.1")
+    tornado.web.Application([(r".*", Readings)]).listen(int(sys.argv[1]), "127.0.0.1")
     tornado.ioloop.IOLoop.current().start()

@@ -1,4 +1,4 @@
-//! Every import that the module may have (`wasm-target/imports.txt`), honest or odd.
+//! Every import that the module may have (`wasm-target/imports.txt`), with the rules of Envoy or with injected faults.
 //!
 //! `environ_get` and `environ_sizes_get` never fail, but they may say too much or nothing: the C library behind Rust's
 //! `std::env` reads them once and ends the process where they fail, before any of our code sees it. Envoy's can't fail.
@@ -6,8 +6,8 @@
 use anyhow::{Result, bail};
 use wasmtime::{Caller, Engine, Extern, Linker};
 
+use crate::fault_injection::{BytesResult, Effect};
 use crate::memory::{pairs_from_bytes, pairs_to_bytes, place, read, write};
-use crate::odd::{BytesAnswer, Deed};
 use crate::process::{Call, Headers};
 use crate::vm::{Guest, Reply};
 
@@ -46,7 +46,7 @@ fn contexts(linker: &mut Linker<Guest>) -> Result<()> {
             let line = String::from_utf8_lossy(&message).into_owned();
             state.logs.push((level, line));
             drop(state);
-            Ok(deed(&mut host, "proxy_log").told.unwrap_or(OK))
+            Ok(effect(&mut host, "proxy_log").reported.unwrap_or(OK))
         },
     )?;
     linker.func_wrap(
@@ -61,22 +61,22 @@ fn contexts(linker: &mut Linker<Guest>) -> Result<()> {
         "env",
         "proxy_set_effective_context",
         |mut host: Host<'_>, context: u32| {
-            let deed = deed(&mut host, "proxy_set_effective_context");
-            if deed.done && !host.data().roots.contains_key(&context) {
-                return deed.told.unwrap_or(BAD_ARGUMENT);
+            let effect = effect(&mut host, "proxy_set_effective_context");
+            if effect.done && !host.data().roots.contains_key(&context) {
+                return effect.reported.unwrap_or(BAD_ARGUMENT);
             }
-            if deed.done {
+            if effect.done {
                 host.data_mut().effective = context;
             }
-            deed.told.unwrap_or(OK)
+            effect.reported.unwrap_or(OK)
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_set_tick_period_milliseconds",
         |mut host: Host<'_>, period: u32| {
-            let deed = deed(&mut host, "proxy_set_tick_period_milliseconds");
-            if deed.done {
+            let effect = effect(&mut host, "proxy_set_tick_period_milliseconds");
+            if effect.done {
                 let now = host.data().process.state().monotonic;
                 let context = host.data().effective;
                 let period = u64::from(period) * 1_000_000;
@@ -84,7 +84,7 @@ fn contexts(linker: &mut Linker<Guest>) -> Result<()> {
                     .roots
                     .insert(context, (period, now.saturating_add(period)));
             }
-            deed.told.unwrap_or(OK)
+            effect.reported.unwrap_or(OK)
         },
     )?;
     Ok(())
@@ -123,10 +123,10 @@ fn data(linker: &mut Linker<Guest>) -> Result<()> {
                 state.say("a shared-data key", &key);
                 state.say("a shared-data value", &bytes);
             }
-            let deed = deed(&mut host, "proxy_set_shared_data");
-            let written = !deed.done || host.data().process.state().set(&key, &bytes, cas);
+            let effect = effect(&mut host, "proxy_set_shared_data");
+            let written = !effect.done || host.data().process.state().set(&key, &bytes, cas);
             let honest = if written { OK } else { CAS_MISMATCH };
-            Ok(deed.told.unwrap_or(honest))
+            Ok(effect.reported.unwrap_or(honest))
         },
     )?;
     linker.func_wrap(
@@ -197,15 +197,15 @@ fn requests(linker: &mut Linker<Guest>) -> Result<()> {
                 state.say("a property's path", &path);
                 state.say("filter state", &value);
             }
-            let deed = deed(&mut host, "proxy_set_property");
+            let effect = effect(&mut host, "proxy_set_property");
             if host.data().request.is_none() {
-                return Ok(deed.told.unwrap_or(NOT_FOUND));
+                return Ok(effect.reported.unwrap_or(NOT_FOUND));
             }
-            if deed.done {
+            if effect.done {
                 let verdict = String::from_utf8_lossy(&value).into_owned();
                 host.data_mut().outcome.verdict = Some(verdict);
             }
-            Ok(deed.told.unwrap_or(OK))
+            Ok(effect.reported.unwrap_or(OK))
         },
     )?;
     linker.func_wrap("env", "proxy_send_local_response", send_local_response)?;
@@ -235,15 +235,15 @@ fn send_local_response(
         state.say("a reply's headers", &headers);
     }
     pairs_from_bytes(&headers)?;
-    let deed = deed(&mut host, "proxy_send_local_response");
-    if deed.done {
+    let effect = effect(&mut host, "proxy_send_local_response");
+    if effect.done {
         host.data_mut().outcome.reply = Some(Reply {
             status,
             details: String::from_utf8_lossy(&details).into_owned(),
             body: String::from_utf8_lossy(&body).into_owned(),
         });
     }
-    Ok(deed.told.unwrap_or(OK))
+    Ok(effect.reported.unwrap_or(OK))
 }
 
 #[allow(clippy::too_many_arguments, reason = "they are the ABI's")]
@@ -264,9 +264,9 @@ fn http_call(
     let headers = pairs_from_bytes(&read(&mut host, headers_at, headers_size)?)?;
     let body = read(&mut host, body_at, body_size)?;
     pairs_from_bytes(&read(&mut host, trailers_at, trailers_size)?)?;
-    let deed = deed(&mut host, "proxy_http_call");
-    if !deed.done {
-        return Ok(deed.told.unwrap_or(OK));
+    let effect = effect(&mut host, "proxy_http_call");
+    if !effect.done {
+        return Ok(effect.reported.unwrap_or(OK));
     }
     let guest = host.data_mut();
     guest.n_calls += 1;
@@ -281,7 +281,7 @@ fn http_call(
     let token = call.token;
     guest.process.state().calls.push(call);
     give_word(&mut host, "proxy_http_call", token_at, token)?;
-    Ok(deed.told.unwrap_or(OK))
+    Ok(effect.reported.unwrap_or(OK))
 }
 
 fn metrics(linker: &mut Linker<Guest>) -> Result<()> {
@@ -291,8 +291,8 @@ fn metrics(linker: &mut Linker<Guest>) -> Result<()> {
         |mut host: Host<'_>, _kind: u32, at: u32, size: u32, metric_at: u32| {
             let name = read(&mut host, at, size)?;
             host.data().process.state().say("a metric's name", &name);
-            let deed = deed(&mut host, "proxy_define_metric");
-            if deed.done {
+            let effect = effect(&mut host, "proxy_define_metric");
+            if effect.done {
                 let mut state = host.data().process.state();
                 state
                     .definitions
@@ -301,7 +301,7 @@ fn metrics(linker: &mut Linker<Guest>) -> Result<()> {
                 drop(state);
                 give_word(&mut host, "proxy_define_metric", metric_at, number)?;
             }
-            Ok(deed.told.unwrap_or(OK))
+            Ok(effect.reported.unwrap_or(OK))
         },
     )?;
     linker.func_wrap(
@@ -309,31 +309,36 @@ fn metrics(linker: &mut Linker<Guest>) -> Result<()> {
         "proxy_increment_metric",
         |mut host: Host<'_>, metric: u32, by: i64| {
             let by = u64::try_from(by).unwrap_or(0);
-            let deed = deed(&mut host, "proxy_increment_metric");
-            change_metric(&host, deed, metric, |value| value.saturating_add(by))
+            let effect = effect(&mut host, "proxy_increment_metric");
+            change_metric(&host, effect, metric, |value| value.saturating_add(by))
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_record_metric",
         |mut host: Host<'_>, metric: u32, value: u64| {
-            let deed = deed(&mut host, "proxy_record_metric");
-            change_metric(&host, deed, metric, |_| value)
+            let effect = effect(&mut host, "proxy_record_metric");
+            change_metric(&host, effect, metric, |_| value)
         },
     )?;
     Ok(())
 }
 
-fn change_metric(host: &Host<'_>, deed: Deed, metric: u32, change: impl FnOnce(u64) -> u64) -> u32 {
+fn change_metric(
+    host: &Host<'_>,
+    effect: Effect,
+    metric: u32,
+    change: impl FnOnce(u64) -> u64,
+) -> u32 {
     let mut state = host.data().process.state();
     let Some(name) = state.definitions.get(metric as usize).cloned() else {
-        return deed.told.unwrap_or(BAD_ARGUMENT);
+        return effect.reported.unwrap_or(BAD_ARGUMENT);
     };
-    if deed.done {
+    if effect.done {
         let value = state.metrics.entry(name).or_default();
         *value = change(*value);
     }
-    deed.told.unwrap_or(OK)
+    effect.reported.unwrap_or(OK)
 }
 
 fn wasi(linker: &mut Linker<Guest>) -> Result<()> {
@@ -367,12 +372,12 @@ fn wasi(linker: &mut Linker<Guest>) -> Result<()> {
             let lines = environment(&host);
             let mut number = u32::try_from(lines.len())?;
             let mut size = u32::try_from(lines.iter().map(Vec::len).sum::<usize>())?;
-            if let Some(oddness) = &mut host.data_mut().oddness
-                && oddness.strikes("environ_sizes_get")
+            if let Some(faults) = &mut host.data_mut().faults
+                && faults.strikes("environ_sizes_get")
             {
                 // Never less than there is: the rest would be written over the module's own memory.
-                number += oddness.random.below(1_000) as u32;
-                size += oddness.random.below(100_000) as u32;
+                number += faults.random.below(1_000) as u32;
+                size += faults.random.below(100_000) as u32;
             }
             write(&mut host, number_at, &number.to_le_bytes())?;
             write(&mut host, size_at, &size.to_le_bytes())?;
@@ -383,8 +388,8 @@ fn wasi(linker: &mut Linker<Guest>) -> Result<()> {
         MODULE,
         "environ_get",
         |mut host: Host<'_>, pointers_at: u32, texts_at: u32| {
-            if let Some(oddness) = &mut host.data_mut().oddness
-                && oddness.strikes("environ_get")
+            if let Some(faults) = &mut host.data_mut().faults
+                && faults.strikes("environ_get")
             {
                 return Ok(OK);
             }
@@ -417,11 +422,11 @@ fn wasi(linker: &mut Linker<Guest>) -> Result<()> {
         "random_get",
         |mut host: Host<'_>, at: u32, size: u32| {
             let mut bytes = host.data().process.state().random.bytes(u64::from(size));
-            if let Some(oddness) = &mut host.data_mut().oddness
-                && oddness.strikes("random_get")
+            if let Some(faults) = &mut host.data_mut().faults
+                && faults.strikes("random_get")
             {
-                match oddness.random.below(4) {
-                    0 => return Ok(oddness.status()),
+                match faults.random.below(4) {
+                    0 => return Ok(faults.status()),
                     // Success, and nothing written.
                     1 => return Ok(OK),
                     2 => bytes.fill(0),
@@ -446,32 +451,32 @@ fn environment(host: &Host<'_>) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// What a hostcall with an effect does. An odd host may call the module back first.
-fn deed(host: &mut Host<'_>, hostcall: &'static str) -> Deed {
+/// What a hostcall with an effect does. With faults injected, the host may call the module back first.
+fn effect(host: &mut Host<'_>, hostcall: &'static str) -> Effect {
     call_back(host);
-    if let Some(oddness) = &mut host.data_mut().oddness
-        && oddness.strikes(hostcall)
+    if let Some(faults) = &mut host.data_mut().faults
+        && faults.strikes(hostcall)
     {
-        return oddness.deed();
+        return faults.effect();
     }
-    Deed::HONEST
+    Effect::HONEST
 }
 
 /// A callback within a hostcall, now and then, as no sound host makes. What it answers does not count, but it must
 /// not trap.
 fn call_back(host: &mut Host<'_>) {
-    let Some(oddness) = &mut host.data_mut().oddness else {
+    let Some(faults) = &mut host.data_mut().faults else {
         return;
     };
-    if !oddness.lies || oddness.random.below(200) != 0 {
+    if !faults.lies || faults.random.below(200) != 0 {
         return;
     }
-    let number = oddness.random.odd_number() as u32;
-    let root = 1 + oddness.random.below(3) as u32;
-    let which = oddness.random.below(4);
+    let number = faults.random.extreme_number() as u32;
+    let root = 1 + faults.random.below(3) as u32;
+    let which = faults.random.below(4);
     let effective = host.data().effective;
     // None within this one.
-    let oddness = host.data_mut().oddness.take();
+    let faults = host.data_mut().faults.take();
     let export = |host: &mut Host<'_>, name: &str| match host.get_export(name) {
         Some(Extern::Func(function)) => Some(function),
         _ => None,
@@ -491,7 +496,7 @@ fn call_back(host: &mut Host<'_>) {
             .map(|function| function.typed(&host)?.call(&mut *host, number)),
     };
     let guest = host.data_mut();
-    guest.oddness = oddness;
+    guest.faults = faults;
     guest.effective = effective;
     guest.n_callbacks += 1;
     if let Some(Err(error)) = result {
@@ -499,28 +504,28 @@ fn call_back(host: &mut Host<'_>) {
     }
 }
 
-/// Writes a time; an odd host writes another, or none.
+/// Writes a time; with faults injected another one, or none.
 fn give_time(host: &mut Host<'_>, hostcall: &'static str, at: u32, honest: u64) -> Result<u32> {
     let mut number = honest;
-    if let Some(oddness) = &mut host.data_mut().oddness
-        && oddness.strikes(hostcall)
+    if let Some(faults) = &mut host.data_mut().faults
+        && faults.strikes(hostcall)
     {
-        number = oddness.random.odd_number();
+        number = faults.random.extreme_number();
         if number.is_multiple_of(4) {
-            return Ok(oddness.status());
+            return Ok(faults.status());
         }
     }
     write(host, at, &number.to_le_bytes())?;
     Ok(OK)
 }
 
-/// Writes a number that the module is to give back later; an odd host writes another.
+/// Writes a number that the module passes back later; with faults injected another one.
 fn give_word(host: &mut Host<'_>, hostcall: &'static str, at: u32, honest: u32) -> Result<()> {
     let mut number = honest;
-    if let Some(oddness) = &mut host.data_mut().oddness
-        && oddness.strikes(hostcall)
+    if let Some(faults) = &mut host.data_mut().faults
+        && faults.strikes(hostcall)
     {
-        number = oddness.random.odd_number() as u32;
+        number = faults.random.extreme_number() as u32;
     }
     write(host, at, &number.to_le_bytes())
 }
@@ -534,18 +539,18 @@ fn give(
     size_at: u32,
 ) -> Result<u32> {
     call_back(host);
-    let odd = match &mut host.data_mut().oddness {
-        Some(oddness) => oddness.strikes(hostcall).then(|| oddness.bytes(&honest)),
+    let injected = match &mut host.data_mut().faults {
+        Some(faults) => faults.strikes(hostcall).then(|| faults.bytes(&honest)),
         None => None,
     };
-    let answer = odd.unwrap_or_else(|| BytesAnswer::honest(honest));
-    let pointer = match &answer.bytes {
+    let result = injected.unwrap_or_else(|| BytesResult::honest(honest));
+    let pointer = match &result.bytes {
         Some(bytes) => place(host, bytes)?,
         None => 0,
     };
-    if let Some(told) = answer.told {
+    if let Some(reported) = result.reported {
         write(host, data_at, &pointer.to_le_bytes())?;
-        write(host, size_at, &told.to_le_bytes())?;
+        write(host, size_at, &reported.to_le_bytes())?;
     }
-    Ok(answer.status)
+    Ok(result.status)
 }

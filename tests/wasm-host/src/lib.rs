@@ -1,4 +1,4 @@
-//! A proxy-wasm host for the release module itself, with Envoy's rules, or odd on purpose.
+//! A proxy-wasm host for the release module itself, with Envoy's rules or with injected faults.
 //!
 //! | module | owns |
 //! |---|---|
@@ -6,7 +6,7 @@
 //! | [`vm`] | one VM: its memory, and the callbacks in the order in which Envoy makes them |
 //! | `hostcalls` | every import of the module |
 //! | `memory` | bytes and headers, to and from the module's memory |
-//! | [`odd`] | wrong answers to hostcalls |
+//! | [`fault_injection`] | wrong results of hostcalls |
 //! | [`secrets`] | the search for what must not get out |
 //! | [`seeded`] | random numbers that a seed repeats |
 //!
@@ -20,9 +20,9 @@
     reason = "tests fail by panics"
 )]
 
+pub mod fault_injection;
 mod hostcalls;
 mod memory;
-pub mod odd;
 pub mod process;
 #[path = "../../support/secrets.rs"]
 pub mod secrets;

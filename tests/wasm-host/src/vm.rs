@@ -7,8 +7,8 @@ use wasmtime::{
     Config, Engine, Instance, InstancePre, Module, Result, Store, WasmParams, WasmResults,
 };
 
+use crate::fault_injection::FaultInjector;
 use crate::hostcalls;
-use crate::odd::Oddness;
 use crate::process::{Call, Headers, Process};
 
 /// What one callback may take, in wasm instructions: far more than any sound one does, so that none runs for ever.
@@ -121,7 +121,7 @@ pub struct Guest {
     pub(crate) response: Headers,
     pub(crate) outcome: Outcome,
     pub(crate) n_calls: u32,
-    pub(crate) oddness: Option<Oddness>,
+    pub(crate) faults: Option<FaultInjector>,
     /// Callbacks within hostcalls, and the first of their traps.
     pub(crate) n_callbacks: u64,
     pub(crate) trap_within: Option<wasmtime::Error>,
@@ -149,7 +149,7 @@ impl Vm {
             response: Headers::new(),
             outcome: unjudged(),
             n_calls: 0,
-            oddness: None,
+            faults: None,
             n_callbacks: 0,
             trap_within: None,
         };
@@ -176,17 +176,17 @@ impl Vm {
         core::mem::take(&mut self.instructions)
     }
 
-    /// Answers hostcalls oddly from now on.
-    pub fn be_odd(&mut self, oddness: Option<Oddness>) {
-        self.store.data_mut().oddness = oddness;
+    /// Injects faults into hostcalls from now on; `None` stops it.
+    pub fn inject_faults(&mut self, faults: Option<FaultInjector>) {
+        self.store.data_mut().faults = faults;
     }
 
-    /// How many hostcalls were answered oddly since [`Self::be_odd`], by their names.
-    pub fn times_odd(&self) -> BTreeMap<&'static str, u64> {
-        let oddness = &self.store.data().oddness;
-        oddness
+    /// Number of faults since [`Self::inject_faults`], by hostcall.
+    pub fn n_faults(&self) -> BTreeMap<&'static str, u64> {
+        let faults = &self.store.data().faults;
+        faults
             .as_ref()
-            .map_or_else(BTreeMap::new, |oddness| oddness.times.clone())
+            .map_or_else(BTreeMap::new, |faults| faults.times.clone())
     }
 
     /// How many callbacks came within hostcalls.

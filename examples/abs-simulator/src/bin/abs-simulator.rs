@@ -1,4 +1,4 @@
-//! The program of the ABS simulator: flags, the listening socket, the end on a signal.
+//! The ABS simulator: flags, listening sockets, signals.
 
 use std::error::Error;
 use std::io::Write;
@@ -17,26 +17,26 @@ use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A stand-in for PingIntelligence ABS and the sideband of ASE, for demos and tests. It is neither, and not for production.
+/// A simulator of PingIntelligence ABS and the sideband of ASE, for demos and tests. Not for production.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Address and port that ABS listens on; port 0 takes a free one
+    /// Address and port that ABS listens on; port 0 selects a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Address and port that ASE's sideband listens on; port 0 takes a free one
+    /// Address and port that ASE's sideband listens on; port 0 selects a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen_sideband: SocketAddr,
-    /// ASE nodes behind one load balancer, which goes by the cookie PISESSIONID
+    /// ASE nodes behind one load balancer, which routes by the cookie PISESSIONID
     #[arg(long, value_name = "N", default_value = "1")]
     ase_nodes: NonZeroUsize,
-    /// Access key clients must send as x-abs-ak
+    /// Access key that clients must send as x-abs-ak
     #[arg(long, value_name = "KEY", default_value = "abs_ak", value_parser = parse_key)]
     access_key: String,
-    /// Secret key clients must send as x-abs-sk
+    /// Secret key that clients must send as x-abs-sk
     #[arg(long, value_name = "KEY", default_value = "abs_sk", value_parser = parse_key)]
     secret_key: String,
-    /// Access key of the restricted user (x-abs-ak-ru), who gets secrets obfuscated
+    /// Access key of the restricted user (x-abs-ak-ru), who sees obfuscated secrets
     #[arg(long, value_name = "KEY", default_value = "abs_ak_ru", value_parser = parse_key)]
     restricted_access_key: String,
     /// Secret key of the restricted user (x-abs-sk-ru)
@@ -45,7 +45,7 @@ struct Arguments {
     /// Minutes after which an entry expires, fractions allowed [default: never]
     #[arg(long, value_name = "N", value_parser = parse_minutes)]
     ttl_minutes: Option<Duration>,
-    /// Token sideband clients must send as ASE-Token [default: none is asked for]
+    /// Token that sideband clients must send as ASE-Token [default: not checked]
     #[arg(long, value_name = "TOKEN")]
     ase_token: Option<String>,
     /// Certificate chain in PEM, leaf first; with --tls-key, serves https
@@ -57,10 +57,10 @@ struct Arguments {
     /// List a client at this many requests within 60 seconds; 0 for never
     #[arg(long, value_name = "N", default_value_t = 0)]
     detect_requests_per_minute: usize,
-    /// List a client at this many 401 answers within 60 seconds; 0 for never
+    /// List a client at this many 401 responses within 60 seconds; 0 for never
     #[arg(long, value_name = "N", default_value_t = 10)]
     detect_unauthorized_per_minute: usize,
-    /// The one cookie that identifies a client for the detection [default: the first of each request]
+    /// The cookie that identifies a client for the detection [default: the first of each request]
     #[arg(long, value_name = "NAME")]
     session_cookie: Option<String>,
     /// Write method, path and status of each request to standard error
@@ -95,7 +95,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    // Before the address is printed: who reads it may end the program at once.
+    // Before the address is printed, because its reader may end the program at once.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let tls = match (&arguments.tls_cert, &arguments.tls_key) {
@@ -122,7 +122,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         verbose: arguments.verbose,
     });
     let [address, sideband] = addresses;
-    // At once: who reads the first line may close the pipe behind it.
+    // In one write, because the reader of the first line may close the pipe after it.
     let lines = format!(
         "abs-simulator listening on {scheme}://{address}\nabs-simulator, sideband of ASE, listening on \
          {scheme}://{sideband}\n"

@@ -1,6 +1,6 @@
-//! A sample API to put behind the proxy: it answers every request with what it saw.
+//! A sample API behind the proxy: it responds to every request with a description of that request.
 //!
-//! HTTP/1.1 and HTTP/2 with prior knowledge (h2c), without TLS. README.md has the answers.
+//! HTTP/1.1 and HTTP/2 with prior knowledge (h2c), without TLS. README.md has the responses.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -25,11 +25,11 @@ use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A sample API that answers every request with what it saw.
+/// A sample API that responds to every request with a description of that request.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Address and port to listen on; port 0 takes a free one
+    /// Address and port to listen on; port 0 selects a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
 }
@@ -69,7 +69,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
 async fn serve(listener: TcpListener) {
     loop {
         let Ok((tcp, _)) = listener.accept().await else {
-            // Out of file descriptors, most likely: give connections time to end.
+            // Probably out of file descriptors: wait for connections to end.
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
@@ -78,19 +78,19 @@ async fn serve(listener: TcpListener) {
 }
 
 async fn serve_connection(tcp: TcpStream) {
-    // A connection that fails concerns its client only.
+    // A failed connection affects only its client.
     let _ = tcp.set_nodelay(true);
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    // An idle connection stays: a proxy's pool must not find it closed at a moment of our choosing.
+    // Idle connections stay open, so that a proxy's pool never uses a connection that is being closed.
     builder.http1().header_read_timeout(None);
     let _ = builder
-        .serve_connection(TokioIo::new(tcp), service_fn(answer))
+        .serve_connection(TokioIo::new(tcp), service_fn(respond))
         .await;
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+async fn respond(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let (parts, mut body) = request.into_parts();
-    // The body is read to its end and dropped, so that the connection can be used again.
+    // The body is read and dropped, so that the connection can be reused.
     let mut body_bytes = 0usize;
     while let Some(Ok(frame)) = body.frame().await {
         body_bytes = body_bytes.saturating_add(frame.data_ref().map_or(0, |data| data.len()));

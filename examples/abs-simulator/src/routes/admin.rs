@@ -1,4 +1,4 @@
-//! The part of the HTTP interface that drives the simulator. It asks for no credentials.
+//! The simulator's admin interface. It needs no credentials.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::faults::Fault;
 use crate::generate::{Kinds, generate};
 use crate::state::{Counters, Simulator};
 
-/// How many records are answered where no limit is asked for.
+/// Number of records in a response without `limit`.
 const DEFAULT_RECORDS: usize = 1000;
 
 /// The endpoints under `/admin`.
@@ -39,7 +39,7 @@ pub(super) fn router() -> Router<Arc<Simulator>> {
         .route("/admin/records", get(get_records).delete(clear_records))
 }
 
-/// An attack list to put in force, and its times.
+/// An attack list and its times.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Listing {

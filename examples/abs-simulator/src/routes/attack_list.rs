@@ -1,4 +1,4 @@
-//! ABS's attack list API: read the list, take clients off it.
+//! ABS's attack list API: reading the list, deleting entries.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -51,7 +51,7 @@ impl AttackListQuery {
         }
     }
 
-    // The dates name minutes, so the window takes in the whole of the last one.
+    // The dates are minutes, so the window contains the whole last minute.
     fn window(&self) -> Result<Window, ApiError> {
         let date = |name, found: &str| {
             parse_date(found).ok_or_else(|| ApiError::Date {
@@ -97,7 +97,7 @@ fn answer_view(
 ) -> Result<Response, ApiError> {
     let compressed = view.body.len() > MIN_GZIP_BODY && accepts_gzip(headers);
     let plain_etag = format!("\"{}\"", view.digest);
-    // A strong entity tag names bytes, and the compressed ones are others.
+    // A strong entity tag identifies bytes, and the compressed bytes are different.
     let gzip_etag = format!("\"{}-gzip\"", view.digest);
     let is_known =
         if_none_match(headers).any(|tag| tag == "*" || tag == plain_etag || tag == gzip_etag);
@@ -170,7 +170,7 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
-// RFC 9110, 13.1.2 compares weakly, so that a `W/` in front does not matter.
+// RFC 9110, 13.1.2 compares weakly, so a leading `W/` is ignored.
 fn if_none_match(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     list_items(headers, header::IF_NONE_MATCH).map(|tag| tag.strip_prefix("W/").unwrap_or(tag))
 }

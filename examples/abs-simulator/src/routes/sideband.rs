@@ -1,7 +1,7 @@
-//! ASE's part: the two calls of the sideband, at an address of their own.
+//! ASE's interface: the two sideband calls, at their own address.
 //!
-//! Plays one or more ASE nodes behind a load balancer that keeps a client at a node by the cookie PISESSIONID. A node
-//! knows only the requests that it got itself.
+//! Simulates one or more ASE nodes behind a load balancer with sessions by the cookie PISESSIONID. A node knows only its
+//! own requests.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -47,7 +47,7 @@ async fn sideband_request(
         state.traffic.await_response(node, correlation_id, request);
         return Ok(([(header::SET_COOKIE, cookie)], Json(json!({}))).into_response());
     }
-    // No response will follow, so the record is whole already.
+    // No response follows, so the record is complete.
     let record = TrafficRecord {
         request,
         correlation_id: Some(correlation_id),
@@ -91,7 +91,7 @@ async fn sideband_response(
     Ok(Json(json!({})))
 }
 
-/// The correlation id of a call that may be made, and its body.
+/// Checks the token; returns the call's correlation id and body.
 fn read_sideband_call<T: DeserializeOwned>(
     simulator: &Simulator,
     headers: &HeaderMap,
@@ -104,7 +104,7 @@ fn read_sideband_call<T: DeserializeOwned>(
     Ok((correlation_id.to_owned(), parse_json(body)?))
 }
 
-/// The node that the session cookie names.
+/// The node in the session cookie.
 fn node_of(headers: &HeaderMap) -> Option<usize> {
     text_of(headers, "cookie")?
         .split(';')

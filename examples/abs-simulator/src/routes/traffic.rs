@@ -1,4 +1,4 @@
-//! Traffic information in batches: an endpoint of the simulator's own, which ABS does not have.
+//! Batches of traffic records: the simulator's own endpoint, which ABS does not have.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::faults::Endpoint;
 use crate::state::{self, Simulator};
 use crate::traffic::TrafficRecord;
 
-/// The largest batch, once decompressed, in bytes.
+/// The largest batch after decompression, in bytes.
 const MAX_BATCH: u64 = 64 << 20;
 
 /// The endpoint for batches.
@@ -44,7 +44,7 @@ async fn take_batch(
 ) -> Result<Json<Value>, ApiError> {
     authorised_to_write(&simulator, Endpoint::Traffic, &headers)?;
     let text = decoded_batch(&headers, &body)?;
-    // The whole batch is read before any of it is kept: a client that sends it again leaves no record twice.
+    // The whole batch is read before any record is kept, so that a repeated batch duplicates no record.
     let mut records = Vec::new();
     for (index, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
@@ -89,7 +89,7 @@ fn decoded_batch(headers: &HeaderMap, body: &Bytes) -> Result<String, ApiError> 
     String::from_utf8(bytes).map_err(|_| ApiError::NotText)
 }
 
-/// A time as records have it.
+/// A time in the format of records.
 pub(super) fn unix_millis(time: SystemTime) -> Option<u64> {
     let millis = time.duration_since(UNIX_EPOCH).ok()?.as_millis();
     u64::try_from(millis).ok()

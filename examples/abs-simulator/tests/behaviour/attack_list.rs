@@ -13,20 +13,20 @@ fn empty() -> Value {
 }
 
 #[test]
-fn listed_identifiers_are_served_in_the_shape_of_abs() {
+fn listed_identifiers_are_served_in_the_format_of_abs() {
     let server = Server::simulator(&[]);
     assert_eq!(server.active(), empty());
-    let answer = server.admin("POST", "/admin/list", ONE_OF_EACH);
-    assert_eq!(answer.json(), json!({"active_entries": 7}));
-    let answer = server.attack_list(ACTIVE);
-    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let response = server.admin("POST", "/admin/list", ONE_OF_EACH);
+    assert_eq!(response.json(), json!({"active_entries": 7}));
+    let response = server.attack_list(ACTIVE);
+    assert_eq!(response.header("content-type"), Some("application/json"));
     assert_eq!(
-        answer.json(),
+        response.json(),
         serde_json::from_str::<Value>(ONE_OF_EACH).unwrap()
     );
     // Listing an identifier again changes nothing.
-    let answer = server.admin("POST", "/admin/list", r#"{"ips":["192.0.2.1"]}"#);
-    assert_eq!(answer.json(), json!({"active_entries": 7}));
+    let response = server.admin("POST", "/admin/list", r#"{"ips":["192.0.2.1"]}"#);
+    assert_eq!(response.json(), json!({"active_entries": 7}));
 }
 
 #[test]
@@ -42,10 +42,10 @@ fn both_credentials_are_checked_on_every_method() {
     ];
     for headers in wrong {
         for method in ["GET", "PUT", "DELETE"] {
-            let answer = server.request(method, ACTIVE, headers, "{}");
-            assert_eq!(answer.status, 401, "{method} {headers:?}");
-            assert!(answer.error().contains("x-abs-ak"));
-            assert_eq!(answer.header("content-type"), Some("application/json"));
+            let response = server.request(method, ACTIVE, headers, "{}");
+            assert_eq!(response.status, 401, "{method} {headers:?}");
+            assert!(response.error().contains("x-abs-ak"));
+            assert_eq!(response.header("content-type"), Some("application/json"));
         }
     }
     assert_eq!(server.request("GET", ACTIVE, &right, "").status, 200);
@@ -58,10 +58,10 @@ fn a_restricted_user_sees_no_secrets_and_changes_nothing() {
     let server = Server::simulator(&[]);
     server.list(ONE_OF_EACH);
     let restricted = [("x-abs-ak-ru", "abs_ak_ru"), ("x-abs-sk-ru", "abs_sk_ru")];
-    let answer = server.request("GET", ACTIVE, &restricted, "");
-    assert_eq!(answer.status, 200);
+    let response = server.request("GET", ACTIVE, &restricted, "");
+    assert_eq!(response.status, 200);
     assert_eq!(
-        answer.json(),
+        response.json(),
         json!({
             "ips": ["192.0.2.1"],
             "cookies": {"JSESSIONID": ["c3******"], "PHPSESSIONID": ["c1******", "c2******"]},
@@ -71,8 +71,8 @@ fn a_restricted_user_sees_no_secrets_and_changes_nothing() {
         })
     );
     for method in ["PUT", "DELETE"] {
-        let answer = server.request(method, ACTIVE, &restricted, r#"{"ips":["192.0.2.1"]}"#);
-        assert_eq!(answer.status, 403, "{method}");
+        let response = server.request(method, ACTIVE, &restricted, r#"{"ips":["192.0.2.1"]}"#);
+        assert_eq!(response.status, 403, "{method}");
     }
     assert_eq!(server.active()["oauth_tokens"], json!(["token-1"]));
 }
@@ -104,9 +104,9 @@ fn a_wrong_query_is_refused_with_what_is_allowed() {
         ),
     ];
     for (query, expected) in table {
-        let answer = server.attack_list(&format!("/v4/abs/attacklist{query}"));
-        assert_eq!(answer.status, 400, "{query}");
-        assert!(answer.error().contains(expected), "{}", answer.error());
+        let response = server.attack_list(&format!("/v4/abs/attacklist{query}"));
+        assert_eq!(response.status, 400, "{query}");
+        assert!(response.error().contains(expected), "{}", response.error());
     }
     let encoded =
         "/v4/abs/attacklist?earlier_date=2026-01-01T00%3A00&later_date=2026-01-01T00%3A00";
@@ -114,7 +114,7 @@ fn a_wrong_query_is_refused_with_what_is_allowed() {
 }
 
 #[test]
-fn the_window_takes_in_both_its_minutes() {
+fn the_window_includes_both_its_minutes() {
     let server = Server::simulator(&[]);
     server.list(r#"{"ips":["192.0.2.1"],"detected_at":"2026-03-01T10:00"}"#);
     server.list(r#"{"ips":["192.0.2.2"],"detected_at":"2026-03-01T11:30"}"#);
@@ -128,23 +128,23 @@ fn the_window_takes_in_both_its_minutes() {
         ("2026-03-01T10:00", "2026-03-01T11:29", json!(["192.0.2.1"])),
         ("2026-03-01T10:01", "2026-03-01T11:29", json!([])),
     ];
-    // Twice, with a window of everything between: what was served must not change what is.
+    // Twice, with a window of all entries between them, to show that cached bodies do not affect others.
     for _ in 0..2 {
         for (earlier, later, expected) in &table {
-            let answer = server.attack_list(&format!(
+            let response = server.attack_list(&format!(
                 "/v4/abs/attacklist?earlier_date={earlier}&later_date={later}&status=active"
             ));
-            assert_eq!(answer.json()["ips"], *expected, "{earlier} to {later}");
+            assert_eq!(response.json()["ips"], *expected, "{earlier} to {later}");
         }
         assert_eq!(server.active()["ips"], json!(["192.0.2.1", "192.0.2.2"]));
     }
-    // What is listed this second is in a window that ends with this minute.
+    // An entry of this second is in a window that ends with this minute.
     server.list(r#"{"ips":["192.0.2.3"]}"#);
     let now = format_date(SystemTime::now());
-    let answer = server.attack_list(&format!(
+    let response = server.attack_list(&format!(
         "/v4/abs/attacklist?earlier_date=2026-04-01T00:00&later_date={now}"
     ));
-    assert_eq!(answer.json()["ips"], json!(["192.0.2.3"]));
+    assert_eq!(response.json()["ips"], json!(["192.0.2.3"]));
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn the_default_time_to_live_comes_from_the_flag() {
 }
 
 #[test]
-fn the_entity_tag_follows_the_content_and_not_the_window() {
+fn the_entity_tag_depends_on_the_content_and_not_on_the_window() {
     let server = Server::simulator(&[]);
     server.list(ONE_OF_EACH);
     let first = server.attack_list(ACTIVE);
@@ -203,26 +203,26 @@ fn the_entity_tag_follows_the_content_and_not_the_window() {
     let listed_tags = format!("\"other\", W/{etag}");
     for tags in [etag.as_str(), "*", &listed_tags] {
         let headers = with(&CREDENTIALS, &[("if-none-match", tags)]);
-        let answer = server.request("GET", other_window, &headers, "");
-        assert_eq!(answer.status, 304, "{tags}");
-        assert_eq!(answer.header("etag"), Some(etag.as_str()));
-        assert!(answer.body.is_empty());
+        let response = server.request("GET", other_window, &headers, "");
+        assert_eq!(response.status, 304, "{tags}");
+        assert_eq!(response.header("etag"), Some(etag.as_str()));
+        assert!(response.body.is_empty());
     }
     assert_eq!(server.counter("attacklist_not_modified"), 3);
-    // The credentials come first.
-    let answer = server.request("GET", ACTIVE, &[("if-none-match", &etag)], "");
-    assert_eq!(answer.status, 401);
+    // Credentials are checked first.
+    let response = server.request("GET", ACTIVE, &[("if-none-match", &etag)], "");
+    assert_eq!(response.status, 401);
 
     server.list(r#"{"ips":["192.0.2.9"]}"#);
     let headers = with(&CREDENTIALS, &[("if-none-match", &etag)]);
     assert_eq!(server.request("GET", ACTIVE, &headers, "").status, 200);
-    // Back to the same content, back to the same tag.
+    // The same content has the same tag again.
     server.admin("DELETE", "/admin/list", r#"{"ips":["192.0.2.9"]}"#);
     assert_eq!(server.request("GET", ACTIVE, &headers, "").status, 304);
 }
 
 #[test]
-fn only_a_large_body_is_compressed_and_only_if_asked_for() {
+fn only_a_large_body_is_compressed_and_only_if_accepted() {
     let server = Server::simulator(&[]);
     let gzip = with(&CREDENTIALS, &[("accept-encoding", "br, GZIP;q=0.5")]);
     let small = server.request("GET", ACTIVE, &gzip, "");
@@ -234,8 +234,8 @@ fn only_a_large_body_is_compressed_and_only_if_asked_for() {
     assert_eq!(plain.header("vary"), Some("accept-encoding"));
     for refused in ["br", "gzip;q=0", "identity"] {
         let headers = with(&CREDENTIALS, &[("accept-encoding", refused)]);
-        let answer = server.request("GET", ACTIVE, &headers, "");
-        assert_eq!(answer.header("content-encoding"), None, "{refused}");
+        let response = server.request("GET", ACTIVE, &headers, "");
+        assert_eq!(response.header("content-encoding"), None, "{refused}");
     }
 
     let compressed = server.request("GET", ACTIVE, &gzip, "");
@@ -253,11 +253,11 @@ fn put_deletes_the_named_active_identifiers() {
     let server = Server::simulator(&[]);
     server.list(ONE_OF_EACH);
     let named = r#"{"ips":["192.0.2.1","192.0.2.77"],"cookies":{"PHPSESSIONID":["c2"],"OTHER":["c1"]},"usernames":["user one"]}"#;
-    let answer = server.request("PUT", "/v4/abs/attacklist", &CREDENTIALS, named);
-    assert_eq!(answer.status, 200);
-    let answer = answer.json();
+    let response = server.request("PUT", "/v4/abs/attacklist", &CREDENTIALS, named);
+    assert_eq!(response.status, 200);
+    let response = response.json();
     assert_eq!(
-        answer["attacklist"],
+        response["attacklist"],
         json!({
             "ips": ["192.0.2.1"],
             "cookies": {"PHPSESSIONID": ["c2"]},
@@ -266,9 +266,9 @@ fn put_deletes_the_named_active_identifiers() {
             "usernames": ["user one"],
         })
     );
-    assert!(answer["message"].is_string());
+    assert!(response["message"].is_string());
     assert_eq!(
-        answer["date"].as_str().unwrap().len(),
+        response["date"].as_str().unwrap().len(),
         "2026-01-01T00:00".len()
     );
     assert_eq!(
@@ -288,32 +288,32 @@ fn put_deletes_the_named_active_identifiers() {
         r#"{"ip":["192.0.2.1"]}"#,
         r#"{"ips":"192.0.2.1"}"#,
     ] {
-        let answer = server.request("PUT", "/v4/abs/attacklist", &CREDENTIALS, malformed);
-        assert_eq!(answer.status, 400, "{malformed:?}");
+        let response = server.request("PUT", "/v4/abs/attacklist", &CREDENTIALS, malformed);
+        assert_eq!(response.status, 400, "{malformed:?}");
     }
 }
 
 #[test]
-fn delete_takes_whole_kinds() {
+fn delete_removes_whole_kinds() {
     let server = Server::simulator(&[]);
     let kinds = ["ips", "cookies", "oauth_tokens", "api_keys", "usernames"];
     for kind in kinds {
         server.admin("POST", "/admin/load", ONE_OF_EACH);
         let flags = format!(r#"{{"delete_all":false,"delete_all_{kind}":true}}"#);
-        let answer = server.request("DELETE", "/v4/abs/attacklist", &CREDENTIALS, flags);
-        assert_eq!(answer.status, 200);
+        let response = server.request("DELETE", "/v4/abs/attacklist", &CREDENTIALS, flags);
+        assert_eq!(response.status, 200);
         let mut expected: Value = serde_json::from_str(ONE_OF_EACH).unwrap();
         expected[kind] = empty()[kind].clone();
         assert_eq!(server.active(), expected, "{kind}");
     }
     server.admin("POST", "/admin/load", ONE_OF_EACH);
-    let answer = server.request(
+    let response = server.request(
         "DELETE",
         "/v4/abs/attacklist",
         &CREDENTIALS,
         r#"{"delete_all":true}"#,
     );
-    assert_eq!(answer.status, 200);
+    assert_eq!(response.status, 200);
     assert_eq!(server.active(), empty());
     assert_eq!(server.counter("attacklist_delete"), 6);
 }
@@ -322,30 +322,30 @@ fn delete_takes_whole_kinds() {
 fn the_admin_endpoints_change_the_list() {
     let server = Server::simulator(&[]);
     server.list(ONE_OF_EACH);
-    let answer = server.admin(
+    let response = server.admin(
         "DELETE",
         "/admin/list",
         r#"{"oauth_tokens":["token-1"],"cookies":null}"#,
     );
-    assert_eq!(answer.json(), json!({"active_entries": 6}));
-    let answer = server.admin(
+    assert_eq!(response.json(), json!({"active_entries": 6}));
+    let response = server.admin(
         "POST",
         "/admin/load",
         r#"{"ips":["192.0.2.8","192.0.2.8"]}"#,
     );
-    assert_eq!(answer.json(), json!({"active_entries": 1}));
+    assert_eq!(response.json(), json!({"active_entries": 1}));
     assert_eq!(server.active()["ips"], json!(["192.0.2.8"]));
     assert_eq!(server.active()["usernames"], json!([]));
-    let answer = server.admin("DELETE", "/admin/list", "");
-    assert_eq!(answer.json(), json!({"active_entries": 0}));
+    let response = server.admin("DELETE", "/admin/list", "");
+    assert_eq!(response.json(), json!({"active_entries": 0}));
     for malformed in [
         r#"{"ips":["192.0.2.8"],"ttl_second":1}"#,
         r#"{"ips":["192.0.2.8"],"ttl_seconds":0}"#,
         r#"{"ips":["192.0.2.8"],"ttl_seconds":-1}"#,
         r#"{"ips":["192.0.2.8"],"detected_at":"yesterday"}"#,
     ] {
-        let answer = server.request("POST", "/admin/list", &[], malformed);
-        assert_eq!(answer.status, 400, "{malformed}");
+        let response = server.request("POST", "/admin/list", &[], malformed);
+        assert_eq!(response.status, 400, "{malformed}");
         assert_eq!(server.active(), empty());
     }
 }
@@ -365,7 +365,7 @@ fn generated_entries_follow_the_scheme() {
     let unique: std::collections::HashSet<_> = ips.iter().collect();
     assert_eq!(unique.len(), 70_000);
     assert_eq!(generate(r#"{"entries":1,"seed":3}"#)["ips"][0], "10.32.0.0");
-    // The seventeenth seed comes round to the first.
+    // The seventeenth seed wraps around to the first.
     assert_eq!(generate(r#"{"entries":1,"seed":17}"#)["ips"][0], "10.0.0.0");
 
     let list = generate(r#"{"entries":12,"kinds":"mixed","seed":2}"#);
@@ -395,13 +395,13 @@ fn generated_entries_follow_the_scheme() {
         r#"{"entries":1,"kinds":"all"}"#,
         "{}",
     ] {
-        let answer = server.request("POST", "/admin/generate", &[], refused);
-        assert_eq!(answer.status, 400, "{refused}");
+        let response = server.request("POST", "/admin/generate", &[], refused);
+        assert_eq!(response.status, 400, "{refused}");
     }
 }
 
 #[test]
-fn the_times_of_fetches_are_told() {
+fn the_times_of_fetches_are_reported() {
     let server = Server::simulator(&[]);
     let times = || -> Vec<u64> {
         serde_json::from_value(server.admin("GET", "/admin/fetches", "").json()).unwrap()
@@ -429,9 +429,9 @@ fn a_large_list_is_served_from_memory() {
         assert!(server.attack_list(target).body.len() > 3_000_000);
         start.elapsed()
     };
-    // A window that leaves out an entry makes the simulator serialise the list each time.
+    // With a window that excludes an entry, the simulator serialises the list each time.
     let window = "/v4/abs/attacklist?earlier_date=2026-03-01T10:00&later_date=2099-01-01T00:00&status=active";
-    // Both by turns, and the fastest of each: what else the machine does only adds to a time.
+    // Alternates both and compares the fastest of each, because other load only increases a time.
     let (mut serialised, mut kept) = (time(window), time(ACTIVE));
     wait_until("the kept list takes less than half the time", || {
         serialised = serialised.min(time(window));

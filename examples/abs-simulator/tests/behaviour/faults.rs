@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{ACTIVE, Answer, CREDENTIALS, Server, request_bytes, wait_until, with};
+use crate::support::{ACTIVE, CREDENTIALS, Response, Server, request_bytes, wait_until, with};
 
 fn simulator() -> Server {
     let server = Server::simulator(&[]);
@@ -11,7 +11,7 @@ fn simulator() -> Server {
     server
 }
 
-/// What came before the connection ended, and how it ended.
+/// The bytes before the connection ended, and how it ended.
 fn raw_attack_list(server: &Server) -> (Vec<u8>, std::io::Result<usize>) {
     let mut stream = server.connect();
     stream
@@ -23,14 +23,14 @@ fn raw_attack_list(server: &Server) -> (Vec<u8>, std::io::Result<usize>) {
 }
 
 #[test]
-fn a_status_takes_the_place_of_the_answer() {
+fn a_status_replaces_the_response() {
     let server = simulator();
     server.fault(r#"{"status":503,"retry_after":7}"#);
     for _ in 0..3 {
-        let answer = server.attack_list(ACTIVE);
-        assert_eq!(answer.status, 503);
-        assert_eq!(answer.header("retry-after"), Some("7"));
-        assert!(answer.json().is_object());
+        let response = server.attack_list(ACTIVE);
+        assert_eq!(response.status, 503);
+        assert_eq!(response.header("retry-after"), Some("7"));
+        assert!(response.json().is_object());
     }
     assert_eq!(server.counter("attacklist_get"), 3);
     assert_eq!(server.counter("faults"), 3);
@@ -47,7 +47,7 @@ fn a_fault_clears_itself_after_its_times() {
 }
 
 #[test]
-fn a_fault_strikes_the_endpoints_it_names() {
+fn a_fault_affects_only_its_endpoints() {
     let server = simulator();
     let statuses = || {
         let list = server.attack_list(ACTIVE).status;
@@ -67,12 +67,12 @@ fn a_fault_strikes_the_endpoints_it_names() {
     assert_eq!(statuses(), [200, 500, 500]);
     server.fault(r#"{"status":502,"endpoint":"all"}"#);
     assert_eq!(statuses(), [502, 502, 502]);
-    // The endpoints that drive the simulator never fail.
+    // The admin endpoints never fail.
     assert!(server.counter("faults") > 0);
 }
 
 #[test]
-fn a_batch_that_met_a_status_is_not_kept() {
+fn a_batch_with_a_status_fault_is_not_kept() {
     let server = simulator();
     server.fault(r#"{"status":503,"endpoint":"traffic","times":1}"#);
     let batch = r#"{"method":"GET","url":"/"}"#;
@@ -85,28 +85,28 @@ fn a_batch_that_met_a_status_is_not_kept() {
 }
 
 #[test]
-fn a_body_takes_the_place_of_the_list() {
+fn a_body_replaces_the_list() {
     let server = simulator();
     server.fault(r#"{"body":"not json"}"#);
-    let answer = server.attack_list(ACTIVE);
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("content-type"), Some("application/json"));
-    assert_eq!(answer.body, b"not json");
+    let response = server.attack_list(ACTIVE);
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    assert_eq!(response.body, b"not json");
     server.fault(r#"{"body":"","status":404}"#);
-    let answer = server.attack_list(ACTIVE);
-    assert_eq!((answer.status, answer.body.len()), (404, 0));
+    let response = server.attack_list(ACTIVE);
+    assert_eq!((response.status, response.body.len()), (404, 0));
 }
 
 #[test]
-fn a_delay_comes_before_the_answer() {
+fn a_delay_is_before_the_response() {
     let server = simulator();
     server.fault(r#"{"delay_ms":300}"#);
     let start = Instant::now();
-    let answer = server.attack_list(ACTIVE);
+    let response = server.attack_list(ACTIVE);
     assert!(start.elapsed() >= Duration::from_millis(300));
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.json()["usernames"], json!(["bob"]));
-    // Other connections are not held up: they are answered while this one waits.
+    assert_eq!(response.status, 200);
+    assert_eq!(response.json()["usernames"], json!(["bob"]));
+    // Other connections are served while this one waits.
     server.fault(r#"{"delay_ms":600000}"#);
     let mut slow = server.connect();
     slow.write_all(&request_bytes("GET", ACTIVE, &CREDENTIALS, b""))
@@ -120,7 +120,7 @@ fn a_delay_comes_before_the_answer() {
 }
 
 #[test]
-fn a_truncated_body_is_declared_whole_and_ends_early() {
+fn a_truncated_body_is_announced_whole_and_ends_early() {
     let server = simulator();
     let whole = server.attack_list(ACTIVE).body;
     let etag = server
@@ -131,16 +131,16 @@ fn a_truncated_body_is_declared_whole_and_ends_early() {
     for (at, sent) in [(0, 0), (10, 10), (1_000_000, whole.len() - 1)] {
         server.fault(&format!(r#"{{"truncate_at":{at}}}"#));
         let (bytes, end) = raw_attack_list(&server);
-        let answer = Answer::parse(&bytes);
-        assert_eq!(answer.status, 200);
+        let response = Response::parse(&bytes);
+        assert_eq!(response.status, 200);
         assert_eq!(
-            answer.header("content-length"),
+            response.header("content-length"),
             Some(whole.len().to_string().as_str())
         );
-        assert_eq!(answer.body, whole[..sent], "truncated at {at}");
+        assert_eq!(response.body, whole[..sent], "truncated at {at}");
         end.expect("the connection is closed, not reset");
     }
-    // An answer without a body would hide the fault.
+    // A response without a body would hide the fault.
     let headers = with(&CREDENTIALS, &[("if-none-match", &etag)]);
     let mut stream = server.connect();
     stream
@@ -148,7 +148,7 @@ fn a_truncated_body_is_declared_whole_and_ends_early() {
         .unwrap();
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
-    assert_eq!(Answer::parse(&bytes).status, 200);
+    assert_eq!(Response::parse(&bytes).status, 200);
 }
 
 #[test]
@@ -158,35 +158,35 @@ fn a_large_body_is_truncated_to_the_byte() {
     server.fault(r#"{"truncate_at":5000000}"#);
     let (bytes, end) = raw_attack_list(&server);
     end.expect("the connection is closed, not reset");
-    assert_eq!(Answer::parse(&bytes).body.len(), 5_000_000);
+    assert_eq!(Response::parse(&bytes).body.len(), 5_000_000);
 }
 
 #[test]
-fn a_reset_comes_before_any_byte() {
+fn a_reset_is_before_any_byte() {
     let server = simulator();
     server.fault(r#"{"reset":true,"times":1}"#);
     let (bytes, end) = raw_attack_list(&server);
     assert!(bytes.is_empty());
     assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
     let (bytes, _) = raw_attack_list(&server);
-    assert_eq!(Answer::parse(&bytes).status, 200);
+    assert_eq!(Response::parse(&bytes).status, 200);
 }
 
 #[test]
 fn a_huge_body_is_a_well_formed_list() {
     let server = simulator();
     server.fault(r#"{"huge_megabytes":3}"#);
-    let answer = server.attack_list(ACTIVE);
-    assert!(answer.body.len() >= 3 << 20);
-    assert!(answer.body.len() < (3 << 20) + 100);
+    let response = server.attack_list(ACTIVE);
+    assert!(response.body.len() >= 3 << 20);
+    assert!(response.body.len() < (3 << 20) + 100);
     assert_eq!(
-        answer.json()["usernames"].as_array().unwrap().len(),
+        response.json()["usernames"].as_array().unwrap().len(),
         3 * 1024 + 1
     );
 }
 
 #[test]
-fn a_hanging_answer_sends_its_headers_and_keeps_the_connection_open() {
+fn a_hanging_response_sends_its_headers_and_keeps_the_connection_open() {
     let server = simulator();
     let length = server.attack_list(ACTIVE).body.len();
     server.fault(r#"{"hang_after_headers":true}"#);
@@ -205,24 +205,24 @@ fn a_hanging_answer_sends_its_headers_and_keeps_the_connection_open() {
         .unwrap();
     let silence = stream.read(&mut byte);
     assert_eq!(silence.unwrap_err().kind(), ErrorKind::WouldBlock);
-    let answer = Answer::parse(&bytes);
-    assert_eq!(answer.status, 200);
+    let response = Response::parse(&bytes);
+    assert_eq!(response.status, 200);
     assert_eq!(
-        answer.header("content-length"),
+        response.header("content-length"),
         Some(length.to_string().as_str())
     );
-    assert!(answer.body.is_empty());
+    assert!(response.body.is_empty());
 }
 
 #[test]
 fn a_gzip_bomb_is_small_on_the_wire_and_one_valid_member() {
     let server = simulator();
     server.fault(r#"{"gzip_bomb_megabytes":20}"#);
-    let answer = server.attack_list(ACTIVE);
-    assert_eq!(answer.header("content-encoding"), Some("gzip"));
-    assert!(answer.body.len() < 100_000, "{}", answer.body.len());
+    let response = server.attack_list(ACTIVE);
+    assert_eq!(response.header("content-encoding"), Some("gzip"));
+    assert!(response.body.len() < 100_000, "{}", response.body.len());
     let mut plain = Vec::new();
-    let mut decoder = flate2::bufread::GzDecoder::new(answer.body.as_slice());
+    let mut decoder = flate2::bufread::GzDecoder::new(response.body.as_slice());
     decoder.read_to_end(&mut plain).unwrap();
     assert!(decoder.into_inner().is_empty(), "more than one gzip member");
     assert!(plain.len() > 20 << 20);
@@ -231,17 +231,17 @@ fn a_gzip_bomb_is_small_on_the_wire_and_one_valid_member() {
 }
 
 #[test]
-fn a_retry_after_goes_with_the_true_answer_too() {
+fn retry_after_combines_with_the_real_response() {
     let server = simulator();
     server.fault(r#"{"retry_after":3}"#);
-    let answer = server.attack_list(ACTIVE);
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("retry-after"), Some("3"));
-    assert_eq!(answer.json()["usernames"], json!(["bob"]));
+    let response = server.attack_list(ACTIVE);
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("retry-after"), Some("3"));
+    assert_eq!(response.json()["usernames"], json!(["bob"]));
 }
 
 #[test]
-fn a_fault_that_makes_no_sense_is_refused() {
+fn an_invalid_fault_is_refused() {
     let server = simulator();
     for refused in [
         "",
@@ -254,9 +254,9 @@ fn a_fault_that_makes_no_sense_is_refused() {
         r#"{"stauts":500}"#,
         r#"{"status":500,"endpoint":"admin"}"#,
     ] {
-        let answer = server.request("POST", "/admin/fault", &[], refused);
-        assert_eq!(answer.status, 400, "{refused}");
-        assert!(!answer.error().is_empty());
+        let response = server.request("POST", "/admin/fault", &[], refused);
+        assert_eq!(response.status, 400, "{refused}");
+        assert!(!response.error().is_empty());
     }
     assert_eq!(server.attack_list(ACTIVE).status, 200);
 }

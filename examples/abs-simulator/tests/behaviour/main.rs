@@ -1,4 +1,4 @@
-//! The behaviour README.md describes, tried on the programs themselves over real sockets.
+//! The behaviour in README.md, tested on the programs over real sockets.
 
 #![allow(
     clippy::panic,
@@ -8,15 +8,15 @@
     reason = "a test fails by panicking"
 )]
 
-/// ABS's attack list API and what drives the list.
+/// ABS's attack list API, and the admin interface for the list.
 mod attack_list;
 /// Every fault, seen from a raw TCP client.
 mod faults;
-/// Flags, the first line of output, TLS, the end on a signal.
+/// Flags, the first line of output, TLS, signals.
 mod program;
 /// The sample API.
 mod sample_api;
-/// Starting the programs, and a client that hides nothing of an answer.
+/// Starting the programs, and a client that shows raw responses.
 mod support;
 /// Batches, the sideband, detection.
 mod traffic;

@@ -7,11 +7,12 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{self, ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::support::{
-    ACTIVE, Answer, CREDENTIALS, DEADLINE, SAMPLE_API, SIMULATOR, Server, request_bytes, wait_until,
+    ACTIVE, CREDENTIALS, DEADLINE, Response, SAMPLE_API, SIMULATOR, Server, request_bytes,
+    wait_until,
 };
 
 #[test]
-fn the_first_line_names_the_address() {
+fn the_first_line_has_the_address() {
     let server = Server::simulator(&[]);
     assert_eq!(
         server.first_line,
@@ -67,7 +68,7 @@ fn wrong_flags_are_refused() {
         while child.try_wait().unwrap().is_none() && start.elapsed() < DEADLINE {
             std::thread::sleep(Duration::from_millis(5));
         }
-        // Has no effect on a program that has ended.
+        // No effect if the program has ended.
         let _ = child.kill();
         let output = child.wait_with_output().unwrap();
         assert!(
@@ -80,7 +81,7 @@ fn wrong_flags_are_refused() {
 }
 
 #[test]
-fn requests_are_logged_only_when_asked_and_without_secrets() {
+fn requests_are_logged_only_with_verbose_and_without_secrets() {
     for (flags, expected) in [
         (&[][..], ""),
         (&["--verbose"], "GET /v4/abs/attacklist -> 200\n"),
@@ -124,12 +125,12 @@ fn a_connection_serves_many_requests() {
             .unwrap();
         let mut bytes = vec![0; 4096];
         let read = stream.read(&mut bytes).unwrap();
-        assert_eq!(Answer::parse(&bytes[..read]).status, 200);
+        assert_eq!(Response::parse(&bytes[..read]).status, 200);
     }
 }
 
 #[test]
-fn with_a_certificate_the_simulator_speaks_tls() {
+fn with_a_certificate_the_simulator_uses_tls() {
     let certified = rcgen::generate_simple_self_signed(vec!["abs.example.com".to_owned()]).unwrap();
     let directory = std::env::temp_dir().join(format!("abs-simulator-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
@@ -179,16 +180,16 @@ fn with_a_certificate_the_simulator_speaks_tls() {
             .unwrap();
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
-        assert_eq!(Answer::parse(&bytes).status, 200);
+        assert_eq!(Response::parse(&bytes).status, 200);
     };
     let (bytes, end) = request();
     end.unwrap();
-    assert_eq!(Answer::parse(&bytes).json()["ips"], serde_json::json!([]));
+    assert_eq!(Response::parse(&bytes).json()["ips"], serde_json::json!([]));
 
-    // The faults of the connection work below TLS.
+    // Connection faults work under TLS.
     raw_admin(r#"{"truncate_at":10}"#);
     let (bytes, end) = request();
-    assert_eq!(Answer::parse(&bytes).body.len(), 10);
+    assert_eq!(Response::parse(&bytes).body.len(), 10);
     assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
     raw_admin(r#"{"reset":true}"#);
     let (bytes, end) = request();

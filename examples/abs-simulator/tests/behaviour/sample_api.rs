@@ -7,16 +7,16 @@ use serde_json::json;
 use crate::support::{SAMPLE_API, Server};
 
 #[test]
-fn every_request_is_answered_with_what_was_seen() {
+fn the_response_describes_the_request() {
     let server = Server::start(SAMPLE_API, &[]);
     for (method, target) in [("GET", "/shop/cart?x=1"), ("DELETE", "/"), ("POST", "/a/b")] {
         let headers = [("X-One", "1"), ("x-two", "a"), ("x-two", "b")];
-        let answer = server.request(method, target, &headers, "a body");
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.header("content-type"), Some("application/json"));
+        let response = server.request(method, target, &headers, "a body");
+        assert_eq!(response.status, 200);
+        assert_eq!(response.header("content-type"), Some("application/json"));
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         assert_eq!(
-            answer.json(),
+            response.json(),
             json!({
                 "method": method, "path": path, "query": query,
                 "headers": {"host": "abs", "connection": "close", "content-length": "6", "x-one": "1", "x-two": "a, b"},
@@ -27,7 +27,7 @@ fn every_request_is_answered_with_what_was_seen() {
 }
 
 #[test]
-fn the_path_can_ask_for_a_status() {
+fn the_path_can_select_a_status() {
     let server = Server::start(SAMPLE_API, &[]);
     for (path, status) in [
         ("/status/401", 401),
@@ -46,7 +46,7 @@ fn the_path_can_ask_for_a_status() {
 }
 
 #[tokio::test]
-async fn http2_and_grpc_are_spoken() {
+async fn http2_and_grpc_work() {
     let server = Server::start(SAMPLE_API, &[]);
     let tcp = tokio::net::TcpStream::connect(&server.address)
         .await
@@ -63,19 +63,19 @@ async fn http2_and_grpc_are_spoken() {
             .unwrap()
     };
 
-    let answer = sender.send_request(request("text/plain")).await.unwrap();
-    assert_eq!(answer.status(), 200);
-    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    let response = sender.send_request(request("text/plain")).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
     let seen: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(seen["path"], "/shop.Cart/Add");
 
-    let answer = sender
+    let response = sender
         .send_request(request("application/grpc"))
         .await
         .unwrap();
-    assert_eq!(answer.status(), 200);
-    assert_eq!(answer.headers()["content-type"], "application/grpc");
-    let collected = answer.into_body().collect().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-type"], "application/grpc");
+    let collected = response.into_body().collect().await.unwrap();
     assert_eq!(collected.trailers().unwrap()["grpc-status"], "0");
     assert_eq!(collected.to_bytes().as_ref(), [0; 5]);
 }

@@ -1,4 +1,4 @@
-//! Starting the programs, and a client that hides nothing of an answer.
+//! Starts the programs; a client that shows raw responses.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -10,12 +10,12 @@ use serde_json::Value;
 pub const SIMULATOR: &str = env!("CARGO_BIN_EXE_abs-simulator");
 pub const SAMPLE_API: &str = env!("CARGO_BIN_EXE_sample-api");
 
-/// How long anything may take before a test fails.
+/// How long a step may take before a test fails.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 pub const CREDENTIALS: [(&str, &str); 2] = [("x-abs-ak", "abs_ak"), ("x-abs-sk", "abs_sk")];
 
-/// A window with every entry a test makes, except those it dates itself.
+/// A window with all entries of a test, except those with dates.
 pub const ACTIVE: &str =
     "/v4/abs/attacklist?earlier_date=2020-01-01T00:00&later_date=2099-12-31T23:59&status=active";
 pub const EXPIRED: &str =
@@ -26,11 +26,11 @@ pub const BOTH: &str =
 /// One of the programs, running until dropped.
 pub struct Server {
     pub child: Child,
-    /// The whole first line it printed.
+    /// Its first line of output.
     pub first_line: String,
     /// `127.0.0.1:port`.
     pub address: String,
-    /// The same of ASE's sideband; empty for the sample API.
+    /// The address of ASE's sideband; empty for the sample API.
     pub sideband: String,
 }
 
@@ -78,14 +78,14 @@ impl Server {
         stream
     }
 
-    /// Sends one request on a connection of its own and reads to the connection's end.
+    /// Sends one request on a new connection and reads until it closes.
     pub fn request(
         &self,
         method: &str,
         target: &str,
         headers: &[(&str, &str)],
         body: impl AsRef<[u8]>,
-    ) -> Answer {
+    ) -> Response {
         self.request_on(self.connect(), method, target, headers, body.as_ref())
     }
 
@@ -95,7 +95,7 @@ impl Server {
         target: &str,
         headers: &[(&str, &str)],
         body: impl AsRef<[u8]>,
-    ) -> Answer {
+    ) -> Response {
         let stream = TcpStream::connect(&self.sideband).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         self.request_on(stream, "POST", target, headers, body.as_ref())
@@ -108,39 +108,39 @@ impl Server {
         target: &str,
         headers: &[(&str, &str)],
         body: &[u8],
-    ) -> Answer {
+    ) -> Response {
         stream
             .write_all(&request_bytes(method, target, headers, body))
             .unwrap();
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
-        let answer = Answer::parse(&bytes);
-        if let Some(length) = answer.header("content-length") {
-            assert_eq!(length, answer.body.len().to_string(), "the body is cut");
+        let response = Response::parse(&bytes);
+        if let Some(length) = response.header("content-length") {
+            assert_eq!(length, response.body.len().to_string(), "the body is cut");
         }
-        answer
+        response
     }
 
-    /// Asks for the attack list with the right credentials.
-    pub fn attack_list(&self, target: &str) -> Answer {
+    /// Requests the attack list with the right credentials.
+    pub fn attack_list(&self, target: &str) -> Response {
         self.request("GET", target, &CREDENTIALS, "")
     }
 
     /// The active list's JSON.
     pub fn active(&self) -> Value {
-        let answer = self.attack_list(ACTIVE);
-        assert_eq!(answer.status, 200);
-        answer.json()
+        let response = self.attack_list(ACTIVE);
+        assert_eq!(response.status, 200);
+        response.json()
     }
 
-    /// A request to `/admin` that has to work.
-    pub fn admin(&self, method: &str, target: &str, body: &str) -> Answer {
-        let answer = self.request(method, target, &[], body);
+    /// A request to `/admin` that must succeed.
+    pub fn admin(&self, method: &str, target: &str, body: &str) -> Response {
+        let response = self.request(method, target, &[], body);
         assert!(
-            (200..300).contains(&answer.status),
-            "{method} {target}: {answer:?}"
+            (200..300).contains(&response.status),
+            "{method} {target}: {response:?}"
         );
-        answer
+        response
     }
 
     pub fn list(&self, body: &str) {
@@ -165,15 +165,15 @@ impl Drop for Server {
     }
 }
 
-/// An answer as it came over the wire.
+/// A raw response.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     pub fn parse(bytes: &[u8]) -> Self {
         let end = bytes
             .windows(4)
@@ -242,7 +242,7 @@ pub fn gunzip(bytes: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// Waits until `condition` holds; fails with `what` past the deadline.
+/// Waits until `condition` is true; fails with `what` after the deadline.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {

@@ -1,10 +1,10 @@
 use serde_json::{Value, json};
 
-use crate::support::{ACTIVE, Answer, CREDENTIALS, SIMULATOR, Server, gzip, with};
+use crate::support::{ACTIVE, CREDENTIALS, Response, SIMULATOR, Server, gzip, with};
 
 const BATCH: &str = "/portcullis/v1/traffic";
 
-fn send(server: &Server, records: &[Value]) -> Answer {
+fn send(server: &Server, records: &[Value]) -> Response {
     let lines: Vec<String> = records.iter().map(Value::to_string).collect();
     server.request("POST", BATCH, &CREDENTIALS, lines.join("\n"))
 }
@@ -19,7 +19,7 @@ fn record(status: &str, headers: Value) -> Value {
 }
 
 #[test]
-fn a_batch_is_kept_as_it_came() {
+fn a_batch_is_kept_unchanged() {
     let server = Server::simulator(&[]);
     let records: Vec<Value> = (0..5)
         .map(|number| {
@@ -29,9 +29,9 @@ fn a_batch_is_kept_as_it_came() {
             record
         })
         .collect();
-    let answer = send(&server, &records);
+    let response = send(&server, &records);
     assert_eq!(
-        (answer.status, answer.json()),
+        (response.status, response.json()),
         (200, json!({"accepted": 5}))
     );
     let kept = server.admin("GET", "/admin/records", "").json();
@@ -52,9 +52,9 @@ fn a_batch_may_be_compressed() {
     let line = record("200", json!([])).to_string();
     let body = gzip(format!("{line}\n\n{line}\r\n").as_bytes());
     let headers = with(&CREDENTIALS, &[("content-encoding", "gzip")]);
-    let answer = server.request("POST", BATCH, &headers, &body);
+    let response = server.request("POST", BATCH, &headers, &body);
     assert_eq!(
-        (answer.status, answer.json()),
+        (response.status, response.json()),
         (200, json!({"accepted": 2}))
     );
     assert_eq!(server.counter("traffic_bytes"), body.len() as u64);
@@ -77,9 +77,9 @@ fn a_batch_with_a_bad_line_is_refused_whole() {
         r#"{"method":"GET","url":"/","response_code":200}"#,
         r#"{"method":"GET","url":"/","headers":{"host":"a"}}"#,
     ] {
-        let answer = server.request("POST", BATCH, &CREDENTIALS, format!("{good}\n{bad}\n"));
-        assert_eq!(answer.status, 400, "{bad}");
-        assert!(answer.error().contains("line 2"), "{}", answer.error());
+        let response = server.request("POST", BATCH, &CREDENTIALS, format!("{good}\n{bad}\n"));
+        assert_eq!(response.status, 400, "{bad}");
+        assert!(response.error().contains("line 2"), "{}", response.error());
     }
     assert_eq!(server.counter("traffic_records"), 0);
     assert_eq!(server.counter("traffic_bytes"), 0);
@@ -89,8 +89,8 @@ fn a_batch_with_a_bad_line_is_refused_whole() {
 fn a_batch_needs_both_credentials() {
     let server = Server::simulator(&[]);
     for headers in [&CREDENTIALS[..1], &CREDENTIALS[1..], &[]] {
-        let answer = server.request("POST", BATCH, headers, record("200", json!([])).to_string());
-        assert_eq!(answer.status, 401);
+        let response = server.request("POST", BATCH, headers, record("200", json!([])).to_string());
+        assert_eq!(response.status, 401);
     }
     assert_eq!(server.counter("traffic_unauthorized"), 3);
     assert_eq!(server.counter("attacklist_unauthorized"), 0);
@@ -149,7 +149,7 @@ fn the_tenth_401_within_a_minute_lists_the_most_specific_identifier() {
 }
 
 #[test]
-fn answers_other_than_401_denied_requests_and_slow_clients_are_not_listed() {
+fn statuses_other_than_401_denied_requests_and_slow_clients_are_not_listed() {
     let server = Server::simulator(&["--detect-unauthorized-per-minute", "3"]);
     let unauthorized = record("401", json!([]));
     let mut blocked = unauthorized.clone();
@@ -166,11 +166,11 @@ fn answers_other_than_401_denied_requests_and_slow_clients_are_not_listed() {
     };
     send(&server, &[at(0), at(30), at(60), at(90), at(120)]);
     assert_eq!(server.active()["ips"], json!([]));
-    // A record that comes late counts at its own time: 90, 100, 120.
+    // A late record counts at its own time: 90, 100, 120.
     send(&server, &[at(100)]);
     assert_eq!(server.active()["ips"], json!(["192.0.2.7"]));
 
-    // Off the list, the client starts again.
+    // After removal from the list, the client starts again from zero.
     server.admin("DELETE", "/admin/list", "");
     send(&server, &[at(121), at(122)]);
     assert_eq!(server.active()["ips"], json!([]));
@@ -179,7 +179,7 @@ fn answers_other_than_401_denied_requests_and_slow_clients_are_not_listed() {
 }
 
 #[test]
-fn too_many_requests_list_a_client_only_where_the_flag_says_so() {
+fn too_many_requests_list_a_client_only_with_the_flag() {
     let records = vec![record("200", json!([])); 50];
     let server = Server::simulator(&[]);
     send(&server, &records);
@@ -229,14 +229,14 @@ const RESPONSE: &str = r#"{"response_code":"401","response_status":"Unauthorized
 fn sideband_calls_are_paired_into_a_record() {
     let server = Server::simulator(&[]);
     let id = [("X-CorrelationID", "id-7")];
-    let answer = server.sideband_call("/ase/request", &id, REQUEST);
-    assert_eq!(answer.status, 200);
+    let response = server.sideband_call("/ase/request", &id, REQUEST);
+    assert_eq!(response.status, 200);
     assert_eq!(server.admin("GET", "/admin/records", "").json(), json!([]));
     let other = [("X-CorrelationID", "id-8")];
-    let answer = server.sideband_call("/ase/response", &other, RESPONSE);
-    assert_eq!(answer.status, 400);
-    let answer = server.sideband_call("/ase/response", &id, RESPONSE);
-    assert_eq!(answer.status, 200);
+    let response = server.sideband_call("/ase/response", &other, RESPONSE);
+    assert_eq!(response.status, 400);
+    let response = server.sideband_call("/ase/response", &id, RESPONSE);
+    assert_eq!(response.status, 200);
     let records = server.admin("GET", "/admin/records", "").json();
     assert_eq!(records.as_array().unwrap().len(), 1);
     let expected = json!({
@@ -247,15 +247,15 @@ fn sideband_calls_are_paired_into_a_record() {
     for (field, value) in expected.as_object().unwrap() {
         assert_eq!(&records[0][field], value, "{field}");
     }
-    // A response comes once.
-    let answer = server.sideband_call("/ase/response", &id, RESPONSE);
-    assert_eq!(answer.status, 400);
+    // A request has one response.
+    let response = server.sideband_call("/ase/response", &id, RESPONSE);
+    assert_eq!(response.status, 400);
     let counters = ["ase_request", "ase_response", "traffic_records"];
     assert_eq!(counters.map(|name| server.counter(name)), [1, 3, 1]);
 }
 
 #[test]
-fn abs_and_ase_are_apart() {
+fn abs_and_ase_have_separate_addresses() {
     let server = Server::simulator(&[]);
     let id = [("X-CorrelationID", "id-7")];
     for path in ["/ase/request", "/ase/response"] {
@@ -275,19 +275,19 @@ fn abs_and_ase_are_apart() {
 fn a_node_knows_only_its_own_requests() {
     let server = Server::simulator(&["--ase-nodes", "2"]);
     let id = ("X-CorrelationID", "id-7");
-    let answer = server.sideband_call("/ase/request", &[id], REQUEST);
+    let response = server.sideband_call("/ase/request", &[id], REQUEST);
     assert_eq!(
-        answer.header("set-cookie"),
+        response.header("set-cookie"),
         Some("PISESSIONID=node-0; Max-Age=180")
     );
     for (headers, status) in [
-        // It goes to the other node.
+        // This one goes to the other node.
         (&[id][..], 400),
         (&[id, ("cookie", "PISESSIONID=node-1")], 400),
         (&[id, ("cookie", "a=b; PISESSIONID=node-0")], 200),
     ] {
-        let answer = server.sideband_call("/ase/response", headers, RESPONSE);
-        assert_eq!(answer.status, status, "{headers:?}");
+        let response = server.sideband_call("/ase/response", headers, RESPONSE);
+        assert_eq!(response.status, status, "{headers:?}");
     }
 }
 
@@ -304,7 +304,7 @@ fn user_and_client_are_kept() {
 }
 
 #[test]
-fn the_sideband_detects_and_answers_403_to_the_listed() {
+fn the_sideband_detects_and_returns_403_to_listed_clients() {
     let server = Server::simulator(&["--detect-unauthorized-per-minute", "2"]);
     let call = |id: &str| {
         let id = [("x-correlationid", id)];
@@ -327,7 +327,7 @@ fn the_sideband_detects_and_answers_403_to_the_listed() {
 }
 
 #[test]
-fn the_sideband_asks_for_its_token_and_the_id() {
+fn the_sideband_requires_its_token_and_the_id() {
     let server = Server::simulator(&["--ase-token", "secret"]);
     for path in ["/ase/request", "/ase/response"] {
         for headers in [
@@ -336,13 +336,13 @@ fn the_sideband_asks_for_its_token_and_the_id() {
         ] {
             assert_eq!(server.sideband_call(path, headers, REQUEST).status, 401);
         }
-        let answer = server.sideband_call(path, &[("ase-token", "secret")], REQUEST);
-        assert_eq!(answer.status, 400);
-        assert!(answer.error().contains("X-CorrelationID"));
+        let response = server.sideband_call(path, &[("ase-token", "secret")], REQUEST);
+        assert_eq!(response.status, 400);
+        assert!(response.error().contains("X-CorrelationID"));
     }
     let headers = [("x-correlationid", "1"), ("ASE-Token", "secret")];
-    let answer = server.sideband_call("/ase/request", &headers, REQUEST);
-    assert_eq!(answer.status, 200);
-    let answer = server.sideband_call("/ase/request", &headers, r#"{"method":"GET"}"#);
-    assert_eq!(answer.status, 400);
+    let response = server.sideband_call("/ase/request", &headers, REQUEST);
+    assert_eq!(response.status, 200);
+    let response = server.sideband_call("/ase/request", &headers, r#"{"method":"GET"}"#);
+    assert_eq!(response.status, 400);
 }

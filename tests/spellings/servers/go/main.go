@@ -1,6 +1,6 @@
 // What Go's net/http and golang-jwt recognise.
 //
-// Answers every request with one line for each reading: its name, a space, and the value in Go's quotes.
+// Responds to every request with one line for each reading: its name, a space, and the value in Go's quotes.
 // usage: go-server PORT KEYS.json
 package main
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use portcullis_wasm_host::odd::Oddness;
+use portcullis_wasm_host::fault_injection::FaultInjector;
 use portcullis_wasm_host::process::Process;
 use portcullis_wasm_host::seeded::Random;
 use portcullis_wasm_host::vm::{Answer, Vm};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::{MODULE, attacks, config, list, listed};
 
-/// How many histories of a VM are played with odd hosts.
+/// Number of VM histories played with faults injected.
 const SEEDS: u64 = 8_000;
 
 /// One step in the life of a VM, with any numbers where the host gives some.
@@ -29,13 +29,13 @@ fn random_step(vm: &mut Vm, process: &Process, random: &mut Random, configuratio
                 "proxy_on_tick",
             ];
             let name = callbacks[random.below(3) as usize];
-            vm.stray(name, random.odd_number() as u32)
+            vm.stray(name, random.extreme_number() as u32)
         }
-        7 => vm.tick(random.odd_number() as u32),
+        7 => vm.tick(random.extreme_number() as u32),
         8 | 9 => {
             let json = &configurations[random.below(configurations.len() as u64) as usize];
             let size = match random.below(4) {
-                0 => random.odd_number() as u32,
+                0 => random.extreme_number() as u32,
                 _ => json.len() as u32,
             };
             let created = vm.create_root(root);
@@ -43,7 +43,10 @@ fn random_step(vm: &mut Vm, process: &Process, random: &mut Random, configuratio
         }
         10..=13 => {
             let calls = process.take_calls();
-            let numbers = (random.odd_number() as u32, random.odd_number() as u32);
+            let numbers = (
+                random.extreme_number() as u32,
+                random.extreme_number() as u32,
+            );
             match calls.first() {
                 Some(call) if random.below(4) > 0 => {
                     let answer = match random.below(3) {
@@ -56,7 +59,12 @@ fn random_step(vm: &mut Vm, process: &Process, random: &mut Random, configuratio
                         _ => vm.answer(call, answer),
                     }
                 }
-                _ => vm.answer_told(root, random.odd_number() as u32, numbers, list(&listed())),
+                _ => vm.answer_told(
+                    root,
+                    random.extreme_number() as u32,
+                    numbers,
+                    list(&listed()),
+                ),
             }
         }
         _ => {
@@ -148,42 +156,45 @@ fn hostcalls() -> impl Iterator<Item = String> {
 
 #[test]
 fn no_answer_of_a_host_makes_it_trap() {
-    let odd = live_with_odd_hosts();
-    // Each hostcall was answered oddly: none is left out of this test.
+    let injected = live_with_faults();
+    // Each hostcall had faults: none is missing from this test.
     for name in hostcalls() {
         match name.as_str() {
             // The end of a VM, which is what must not come about; and what the last words of one are written by.
-            "proc_exit" | "fd_write" => assert!(!odd.contains_key(name.as_str())),
-            name => assert!(odd.get(name) > Some(&(SEEDS / 20)), "{name}: {odd:?}"),
+            "proc_exit" | "fd_write" => assert!(!injected.contains_key(name.as_str())),
+            name => assert!(
+                injected.get(name) > Some(&(SEEDS / 20)),
+                "{name}: {injected:?}"
+            ),
         }
     }
 }
 
-/// Plays a history for each seed, and returns how many odd answers there were, by hostcall.
-fn live_with_odd_hosts() -> BTreeMap<&'static str, u64> {
+/// Plays a history for each seed, and returns the number of faults by hostcall.
+fn live_with_faults() -> BTreeMap<&'static str, u64> {
     let configurations = random_configurations();
     let (mut lists, mut denied, mut within) = (0, 0, 0);
-    let mut odd: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut injected: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in 0..SEEDS {
         let _seed = Seed(seed);
         let process = Process::new(seed);
         let mut random = Random::new(seed);
         process.state().environment = random_environment(&mut random);
         let mut vm = Vm::new(&MODULE, &process);
-        // Odd from the first callback on, or only once it works.
+        // Faults from the first callback on, or only once it works.
         let one_in = [2, 5, 20, 100][seed as usize % 4];
-        let oddness = Oddness::new(seed + 1_000_000, one_in, true);
+        let faults = FaultInjector::new(seed + 1_000_000, one_in, true);
         if seed % 3 == 0 {
-            vm.be_odd(Some(oddness.clone()));
+            vm.inject_faults(Some(faults.clone()));
         }
         for step in 0..150 {
             if step == 30 && seed % 3 != 0 {
-                vm.be_odd(Some(oddness.clone()));
+                vm.inject_faults(Some(faults.clone()));
             }
             random_step(&mut vm, &process, &mut random, &configurations);
         }
-        for (name, times) in vm.times_odd() {
-            *odd.entry(name).or_default() += times;
+        for (name, times) in vm.n_faults() {
+            *injected.entry(name).or_default() += times;
         }
         within += vm.n_callbacks_within();
         lists += process.metric("fetch.result=ok");
@@ -191,7 +202,7 @@ fn live_with_odd_hosts() -> BTreeMap<&'static str, u64> {
         denied += said("a reply's details");
         assert_eq!(said("output"), 0);
         // It still lives: an honest host can use it on.
-        vm.be_odd(None);
+        vm.inject_faults(None);
         process.state().environment.clear();
         vm.create_root(9).unwrap();
         let json = br#"{"deny_list": {"ips": ["192.0.2.7"]}}"#;
@@ -200,11 +211,11 @@ fn live_with_odd_hosts() -> BTreeMap<&'static str, u64> {
         assert!(outcome.stopped, "it lives, but blocks no more");
     }
     println!(
-        "odd answers: {odd:?}; {within} callbacks within hostcalls; {lists} lists, {denied} replies"
+        "injected faults: {injected:?}; {within} callbacks within hostcalls; {lists} lists, {denied} replies"
     );
-    assert!(odd.values().sum::<u64>() > 20 * SEEDS && within > SEEDS / 10);
+    assert!(injected.values().sum::<u64>() > 20 * SEEDS && within > SEEDS / 10);
     assert!(lists > SEEDS / 10 && denied > SEEDS / 10);
-    odd
+    injected
 }
 
 /// A value of shared data may be larger than a VM has memory for: whoever wrote it must not end the VM by it.
@@ -229,7 +240,7 @@ fn its_memory_stays_bounded() {
     let process = Process::new(6);
     let mut random = Random::new(6);
     let mut vm = Vm::new(&MODULE, &process);
-    vm.be_odd(Some(Oddness::new(7, 50, false)));
+    vm.inject_faults(Some(FaultInjector::new(7, 50, false)));
     let mut sizes = Vec::new();
     for _ in 0..3 {
         for _ in 0..10_000 {

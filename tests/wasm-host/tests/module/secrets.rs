@@ -62,7 +62,7 @@ fn it_tells_no_secret() {
             .push(("etag".to_owned(), secret("etag").into()));
         envoy.run(20_000, &failure);
     }
-    // Configurations that are refused are told of, too.
+    // Refused configurations are reported too.
     let refused = [
         json!({"abs": {"cluster": "abs", "access_key": format!("{}:", secret("colon"))}}),
         json!({"deny_list": {"ips": [secret("bad-ip")], "api_keys": [{"k": secret("bad-key")}]}}),

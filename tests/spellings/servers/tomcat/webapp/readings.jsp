@@ -30,7 +30,7 @@ String authorization = request.getHeader("Authorization");
 if (authorization != null) {
     String[] words = authorization.split(" ");
     line(out, "auth.split_1", words.length > 1 ? words[1] : null);
-    // As Spring Security OAuth does: behind the word, up to a comma.
+    // As Spring Security OAuth does: after the word, up to a comma.
     line(out, "auth.substring", authorization.toLowerCase().startsWith("bearer") ? authorization.substring(6).trim().split(",", 2)[0] : null);
     // As Spring Security does.
     Matcher matcher = BEARER.matcher(authorization);

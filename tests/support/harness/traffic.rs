@@ -1,21 +1,21 @@
-//! Steady traffic in the background, to see that nothing fails while something changes.
+//! Background traffic, to show that no request fails while something changes.
 //!
-//! Owns the pace and what became of each request. What a good reply is, the test says.
+//! Owns the pace and the results. The test says which replies are good.
 
 use super::client::{Connection, Reply, Request};
-use super::eventually;
+use super::waiting::eventually;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// Requests a second, of all connections together: steady, not a load test, whatever the machine can do.
+/// Requests a second over all connections: a constant rate that any machine can serve.
 const RATE: u32 = 400;
 
-/// So many requests say something.
+/// The least number of requests for a result.
 const ENOUGH: u64 = 100;
 
-/// The same request again and again on each of several connections, until stopped.
+/// One request, repeated on several connections until stopped.
 pub struct Traffic {
     who: String,
     stop: Arc<AtomicBool>,
@@ -23,19 +23,19 @@ pub struct Traffic {
     lanes: Vec<JoinHandle<Vec<String>>>,
 }
 
-/// What the traffic met.
+/// The results.
 #[derive(Debug)]
 pub struct Report {
-    /// Requests answered as they should be.
+    /// Number of good replies.
     pub good: u64,
-    /// One line for each request that was not.
+    /// One line for each other result.
     pub bad: Vec<String>,
     who: String,
 }
 
 impl Traffic {
-    /// Sends the first `request` on each connection, and goes on in the background. A reply for which `holds` is false
-    /// is a failure; a connection without a reply is one, too, and ends.
+    /// Sends the first `request` on each connection and continues in the background. A reply that does not satisfy
+    /// `holds` is a failure; so is a connection without a reply, which then ends.
     pub async fn start(
         connections: Vec<Connection>,
         request: &Request,
@@ -53,11 +53,11 @@ impl Traffic {
                 good: Arc::clone(&good),
                 bad: Vec::new(),
             };
-            let goes_on = lane.send().await;
+            let open = lane.send().await;
             let stop = Arc::clone(&stop);
             lanes.push(tokio::spawn(async move {
-                if goes_on {
-                    lane.go_on(pace, &stop).await;
+                if open {
+                    lane.run(pace, &stop).await;
                 }
                 lane.bad
             }));
@@ -70,13 +70,13 @@ impl Traffic {
         }
     }
 
-    /// How many requests were answered well so far.
+    /// Number of good replies so far.
     pub fn good(&self) -> u64 {
         self.good.load(Ordering::Relaxed)
     }
 
-    /// Waits until `n` more requests were answered well.
-    pub async fn goes_on(&self, n: u64) {
+    /// Waits for `n` more good replies.
+    pub async fn wait_for_more(&self, n: u64) {
         let before = self.good();
         eventually(&format!("{n} more of {}", self.who), async || {
             (self.good() >= before + n).then_some(())
@@ -84,7 +84,7 @@ impl Traffic {
         .await;
     }
 
-    /// Ends the traffic, as soon as there were enough requests to say something.
+    /// Ends the traffic once there were enough requests.
     pub async fn stop(self) -> Report {
         eventually(&format!("enough of {}", self.who), async || {
             let ended = self.lanes.iter().any(JoinHandle::is_finished);
@@ -105,17 +105,17 @@ impl Traffic {
 }
 
 impl Report {
-    /// Fails the test if a request failed, or if there were too few to say anything.
+    /// Fails the test if a request failed, or if there were too few.
     pub fn assert_clean(&self) {
         self.assert_lost(0);
     }
 
-    /// As [`Report::assert_clean`], but `most` may have got 503 from Envoy.
+    /// Like [`Report::assert_clean`], but allows up to `most` replies with 503.
     pub fn assert_lost(&self, most: usize) {
         let lost = self.bad.iter().filter(|bad| bad.starts_with("503 "));
         assert!(
             lost.count() == self.bad.len() && self.bad.len() <= most,
-            "{} of {}: {} went wrong: {:?}",
+            "{} of {}: {} failed: {:?}",
             self.bad.len(),
             self.good,
             self.who,
@@ -135,9 +135,9 @@ struct Lane {
 }
 
 impl Lane {
-    async fn go_on(&mut self, pace: Duration, stop: &AtomicBool) {
+    async fn run(&mut self, pace: Duration, stop: &AtomicBool) {
         let mut pace = tokio::time::interval(pace);
-        // What was not sent in time is not made up for.
+        // Missed requests are not sent later.
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !stop.load(Ordering::Relaxed) {
             pace.tick().await;
@@ -147,7 +147,7 @@ impl Lane {
         }
     }
 
-    /// Sends one request; whether a reply came.
+    /// Sends one request; returns whether there was a reply.
     async fn send(&mut self) -> bool {
         match self.connection.send(&self.request).await {
             Ok(reply) if (self.holds)(&reply) => {

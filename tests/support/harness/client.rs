@@ -1,6 +1,4 @@
-//! An HTTP client that tests can aim: source address, raw header bytes, HTTP version, one connection or many.
-//!
-//! Owns requests and replies. Does not know what they mean.
+//! An HTTP client with control over the source address, raw header bytes, the HTTP version and connections.
 
 use super::audit::Replies;
 use bytes::Bytes;
@@ -15,10 +13,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::TcpSocket;
 
-/// Longer than anything here should ever take.
+/// Longer than any request takes.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A request that can be sent many times. Each [`Request::send`] opens a connection of its own.
+/// A request that can be sent many times. Each [`Request::send`] opens its own connection.
 #[derive(Clone, Debug)]
 pub struct Request {
     to: SocketAddr,
@@ -31,20 +29,20 @@ pub struct Request {
     replies: Replies,
 }
 
-/// What came back.
+/// A reply.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
-    /// Headers, and trailers where there were any.
+    /// Headers and trailers.
     pub headers: HeaderMap,
     /// The whole body.
     pub body: String,
-    /// Whether the headers ended the reply: neither body nor trailers followed.
+    /// Whether the reply ended with the headers, without body and trailers.
     pub headers_only: bool,
 }
 
-/// A connection that stays open, so on one worker.
+/// A connection that stays open, and so on one worker.
 pub struct Connection {
     sender: Sender,
 }
@@ -69,31 +67,31 @@ impl Request {
         }
     }
 
-    /// Sent from this address of the loopback interface.
+    /// Sends from this address of the loopback interface.
     pub fn from(mut self, address: &str) -> Self {
         self.from = Some(address.parse().unwrap());
         self
     }
 
-    /// Sent to this address of the loopback interface, same port.
+    /// Sends to this address of the loopback interface, same port.
     pub fn at_ip(mut self, address: &str) -> Self {
         self.to.set_ip(address.parse().unwrap());
         self
     }
 
-    /// Sent to another port.
+    /// Sends to another port.
     pub fn at_port(mut self, port: u16) -> Self {
         self.to.set_port(port);
         self
     }
 
-    /// For another path.
+    /// Changes the path.
     pub fn at_path(mut self, path: &str) -> Self {
         self.path = path.to_owned();
         self
     }
 
-    /// Adds a header, beside others of that name. Any bytes that HTTP allows.
+    /// Adds a header, in addition to others of that name. Takes any bytes that HTTP allows.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.headers.push((
             name.parse().unwrap(),
@@ -123,14 +121,14 @@ impl Request {
             .header("te", "trailers")
     }
 
-    /// A body, sent by this method.
+    /// Sends a body, by this method.
     pub fn with_body(mut self, method: Method, body: impl Into<Bytes>) -> Self {
         self.method = method;
         self.body = body.into();
         self
     }
 
-    /// Opens a connection as this request would.
+    /// Opens a connection from this request's address and to its target.
     pub async fn connect(&self) -> std::io::Result<Connection> {
         let socket = match self.to {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -156,12 +154,12 @@ impl Request {
         Ok(Connection { sender })
     }
 
-    /// Sends on a new connection; an error where no reply came.
+    /// Sends on a new connection; an error if there is no reply.
     pub async fn try_send(&self) -> std::io::Result<Reply> {
         self.connect().await?.send(self).await
     }
 
-    /// Sends on a new connection; fails the test where no reply came.
+    /// Sends on a new connection; fails the test if there is no reply.
     pub async fn send(&self) -> Reply {
         self.try_send()
             .await
@@ -177,7 +175,7 @@ impl Request {
         };
         let mut request = request.body(Full::new(self.body.clone())).unwrap();
         for (name, value) in &self.headers {
-            // A test that names its own host replaces ours.
+            // A test's own host replaces the default.
             if name == "host" {
                 request.headers_mut().insert(name, value.clone());
             } else {
@@ -201,9 +199,9 @@ impl fmt::Display for Request {
 impl Connection {
     /// Sends `request` on this connection.
     pub async fn send(&mut self, request: &Request) -> std::io::Result<Reply> {
-        let answer = async {
+        let response = async {
             let outgoing = request.build();
-            let answer = match &mut self.sender {
+            let response = match &mut self.sender {
                 Sender::Http1(sender) => {
                     sender.ready().await?;
                     sender.send_request(outgoing).await?
@@ -213,28 +211,28 @@ impl Connection {
                     sender.send_request(outgoing).await?
                 }
             };
-            read(answer).await
+            read(response).await
         };
-        let reply = tokio::time::timeout(TIMEOUT, answer)
+        let reply = tokio::time::timeout(TIMEOUT, response)
             .await?
             .map_err(std::io::Error::other)?;
         request.replies.keep(&reply);
         Ok(reply)
     }
 
-    /// Sends `request` so many times over HTTP/2, none of them waiting for the reply to another.
+    /// Sends `request` this many times over HTTP/2 without waiting for replies in between.
     pub async fn send_at_once(&mut self, request: &Request, times: usize) -> Vec<Reply> {
         let Sender::Http2(sender) = &mut self.sender else {
-            panic!("HTTP/1.1 takes one request at a time");
+            panic!("HTTP/1.1 allows one request at a time");
         };
         sender.ready().await.unwrap();
-        let answers: Vec<_> = (0..times)
+        let responses: Vec<_> = (0..times)
             .map(|_| sender.send_request(request.build()))
             .collect();
         let mut replies = Vec::new();
-        for answer in answers {
-            let answer = tokio::time::timeout(TIMEOUT, answer).await.unwrap();
-            let reply = read(answer.unwrap()).await.unwrap();
+        for response in responses {
+            let response = tokio::time::timeout(TIMEOUT, response).await.unwrap();
+            let reply = read(response.unwrap()).await.unwrap();
             request.replies.keep(&reply);
             replies.push(reply);
         }
@@ -242,11 +240,11 @@ impl Connection {
     }
 }
 
-async fn read(answer: Response<Incoming>) -> hyper::Result<Reply> {
-    let headers_only = hyper::body::Body::is_end_stream(answer.body());
-    let status = answer.status().as_u16();
-    let mut headers = answer.headers().clone();
-    let body = answer.into_body().collect().await?;
+async fn read(response: Response<Incoming>) -> hyper::Result<Reply> {
+    let headers_only = hyper::body::Body::is_end_stream(response.body());
+    let status = response.status().as_u16();
+    let mut headers = response.headers().clone();
+    let body = response.into_body().collect().await?;
     headers.extend(body.trailers().cloned().unwrap_or_default());
     Ok(Reply {
         status,
@@ -257,7 +255,7 @@ async fn read(answer: Response<Incoming>) -> hyper::Result<Reply> {
 }
 
 impl Reply {
-    /// A header's value as text; empty where there is none.
+    /// A header's value as text; empty if there is none.
     pub fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
@@ -265,17 +263,17 @@ impl Reply {
             .unwrap_or_default()
     }
 
-    /// Whether the API behind Envoy answered, not Envoy itself.
+    /// Whether it is from the API behind Envoy, not from Envoy itself.
     pub fn is_from_api(&self) -> bool {
         self.headers.contains_key("x-envoy-upstream-service-time")
     }
 
-    /// Whether the API answered with 200.
+    /// Whether it is a 200 from the API.
     pub fn is_allowed(&self) -> bool {
         self.status == 200 && self.is_from_api()
     }
 
-    /// Whether this is the filter's reply to a denied client, as it is by default.
+    /// Whether it is the filter's default reply to a denied client.
     pub fn is_denied(&self) -> bool {
         self.status == 403 && self.body == "Error: Unauthorized" && !self.is_from_api()
     }

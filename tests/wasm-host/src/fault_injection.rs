@@ -1,20 +1,20 @@
-//! Wrong answers to hostcalls: statuses, bytes and numbers that no sound host would give, and deeds that it does not do,
-//! or does and denies.
+//! Wrong results of hostcalls: statuses, bytes and numbers that Envoy never returns, and effects that are skipped or
+//! denied.
 //!
-//! What is never odd, since no module could tell: bytes written elsewhere than into room that it handed out.
+//! Never injected, because no module could detect it: bytes written outside the memory that the module allocated.
 
 use std::collections::BTreeMap;
 
 use crate::seeded::Random;
 
 impl Random {
-    /// So many bytes.
+    /// `n` bytes.
     pub fn bytes(&mut self, n: u64) -> Vec<u8> {
         (0..n).map(|_| self.number() as u8).collect()
     }
 
-    /// A number as a broken host would give it: small, at a bound, or any.
-    pub fn odd_number(&mut self) -> u64 {
+    /// A number as a broken host returns it: small, at a bound, or any.
+    pub fn extreme_number(&mut self) -> u64 {
         match self.below(5) {
             0 => self.below(16),
             1 => u64::MAX - self.below(3),
@@ -25,69 +25,69 @@ impl Random {
     }
 }
 
-/// How a hostcall that returns bytes is answered.
+/// The result of a hostcall that returns bytes.
 #[derive(Clone, Debug)]
-pub struct BytesAnswer {
+pub struct BytesResult {
     /// Its status.
     pub status: u32,
-    /// What is written to room that the module allocates; `None`: no room is asked for.
+    /// Bytes written to memory that the module allocates; `None`: no memory is requested.
     pub bytes: Option<Vec<u8>>,
-    /// The size that is told; `None`: neither pointer nor size is written.
-    pub told: Option<u32>,
+    /// The reported size; `None`: neither pointer nor size is written.
+    pub reported: Option<u32>,
 }
 
-impl BytesAnswer {
-    /// As Envoy answers: no bytes are a null pointer.
-    pub fn honest(answer: Result<Vec<u8>, u32>) -> Self {
-        match answer {
+impl BytesResult {
+    /// As Envoy returns it: an empty value is a null pointer.
+    pub fn honest(result: Result<Vec<u8>, u32>) -> Self {
+        match result {
             Ok(bytes) => Self {
                 status: 0,
-                told: Some(u32::try_from(bytes.len()).expect("a sound size")),
+                reported: Some(u32::try_from(bytes.len()).expect("a sound size")),
                 bytes: (!bytes.is_empty()).then_some(bytes),
             },
             Err(status) => Self {
                 status,
                 bytes: None,
-                told: None,
+                reported: None,
             },
         }
     }
 }
 
-/// How odd a host is.
+/// Chooses which hostcalls fail, and how.
 #[derive(Clone, Debug)]
-pub struct Oddness {
-    /// What it chooses by.
+pub struct FaultInjector {
+    /// Its source of randomness.
     pub random: Random,
-    /// One in so many hostcalls is answered oddly.
+    /// One in this many hostcalls gets a fault.
     pub one_in: u64,
-    /// Answers may contradict themselves or the truth, too: room that is asked for and then not named, sizes below the
-    /// room's, deeds denied or only claimed; and callbacks may come within a hostcall. The module can't give back room
-    /// that is not named.
+    /// Results may also contradict themselves or the effect: memory that is requested and then not named, sizes below
+    /// the allocated one, effects denied or only claimed; and callbacks may come within a hostcall. The module can't
+    /// free memory that is not named.
     pub lies: bool,
-    /// How many times it was, by hostcall.
+    /// Number of faults, by hostcall.
     pub times: BTreeMap<&'static str, u64>,
 }
 
-/// What a hostcall does that has an effect, and what it says of it.
+/// What a hostcall with an effect does and reports.
 #[derive(Clone, Copy, Debug)]
-pub struct Deed {
-    /// Whether it does it.
+pub struct Effect {
+    /// Whether the effect happens.
     pub done: bool,
-    /// What it says, where not what is true.
-    pub told: Option<u32>,
+    /// The reported status, if it is not the true one.
+    pub reported: Option<u32>,
 }
 
-impl Deed {
-    /// As an honest host does.
+impl Effect {
+    /// No fault.
     pub const HONEST: Self = Self {
         done: true,
-        told: None,
+        reported: None,
     };
 }
 
-impl Oddness {
-    /// One that strikes one in so many hostcalls.
+impl FaultInjector {
+    /// Injects a fault into one in `one_in` hostcalls.
     pub fn new(seed: u64, one_in: u64, lies: bool) -> Self {
         Self {
             random: Random::new(seed),
@@ -97,7 +97,7 @@ impl Oddness {
         }
     }
 
-    /// Whether this hostcall is answered oddly.
+    /// Whether this hostcall gets a fault.
     pub fn strikes(&mut self, hostcall: &'static str) -> bool {
         let strikes = self.random.below(self.one_in) == 0;
         if strikes {
@@ -106,38 +106,38 @@ impl Oddness {
         strikes
     }
 
-    /// What is done in place of an honest deed.
-    pub fn deed(&mut self) -> Deed {
+    /// What happens in place of the honest effect.
+    pub fn effect(&mut self) -> Effect {
         let status = self.status();
-        let (done, told) = match self.random.below(if self.lies { 4 } else { 1 }) {
+        let (done, reported) = match self.random.below(if self.lies { 4 } else { 1 }) {
             0 | 1 => (false, status),
             2 => (true, status),
             _ => (false, 0),
         };
-        Deed {
+        Effect {
             done,
-            told: Some(told),
+            reported: Some(reported),
         }
     }
 
     /// A status that is not 0.
     pub fn status(&mut self) -> u32 {
         let status = match self.random.below(3) {
-            0 => self.random.odd_number() as u32,
+            0 => self.random.extreme_number() as u32,
             _ => self.random.below(16) as u32,
         };
         status.max(1)
     }
 
-    /// An answer in place of an honest one.
-    pub fn bytes(&mut self, honest: &Result<Vec<u8>, u32>) -> BytesAnswer {
+    /// A result in place of the honest one.
+    pub fn bytes(&mut self, honest: &Result<Vec<u8>, u32>) -> BytesResult {
         let kinds = if self.lies { 8 } else { 5 };
         let bytes = match self.random.below(kinds) {
             0 => {
-                return BytesAnswer {
+                return BytesResult {
                     status: self.status(),
                     bytes: None,
-                    told: None,
+                    reported: None,
                 };
             }
             1 => Vec::new(),
@@ -155,37 +155,37 @@ impl Oddness {
             }
             // Null, but with a size; or success, and nothing written.
             5 => {
-                let told = self.random.odd_number() as u32;
-                return BytesAnswer {
+                let reported = self.random.extreme_number() as u32;
+                return BytesResult {
                     status: 0,
                     bytes: None,
-                    told: (!told.is_multiple_of(3)).then_some(told),
+                    reported: (!reported.is_multiple_of(3)).then_some(reported),
                 };
             }
             // Less than there is, or more.
             6 => {
                 let bytes = self.changed(honest);
-                let told = match self.random.below(2) {
+                let reported = match self.random.below(2) {
                     0 => self.random.below(bytes.len() as u64 + 1) as u32,
-                    _ => bytes.len() as u32 | self.random.odd_number() as u32,
+                    _ => bytes.len() as u32 | self.random.extreme_number() as u32,
                 };
-                return BytesAnswer {
+                return BytesResult {
                     status: 0,
                     bytes: (!bytes.is_empty()).then_some(bytes),
-                    told: Some(told),
+                    reported: Some(reported),
                 };
             }
             // A failure, but with bytes.
             _ => {
                 let bytes = self.changed(honest);
-                return BytesAnswer {
+                return BytesResult {
                     status: self.status(),
-                    told: Some(bytes.len() as u32),
+                    reported: Some(bytes.len() as u32),
                     bytes: (!bytes.is_empty()).then_some(bytes),
                 };
             }
         };
-        BytesAnswer::honest(Ok(bytes))
+        BytesResult::honest(Ok(bytes))
     }
 
     fn changed(&mut self, honest: &Result<Vec<u8>, u32>) -> Vec<u8> {
@@ -193,7 +193,7 @@ impl Oddness {
         for _ in 0..=self.random.below(8) {
             let at = self.random.below(bytes.len() as u64 + 1) as usize;
             match bytes.get_mut(at) {
-                Some(byte) => *byte = self.random.odd_number() as u8,
+                Some(byte) => *byte = self.random.extreme_number() as u8,
                 None => bytes.push(self.random.number() as u8),
             }
         }

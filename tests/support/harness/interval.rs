@@ -1,12 +1,11 @@
-//! How often ABS is asked for its list, by ABS's own clock: looking late changes nothing.
+//! The interval between fetches, by ABS's clock, so that the time of the check does not matter.
 
-use super::envoy::DEADLINE;
-use super::eventually_or;
 use super::stopwatch::Stopwatch;
+use super::waiting::{DEADLINE, eventually_or};
 use std::time::Duration;
 
-/// Waits for one fetch and the `count` after it, and fails the test unless they took that many intervals, give or take
-/// the jitter, and no two came together. `fetches` gives the times of all fetches so far.
+/// Waits for one fetch and the `count` after it. Fails the test unless they took that many intervals, within the jitter,
+/// and no two came at once. `fetches` returns the times of all fetches so far.
 pub async fn assert_interval(
     fetches: impl AsyncFn() -> Vec<Duration>,
     interval: Duration,
@@ -23,7 +22,7 @@ pub async fn assert_interval(
     )
     .await;
     let times = &times[before..=last];
-    // A fetch may come late on a machine that is, and the next in time.
+    // On a busy machine a fetch may be late and the next one on time.
     let late = watch.late();
     for pair in times.windows(2) {
         assert!(

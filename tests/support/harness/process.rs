@@ -1,9 +1,8 @@
-//! A child process whose whole output is kept in memory and which never outlives its owner.
+//! A child process that ends with its owner, with its output in memory.
 //!
-//! Owns where programs are found and how they are started and stopped, and prints what they wrote where the test fails.
-//! Knows nothing of what they do.
+//! Owns where programs are found and how they start and stop. If the test fails, prints what they wrote.
 
-use super::eventually;
+use super::waiting::eventually;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,8 +14,8 @@ pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The file that the environment variable names, else `default` below the repository's root. A missing file fails the
-/// test and names the command that makes it: a test that can't run has not passed.
+/// The file that the environment variable names, or else `default` in the repository. If it is missing, the test fails
+/// and names the command that builds it.
 pub fn artefact(variable: &str, default: &str, made_by: &str) -> PathBuf {
     let path = match std::env::var_os(variable) {
         Some(path) => repository().join(path),
@@ -60,29 +59,46 @@ impl Process {
         }
     }
 
-    /// Its number in the system.
+    /// Its process ID.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
+    /// Resident memory now, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        self.status_number("VmRSS:")
+    }
+
+    /// The peak of resident memory so far, in KiB.
+    pub fn peak_resident_kib(&self) -> u64 {
+        self.status_number("VmHWM:")
+    }
+
+    fn status_number(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|text| text.split_whitespace().next());
+        number.and_then(|text| text.parse().ok()).unwrap()
+    }
+
     /// Kills it.
     pub fn stop(&mut self) {
-        // Both fail only where the process is gone already.
+        // Both fail only if the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// All that was written to standard output so far.
+    /// Standard output so far.
     pub fn stdout(&self) -> String {
         text(&self.stdout)
     }
 
-    /// All that was written to standard error so far.
+    /// Standard error so far.
     pub fn stderr(&self) -> String {
         text(&self.stderr)
     }
 
-    /// How it ended, if it has.
+    /// Its exit status, if it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
@@ -94,15 +110,15 @@ impl Process {
         }
     }
 
-    /// The address in the first line on standard output, which reads `… listening on http://ADDRESS`.
+    /// The address in the first line of standard output, `… listening on http://ADDRESS`.
     pub async fn listening_address(&mut self) -> SocketAddr {
         let [address] = self.listening_addresses().await;
         address
     }
 
-    /// The addresses in the first lines on standard output.
+    /// The addresses in the first lines of standard output.
     pub async fn listening_addresses<const N: usize>(&mut self) -> [SocketAddr; N] {
-        eventually(&format!("{} names its address", self.name), async || {
+        eventually(&format!("{} prints its address", self.name), async || {
             self.assert_running();
             let output = self.stdout();
             let (lines, _) = output.rsplit_once('\n')?;

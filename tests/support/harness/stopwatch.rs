@@ -1,34 +1,33 @@
-//! Bounds on time that hold the filter to them, and not the machine.
+//! Measures time without the delays of a busy machine.
 //!
-//! A thread of the tests asks again and again to be woken a moment later. As long as it is woken late, this machine has
-//! no time for its threads, and Envoy's wait as well: that time does not count. On a machine with time to spare it is
-//! nothing, so a bound is what it says.
+//! A thread of the tests sleeps for short periods. When it wakes late, the machine had no time for its threads, and
+//! Envoy's waited as well, so that time does not count. On an idle machine it is close to zero.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// What the thread asks for.
+/// How long the thread sleeps.
 const NAP: Duration = Duration::from_millis(5);
 
-/// As late as a machine with nothing else to do may be.
+/// Lateness of an idle machine.
 const IDLE: Duration = Duration::from_millis(1);
 
-/// By how many microseconds the thread was late, all in all.
+/// Microseconds that the thread woke late, in total.
 static LATE: LazyLock<&'static AtomicU64> = LazyLock::new(|| {
     static SUM: AtomicU64 = AtomicU64::new(0);
     std::thread::spawn(|| {
         loop {
-            let asked = Instant::now();
+            let before = Instant::now();
             std::thread::sleep(NAP);
-            let late = asked.elapsed().saturating_sub(NAP + IDLE);
+            let late = before.elapsed().saturating_sub(NAP + IDLE);
             SUM.fetch_add(u64::try_from(late.as_micros()).unwrap(), Ordering::Relaxed);
         }
     });
     &SUM
 });
 
-/// Time from its start on.
+/// Time since its start.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch {
     started: Instant,
@@ -44,12 +43,12 @@ impl Stopwatch {
         }
     }
 
-    /// The time since then in which this machine had time for its threads.
+    /// The time since the start in which the machine ran its threads.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed().saturating_sub(self.late())
     }
 
-    /// The time since then in which it had not.
+    /// The time since the start in which it did not.
     pub fn late(&self) -> Duration {
         Duration::from_micros(LATE.load(Ordering::Relaxed) - self.late)
     }

@@ -1,6 +1,4 @@
-//! The two servers around Envoy: the ABS simulator and the sample API.
-//!
-//! Owns how they are started and the simulator's admin interface.
+//! The two servers around Envoy: the ABS simulator, with its admin interface, and the sample API.
 
 use super::audit::Replies;
 use super::client::Request;
@@ -21,7 +19,7 @@ pub struct Abs {
     pub sideband: SocketAddr,
     arguments: Vec<String>,
     process: Option<Process>,
-    /// Hold its ports while it is stopped, without listening: nobody else is given them.
+    /// Reserve its ports without listening while it is stopped.
     reserved: Vec<TcpSocket>,
 }
 
@@ -58,7 +56,7 @@ impl Abs {
         self.process = Some(process);
     }
 
-    /// Kills it: connections end without a word.
+    /// Kills it; its connections are closed.
     pub fn stop(&mut self) {
         self.process = None;
         for address in [self.address, self.sideband] {
@@ -69,24 +67,24 @@ impl Abs {
         }
     }
 
-    /// Adds entries; `list` has ABS's shape.
+    /// Adds entries, in ABS's format.
     pub async fn list(&self, list: Value) {
         self.admin(Method::POST, "/admin/list", Some(list)).await;
     }
 
-    /// Removes entries; `list` has ABS's shape.
+    /// Removes entries, in ABS's format.
     pub async fn unlist(&self, list: Value) {
         self.admin(Method::DELETE, "/admin/list", Some(list)).await;
     }
 
-    /// Replaces the list with this many generated addresses.
+    /// Replaces the list by this many generated addresses.
     pub async fn generate(&self, entries: u64) {
-        let order = json!({"entries": entries, "kinds": "ips", "seed": 1});
-        self.admin(Method::POST, "/admin/generate", Some(order))
+        let request = json!({"entries": entries, "kinds": "ips", "seed": 1});
+        self.admin(Method::POST, "/admin/generate", Some(request))
             .await;
     }
 
-    /// Makes it fail from now on, as the simulator's README says.
+    /// Injects a fault, as the simulator's README describes.
     pub async fn fault(&self, fault: Value) {
         self.admin(Method::POST, "/admin/fault", Some(fault)).await;
     }
@@ -96,7 +94,7 @@ impl Abs {
         self.admin(Method::DELETE, "/admin/fault", None).await;
     }
 
-    /// One of the simulator's own counters.
+    /// One of the simulator's counters.
     pub async fn counter(&self, name: &str) -> u64 {
         let counters = self.admin(Method::GET, "/admin/counters", None).await;
         counters[name]
@@ -104,17 +102,17 @@ impl Abs {
             .unwrap_or_else(|| panic!("the simulator has no counter {name}: {counters}"))
     }
 
-    /// How often the attack list was asked for.
+    /// Number of requests for the attack list.
     pub async fn fetches(&self) -> u64 {
         self.counter("attacklist_get").await
     }
 
-    /// When the attack list was asked for, since the simulator's start.
+    /// The times of the requests for the attack list, since the simulator's start.
     pub async fn fetch_times(&self) -> Vec<Duration> {
         fetch_times(self.admin(Method::GET, "/admin/fetches", None).await)
     }
 
-    /// The traffic records it has got.
+    /// The traffic records that it has received.
     pub async fn records(&self) -> Vec<Value> {
         let records = self
             .admin(Method::GET, "/admin/records?offset=0&limit=10000", None)
@@ -132,7 +130,7 @@ impl Abs {
         let reply = request.send().await;
         assert!(
             (200..300).contains(&reply.status),
-            "the simulator answered {method} {path} {body} with {}: {}",
+            "the simulator responded to {method} {path} {body} with {}: {}",
             reply.status,
             reply.body
         );
@@ -166,7 +164,7 @@ impl Api {
     }
 }
 
-/// The simulator's word on when it was asked for the list.
+/// The simulator's list of fetch times.
 pub fn fetch_times(millis: Value) -> Vec<Duration> {
     let millis: Vec<u64> = serde_json::from_value(millis).unwrap();
     millis.into_iter().map(Duration::from_millis).collect()

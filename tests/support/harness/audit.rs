@@ -1,18 +1,18 @@
-//! The search for secrets after every scenario: what no log line, metric or reply may hold.
+//! The search for secrets after every scenario: no log line, metric or reply may contain one.
 //!
-//! Owns the planted secrets and where they are looked for, with the one exception: Envoy's `/config_dump` shows the
-//! configuration that the operator wrote, and with it the manual lists. It never shows the credentials of ABS, which
-//! come by the names of environment variables, nor anything that only ABS's list or a client named.
+//! Owns the planted secrets and the places to search, with one exception: Envoy's `/config_dump` shows the operator's
+//! configuration and so the manual lists. It never shows the credentials of ABS, which are configured by the names of
+//! environment variables, nor values from ABS's list or from a client.
 
 use super::client::Reply;
 use std::sync::{Arc, Mutex};
 
-/// Every reply that a client of this scenario got.
+/// Every reply to a client of this scenario.
 #[derive(Clone, Debug, Default)]
 pub struct Replies(Arc<Mutex<Vec<String>>>);
 
 impl Replies {
-    /// Keeps a reply for the search. The body is kept only where Envoy made it: the sample API sends back what it got.
+    /// Keeps a reply for the search. Keeps the body only if Envoy made it, because the sample API echoes the request.
     pub fn keep(&self, reply: &Reply) {
         let body = if reply.is_from_api() { "" } else { &reply.body };
         self.0
@@ -33,17 +33,17 @@ struct Secret {
 }
 
 impl Secrets {
-    /// A new secret value, to be sent by a client or listed by ABS. `label` helps to read a failed test.
+    /// A new secret for a client or ABS's list. `label` identifies it in a failed test.
     pub fn plant(&self, label: &str) -> String {
         self.add(label, false)
     }
 
-    /// A new secret value for a manual list: `/config_dump` may show it.
+    /// A new secret for a manual list: `/config_dump` may show it.
     pub fn plant_in_configuration(&self, label: &str) -> String {
         self.add(label, true)
     }
 
-    /// A value made elsewhere, such as a token with a user name in it.
+    /// Another secret value, such as a token with a user name in it.
     pub fn plant_value(&self, value: &str) {
         self.0.lock().unwrap().push(Secret {
             value: value.to_owned(),
@@ -51,7 +51,7 @@ impl Secrets {
         });
     }
 
-    /// Fails the test if a secret stands in one of the texts.
+    /// Fails the test if one of the texts contains a secret.
     pub fn assert_absent(&self, places: &[(&str, String)], config_dump: &str, replies: &Replies) {
         let replies = replies.0.lock().unwrap().join("\n");
         for secret in self.0.lock().unwrap().iter() {
@@ -63,14 +63,14 @@ impl Secrets {
                 let line = text.lines().find(|line| line.contains(&secret.value));
                 assert!(
                     line.is_none(),
-                    "{place} holds the secret {}: {}",
+                    "{place} contains the secret {}: {}",
                     secret.value,
                     line.unwrap_or_default()
                 );
             }
             assert!(
                 secret.configured || !config_dump.contains(&secret.value),
-                "/config_dump holds the secret {}",
+                "/config_dump contains the secret {}",
                 secret.value
             );
         }

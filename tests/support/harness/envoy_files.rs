@@ -1,0 +1,161 @@
+//! Envoy's files: `envoy/envoy.yaml` and `envoy/filter.json` as shipped, with the scenario's addresses, paths and patches.
+
+use super::process::{artefact, repository};
+use super::services::Abs;
+use super::setup::Setup;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// The shipped bootstrap with free ports, the scenario's addresses and its own folder for filter.json.
+pub fn render_bootstrap(setup: &Setup, directory: &Path, api: SocketAddr, abs: &Abs) -> String {
+    let mut text = std::fs::read_to_string(repository().join("envoy/envoy.yaml")).unwrap();
+    if setup.abs_over_tls.is_some() {
+        text = take_tls_variant(&text);
+    }
+    let directory = directory.display();
+    let mut replacements = vec![
+        (
+            "address: 127.0.0.1, port_value: 9901".to_owned(),
+            "address: 127.0.0.1, port_value: 0".to_owned(),
+        ),
+        (
+            // Both address families, so that a scenario can use either.
+            "address: 127.0.0.1, port_value: 10000".to_owned(),
+            "address: '::', ipv4_compat: true, port_value: 0".to_owned(),
+        ),
+        (
+            "address: 127.0.0.1, port_value: 8000".to_owned(),
+            format!("address: 127.0.0.1, port_value: {}", api.port()),
+        ),
+        (
+            "address: 127.0.0.1, port_value: 8443".to_owned(),
+            format!("address: 127.0.0.1, port_value: {}", abs.sideband.port()),
+        ),
+        (
+            "path: envoy/filter.json".to_owned(),
+            format!("path: {directory}/filter.json"),
+        ),
+        (
+            "watched_directory: { path: envoy }".to_owned(),
+            format!("watched_directory: {{ path: {directory} }}"),
+        ),
+        (
+            "xff_num_trusted_hops: 0".to_owned(),
+            format!("xff_num_trusted_hops: {}", setup.trusted_hops),
+        ),
+    ];
+    match &setup.abs_over_tls {
+        None => replacements.push((
+            "address: 127.0.0.1, port_value: 8080".to_owned(),
+            format!(
+                "address: 127.0.0.1, port_value: {}",
+                setup.abs_at.unwrap_or(abs.address).port()
+            ),
+        )),
+        Some(authority) => replacements.extend([
+            (
+                "address: abs.example.com, port_value: 8080".to_owned(),
+                format!("address: 127.0.0.1, port_value: {}", abs.address.port()),
+            ),
+            (
+                "/etc/ssl/certs/ca-certificates.crt".to_owned(),
+                authority.display().to_string(),
+            ),
+        ]),
+    }
+    for (shipped, ours) in replacements {
+        assert_eq!(
+            text.matches(&shipped).count(),
+            1,
+            "envoy/envoy.yaml should contain `{shipped}` once"
+        );
+        text = text.replace(&shipped, &ours);
+    }
+    setup
+        .bootstrap
+        .iter()
+        .fold(text, |text, change| change(text))
+}
+
+/// Replaces the plain cluster by the commented TLS variant, as the comment in the shipped file says.
+fn take_tls_variant(text: &str) -> String {
+    let (before, plain) = text
+        .split_once("    # ABS; the filter names this cluster")
+        .unwrap();
+    let (_, variant) = plain.split_once("# -- TLS variant --\n").unwrap();
+    let (variant, after) = variant
+        .split_once("    # -- end of the TLS variant --\n")
+        .unwrap();
+    let variant: String = variant
+        .lines()
+        .map(|line| format!("    {}\n", line.strip_prefix("    # ").unwrap()))
+        .collect();
+    format!("{before}{variant}{after}")
+}
+
+/// The shipped filter with the scenario's changes.
+pub fn filter(setup: &Setup) -> Value {
+    let text = std::fs::read_to_string(repository().join("envoy/filter.json")).unwrap();
+    let mut filter: Value = serde_json::from_str(&text).unwrap();
+    for patch in &setup.plugin {
+        merge(plugin(&mut filter), patch);
+    }
+    let code = module(&mut filter);
+    let path = match &setup.module {
+        Some(path) => path.clone(),
+        None => artefact("PORTCULLIS_WASM", code.as_str().unwrap(), "make build"),
+    };
+    *code = path.to_str().unwrap().into();
+    if let Some(policy) = setup.failure_policy {
+        *filter
+            .pointer_mut("/resources/0/typed_config/config/failure_policy")
+            .unwrap() = policy.into();
+    }
+    if !setup.keys_in_vm {
+        let vm = filter.pointer_mut("/resources/0/typed_config/config/vm_config");
+        let variables = vm.unwrap().as_object_mut().unwrap();
+        variables.remove("environment_variables").unwrap();
+    }
+    filter
+}
+
+/// The path of the module's file.
+pub fn module(filter: &mut Value) -> &mut Value {
+    filter
+        .pointer_mut("/resources/0/typed_config/config/vm_config/code/local/filename")
+        .expect("envoy/filter.json should name the module's file")
+}
+
+/// The plugin configuration.
+pub fn plugin(filter: &mut Value) -> &mut Value {
+    filter
+        .pointer_mut("/resources/0/typed_config/config/configuration/value")
+        .expect("envoy/filter.json should have the plugin configuration")
+}
+
+/// Writes the file to another name and renames it, so that Envoy never reads a part of it.
+pub fn put_in_place(directory: &Path, filter: &Value) {
+    let new = directory.join("filter.json.new");
+    std::fs::write(&new, serde_json::to_vec_pretty(filter).unwrap()).unwrap();
+    std::fs::rename(new, directory.join("filter.json")).unwrap();
+}
+
+/// JSON merge patch (RFC 7396).
+pub fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(serde_json::Map::new());
+    }
+    let target = target.as_object_mut().unwrap();
+    for (key, value) in patch {
+        if value.is_null() {
+            target.remove(key);
+        } else {
+            merge(target.entry(key.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
