@@ -4,8 +4,8 @@
 //!
 //! The entry points are our own and not those of the SDK, whose dispatcher keeps a map entry for each stream and needs
 //! three more calls from the host to tidy up. HTTP contexts here have no state at all, so a clean request costs two
-//! calls: its creation, which names its root context, and its headers. The link step renames `portcullis_on_…` to
-//! `proxy_on_…`, in place of the SDK's.
+//! calls: its creation, which names its root context, and its headers. The link step exports `portcullis_on_…` as
+//! `proxy_on_…`, the names of the SDK's.
 
 mod host;
 #[cfg(feature = "trap")]

@@ -1,7 +1,6 @@
 //! Hosts that answer as none would, and long lives: the module never traps, goes on, and takes no more memory.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use portcullis_wasm_host::odd::Oddness;
 use portcullis_wasm_host::process::Process;
@@ -9,7 +8,7 @@ use portcullis_wasm_host::seeded::Random;
 use portcullis_wasm_host::vm::{Answer, Vm};
 use serde_json::{Value, json};
 
-use crate::support::{MODULE, attacks, config, list, listed};
+use crate::support::{MODULE, attacks, config, list, listed, names};
 
 /// How many histories of a VM are played with odd hosts.
 const SEEDS: u64 = 8_000;
@@ -135,25 +134,15 @@ fn random_environment(random: &mut Random) -> Vec<Vec<u8>> {
     }
 }
 
-/// The hostcalls of the module, by the file that the link step holds it to.
-fn hostcalls() -> impl Iterator<Item = String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wasm-target/imports.txt");
-    let text = std::fs::read_to_string(path).unwrap();
-    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    lines.into_iter().filter_map(|line| {
-        let (_, name) = line.split('#').next()?.trim().split_once('.')?;
-        Some(name.to_owned())
-    })
-}
-
 #[test]
 fn no_answer_of_a_host_makes_it_trap() {
     let odd = live_with_odd_hosts();
     // Each hostcall was answered oddly: none is left out of this test.
-    for name in hostcalls() {
-        match name.as_str() {
+    for import in names("imports.txt") {
+        let (_, name) = import.split_once('.').unwrap();
+        match name {
             // The end of a VM, which is what must not come about; and what the last words of one are written by.
-            "proc_exit" | "fd_write" => assert!(!odd.contains_key(name.as_str())),
+            "proc_exit" | "fd_write" => assert!(!odd.contains_key(name)),
             name => assert!(odd.get(name) > Some(&(SEEDS / 20)), "{name}: {odd:?}"),
         }
     }

@@ -17,5 +17,7 @@ mod cost;
 mod hostile;
 /// It fetches, blocks, keeps the list, unblocks.
 mod life;
+/// The link step's checks.
+mod link;
 /// It tells no secret, and sends its credentials to ABS alone.
 mod secrets;
