@@ -211,6 +211,9 @@ fn where_there_is_no_room_it_says_so_and_lives() {
     assert!(outcome.stopped);
 }
 
+/// The unit in which wasm memory grows.
+const PAGE: usize = 64 << 10;
+
 /// Rooms that a lying host asks for and never names again are lost, so this host only errs.
 #[test]
 fn its_memory_stays_bounded() {
@@ -221,15 +224,13 @@ fn its_memory_stays_bounded() {
     vm.be_odd(Some(Oddness::new(7, 50, false)));
     let mut sizes = Vec::new();
     for _ in 0..3 {
-        for _ in 0..10_000 {
+        for _ in 0..100_000 {
             random_step(&mut vm, &process, &mut random, &configurations);
         }
         sizes.push(vm.memory_bytes());
     }
     println!("memory after each third: {sizes:?} bytes");
     assert!(sizes[2] <= 16 << 20, "{sizes:?}");
-    assert!(
-        sizes[2] * 50 <= sizes[1] * 51,
-        "more than 2 % more: {sizes:?}"
-    );
+    // Fragmentation still adds a few pages; a leak of three bytes per step adds more.
+    assert!(sizes[2] <= sizes[1] + 4 * PAGE, "{sizes:?}");
 }

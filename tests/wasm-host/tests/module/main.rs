@@ -19,5 +19,7 @@ mod hostile;
 mod life;
 /// The link step's checks.
 mod link;
+/// Which log lines it writes.
+mod log_level;
 /// It tells no secret, and sends its credentials to ABS alone.
 mod secrets;
