@@ -20,19 +20,14 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 MODULE := target/portcullis.wasm
 # 512 KB: a module of this size still compiles in every worker within a moment.
 MODULE_SIZE_LIMIT := 524288
-# `make check` and CI fail over that bound; other builds say so and go on, so that a module can be tried while it shrinks.
-OVERSIZE := $(if $(CI),,--allow-oversize)
 # In CI a Cargo.lock that is behind a Cargo.toml is an error; at a desk Cargo brings it up to date.
 LOCKED := $(if $(CI),--locked)
 # Linked statically, a program runs in an image that holds nothing else; Rust asks for a target's name to do so.
 HOST = $(shell rustc --version --verbose | sed -n 's/^host: //p')
-# LINK_FLAGS=--keep-names leaves the functions' names in the module, for profilers.
-LINK_FLAGS ?=
+# More flags for wasm-opt; --debuginfo keeps function names in the module, for profilers.
+WASM_OPT_FLAGS ?=
 # BENCH_FLAGS=--quick runs every benchmark once; benches/envoy/bench.py --help lists the rest.
 BENCH_FLAGS ?=
-
-LINK = target/debug/portcullis-link --imports wasm-target/imports.txt \
-	--wasm-opt .tools/node_modules/.bin/wasm-opt $(OVERSIZE) $(LINK_FLAGS)
 
 # Crates that make sense in wasm alone.
 WASM_CRATES := portcullis-wasm empty-filter
@@ -67,19 +62,15 @@ module trap-module: export CARGO_TARGET_WASM32_WASIP1_LINKER := $(CURDIR)/wasm-t
 module trap-module: export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/=
 module: ## only the shippable module
 	@tools/install rust-targets wasm-opt
-	cargo build $(LOCKED) -p portcullis-link
 	cargo build $(LOCKED) --profile wasm --target wasm32-wasip1 -p portcullis-wasm
-	$(LINK) --input target/wasm32-wasip1/wasm/portcullis_wasm.wasm --output $(MODULE) \
-		--exports wasm-target/exports.txt --size-limit $(MODULE_SIZE_LIMIT)
+	wasm-target/link target/wasm32-wasip1/wasm/portcullis_wasm.wasm $(MODULE) $(MODULE_SIZE_LIMIT) $(WASM_OPT_FLAGS)
 
 .PHONY: trap-module
 trap-module: ## for tests alone: the module as one that crashes on command, at target/portcullis-trap.wasm
 	@tools/install rust-targets wasm-opt
-	cargo build $(LOCKED) -p portcullis-link
 	cargo build $(LOCKED) --profile wasm --target wasm32-wasip1 -p portcullis-wasm --features trap \
 		--target-dir target/trap
-	$(LINK) --input target/trap/wasm32-wasip1/wasm/portcullis_wasm.wasm --output target/portcullis-trap.wasm \
-		--exports wasm-target/exports.txt --size-limit $(MODULE_SIZE_LIMIT) --allow-oversize
+	wasm-target/link target/trap/wasm32-wasip1/wasm/portcullis_wasm.wasm target/portcullis-trap.wasm $$((2 * $(MODULE_SIZE_LIMIT)))
 
 .PHONY: cli
 cli: ## the command line tool alone
@@ -94,7 +85,7 @@ test: test-core test-wasm test-module test-lifecycle test-cli test-envoy test-fa
 	@echo "test: every layer passed; none was skipped"
 
 .PHONY: test-core
-test-core: ## layer 1: the core, the simulator and the link step on this machine
+test-core: ## layer 1: the core and the simulator on this machine
 	cargo test $(LOCKED) --lib
 	cargo test $(LOCKED) --doc
 	$(if $(CORE_TESTS),cargo test $(LOCKED) $(addprefix --test ,$(CORE_TESTS)))
@@ -107,7 +98,7 @@ test-wasm: ## layer 2: the core's same unit tests in wasm under Node.js
 	tools/test-wasm
 
 .PHONY: test-module
-test-module: module ## the shipped module in a host of the tests: its life, hostile answers to hostcalls, secrets, memory
+test-module: module ## the shipped module in a test host: a list's life, wrong results of hostcalls, secrets, memory; the link step
 	cargo test $(LOCKED) --profile wasm-host -p portcullis-wasm-host
 
 .PHONY: test-lifecycle
@@ -175,7 +166,7 @@ check: ## format, clippy, docs, Envoy files, licences, sources and advisories of
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace $(NOT_WASM_CRATES) --all-features --no-deps
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --target wasm32-wasip1 -p portcullis-wasm --no-deps
 	for script in $$(git grep -lI '^#!.*bash$$'); do bash -n "$$script"; done
-	$(MAKE) --no-print-directory module OVERSIZE=
+	$(MAKE) --no-print-directory module
 	tools/validate-envoy
 	tools/check-dependencies
 

@@ -1,10 +1,10 @@
-//! `EnvoyHost`: the hostcalls of proxy-wasm ABI 0.2.1 behind the core's [`Host`] port. The only file with hostcalls, and
-//! the only one with `unsafe`.
+//! `EnvoyHost`: the hostcalls of proxy-wasm ABI 0.2.1 behind the core's [`Host`] port. No hostcall is made anywhere else.
 //!
-//! The bindings are declared here and not taken from the SDK, which panics on answers it does not expect, and turns
-//! header values into strings, which panics where a client sent other bytes. A panic in the VM is an outage.
+//! The bindings are declared here and not taken from the SDK, which panics on a status it does not expect, and on header
+//! values that are not UTF-8. A panic in the VM is an outage.
 
-use core::cell::{Cell, UnsafeCell};
+#[cfg(feature = "trap")]
+use core::cell::Cell;
 use core::time::Duration;
 
 use portcullis::host::{
@@ -13,11 +13,15 @@ use portcullis::host::{
 };
 use proxy_wasm::types::{MapType, Status};
 
+use crate::header_map::{encode_pairs, visit_pairs};
+use crate::memory::{owned_bytes, visit_bytes};
+
 pub use proxy_wasm::types::BufferType;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
     fn proxy_log(level: u32, message: *const u8, size: usize) -> u32;
+    fn proxy_get_log_level(level: *mut u32) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
@@ -90,49 +94,14 @@ unsafe extern "C" {
 /// WASI's number for the monotonic clock.
 const MONOTONIC: u32 = 1;
 
-/// A compare-and-set number that no value has, so that a write succeeds only where the key is absent: the host ignores
-/// the number there, and refuses it anywhere else.
+/// A compare-and-set number that no value has: the host ignores the number of a write where the key is absent, and
+/// rejects a number that does not match anywhere else.
 const NEVER_MATCHES: u32 = u32::MAX;
 
-/// Room for what a request's hostcalls return, so that clean requests allocate nothing. Larger answers get room of
-/// their own.
-const SCRATCH: usize = 64 * 1024;
-
-struct Scratch(UnsafeCell<[u8; SCRATCH]>);
-
-// SAFETY: a proxy-wasm VM has one thread.
-unsafe impl Sync for Scratch {}
-
-static ROOM: Scratch = Scratch(UnsafeCell::new([0; SCRATCH]));
-
+#[cfg(feature = "trap")]
 thread_local! {
-    /// Whether the hostcall under way may have the scratch room.
-    static OFFERED: Cell<bool> = const { Cell::new(false) };
-
-    /// The room that the host got last, and its size.
-    static GIVEN: Cell<(*mut u8, usize)> = const { Cell::new((core::ptr::null_mut(), 0)) };
-}
-
-/// Room of `size` bytes for what a hostcall returns. Null where there is none: the hostcall fails then, and the VM lives.
-pub fn allocate(size: usize) -> *mut u8 {
-    let room = if size <= SCRATCH && OFFERED.replace(false) {
-        ROOM.0.get().cast()
-    } else {
-        let mut room = Vec::new();
-        if room.try_reserve_exact(size).is_err() {
-            return core::ptr::null_mut();
-        }
-        room.resize(size, 0);
-        room.leak().as_mut_ptr()
-    };
-    GIVEN.set((room, size));
-    room
-}
-
-/// The size of the room that the host says holds `size` bytes at `data`; `None` where it got no such room last.
-fn room_size(data: *mut u8, size: usize) -> Option<usize> {
-    let (room, room_size) = GIVEN.replace((core::ptr::null_mut(), 0));
-    (core::ptr::eq(data, room) && size <= room_size).then_some(room_size)
+    /// Called with key and bytes before each write of shared data.
+    pub static BEFORE_WRITE: Cell<fn(&str, &[u8])> = const { Cell::new(|_, _| {}) };
 }
 
 fn check(status: u32) -> Result<(), HostError> {
@@ -149,51 +118,11 @@ fn check(status: u32) -> Result<(), HostError> {
     }
 }
 
-/// Makes a hostcall that returns bytes in room of their own.
-fn owned_bytes(
-    call: impl FnOnce(*mut *mut u8, *mut usize) -> u32,
-) -> Result<Option<Vec<u8>>, HostError> {
-    let mut data: *mut u8 = core::ptr::null_mut();
-    let mut size = 0;
-    check(call(&mut data, &mut size))?;
-    if data.is_null() {
-        return Ok(None);
-    }
-    let Some(room) = room_size(data, size) else {
-        return Ok(None);
-    };
-    // SAFETY: `allocate` made a vector with just this much room: the scratch room was not offered.
-    Ok(Some(unsafe { Vec::from_raw_parts(data, size, room) }))
-}
-
-/// Makes a hostcall that returns bytes in the scratch room where they fit, and shows them to `visit`.
-fn visit_bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32, visit: impl FnOnce(&[u8])) {
-    let mut data: *mut u8 = core::ptr::null_mut();
-    let mut size = 0;
-    OFFERED.set(true);
-    let status = call(&mut data, &mut size);
-    OFFERED.set(false);
-    if check(status).is_err() || data.is_null() {
-        return;
-    }
-    let Some(room) = room_size(data, size) else {
-        return;
-    };
-    if core::ptr::eq(data, ROOM.0.get().cast()) {
-        // SAFETY: the host wrote `size` bytes to the scratch room, which is not offered again while `visit` runs
-        // unless `visit` makes such a call itself, and none does.
-        visit(unsafe { core::slice::from_raw_parts(data, size) });
-    } else {
-        // SAFETY: not the scratch room, so `allocate` made a vector with just this much room.
-        visit(&unsafe { Vec::from_raw_parts(data, size, room) });
-    }
-}
-
-/// Shows a property; its path's elements are parted by zero bytes.
+/// Shows a property. Zero bytes separate the elements of its path.
 fn visit_property(path: &[u8], visit: &mut dyn FnMut(&[u8])) {
     // SAFETY: the host reads the path and writes through the pointers during the call only.
     visit_bytes(
-        |data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) },
+        |data, size| check(unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) }),
         visit,
     );
 }
@@ -201,66 +130,27 @@ fn visit_property(path: &[u8], visit: &mut dyn FnMut(&[u8])) {
 fn visit_map(map: MapType, visit: &mut dyn FnMut(&[u8], &[u8])) {
     // SAFETY: the host writes through the pointers during the call only.
     visit_bytes(
-        |data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) },
+        |data, size| check(unsafe { proxy_get_header_map_pairs(map as u32, data, size) }),
         |bytes| visit_pairs(bytes, visit),
     );
 }
 
-/// Shows each pair of a header map as the ABI lays it out: their number, each pair's two sizes, then names and values,
-/// each followed by a zero byte. Stops where the bytes do not hold what they say.
-fn visit_pairs(bytes: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) {
-    fn word(bytes: &[u8]) -> Option<(usize, &[u8])> {
-        let (word, rest) = bytes.split_first_chunk::<4>()?;
-        Some((u32::from_le_bytes(*word) as usize, rest))
-    }
-    fn text(bytes: &[u8], size: usize) -> Option<(&[u8], &[u8])> {
-        let (text, rest) = bytes.split_at_checked(size)?;
-        Some((text, rest.get(1..)?))
-    }
-    let Some((n, mut sizes)) = word(bytes) else {
-        return;
-    };
-    let Some(mut texts) = n.checked_mul(8).and_then(|length| sizes.get(length..)) else {
-        return;
-    };
-    for _ in 0..n {
-        let Some((name_size, rest)) = word(sizes) else {
-            return;
-        };
-        let Some((value_size, rest)) = word(rest) else {
-            return;
-        };
-        sizes = rest;
-        let Some((name, rest)) = text(texts, name_size) else {
-            return;
-        };
-        let Some((value, rest)) = text(rest, value_size) else {
-            return;
-        };
-        texts = rest;
-        visit(name, value);
-    }
-}
-
-/// Lays pairs out as the ABI wants them.
-fn pairs_to_bytes<'a>(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone) -> Vec<u8> {
-    let word = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
-    let mut bytes = word(pairs.clone().count()).to_vec();
-    for (name, value) in pairs.clone() {
-        bytes.extend_from_slice(&word(name.len()));
-        bytes.extend_from_slice(&word(value.len()));
-    }
-    for (name, value) in pairs {
-        for text in [name, value] {
-            bytes.extend_from_slice(text);
-            bytes.push(0);
-        }
-    }
-    bytes
-}
-
 fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// Writes a line to the host's log.
+pub fn write_log(level: proxy_wasm::types::LogLevel, message: &str) {
+    // SAFETY: the host reads the message during the call only.
+    unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
+}
+
+/// The number of the least severe level that the host logs; `None` where it does not say.
+pub fn log_level() -> Option<u32> {
+    let mut level = 0;
+    // SAFETY: the host writes the level during the call only.
+    check(unsafe { proxy_get_log_level(&mut level) }).ok()?;
+    Some(level)
 }
 
 /// Envoy, or any host of the proxy-wasm ABI 0.2.1.
@@ -274,8 +164,8 @@ impl EnvoyHost {
             return Vec::new();
         }
         // SAFETY: the host writes through the pointers during the call only.
-        let bytes = owned_bytes(|data, size| unsafe {
-            proxy_get_buffer_bytes(buffer as u32, start, limit, data, size)
+        let bytes = owned_bytes(|data, size| {
+            check(unsafe { proxy_get_buffer_bytes(buffer as u32, start, limit, data, size) })
         });
         bytes.ok().flatten().unwrap_or_default()
     }
@@ -297,7 +187,7 @@ impl Host for EnvoyHost {
     }
 
     fn random(&self) -> u64 {
-        // Envoy's random_get does not fail; were it to, the clock still tells VMs apart.
+        // Envoy's random_get does not fail. The clock differs between VMs, too.
         getrandom::u64().unwrap_or_else(|_| self.unix_now().as_nanos() as u64)
     }
 
@@ -307,18 +197,16 @@ impl Host for EnvoyHost {
 
     fn log(&self, level: LogLevel, message: &str) {
         let level = match level {
-            LogLevel::Debug => 1,
-            LogLevel::Info => 2,
-            LogLevel::Warn => 3,
-            LogLevel::Error => 4,
+            LogLevel::Debug => log::Level::Debug,
+            LogLevel::Info => log::Level::Info,
+            LogLevel::Warn => log::Level::Warn,
+            LogLevel::Error => log::Level::Error,
         };
-        // SAFETY: the host reads the message during the call only.
-        unsafe { proxy_log(level, message.as_ptr(), message.len()) };
+        log::log!(level, "{message}");
     }
 
     fn set_tick_period(&self, root: RootId, period: Duration) {
-        // The period is set for the context that calls count for. Each callback begins with its own, so it need not be
-        // set back for the host; but later calls of this callback must count for the same as before.
+        // The period is set for the effective context. Each callback starts with its own context, so it is not reset here.
         // SAFETY: numbers only.
         unsafe {
             if check(proxy_set_effective_context(root.0)).is_ok() {
@@ -331,8 +219,8 @@ impl Host for EnvoyHost {
         const NOT_FOUND: HostError = HostError::Status(Status::NotFound as u32);
         let mut cas = 0;
         // SAFETY: the host reads the key and writes through the pointers during the call only.
-        let bytes = owned_bytes(|data, size| unsafe {
-            proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut cas)
+        let bytes = owned_bytes(|data, size| {
+            check(unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut cas) })
         });
         match bytes {
             Ok(bytes) => Ok(Some(SharedValue {
@@ -351,7 +239,7 @@ impl Host for EnvoyHost {
         condition: WriteCondition,
     ) -> Result<(), HostError> {
         #[cfg(feature = "trap")]
-        crate::trap::on_write(key, bytes);
+        BEFORE_WRITE.get()(key, bytes);
         let cas = match condition {
             WriteCondition::Always => 0,
             WriteCondition::Absent => NEVER_MATCHES,
@@ -365,8 +253,8 @@ impl Host for EnvoyHost {
 
     fn dispatch_http_call(&self, call: &HttpCall<'_>) -> Result<CallToken, HostError> {
         let headers = call.headers.iter();
-        let headers = pairs_to_bytes(headers.map(|(name, value)| (name.as_bytes(), *value)));
-        let trailers = pairs_to_bytes(core::iter::empty());
+        let headers = encode_pairs(headers.map(|(name, value)| (name.as_bytes(), *value)));
+        let trailers = encode_pairs(core::iter::empty());
         let mut token = 0;
         // SAFETY: the host reads the bytes and writes the token during the call only.
         check(unsafe {
@@ -413,7 +301,7 @@ impl Host for EnvoyHost {
     fn send_local_reply(&self, reply: &LocalReply<'_>) -> Result<(), HostError> {
         let headers = reply.headers.iter();
         let headers =
-            pairs_to_bytes(headers.map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+            encode_pairs(headers.map(|(name, value)| (name.as_bytes(), value.as_bytes())));
         let grpc_status = reply
             .grpc_status
             .and_then(|status| i32::try_from(status).ok());

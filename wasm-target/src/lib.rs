@@ -1,37 +1,42 @@
-//! The proxy-wasm module: the host's callbacks, handed to the core.
+//! The proxy-wasm module: the host's callbacks, passed to the core.
 //!
-//! Owns the entry points and the one [`Vm`] of this module. No policy, and no hostcall: those are in `host`.
+//! Owns the entry points and the one [`Vm`] of this module. No policy, and no hostcall: those are in `host`. `unsafe` is
+//! in `host` and `memory`, and in the attributes of the entry points.
 //!
-//! The entry points are our own and not those of the SDK, whose dispatcher keeps a map entry for each stream and needs
-//! three more calls from the host to tidy up. HTTP contexts here have no state at all, so a clean request costs two
-//! calls: its creation, which names its root context, and its headers. The link step renames `portcullis_on_…` to
-//! `proxy_on_…`, in place of the SDK's.
+//! The entry points replace the SDK's, whose dispatcher keeps a map entry per stream and needs three more callbacks per
+//! request to remove it. Streams have no state here, so a request costs three callbacks: its creation, which names its
+//! root context, its headers and its end. The link step exports `portcullis_on_…` as
+//! `proxy_on_…`, the names of the SDK's.
 
+mod header_map;
 mod host;
+mod logger;
+mod memory;
 #[cfg(feature = "trap")]
 mod trap;
 
 use core::cell::{Cell, RefCell};
 use core::mem::ManuallyDrop;
 
-use portcullis::host::{CallToken, Host, LogLevel, RootId, StreamId};
+use portcullis::host::{CallToken, RootId, StreamId};
 use portcullis::vm::{Disposition, Vm};
 use proxy_wasm::types::Action;
 
 use host::{BufferType, EnvoyHost};
 
 mod initialize {
-    use super::{EnvoyHost, Host, LogLevel};
-
     proxy_wasm::main! {{
-        // The VM ends with a panic: where and why goes to Envoy's log first.
-        std::panic::set_hook(Box::new(|panic| EnvoyHost.log(LogLevel::Error, &panic.to_string())));
+        super::logger::install();
+        // A panic ends the VM.
+        std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
+        #[cfg(feature = "trap")]
+        super::trap::install();
     }}
 }
 
 thread_local! {
-    /// Made at the first configuration: before that the host refuses most hostcalls. It ends with the module's memory,
-    /// so nothing in it needs to be dropped.
+    /// Created at the first configuration, since the host allows few hostcalls before. It lives as long as the module's
+    /// memory, so it is never dropped.
     static VM: RefCell<Option<ManuallyDrop<Vm>>> = const { RefCell::new(None) };
 
     /// The stream created last, and its root context.
@@ -46,25 +51,23 @@ fn with_vm<T>(act: impl FnOnce(&mut Vm, &EnvoyHost) -> T) -> Option<T> {
             Some(act(vm, &host))
         }
         Err(_) => {
-            // The host calls into a VM that has not answered its last call. It never does.
-            host.log(
-                LogLevel::Error,
-                "a callback came within another; it is ignored",
-            );
+            // Envoy never does this.
+            log::error!("a callback came within another; it is ignored");
             None
         }
     })
 }
 
-/// A root context (`parent` 0) or a stream came to be.
+/// A root context (`parent` 0) or a stream is created.
 #[unsafe(no_mangle)]
 pub extern "C" fn portcullis_on_context_create(context: u32, parent: u32) {
     LAST_CREATED.set((context, parent));
 }
 
-/// A root context gets its plugin configuration.
+/// A root context gets its plugin configuration. Returns whether it is accepted.
 #[unsafe(no_mangle)]
 pub extern "C" fn portcullis_on_configure(root: u32, size: usize) -> u32 {
+    logger::follow_host();
     let configured = with_vm(|vm, host| {
         let json = host.buffer(BufferType::PluginConfiguration, 0, size);
         vm.configure(host, RootId(root), &json).is_ok()
@@ -77,10 +80,11 @@ pub extern "C" fn portcullis_on_configure(root: u32, size: usize) -> u32 {
 pub extern "C" fn portcullis_on_tick(root: u32) {
     #[cfg(feature = "trap")]
     trap::on_tick();
+    logger::follow_host();
     with_vm(|vm, host| vm.tick(host, RootId(root)));
 }
 
-/// A call of a root context was answered, or failed: then there are no headers and no body.
+/// The response to a call of a root context. A call that failed has no headers and no body.
 #[unsafe(no_mangle)]
 pub extern "C" fn portcullis_on_http_call_response(
     root: u32,
@@ -92,7 +96,7 @@ pub extern "C" fn portcullis_on_http_call_response(
     with_vm(|vm, host| vm.call_answered(host, RootId(root), CallToken(token), body_size));
 }
 
-/// A stream's request headers are there.
+/// The request headers of a stream.
 #[unsafe(no_mangle)]
 pub extern "C" fn portcullis_on_request_headers(
     context: u32,
@@ -101,8 +105,8 @@ pub extern "C" fn portcullis_on_request_headers(
 ) -> Action {
     #[cfg(feature = "trap")]
     trap::on_request();
-    // Envoy creates a stream's context right before it hands over the headers, on the same thread. Were that ever
-    // otherwise, the newest configuration would judge the request.
+    // Envoy creates a stream's context right before its headers, on the same thread. For any other order the newest
+    // configuration judges the request.
     let (last, parent) = LAST_CREATED.get();
     let root = if last == context { parent } else { 0 };
     match with_vm(|vm, host| vm.request(host, RootId(root), StreamId(context))) {
@@ -111,14 +115,14 @@ pub extern "C" fn portcullis_on_request_headers(
     }
 }
 
-/// A stream is over.
+/// The end of a stream.
 #[unsafe(no_mangle)]
 pub extern "C" fn portcullis_on_log(context: u32) {
     with_vm(|vm, host| vm.stream_ended(host, StreamId(context)));
 }
 
-/// The host asks for room for what a hostcall returns.
+/// The host requests memory for the bytes that a hostcall returns.
 #[unsafe(no_mangle)]
 pub extern "C" fn portcullis_on_memory_allocate(size: usize) -> *mut u8 {
-    host::allocate(size)
+    memory::allocate(size)
 }

@@ -1,22 +1,21 @@
-//! A VM that traps on command, for the tests of what a crash leaves behind. In builds with the feature `trap` alone;
-//! the shipped module has none of it.
+//! A VM that traps on command, for tests of crashes. Only in builds with the feature `trap`, never in the shipped module.
 //!
-//! A request gives the command in its header `x-portcullis-trap`:
+//! A request carries the command in its header `x-portcullis-trap`:
 //!
 //! | value | which VM traps, and when |
 //! |---|---|
-//! | `request` | the one that judges this request, at once |
-//! | `tick` | the one that judges this request, at its next tick |
-//! | `main` | the next to tick that has judged no request: the main thread's, once every worker has judged one |
-//! | `publish` | the one that publishes the next list, when all of it is written but the manifest |
+//! | `request` | the VM that judges this request, immediately |
+//! | `tick` | the VM that judges this request, at its next tick |
+//! | `main` | the next VM to tick that has judged no request: the main thread's, once every worker has judged one |
+//! | `publish` | the VM that publishes the next list, when all of it is written except the manifest |
 
 use core::cell::Cell;
 
 use portcullis::host::{Host, WriteCondition};
 
-use crate::host::EnvoyHost;
+use crate::host::{BEFORE_WRITE, EnvoyHost};
 
-/// Where a command waits that another VM is to carry out.
+/// Key of a pending command for another VM.
 const COMMAND: &str = "portcullis-trap";
 
 thread_local! {
@@ -24,7 +23,12 @@ thread_local! {
     static AT_NEXT_TICK: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Takes a request's command.
+/// Adds the trap of a write to the host.
+pub fn install() {
+    BEFORE_WRITE.set(before_write);
+}
+
+/// Reads the command of a request.
 pub fn on_request() {
     HAS_JUDGED.set(true);
     let mut command = Vec::new();
@@ -41,29 +45,29 @@ pub fn on_request() {
     }
 }
 
-/// Traps where a tick is to trap.
+/// Traps where a command says so.
 pub fn on_tick() {
     if AT_NEXT_TICK.get() || (!HAS_JUDGED.get() && take_order(b"main")) {
         core::arch::wasm32::unreachable();
     }
 }
 
-/// Traps where the write of a manifest is to trap.
-pub fn on_write(key: &str, bytes: &[u8]) {
+/// Traps at the write of a manifest where a command says so.
+fn before_write(key: &str, bytes: &[u8]) {
     if key.ends_with("/manifest") && !bytes.is_empty() && take_order(b"publish") {
         core::arch::wasm32::unreachable();
     }
 }
 
 fn order(command: &[u8]) {
-    // A command that can't be left shows as a test that waits in vain.
+    // A lost command fails the test that waits for the trap.
     let _ = EnvoyHost.set_shared_data(COMMAND, command, WriteCondition::Always);
 }
 
-/// Whether this command waits; it waits no longer.
+/// Whether this command is pending; removes it.
 fn take_order(command: &[u8]) -> bool {
-    let waiting = EnvoyHost.shared_data(COMMAND).ok().flatten();
-    let taken = waiting.is_some_and(|value| value.bytes == command);
+    let pending = EnvoyHost.shared_data(COMMAND).ok().flatten();
+    let taken = pending.is_some_and(|value| value.bytes == command);
     if taken {
         order(b"");
     }

@@ -51,6 +51,15 @@ fn contexts(linker: &mut Linker<Guest>) -> Result<()> {
     )?;
     linker.func_wrap(
         "env",
+        "proxy_get_log_level",
+        |mut host: Host<'_>, level_at: u32| {
+            let level = host.data().process.state().log_level;
+            give_word(&mut host, "proxy_get_log_level", level_at, level)?;
+            Ok(deed(&mut host, "proxy_get_log_level").told.unwrap_or(OK))
+        },
+    )?;
+    linker.func_wrap(
+        "env",
         "proxy_get_current_time_nanoseconds",
         |mut host: Host<'_>, at: u32| {
             let unix = host.data().process.state().unix;

@@ -41,6 +41,11 @@ impl Call {
     }
 }
 
+/// Log levels by their numbers in the ABI.
+pub const DEBUG: u32 = 1;
+/// The level above [`DEBUG`].
+pub const INFO: u32 = 2;
+
 /// All of it.
 #[derive(Debug)]
 pub struct State {
@@ -59,6 +64,8 @@ pub struct State {
     pub definitions: Vec<String>,
     /// Values of metrics.
     pub metrics: BTreeMap<String, u64>,
+    /// The least severe level that the host logs, by its number in the ABI.
+    pub log_level: u32,
     /// Log lines, oldest first.
     pub logs: Vec<(u32, String)>,
     /// Calls that were made and not answered.
@@ -87,6 +94,7 @@ impl Process {
             last_cas: 0,
             definitions: Vec::new(),
             metrics: BTreeMap::new(),
+            log_level: DEBUG,
             logs: Vec::new(),
             calls: Vec::new(),
             leaks: Vec::new(),

@@ -1,7 +1,6 @@
 //! Hosts that answer as none would, and long lives: the module never traps, goes on, and takes no more memory.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use portcullis_wasm_host::fault_injection::FaultInjector;
 use portcullis_wasm_host::process::Process;
@@ -9,7 +8,7 @@ use portcullis_wasm_host::seeded::Random;
 use portcullis_wasm_host::vm::{Answer, Vm};
 use serde_json::{Value, json};
 
-use crate::support::{MODULE, attacks, config, list, listed};
+use crate::support::{MODULE, attacks, config, list, listed, names};
 
 /// Number of VM histories played with faults injected.
 const SEEDS: u64 = 8_000;
@@ -143,25 +142,15 @@ fn random_environment(random: &mut Random) -> Vec<Vec<u8>> {
     }
 }
 
-/// The hostcalls of the module, by the file that the link step holds it to.
-fn hostcalls() -> impl Iterator<Item = String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wasm-target/imports.txt");
-    let text = std::fs::read_to_string(path).unwrap();
-    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    lines.into_iter().filter_map(|line| {
-        let (_, name) = line.split('#').next()?.trim().split_once('.')?;
-        Some(name.to_owned())
-    })
-}
-
 #[test]
 fn no_answer_of_a_host_makes_it_trap() {
     let injected = live_with_faults();
     // Each hostcall had faults: none is missing from this test.
-    for name in hostcalls() {
-        match name.as_str() {
-            // The end of a VM, which is what must not come about; and what the last words of one are written by.
-            "proc_exit" | "fd_write" => assert!(!injected.contains_key(name.as_str())),
+    for import in names("imports.txt") {
+        let (_, name) = import.split_once('.').unwrap();
+        match name {
+            // The end of a VM, which must not happen, and its last words.
+            "proc_exit" | "fd_write" => assert!(!injected.contains_key(name)),
             name => assert!(
                 injected.get(name) > Some(&(SEEDS / 20)),
                 "{name}: {injected:?}"
@@ -233,6 +222,9 @@ fn where_there_is_no_room_it_says_so_and_lives() {
     assert!(outcome.stopped);
 }
 
+/// The unit in which wasm memory grows.
+const PAGE: usize = 64 << 10;
+
 /// Rooms that a lying host asks for and never names again are lost, so this host only errs.
 #[test]
 fn its_memory_stays_bounded() {
@@ -243,15 +235,13 @@ fn its_memory_stays_bounded() {
     vm.inject_faults(Some(FaultInjector::new(7, 50, false)));
     let mut sizes = Vec::new();
     for _ in 0..3 {
-        for _ in 0..10_000 {
+        for _ in 0..100_000 {
             random_step(&mut vm, &process, &mut random, &configurations);
         }
         sizes.push(vm.memory_bytes());
     }
     println!("memory after each third: {sizes:?} bytes");
     assert!(sizes[2] <= 16 << 20, "{sizes:?}");
-    assert!(
-        sizes[2] * 50 <= sizes[1] * 51,
-        "more than 2 % more: {sizes:?}"
-    );
+    // Fragmentation still adds a few pages; a leak of three bytes per step adds more.
+    assert!(sizes[2] <= sizes[1] + 4 * PAGE, "{sizes:?}");
 }

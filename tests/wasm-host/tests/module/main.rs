@@ -17,5 +17,9 @@ mod cost;
 mod hostile;
 /// It fetches, blocks, keeps the list, unblocks.
 mod life;
+/// The link step's checks.
+mod link;
+/// Which log lines it writes.
+mod log_level;
 /// It tells no secret, and sends its credentials to ABS alone.
 mod secrets;

@@ -1,6 +1,6 @@
 //! A process with a main thread and workers, the lists and requests of the tests, and time that passes as they say.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use base64::Engine;
@@ -10,10 +10,21 @@ use portcullis_wasm_host::secrets::secret;
 use portcullis_wasm_host::vm::{Answer, Compiled, Outcome, Request, Vm};
 use serde_json::{Value, json};
 
-pub static MODULE: LazyLock<Compiled> = LazyLock::new(|| {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    Compiled::read(&root.join("target/portcullis.wasm"))
-});
+pub static MODULE: LazyLock<Compiled> =
+    LazyLock::new(|| Compiled::read(&repository().join("target/portcullis.wasm")));
+
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The names of wasm-target/exports.txt or imports.txt.
+pub fn names(list: &str) -> Vec<String> {
+    let path = repository().join("wasm-target").join(list);
+    let text = std::fs::read_to_string(path).unwrap();
+    let names = text.lines().filter_map(|line| line.split('#').next());
+    let names = names.map(str::trim).filter(|name| !name.is_empty());
+    names.map(str::to_owned).collect()
+}
 
 /// The root context that every test configures first.
 pub const ROOT: u32 = 1;
