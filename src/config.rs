@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `config.rs` | [`Config`] |
 //! | `config/top_level.rs` | the top-level keys, their defaults and limits |
-//! | `config/{abs,api,deny_response,guard,list,traffic}.rs` | the sections: types, keys, defaults, limits |
+//! | `config/{abs,api,deny_response,guard,jwt,list,traffic}.rs` | the sections: types, keys, defaults, limits |
 //! | `config/credential.rs` | secrets, typed or from the environment |
 //! | `config/value.rs` | durations, sizes, ranges, names: their spelling and canonical form |
 //! | `config/section.rs` | typed readers of one object; unknown and repeated keys |
@@ -20,6 +20,7 @@ mod credential;
 mod deny_response;
 mod error;
 mod guard;
+mod jwt;
 mod list;
 mod protobuf;
 mod raw;
@@ -36,11 +37,12 @@ mod warning;
 use core::time::Duration;
 
 pub use self::abs::Abs;
-pub use self::api::{Api, Apis, Jwt, JwtLocation, Mode, UsernameSource};
+pub use self::api::{Api, Apis, Mode, UsernameSource};
 pub use self::credential::Secret;
 pub use self::deny_response::DenyResponse;
 pub use self::error::{ConfigError, Problem};
 pub use self::guard::Guard;
+pub use self::jwt::{Jwt, JwtLocation};
 pub use self::list::ManualEntries;
 pub use self::traffic::{Traffic, TrafficFormat};
 pub use self::warning::{ConfigWarning, Notice};
@@ -143,7 +145,7 @@ pub const KNOWN_KEYS: &[(&str, &[&str])] = &[
     ("abs", abs::ABS_KEYS),
     ("apis[]", api::API_KEYS),
     ("apis[].username[]", api::USERNAME_KEYS),
-    ("apis[].jwt", api::JWT_KEYS),
+    ("apis[].jwt", jwt::JWT_KEYS),
     ("allow_list", list::LIST_KEYS),
     ("deny_list", list::LIST_KEYS),
     ("deny_response", deny_response::DENY_RESPONSE_KEYS),

@@ -3,6 +3,7 @@
 use core::cmp::Reverse;
 
 use super::error::Problem;
+use super::jwt::{Jwt, read_jwt};
 use super::report::Report;
 use super::section::Section;
 use super::tree::Value;
@@ -28,7 +29,6 @@ pub(super) const API_KEYS: &[&str] = &[
 ];
 
 pub(super) const USERNAME_KEYS: &[&str] = &["basic_auth", "header", "jwt_claim"];
-pub(super) const JWT_KEYS: &[&str] = &["location", "username", "clientid"];
 
 /// One API and its rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,28 +63,6 @@ pub struct Api {
     pub apikey_qs: Vec<String>,
     /// Where user names come from.
     pub username: Vec<UsernameSource>,
-}
-
-/// The object `jwt` of ASE's API JSON.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Jwt {
-    /// Where the token is.
-    pub location: JwtLocation,
-    /// The claim with the user name, in addition to [`Api::username`].
-    pub username: Option<String>,
-    /// The claim with the client's name, which is reported to ABS.
-    pub client_id: Option<String>,
-}
-
-/// Where a JSON web token is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum JwtLocation {
-    /// In the Authorization header, where tokens are always read.
-    Authorization,
-    /// In a header, its name in lower case.
-    Header(String),
-    /// In a query parameter.
-    Query(String),
 }
 
 /// Where a user name comes from.
@@ -256,28 +234,6 @@ fn read_api(section: &Section<'_>, (hostname, url): (Option<String>, String)) ->
         hostname,
         url,
     }
-}
-
-/// Reads `jwt`, an object of ASE's API JSON. An empty string is absent, as in the vendor's samples.
-fn read_jwt(section: &Section<'_>) -> Option<Jwt> {
-    if !section.has("jwt") {
-        return None;
-    }
-    let jwt = section.section("jwt", JWT_KEYS);
-    let location = jwt.text("location", value::JWT_LOCATION, value::jwt_location);
-    let claim = |key| {
-        let parse = |text: &str| match text {
-            "" => Ok(None),
-            _ => value::identifier_text(text).map(Some),
-        };
-        jwt.text(key, "the name of a claim, such as \"username\"", parse)
-            .flatten()
-    };
-    Some(Jwt {
-        location: location.unwrap_or(JwtLocation::Authorization),
-        username: claim("username"),
-        client_id: claim("clientid"),
-    })
 }
 
 fn read_username(section: &Section<'_>) -> Vec<UsernameSource> {

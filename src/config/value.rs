@@ -6,7 +6,6 @@ use core::time::Duration;
 
 use ipnet::IpNet;
 
-use super::api::JwtLocation;
 use super::error::{Problem, quoted};
 use crate::identifier::listed::without_scheme;
 use crate::identifier::{is_blank, parse_address, parse_range};
@@ -168,29 +167,6 @@ pub(super) fn abs_key(text: &str) -> Result<String, Problem> {
     let is_allowed = |character: char| character.is_ascii_graphic() && character != ':';
     let allowed = "a key of visible ASCII characters without \":\"";
     checked(text, is_allowed, allowed)
-}
-
-pub(super) const JWT_LOCATION: &str = "\"h:authorization:bearer\", \"h:\" and a header's name, or \"qs:\" and a parameter's name, such as \"h:x-jwt\"";
-
-/// Reads the location of a JSON web token as in ASE's API JSON: `h:<header>`, `h:authorization:bearer`, `qs:<parameter>`.
-/// Empty means the Authorization header.
-pub(super) fn jwt_location(text: &str) -> Result<JwtLocation, Problem> {
-    if text.is_empty() {
-        return Ok(JwtLocation::Authorization);
-    }
-    let is_authorization = |name: &str| {
-        ["authorization", "authorization:bearer"]
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(name))
-    };
-    let (place, name) = text.split_once(':').unwrap_or_default();
-    let name = name.trim();
-    match place.to_ascii_lowercase().as_str() {
-        "h" if is_authorization(name) => Ok(JwtLocation::Authorization),
-        "h" => header_name(name).map(JwtLocation::Header),
-        "qs" => identifier_text(name).map(JwtLocation::Query),
-        _ => Err(Problem::invalid_text(text, JWT_LOCATION)),
-    }
 }
 
 /// Reads the name of an environment variable. An invalid one is not shown: it may be the secret itself.
