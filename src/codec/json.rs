@@ -9,8 +9,6 @@ use std::io::{self, BufReader, Read};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::codec::byte_source::ByteSource;
-
 /// A value that holds no others.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scalar<'a> {
@@ -89,7 +87,7 @@ pub const BUFFER_BYTES: usize = 16 * 1024;
 ///
 /// See [`Fault`]. What was told before an error is part of a text, and not to be taken for the whole.
 pub fn read(
-    body: &mut dyn ByteSource,
+    body: &mut dyn Read,
     buffer_bytes: usize,
     events: &mut dyn Events,
 ) -> Result<(), JsonError> {
@@ -155,7 +153,7 @@ impl Progress {
 /// The body, which ends early where an event ends the reading: an error of our own on the way would bring serde_json's
 /// reader of errors into the module.
 struct Feed<'b> {
-    body: &'b mut dyn ByteSource,
+    body: &'b mut dyn Read,
     progress: &'b Progress,
 }
 
@@ -164,7 +162,7 @@ impl Read for Feed<'_> {
         if self.progress.stopped.get() {
             return Err(io::ErrorKind::Other.into());
         }
-        self.body.read_some(out)
+        self.body.read(out)
     }
 }
 
