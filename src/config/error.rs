@@ -28,7 +28,7 @@ pub enum Problem {
         /// Column in bytes, from 1.
         column: usize,
         /// What was expected there.
-        reason: &'static str,
+        reason: String,
     },
     /// No such key.
     UnknownKey {

@@ -8,7 +8,7 @@
 
 use super::error::{Errors, Path, Problem, push_index, push_key};
 use super::warning::Notice;
-use crate::codec::json::{self, BUFFER_BYTES, Events, Scalar};
+use crate::codec::json::{self, BUFFER_BYTES, Handler, Scalar};
 use crate::identifier::listed::trimmed;
 
 /// A JSON value.
@@ -113,7 +113,7 @@ impl Tree<'_> {
     }
 }
 
-impl Events for Tree<'_> {
+impl Handler for Tree<'_> {
     fn scalar(&mut self, value: Scalar<'_>) -> bool {
         self.add(match value {
             Scalar::Null => Value::Null,
