@@ -72,7 +72,9 @@ pub enum ErrorKind {
 
 impl JsonError {
     fn new(error: &serde_json::Error, syntax: ErrorKind) -> Self {
+        let (line, column) = (error.line(), error.column());
         let text = error.to_string();
+        let position = format!(" at line {line} column {column}");
         let (kind, reason) = match error.classify() {
             Category::Io => (
                 ErrorKind::Read(error.io_error_kind().unwrap_or(io::ErrorKind::Other)),
@@ -81,17 +83,12 @@ impl JsonError {
             Category::Eof => (ErrorKind::Truncated, "it ends too early"),
             // The visitor takes data of every type, so the only such error is its own.
             Category::Data => (ErrorKind::Stopped, "the rest is not read"),
-            // The position behind the description has fields of its own.
-            Category::Syntax => (
-                syntax,
-                text.rsplit_once(" at line ")
-                    .map_or("", |(reason, _)| reason),
-            ),
+            Category::Syntax => (syntax, text.strip_suffix(&position).unwrap_or(&text)),
         };
         Self {
             kind,
-            line: error.line(),
-            column: error.column(),
+            line,
+            column,
             reason: reason.to_owned(),
         }
     }

@@ -3,13 +3,6 @@
 use core::fmt;
 use std::io::Write;
 
-/// Line ends of Unicode, and their escapes: a record is one line for every reader.
-const LINE_ENDS: [(char, &str); 3] = [
-    ('\u{85}', "\\u0085"),
-    ('\u{2028}', "\\u2028"),
-    ('\u{2029}', "\\u2029"),
-];
-
 /// Adds JSON as it is.
 pub(super) fn push(text: &mut Vec<u8>, json: &str) {
     text.extend_from_slice(json.as_bytes());
@@ -53,11 +46,14 @@ fn push_string(text: &mut Vec<u8>, value: &[u8]) {
         return;
     }
     // Strings can always be serialized.
-    let mut json = serde_json::to_string(&String::from_utf8_lossy(value)).unwrap_or_default();
-    for (line_end, escape) in LINE_ENDS {
-        if json.contains(line_end) {
-            json = json.replace(line_end, escape);
+    let json = serde_json::to_string(&String::from_utf8_lossy(value)).unwrap_or_default();
+    for character in json.chars() {
+        match character {
+            // Line ends of Unicode: a record is one line for every reader.
+            '\u{85}' | '\u{2028}' | '\u{2029}' => {
+                push_display(text, "", format_args!("\\u{:04x}", u32::from(character)));
+            }
+            _ => push(text, character.encode_utf8(&mut [0; 4])),
         }
     }
-    push(text, &json);
 }
