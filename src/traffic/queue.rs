@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use super::outcome::{Problem, Tally};
 use super::payload::{Payload, SidebandCall};
 use super::record::Record;
-use super::response::Response;
+use super::response::{Response, Session};
 use crate::config::{Traffic, TrafficFormat};
 use crate::feed::backoff::{backoff, honoured};
 
@@ -36,7 +36,7 @@ pub struct Queue {
     /// Sideband: the first record's request was accepted, its response is next.
     reported_request: bool,
     /// Sideband: the session of that request.
-    session: Option<Box<[u8]>>,
+    session: Option<Session>,
     /// Sideband: attempts of the first record that got a response which leaves its fate open.
     attempts: u32,
     /// Failed calls in a row that may succeed later.

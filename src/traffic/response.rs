@@ -2,6 +2,7 @@
 //!
 //! Reads headers and the start of the body; what follows from them is up to `queue`.
 
+use core::fmt;
 use core::time::Duration;
 
 use crate::feed::retry_after::retry_after;
@@ -17,26 +18,25 @@ const LONGEST_SESSION: usize = 1024;
 const BODY_START: usize = 256;
 
 /// A response to one call.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// HTTP status.
     pub status: u16,
     /// The response's Retry-After.
     pub retry_after: Option<Duration>,
     /// The value of [`SESSION_COOKIE`], if the response sets it.
-    pub session: Option<Box<[u8]>>,
+    pub session: Option<Session>,
     /// ASE does not know the API or the host name of the request: a 503 that is not an outage.
     pub unknown_api: bool,
 }
 
-impl core::fmt::Debug for Response {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        // The session is ASE's secret.
-        f.debug_struct("Response")
-            .field("status", &self.status)
-            .field("retry_after", &self.retry_after)
-            .field("unknown_api", &self.unknown_api)
-            .finish_non_exhaustive()
+/// ASE's session: a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Session(pub Box<[u8]>);
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Session(redacted)")
     }
 }
 
@@ -64,7 +64,7 @@ impl Response {
             b"retry-after" => response.retry_after = retry_after(value, host.unix_now()),
             b"set-cookie" => {
                 if let Some(session) = session_of(value) {
-                    response.session = Some(session.into());
+                    response.session = Some(Session(session.into()));
                 }
             }
             _ => {}

@@ -146,7 +146,7 @@ fn dispatch(
         }
         if let Some(session) = &call.session {
             cookie = format!("{SESSION_COOKIE}=").into_bytes();
-            cookie.extend_from_slice(session);
+            cookie.extend_from_slice(&session.0);
             headers.push(("cookie", cookie.as_slice()));
         }
     } else {

@@ -51,7 +51,7 @@ fn sideband_reports_request_and_response_in_turn_in_one_session() {
         assert_eq!((call.is_response, call.session), (false, None));
         assert_eq!(*first.body, *record.first);
         assert_eq!(queue.next(traffic, SECOND), None);
-        let session: Box<[u8]> = format!("node-{n}").into_bytes().into();
+        let session = Session(format!("node-{n}").into_bytes().into());
         let response = Response {
             session: Some(session.clone()),
             ..Response::new(200)
@@ -85,7 +85,7 @@ fn a_record_is_reported_again_in_another_session_if_a_call_was_lost() {
     let mut queue = queue_of(1, traffic);
     queue.next(traffic, SECOND).unwrap();
     let response = Response {
-        session: Some(b"dead-node".as_slice().into()),
+        session: Some(Session(b"dead-node".as_slice().into())),
         ..Response::new(200)
     };
     queue.finished(Some(response), traffic, SECOND);
