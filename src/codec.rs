@@ -1,8 +1,6 @@
 //! Bytes to bytes, without any domain: base64, gzip, JSON as events, the encoding of forms, white space.
 
 pub mod base64;
-pub mod byte_source;
-pub mod deflate;
 pub mod form;
 pub mod gzip;
 pub mod json;

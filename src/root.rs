@@ -10,9 +10,8 @@ use crate::host::{RootContext, RootId};
 use crate::identifier::FingerprintKey;
 use crate::judge::Policy;
 use crate::sync::{ListId, SHORT_TICK, SyncSettings};
-use crate::traffic::delivery::Destination;
 use crate::traffic::record;
-use crate::traffic::recorder::Recording;
+use crate::traffic::settings::{Destination, TrafficSettings};
 
 /// A root context is considered deleted after this many tick periods without a tick. We do not export `proxy_on_delete`:
 /// it would cost a call per request.
@@ -87,8 +86,8 @@ impl Root {
     }
 
     /// What it records, and how it is sent.
-    pub fn recording(&self) -> Option<Recording<'_>> {
-        Some(Recording {
+    pub fn traffic_settings(&self) -> Option<TrafficSettings<'_>> {
+        Some(TrafficSettings {
             root: self.id,
             destination: self.destination.as_ref()?,
             abs: self.config.abs.as_ref()?,

@@ -1,18 +1,24 @@
-//! Traffic information for ABS: each request and its response become a record, records wait in a bounded queue, and go
-//! out one call at a time.
+//! Traffic information for ABS: each request and its response become a record, records wait in a bounded queue, and
+//! are sent one call at a time.
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`record`] | what of a request and its response leaves, and as which bytes |
-//! | [`identifiers`] | which identifiers a record reports, each one for itself |
-//! | [`sender`] | the queue, what to send next, what became of what was sent |
-//! | [`delivery`] | the calls that carry it to ABS, metrics and log lines |
-//! | [`recorder`] | one VM's records, from the request to a delivery |
-//! | [`response`] | what the receiver responded to a call |
+//! | [`settings`] | what one configuration records, and where the records go |
+//! | [`recorder`] | one VM's records, from a request to the sender of its destination |
+//! | [`record`] | which parts of a request and its response a record has, and its bytes |
+//! | [`identifiers`] | which identifiers a record reports |
+//! | [`queue`] | records that wait: what to send next, and what follows from each outcome |
+//! | [`sender`] | the calls, metrics and log lines |
+//! | [`payload`] | what one call carries |
+//! | [`response`] | the receiver's response to a call |
+//! | [`outcome`] | what became of records, and why a call was not accepted |
 
-pub mod delivery;
 pub mod identifiers;
+pub mod outcome;
+pub mod payload;
+pub mod queue;
 pub mod record;
 pub mod recorder;
 pub mod response;
 pub mod sender;
+pub mod settings;

@@ -16,7 +16,7 @@ use crate::root::Root;
 use crate::sync::{
     ListId, Replica, SHORT_TICK, SPARE_TICK, SyncSettings, TICK, Updater, VmId, VmIdentity,
 };
-use crate::traffic::recorder::{Recorded, Recorder};
+use crate::traffic::recorder::{RecordedRequest, Recorder};
 
 /// The number of warnings that are logged; `check_config` shows all.
 const MOST_WARNINGS: usize = 10;
@@ -147,8 +147,8 @@ impl Vm {
         let Some(root) = self.roots.iter().find(|root| root.id() == id) else {
             return;
         };
-        if let Some(recording) = root.recording()
-            && self.recorder.on_call_response(host, token, recording)
+        if let Some(settings) = root.traffic_settings()
+            && self.recorder.on_call_response(host, token, settings)
         {
             return;
         }
@@ -196,9 +196,14 @@ impl Vm {
     /// A stream ended: its response is known, if there was one.
     pub fn stream_ended(&mut self, host: &dyn Host, stream: StreamId) {
         let roots = &self.roots;
-        let recording_of = |id| roots.iter().find(|root| root.id() == id)?.recording();
+        let settings_of = |id| {
+            roots
+                .iter()
+                .find(|root| root.id() == id)?
+                .traffic_settings()
+        };
         let host = MeteredHost::new(host, &self.metrics);
-        self.recorder.stream_ended(host, stream, recording_of);
+        self.recorder.stream_ended(host, stream, settings_of);
     }
 
     fn tick_list(&mut self, host: &dyn Host, position: usize) -> Option<Duration> {
@@ -225,10 +230,10 @@ impl Vm {
     }
 
     fn tick_traffic(&mut self, host: &dyn Host, position: usize) -> Option<Duration> {
-        let recording = self.roots.get(position)?.recording()?;
+        let settings = self.roots.get(position)?.traffic_settings()?;
         let host = MeteredHost::new(host, &self.metrics);
-        self.recorder.tick(host, recording);
-        Some(recording.traffic.flush_interval.clamp(SHORT_TICK, TICK))
+        self.recorder.tick(host, settings);
+        Some(settings.traffic.flush_interval.clamp(SHORT_TICK, TICK))
     }
 
     /// Forgets root contexts that do not tick any more, except the last one.
@@ -268,21 +273,21 @@ fn record(
     request: &mut LazyRequest<'_>,
     verdict: Verdict,
 ) {
-    let Some(recording) = root.recording() else {
+    let Some(settings) = root.traffic_settings() else {
         return;
     };
-    if !recorder.takes_next(recording.traffic) {
+    if !recorder.takes_next(settings.traffic) {
         return;
     }
     let (headers, source_address) = request.headers_and_address();
-    let recorded = Recorded {
+    let recorded = RecordedRequest {
         stream,
         api: select_api(&root.config().apis, headers.authority(), headers.path()),
         headers,
         source_address,
         verdict,
     };
-    recorder.request(host, recording, recorded);
+    recorder.request(host, settings, recorded);
 }
 
 /// The list of a root context, and how it is fetched: by the newest configuration that uses it.

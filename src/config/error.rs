@@ -27,7 +27,7 @@ pub enum Problem {
         /// Column in bytes, from 1.
         column: usize,
         /// What was expected there.
-        reason: &'static str,
+        reason: String,
     },
     /// A key that does not exist.
     UnknownKey {

@@ -5,7 +5,7 @@
 use super::error::Problem;
 use super::protobuf::read_struct;
 use super::tree::{Object, Value};
-use crate::codec::json::{self, BUFFER_BYTES, Events, Scalar};
+use crate::codec::json::{self, BUFFER_BYTES, Handler, Scalar};
 
 /// Reads the bytes. Empty input, white space and `null` are an empty object; a byte order mark is skipped.
 pub(super) fn read(bytes: &[u8]) -> Result<Value, Problem> {
@@ -49,7 +49,7 @@ impl Builder {
     }
 }
 
-impl Events for Builder {
+impl Handler for Builder {
     fn scalar(&mut self, value: Scalar<'_>) -> bool {
         self.add(match value {
             Scalar::Null => Value::Null,

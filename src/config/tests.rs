@@ -84,7 +84,7 @@ fn json_errors_name_line_and_column() {
             problem: Problem::Syntax {
                 line: 3,
                 column: 3,
-                reason: "expected `,` or `}` after a value, else a key in double quotes",
+                reason: "expected `,` or `}`".to_owned(),
             },
         }])
     );

@@ -20,7 +20,6 @@ use std::io::Read;
 pub use self::error::{AttackListError, Shape};
 use self::reading::Reading;
 use self::repair::Repaired;
-use crate::codec::byte_source::ByteSource;
 use crate::codec::json::{self, BUFFER_BYTES};
 use crate::identifier::listed::Unusable;
 use crate::identifier::{ClientIdentifier, IdentifierKind, PerKind};
@@ -155,10 +154,7 @@ pub fn read_attack_list<R: Read>(
     read(&mut body, sink)
 }
 
-fn read(
-    body: &mut dyn ByteSource,
-    sink: &mut dyn EntrySink,
-) -> Result<EntryCounts, AttackListError> {
+fn read(body: &mut dyn Read, sink: &mut dyn EntrySink) -> Result<EntryCounts, AttackListError> {
     let has_replaced = Cell::new(false);
     let mut reading = Reading::new(sink, &has_replaced);
     let outcome = json::read(

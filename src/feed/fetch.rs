@@ -10,7 +10,6 @@ use std::io::{self, Read};
 use ipnet::IpNet;
 use time::OffsetDateTime;
 
-use crate::codec::byte_source::ByteSource;
 use crate::codec::gzip::GzipReader;
 use crate::config::{Abs, Config};
 use crate::feed::abs::{AttackListError, EntryCounts, EntrySink, Skipped, read_attack_list};
@@ -442,7 +441,7 @@ fn read_list(
         stopped: None,
     };
     let mut unzipped;
-    let text: &mut dyn ByteSource = match headers.coding {
+    let text: &mut dyn Read = match headers.coding {
         Coding::Identity => &mut body,
         Coding::Gzip => {
             unzipped = GzipReader::new(&mut body);
@@ -535,7 +534,7 @@ struct Meter {
 }
 
 impl Meter {
-    fn limit<'a>(&'a self, inner: &'a mut dyn ByteSource, limit: u64) -> Metered<'a> {
+    fn limit<'a>(&'a self, inner: &'a mut dyn Read, limit: u64) -> Metered<'a> {
         Metered {
             meter: self,
             inner,
@@ -546,7 +545,7 @@ impl Meter {
 
 struct Metered<'a> {
     meter: &'a Meter,
-    inner: &'a mut dyn ByteSource,
+    inner: &'a mut dyn Read,
     limit: u64,
 }
 
@@ -563,7 +562,7 @@ impl Read for Metered<'_> {
             self.meter.exceeded.set(exceeded);
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        let n = self.inner.read_some(out)?;
+        let n = self.inner.read(out)?;
         let read = u64::try_from(n).unwrap_or(u64::MAX);
         for count in [&self.meter.since_entry, &self.meter.total] {
             count.set(count.get().saturating_add(read));
@@ -627,9 +626,8 @@ mod tests {
     #[test]
     fn a_small_body_that_unpacks_to_much_is_read_no_further_than_its_limit() {
         let text = vec![b' '; 4 << 20];
-        let mut bomb = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
-        bomb.extend(miniz_oxide::deflate::compress_to_vec(&text, 9));
-        assert!(bomb.len() < 8 << 10);
+        let bomb = crate::codec::gzip::compress(&text);
+        assert!(bomb.len() < 32 << 10);
         let (meter, limit, mut body) = (Meter::default(), 1 << 19, bomb.as_slice());
         let mut unzipped = GzipReader::new(&mut body);
         let outcome = io::copy(&mut meter.limit(&mut unzipped, limit), &mut io::sink());

@@ -36,6 +36,11 @@ impl PendingCall {
         self.token == token
     }
 
+    /// No response will come: the call is overdue.
+    pub fn abandon(&mut self) {
+        self.deadline = Duration::ZERO;
+    }
+
     /// Whether no response is awaited any more.
     pub fn is_overdue(&self, now: Duration) -> bool {
         now > self.deadline

@@ -1,7 +1,7 @@
 //! Claims of JSON web tokens (RFC 7519), read without verification: Envoy's `jwt_authn` verifies them before this filter.
 
 use crate::codec::base64;
-use crate::codec::json::{self, Events, Scalar};
+use crate::codec::json::{self, Handler, Scalar};
 
 use super::text::{before, split_once};
 
@@ -50,7 +50,7 @@ struct Claims<'c> {
     values: Vec<Vec<u8>>,
 }
 
-impl Events for Claims<'_> {
+impl Handler for Claims<'_> {
     fn scalar(&mut self, value: Scalar<'_>) -> bool {
         let mut add = |text: String| self.values.push(text.into_bytes());
         match value {

@@ -1,7 +1,7 @@
-//! Which of a request's identifiers a record reports: each one for itself, so that nothing beside it can hide it.
+//! Which of a request's identifiers a record reports: each one separately, so that no other value can hide it.
 //!
-//! ABS can only list what it sees. Reads headers plainly, by the RFCs: the tolerant readings are for the verdict. Of
-//! HTTP Basic authentication no bit of a password leaves. What the bytes of a record are is up to `record`.
+//! ABS can list only what it sees. Headers are read strictly by the RFCs; the tolerant readings are for the verdict. No
+//! part of a password is reported. How a record is written is up to `record`.
 
 use std::borrow::Cow;
 
@@ -13,28 +13,28 @@ use crate::request::{
     visit_jwt_claims,
 };
 
-/// A longer identifier is left out: one that was cut would be another. A longer Cookie header is told in several.
+/// A longer identifier is omitted: truncated, it would be another one. A longer Cookie header is split.
 pub const LONGEST_VALUE: usize = 8 * 1024;
 
-/// A longer URL is cut to this many bytes.
+/// A longer URL is truncated to this many bytes.
 pub const LONGEST_URL: usize = 8 * 1024;
 
-/// Of so many tokens of a request claims are read: each costs a parse.
-const MOST_JWTS: usize = 64;
+/// How many tokens of a request are parsed for claims.
+const MAX_JWTS: usize = 64;
 
-/// What a query parameter's value has in plain (RFC 3986, 2.3).
+/// All but the unreserved characters (RFC 3986, 2.3).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// Each bearer token, and where white space is in it each word: servers that split the header at spaces take the one or
-/// the other. Nothing from the name of another scheme on: a password may follow.
+/// Each bearer token. Of one with white space each word: servers that split the header at spaces take one or another.
+/// Stops at the name of another scheme, since a password may follow.
 pub fn visit_tokens(headers: &RequestHeaders, visit: &mut dyn FnMut(&[u8])) {
     for value in single_authorizations(headers).filter_map(bearer_token) {
         let words = value.split(is_space).filter(|word| !word.is_empty());
-        for word in words.take_while(|word| !is_scheme_of_secrets(word)) {
+        for word in words.take_while(|word| !is_password_scheme(word)) {
             if word.len() <= LONGEST_VALUE {
                 visit(word);
             }
@@ -42,9 +42,9 @@ pub fn visit_tokens(headers: &RequestHeaders, visit: &mut dyn FnMut(&[u8])) {
     }
 }
 
-/// The cookies that the API counts, as Cookie headers of at most [`LONGEST_VALUE`].
+/// The cookies that the API reads, as Cookie headers of at most [`LONGEST_VALUE`].
 pub fn visit_cookie_headers(api: &Api, headers: &RequestHeaders, visit: &mut dyn FnMut(&[u8])) {
-    let counts = |name: &[u8]| match &api.cookie {
+    let is_read = |name: &[u8]| match &api.cookie {
         None => true,
         Some(names) => is_among(names, name) || is_among(&api.oauth2_cookie, name),
     };
@@ -52,7 +52,7 @@ pub fn visit_cookie_headers(api: &Api, headers: &RequestHeaders, visit: &mut dyn
     for value in headers.values("cookie") {
         visit_cookies(value, &mut |name, value| {
             let length = name.len().saturating_add(value.len()).saturating_add(3);
-            if !counts(name) || length > LONGEST_VALUE {
+            if !is_read(name) || length > LONGEST_VALUE {
                 return;
             }
             if header.len().saturating_add(length) > LONGEST_VALUE {
@@ -72,7 +72,8 @@ pub fn visit_cookie_headers(api: &Api, headers: &RequestHeaders, visit: &mut dyn
     }
 }
 
-/// The URL. One that is longer than [`LONGEST_URL`] is cut, and of its parameters the API's keys, tokens and sessions stay.
+/// The URL. Beyond [`LONGEST_URL`] it is truncated, and only those parameters are kept that carry the API's keys, tokens
+/// and sessions.
 pub fn url<'h>(api: &Api, headers: &'h RequestHeaders) -> Cow<'h, [u8]> {
     let path = headers.path();
     if path.len() <= LONGEST_URL {
@@ -141,7 +142,7 @@ pub fn visit_usernames(api: &Api, headers: &RequestHeaders, visit: &mut dyn FnMu
     visit_claims(api, headers, &claims, visit);
 }
 
-/// The OAuth client that the tokens were issued to: the claim that the API names, else that of RFC 9068, 2.2.
+/// The OAuth clients of the tokens: the claim that the API names, otherwise the one of RFC 9068, 2.2.
 pub fn visit_client_ids(api: &Api, headers: &RequestHeaders, visit: &mut dyn FnMut(&[u8])) {
     let of_jwt = api.jwt.as_ref().and_then(|jwt| jwt.client_id.as_deref());
     visit_claims(api, headers, &[of_jwt.unwrap_or("client_id")], visit);
@@ -158,7 +159,7 @@ fn visit_claims(
     }
     let mut tokens = 0usize;
     let mut visit_token = |token: &[u8]| {
-        if tokens < MOST_JWTS && token.len() <= LONGEST_VALUE && token.contains(&b'.') {
+        if tokens < MAX_JWTS && token.len() <= LONGEST_VALUE && token.contains(&b'.') {
             tokens = tokens.saturating_add(1);
             visit_jwt_claims(token, claims, visit);
         }
@@ -183,7 +184,7 @@ fn visit_claims(
     }
 }
 
-/// The header that carries the API's JSON web token, if that is another than Authorization.
+/// The header that carries the API's JSON web token, except for Authorization.
 pub fn jwt_header(api: &Api) -> Option<&str> {
     match api.jwt.as_ref().map(|jwt| &jwt.location) {
         Some(JwtLocation::Header(name)) => Some(name),
@@ -200,17 +201,18 @@ fn token_query_names(api: &Api) -> impl Iterator<Item = &str> {
     api.oauth2_query.iter().map(String::as_str).chain(of_jwt)
 }
 
-fn is_among(names: &[String], name: &[u8]) -> bool {
+/// Whether `name` is one of `names`.
+pub(super) fn is_among(names: &[String], name: &[u8]) -> bool {
     names.iter().any(|known| known.as_bytes() == name)
 }
 
-/// Every Authorization value without a comma: of joined ones each part. Decoding several at once would mix the bits of
-/// one's password into the other's name.
+/// Each Authorization value, joined ones separately: decoded together, the bits of one password would become part of the
+/// other user name.
 fn single_authorizations(headers: &RequestHeaders) -> impl Iterator<Item = &[u8]> {
     authorizations(headers).filter(|value| !value.contains(&b','))
 }
 
-/// The scheme and the first word behind it: what follows may be part of a password.
+/// The scheme and the first word after it; the rest may be part of a password.
 fn first_word_credentials(authorization: &[u8]) -> Option<&[u8]> {
     let value = authorization.trim_ascii();
     let scheme = value.iter().position(is_space)?;
@@ -225,8 +227,8 @@ fn is_space(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// Schemes whose credentials may tell a password.
-fn is_scheme_of_secrets(word: &[u8]) -> bool {
+/// Schemes whose credentials may reveal a password.
+fn is_password_scheme(word: &[u8]) -> bool {
     ["basic", "digest", "ntlm", "negotiate"]
         .iter()
         .any(|scheme| word.eq_ignore_ascii_case(scheme.as_bytes()))

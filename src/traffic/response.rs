@@ -1,47 +1,47 @@
-//! What the receiver of a call with traffic information responded: the status and what else decides the next step.
+//! The receiver's response to a call: its status, and everything else that decides the next step.
 //!
-//! Reads headers and the start of the body; what the sender does with them is up to `sender`.
+//! Reads headers and the start of the body; what follows from them is up to `queue`.
 
+use core::fmt;
 use core::time::Duration;
 
 use crate::feed::retry_after::retry_after;
 use crate::host::Host;
 
-/// The cookie by which ASE's load balancer keeps the calls of one client at one node.
+/// The cookie by which ASE's load balancer routes a client's calls to one node.
 pub const SESSION_COOKIE: &str = "PISESSIONID";
 
-/// A longer session cookie is not kept.
+/// A longer session cookie is ignored.
 const LONGEST_SESSION: usize = 1024;
 
 /// How much of a body is read; ASE's error messages are shorter.
 const BODY_START: usize = 256;
 
 /// A response to one call.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// HTTP status.
     pub status: u16,
-    /// When to try again, where the response says so.
+    /// The response's Retry-After.
     pub retry_after: Option<Duration>,
-    /// The value of [`SESSION_COOKIE`], where the response sets it.
-    pub session: Option<Box<[u8]>>,
-    /// ASE does not know the API or the host name of the request: a 503 that is no outage.
+    /// The value of [`SESSION_COOKIE`], if the response sets it.
+    pub session: Option<Session>,
+    /// ASE does not know the API or the host name of the request: a 503 that is not an outage.
     pub unknown_api: bool,
 }
 
-impl core::fmt::Debug for Response {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        // The session is ASE's secret.
-        f.debug_struct("Response")
-            .field("status", &self.status)
-            .field("retry_after", &self.retry_after)
-            .field("unknown_api", &self.unknown_api)
-            .finish_non_exhaustive()
+/// ASE's session: a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Session(pub Box<[u8]>);
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Session(redacted)")
     }
 }
 
 impl Response {
-    /// A response of which only the status is known.
+    /// A response with nothing but a status.
     pub fn new(status: u16) -> Self {
         Self {
             status,
@@ -51,7 +51,7 @@ impl Response {
         }
     }
 
-    /// Reads the response that the host delivers now; `None` where the call failed.
+    /// Reads the response that the host delivers now; `None` if the call failed.
     pub fn read(host: &dyn Host) -> Option<Self> {
         let mut status = None;
         let mut response = Self::new(0);
@@ -64,28 +64,28 @@ impl Response {
             b"retry-after" => response.retry_after = retry_after(value, host.unix_now()),
             b"set-cookie" => {
                 if let Some(session) = session_of(value) {
-                    response.session = Some(session.into());
+                    response.session = Some(Session(session.into()));
                 }
             }
             _ => {}
         });
         response.status = status?;
-        // Envoy itself responds with 503 where it has no connection, so the status alone does not decide.
+        // Envoy also responds with 503 without a connection, so the status is not enough.
         response.unknown_api =
             response.status == 503 && names_unknown_api(&host.call_body(0, BODY_START));
         Some(response)
     }
 }
 
-/// The session in a Set-Cookie header (RFC 6265, 5.2). Only visible characters: the value is sent back as a header.
+/// The session in a Set-Cookie header (RFC 6265, 5.2). It is sent back as a header, so only visible characters count.
 fn session_of(set_cookie: &[u8]) -> Option<&[u8]> {
     let pair = set_cookie.split(|byte| *byte == b';').next()?;
     let (name, value) = pair.split_at(pair.iter().position(|byte| *byte == b'=')?);
     let value = value.get(1..)?.trim_ascii();
-    let is_sound = !value.is_empty()
+    let is_valid = !value.is_empty()
         && value.len() <= LONGEST_SESSION
         && value.iter().all(|byte| byte.is_ascii_graphic());
-    (name.trim_ascii() == SESSION_COOKIE.as_bytes() && is_sound).then_some(value)
+    (name.trim_ascii() == SESSION_COOKIE.as_bytes() && is_valid).then_some(value)
 }
 
 /// The vendor documents the bodies `Error: Unknown API` and `Error: Unknown Hostname`.

@@ -4,8 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use portcullis::config::Config;
 use portcullis::metrics::Metric;
-use portcullis::traffic::delivery::{Destination, explain};
-use portcullis::traffic::sender::Problem;
+use portcullis::traffic::outcome::Problem;
+use portcullis::traffic::settings::Destination;
 use serde_json::json;
 
 use super::page::Page;
@@ -57,7 +57,7 @@ fn state(config: &Config, envoy: &RunningEnvoy) -> (&'static str, Option<String>
     };
     let status = envoy.metric(Metric::TrafficLastFailureStatus).unwrap_or(0);
     let problem = Problem::of_status(u16::try_from(status).unwrap_or(0));
-    let why = explain(problem, config.traffic.format);
+    let why = problem.explanation(config.traffic.format);
     if accepted.is_none_or(|accepted| failed >= accepted.saturating_add(NOTHING_ACCEPTED)) {
         let warning = format!("ABS receives nothing: {why}");
         return ("ABS receives nothing", Some(warning));

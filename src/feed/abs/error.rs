@@ -6,7 +6,7 @@ use core::fmt;
 use std::io;
 
 use super::{EntryCounts, list_key};
-use crate::codec::json::{Fault, JsonError};
+use crate::codec::json::{ErrorKind, JsonError};
 use crate::identifier::IdentifierKind;
 
 /// The shape of a JSON value, without its content.
@@ -56,8 +56,8 @@ pub enum AttackListError {
         line: usize,
         /// Column of the fault, in bytes from 1.
         column: usize,
-        /// What was expected there; one of a fixed set of texts.
-        reason: &'static str,
+        /// The parser's description, which quotes nothing of the body.
+        reason: String,
     },
     /// The body ends inside its JSON value, or is empty.
     Truncated,
@@ -204,12 +204,12 @@ impl std::error::Error for AttackListError {}
 impl From<JsonError> for AttackListError {
     fn from(error: JsonError) -> Self {
         let (line, column) = (error.line, error.column);
-        match error.fault {
-            Fault::Read(kind) => AttackListError::Read(kind),
-            Fault::Truncated => AttackListError::Truncated,
-            Fault::Trailing => AttackListError::TrailingData { line, column },
-            Fault::Stopped => AttackListError::SinkFull,
-            Fault::Syntax => AttackListError::NotJson {
+        match error.kind {
+            ErrorKind::Read(kind) => AttackListError::Read(kind),
+            ErrorKind::Truncated => AttackListError::Truncated,
+            ErrorKind::Trailing => AttackListError::TrailingData { line, column },
+            ErrorKind::Stopped => AttackListError::SinkFull,
+            ErrorKind::Syntax => AttackListError::NotJson {
                 line,
                 column,
                 reason: error.reason,

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::error::{AttackListError, Shape};
 use super::repair::NO_TEXT;
 use super::{EntryCounts, EntrySink, Skipped};
-use crate::codec::json::{Events, Fault, JsonError, Scalar};
+use crate::codec::json::{ErrorKind, Handler, JsonError, Scalar};
 use crate::identifier::listed::{Unusable, listed};
 use crate::identifier::{IdentifierKind, PerKind};
 
@@ -94,7 +94,7 @@ impl<'s> Reading<'s> {
             (
                 Ok(())
                 | Err(JsonError {
-                    fault: Fault::Stopped,
+                    kind: ErrorKind::Stopped,
                     ..
                 }),
                 Some(refused),
@@ -201,7 +201,7 @@ impl<'s> Reading<'s> {
     }
 }
 
-impl Events for Reading<'_> {
+impl Handler for Reading<'_> {
     fn scalar(&mut self, value: Scalar<'_>) -> bool {
         if self.refused.is_some() {
             return false;

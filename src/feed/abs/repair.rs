@@ -8,8 +8,6 @@
 use core::cell::Cell;
 use std::io::{self, Read};
 
-use crate::codec::byte_source::ByteSource;
-
 /// Replaces a byte that is not UTF-8, since JSON allows it in a string. Where [`Repaired`] has replaced anything, a text
 /// with this character is not the one that was meant.
 pub(super) const NO_TEXT: char = '\u{7f}';
@@ -22,7 +20,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads `body` with its text made good. Wants to be read with room for 32 bytes at least, so put a buffer before it.
 pub(super) struct Repaired<'b> {
-    body: &'b mut dyn ByteSource,
+    body: &'b mut dyn Read,
     /// The end of what was read, where what follows decides.
     undecided: Vec<u8>,
     is_at_start: bool,
@@ -31,7 +29,7 @@ pub(super) struct Repaired<'b> {
 }
 
 impl<'b> Repaired<'b> {
-    pub(super) fn new(body: &'b mut dyn ByteSource, has_replaced: &'b Cell<bool>) -> Self {
+    pub(super) fn new(body: &'b mut dyn Read, has_replaced: &'b Cell<bool>) -> Self {
         Self {
             body,
             undecided: Vec::new(),
@@ -50,7 +48,7 @@ impl Read for Repaired<'_> {
                 .filter(|(_, room)| !room.is_empty())
                 .ok_or(io::ErrorKind::InvalidInput)?;
             front.copy_from_slice(&self.undecided);
-            let read = self.body.read_some(room)?;
+            let read = self.body.read(room)?;
             if read == 0 {
                 // A body that ends here is cut short, whatever these bytes are.
                 self.undecided.clear();

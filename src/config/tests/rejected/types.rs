@@ -11,9 +11,7 @@ pub(super) const CASES: &[Case] = &[
     (
         "JSON with a trailing comma",
         r#"{"enable_abs": true,}"#,
-        &[
-            "configuration: not valid JSON at line 1, column 21: expected `,` or `}` after a value, else a key in double quotes; fix it there",
-        ],
+        &["configuration: not valid JSON at line 1, column 21: trailing comma; fix it there"],
     ),
     (
         "two documents",
@@ -23,7 +21,7 @@ pub(super) const CASES: &[Case] = &[
     (
         "a number too large for a float",
         r#"{"abs_attack_request_minutes": 1e400}"#,
-        &["configuration: not valid JSON at line 1, column 37: expected value; fix it there"],
+        &["configuration: not valid JSON at line 1, column 37: number out of range; fix it there"],
     ),
     (
         "a number that JSON does not support",
