@@ -5,7 +5,11 @@
 
 pub mod abs;
 pub mod backoff;
+pub mod body;
+pub mod entries;
+pub mod error;
 pub mod fetch;
 pub mod guard;
 pub mod pending_call;
+pub mod response;
 pub mod retry_after;

@@ -59,6 +59,17 @@ impl IdentifierKind {
             IdentifierKind::Username => "username",
         }
     }
+
+    /// The key of its entries in ABS's attack list and in manual lists.
+    pub const fn list_key(self) -> &'static str {
+        match self {
+            IdentifierKind::Ip => "ips",
+            IdentifierKind::Cookie => "cookies",
+            IdentifierKind::OauthToken => "oauth_tokens",
+            IdentifierKind::ApiKey => "api_keys",
+            IdentifierKind::Username => "usernames",
+        }
+    }
 }
 
 /// One value for each kind of identifier.

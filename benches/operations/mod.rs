@@ -6,7 +6,8 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
 use portcullis::config::Apis;
-use portcullis::feed::abs::{EntrySink, Skipped, read_attack_list};
+use portcullis::feed::abs::read_attack_list;
+use portcullis::feed::entries::{EntrySink, Skipped};
 use portcullis::identifier::{ClientIdentifier, Fingerprint, FingerprintKey, PerKind};
 use portcullis::list::{AddressRanges, Blocklist, Builder, MembershipFilter};
 use portcullis::list::{Loader, Manifest, NextValue};
@@ -162,7 +163,7 @@ pub fn attack_list_json(entries: u32) -> String {
 /// ABS's JSON to a finished list: parse, fingerprint, sort.
 pub fn parse(json: &str) -> Blocklist {
     let mut sink = Sink(Builder::new(KEY, u64::MAX));
-    read_attack_list(json.as_bytes(), &mut sink).unwrap();
+    read_attack_list(&mut json.as_bytes(), &mut sink).unwrap();
     sink.0.finish().unwrap()
 }
 

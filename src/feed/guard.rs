@@ -1,17 +1,17 @@
-//! What a list from outside may not do, whichever way it comes in: fetched by the filter, imported by the command line
-//! tool.
-//!
-//! Owns the bounds of `guard` on one list. What follows from a breach is for the callers to decide.
+//! The bounds of `guard` on a list, whether the filter fetches it or the command line tool imports it.
 
 use ipnet::IpNet;
 
 use crate::config::Guard;
-use crate::feed::abs::EntryCounts;
+use crate::feed::entries::EntryCounts;
 
-/// With no more entries than this `guard.max_skipped_percent` says nothing.
+/// `guard.max_skipped_percent` applies to lists with more entries than this.
 pub const SKIPPED_GUARD_FROM: u64 = 100;
 
-/// The shortest prefix that `guard` allows, where this range has a shorter one.
+/// `guard.max_change_percent` applies to lists with more entries than this.
+const CHANGE_GUARD_FROM: u64 = 1_000;
+
+/// The shortest prefix that `guard` allows, if the range has a shorter one.
 pub fn too_wide(guard: &Guard, range: IpNet) -> Option<u8> {
     let widest = match range {
         IpNet::V4(_) => guard.widest_ipv4,
@@ -20,7 +20,7 @@ pub fn too_wide(guard: &Guard, range: IpNet) -> Option<u8> {
     (range.prefix_len() < widest).then_some(widest)
 }
 
-/// Whether more of the entries can't be used than `guard` allows.
+/// Whether more entries are unusable than `guard` allows.
 pub fn skips_too_many(guard: &Guard, counts: &EntryCounts) -> bool {
     #[expect(
         clippy::cast_precision_loss,
@@ -28,6 +28,23 @@ pub fn skips_too_many(guard: &Guard, counts: &EntryCounts) -> bool {
     )]
     let (skipped, entries) = (counts.n_skipped() as f64, counts.n_entries() as f64);
     counts.n_entries() > SKIPPED_GUARD_FROM && skipped * 100.0 > entries * guard.max_skipped_percent
+}
+
+/// Whether the number of entries changed by more than `guard` allows.
+pub fn changed_too_much(guard: &Guard, before: u64, after: u64) -> bool {
+    let Some(percent) = guard.max_change_percent else {
+        return false;
+    };
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "percentages of counts need no exactness"
+    )]
+    let (changed, allowed) = (
+        after.abs_diff(before) as f64,
+        before as f64 * percent / 100.0,
+    );
+    // An empty list gives no expectation for the next.
+    before > 0 && before.max(after) > CHANGE_GUARD_FROM && changed > allowed
 }
 
 #[cfg(test)]

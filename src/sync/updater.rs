@@ -14,10 +14,11 @@ use super::publisher::{self, Published};
 use super::replica::Replica;
 use super::store::{Store, write};
 use crate::config::{Abs, Config};
-use crate::feed::fetch::{
-    self, FetchError, FetchFailure, FetchOutcome, Method, ResponseHeaders, Rules,
-};
+use crate::feed::abs::call::{self, Method};
+use crate::feed::error::{FetchError, FetchFailure};
+use crate::feed::fetch::{self, FetchOutcome, Rules};
 use crate::feed::pending_call::PendingCall;
+use crate::feed::response::ResponseHeaders;
 use crate::host::{CallToken, HostError, HttpCall, RootId, System, WriteCondition};
 use crate::identifier::{FingerprintKey, IdentifierKind};
 use crate::list::{Blocklist, Manifest};
@@ -237,10 +238,10 @@ impl Updater {
             .as_ref()
             .map_or(&[][..], |known| &known.etag);
         let abs = settings.abs;
-        let path = fetch::request_path(host.unix_now(), abs.attack_window);
+        let path = call::request_path(host.unix_now(), abs.attack_window);
         let call = HttpCall {
             cluster: &abs.cluster,
-            headers: &fetch::request_headers(abs, method, &path, etag),
+            headers: &call::request_headers(abs, method, &path, etag),
             body: &[],
             timeout: abs.timeout,
         };

@@ -209,7 +209,7 @@ fn a_body_that_is_not_as_long_as_announced_is_refused() {
     let body = ips(&["192.0.2.3"]).to_string();
     for length in [body.len() + 1, body.len() - 1, 0] {
         let answer = Answer::new(200, body.clone()).header("content-length", length.to_string());
-        assert_answer("length", answer, "malformed", "the answer was cut");
+        assert_answer("length", answer, "malformed", "the response was truncated");
     }
 }
 

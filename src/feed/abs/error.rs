@@ -5,8 +5,8 @@
 use core::fmt;
 use std::io;
 
-use super::{EntryCounts, list_key};
 use crate::codec::json::{ErrorKind, JsonError};
+use crate::feed::entries::EntryCounts;
 use crate::identifier::IdentifierKind;
 
 /// The shape of a JSON value, without its content.
@@ -140,7 +140,7 @@ impl fmt::Display for AttackListError {
                 f,
                 "the attack list has another shape: found {found} under {}{}; expected {}; \
                  check that ABS answered with its attack list",
-                kind.map_or("attacklist", list_key),
+                kind.map_or("attacklist", IdentifierKind::list_key),
                 if *under_name { ", in a name" } else { "" },
                 expected(*kind, *under_name)
             ),
@@ -148,7 +148,7 @@ impl fmt::Display for AttackListError {
                 f,
                 "the attack list has another shape: none of its {} can be used: {counts}; expected {}; \
                  check that ABS answered with its attack list",
-                list_key(*kind),
+                kind.list_key(),
                 expected_entry(*kind)
             ),
             AttackListError::NothingUsable(counts) => write!(

@@ -8,8 +8,8 @@ use std::borrow::Cow;
 
 use super::error::{AttackListError, Shape};
 use super::repair::NO_TEXT;
-use super::{EntryCounts, EntrySink, Skipped};
 use crate::codec::json::{ErrorKind, Handler, JsonError, Scalar};
+use crate::feed::entries::{EntryCounts, EntrySink, Skipped};
 use crate::identifier::listed::{Unusable, listed};
 use crate::identifier::{IdentifierKind, PerKind};
 
@@ -326,7 +326,7 @@ const fn shape_of(value: Scalar<'_>) -> Shape {
 fn kind_of_key(key: &str) -> Option<IdentifierKind> {
     IdentifierKind::ALL
         .into_iter()
-        .find(|kind| super::list_key(*kind) == key)
+        .find(|kind| kind.list_key() == key)
 }
 
 /// Under what an entry that is an object carries its value.

@@ -3,8 +3,10 @@
 use std::io;
 
 use super::*;
+use crate::feed::entries::Skipped;
+use crate::identifier::IdentifierKind::{ApiKey, Cookie, Ip, OauthToken, Username};
+use crate::identifier::listed::Unusable;
 use crate::identifier::ClientIdentifier;
-use IdentifierKind::{ApiKey, Cookie, Ip, OauthToken, Username};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -78,9 +80,9 @@ impl Read for Pieces<'_> {
     }
 }
 
-fn read_all(body: &[u8]) -> (Result<EntryCounts, AttackListError>, Listed) {
+fn read_all(mut body: &[u8]) -> (Result<EntryCounts, AttackListError>, Listed) {
     let mut listed = Listed::new(usize::MAX);
-    let outcome = read_attack_list(body, &mut listed);
+    let outcome = read_attack_list(&mut body, &mut listed);
     (outcome, listed)
 }
 
@@ -529,12 +531,12 @@ fn pieces_of_any_size_give_the_same_list() {
     let (_, expected) = read_all(OBJECTS.as_bytes());
     for piece in [1, 2, 3, 7, 64] {
         let mut listed = Listed::new(usize::MAX);
-        let body = Pieces {
+        let mut body = Pieces {
             rest: OBJECTS.as_bytes(),
             piece,
             failure: None,
         };
-        read_attack_list(body, &mut listed).unwrap();
+        read_attack_list(&mut body, &mut listed).unwrap();
         assert_eq!(listed.entries, expected.entries);
     }
 }
@@ -590,7 +592,7 @@ fn a_full_sink_ends_the_reading() {
     let body = r#"{"ips": ["192.0.2.1", "192.0.2.2", "192.0.2.3"], "usernames": ["bob"]}"#;
     let mut listed = Listed::new(1);
     assert_eq!(
-        read_attack_list(body.as_bytes(), &mut listed),
+        read_attack_list(&mut body.as_bytes(), &mut listed),
         Err(AttackListError::SinkFull)
     );
     assert_eq!(listed.entries, ["ip 192.0.2.1/32", "ip 192.0.2.2/32"]);
@@ -599,13 +601,13 @@ fn a_full_sink_ends_the_reading() {
 #[test]
 fn a_body_that_fails_says_how() {
     for length in [0, 1, 20, DOCUMENTED.trim_end().len()] {
-        let body = Pieces {
+        let mut body = Pieces {
             rest: &DOCUMENTED.as_bytes()[..length],
             piece: 5,
             failure: Some(io::ErrorKind::ConnectionReset),
         };
         assert_eq!(
-            read_attack_list(body, &mut Listed::new(usize::MAX)),
+            read_attack_list(&mut body, &mut Listed::new(usize::MAX)),
             Err(AttackListError::Read(io::ErrorKind::ConnectionReset))
         );
     }

@@ -3,7 +3,8 @@
 use std::io::Read;
 
 use ipnet::IpNet;
-use portcullis::feed::abs::{AttackListError, EntrySink, Skipped, read_attack_list};
+use portcullis::feed::abs::{AttackListError, read_attack_list};
+use portcullis::feed::entries::{EntrySink, Skipped};
 use portcullis::identifier::{ClientIdentifier, FingerprintKey};
 use portcullis::list::Builder;
 
@@ -82,21 +83,21 @@ impl Read for Drop<'_> {
 
 pub fn attack_list(data: &[u8]) {
     let mut whole = Sink::new(usize::MAX);
-    let outcome = read_attack_list(data, &mut whole);
+    let outcome = read_attack_list(&mut &*data, &mut whole);
     if let Err(error) = &outcome {
         assert!(error.to_string().len() < 1_000, "{error}");
     }
 
     let mut in_pieces = Sink::new(usize::MAX);
     let step = 1 + data.len() % 7;
-    let again = read_attack_list(Drop(data, step), &mut in_pieces);
+    let again = read_attack_list(&mut Drop(data, step), &mut in_pieces);
     assert_eq!(outcome, again, "in pieces of {step}");
     let taken = |sink: &Sink| (sink.taken, sink.skipped);
     assert_eq!(taken(&whole), taken(&in_pieces));
 
     if whole.taken > 0 {
         let mut little_room = Sink::new(whole.taken / 2);
-        let full = read_attack_list(data, &mut little_room);
+        let full = read_attack_list(&mut &*data, &mut little_room);
         assert_eq!(full, Err(AttackListError::SinkFull));
     }
     if let Ok(counts) = outcome {
@@ -106,7 +107,7 @@ pub fn attack_list(data: &[u8]) {
         // A part is never taken for the whole.
         let text = data.trim_ascii_end();
         let cut = text.len() - 1 - data.len() % text.len();
-        let part = read_attack_list(&text[..cut], &mut Sink::new(usize::MAX));
+        let part = read_attack_list(&mut &text[..cut], &mut Sink::new(usize::MAX));
         assert!(part.is_err(), "cut at {cut}");
 
         let list = whole.builder.finish().expect("it had room for each entry");

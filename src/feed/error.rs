@@ -1,0 +1,221 @@
+//! Why a fetch failed, in words and as a result in the metrics.
+
+use core::fmt;
+use core::time::Duration;
+
+use ipnet::IpNet;
+
+use super::abs::AttackListError;
+use super::body::LONGEST_ENTRY;
+use super::entries::EntryCounts;
+use super::response::ENVOY_RESPONSE_LIMIT;
+use crate::host::HostError;
+use crate::list::ListTooLarge;
+use crate::metrics::FetchResult;
+
+/// A failed fetch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FetchFailure {
+    /// Its result in the metrics.
+    pub result: FetchResult,
+    /// The reason, for the log.
+    pub error: FetchError,
+    /// The server's Retry-After.
+    pub retry_after: Option<Duration>,
+}
+
+/// Why a fetch failed. Contains nothing of the response's content except an address range.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FetchError {
+    /// The call could not be made.
+    NotSent(HostError),
+    /// The response was interrupted, or there was no connection.
+    Interrupted,
+    /// The response is larger than Envoy accepts; its size in bytes.
+    TooLarge(u64),
+    /// An unexpected status.
+    Status(u16),
+    /// The body has another length than `content-length`.
+    Length {
+        /// The value of `content-length`.
+        announced: u64,
+        /// The bytes received.
+        received: u64,
+    },
+    /// The body has an unknown encoding.
+    Encoding,
+    /// Not an attack list.
+    AttackList(AttackListError),
+    /// An entry is longer than [`super::body::LONGEST_ENTRY`].
+    EntryTooLong,
+    /// The response is longer than any list within `attack_list_memory` needs; the limit in bytes.
+    TooMuchJson(u64),
+    /// The list needs more than `attack_list_memory`.
+    Memory(ListTooLarge),
+    /// More entries are unusable than `guard.max_skipped_percent` allows.
+    SkipsTooMany(Box<EntryCounts>),
+    /// A range is wider than `guard` allows; the shortest allowed prefix.
+    RangeTooWide(IpNet, u8),
+    /// The number of entries changed by more than `guard.max_change_percent`.
+    ChangedTooMuch {
+        /// In the active list.
+        before: u64,
+        /// In the received list.
+        after: u64,
+        /// `guard.max_change_percent`.
+        allowed_percent: f64,
+    },
+    /// The list could not be written to shared data.
+    NotPublished,
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FetchError::NotSent(HostError::BadArgument) => f.write_str(
+                "Envoy knows no such cluster (yet); check that abs.cluster names a cluster of this Envoy",
+            ),
+            FetchError::NotSent(HostError::InternalFailure) => f.write_str(
+                "the cluster has no healthy host or its circuit breaker is open; check the cluster's endpoints",
+            ),
+            FetchError::NotSent(error) => write!(f, "the call could not be made: {error}"),
+            // A response that is too large ends like this, too, if ABS does not support HEAD.
+            FetchError::Interrupted => f.write_str(
+                "no connection to ABS, or it was interrupted; check the cluster's endpoints and its TLS settings, and \
+                 http.async_response_buffer_limit if the response may have more than 32 MiB",
+            ),
+            FetchError::TooLarge(bytes) => write!(
+                f,
+                "the response has {bytes} bytes, and Envoy accepts {ENVOY_RESPONSE_LIMIT} by default; set the runtime key \
+                 http.async_response_buffer_limit to more than that (see envoy/envoy.yaml)"
+            ),
+            FetchError::Status(status @ (401 | 403)) => write!(
+                f,
+                "ABS refused the keys (status {status}); check abs.access_key and abs.secret_key, or the environment \
+                 variables that hold them"
+            ),
+            FetchError::Status(504) => f.write_str(
+                "no complete response within abs.timeout (status 504); check ABS, or allow more time",
+            ),
+            // Envoy itself replies with 503 if it has no connection; the two look alike.
+            FetchError::Status(503) => f.write_str(
+                "status 503: ABS is overloaded, or Envoy has no connection to it; check ABS, the cluster's endpoints and \
+                 its TLS settings",
+            ),
+            FetchError::Status(status) => write!(f, "ABS returned status {status}; 200 is expected"),
+            FetchError::Length {
+                announced,
+                received,
+            } => write!(
+                f,
+                "the response was truncated: {received} of {announced} bytes were received; check for a proxy that truncates it"
+            ),
+            FetchError::Encoding => f.write_str(
+                "the response has an unexpected content-encoding; only gzip and identity are supported",
+            ),
+            FetchError::AttackList(error) => error.fmt(f),
+            FetchError::EntryTooLong => write!(
+                f,
+                "an entry of the attack list has more than {LONGEST_ENTRY} bytes; check that the response is from ABS"
+            ),
+            FetchError::TooMuchJson(limit) => write!(
+                f,
+                "the response has more than {limit} bytes of JSON, more than any list within attack_list_memory needs"
+            ),
+            FetchError::Memory(full) => write!(
+                f,
+                "the list needs more than the {} bytes of attack_list_memory; allow more, or shorten the list in ABS",
+                full.limit
+            ),
+            FetchError::SkipsTooMany(counts) => write!(
+                f,
+                "{} of the {} entries of the attack list can't be used, more than guard.max_skipped_percent allows: \
+                 {counts}; check that the response is ABS's attack list, and change the guard if it is",
+                counts.n_skipped(),
+                counts.n_entries()
+            ),
+            FetchError::RangeTooWide(range, widest) => write!(
+                f,
+                "the list has the range {range}, wider than /{widest}; remove it in ABS, or change guard.widest_ipv4 \
+                 or guard.widest_ipv6"
+            ),
+            FetchError::ChangedTooMuch {
+                before,
+                after,
+                allowed_percent,
+            } => write!(
+                f,
+                "the list went from {before} to {after} entries, more than the {allowed_percent} % that \
+                 guard.max_change_percent allows; check the list in ABS, and change the guard if it is right"
+            ),
+            FetchError::NotPublished => {
+                f.write_str("the list could not be written to shared data; look for errors of the host above")
+            }
+        }
+    }
+}
+
+impl FetchFailure {
+    /// A failure without Retry-After.
+    pub fn new(error: FetchError) -> Self {
+        let result = match &error {
+            FetchError::Status(504) => FetchResult::Timeout,
+            FetchError::NotSent(_) | FetchError::Interrupted => FetchResult::Reset,
+            FetchError::TooLarge(_) => FetchResult::TooLarge,
+            FetchError::Status(401 | 403) => FetchResult::Unauthorized,
+            FetchError::Status(_) => FetchResult::Status,
+            FetchError::Length { .. }
+            | FetchError::Encoding
+            | FetchError::AttackList(_)
+            | FetchError::SkipsTooMany(_)
+            | FetchError::EntryTooLong
+            | FetchError::TooMuchJson(_) => FetchResult::Malformed,
+            FetchError::Memory(_) => FetchResult::Memory,
+            FetchError::RangeTooWide(..)
+            | FetchError::ChangedTooMuch { .. }
+            | FetchError::NotPublished => FetchResult::Refused,
+        };
+        Self {
+            result,
+            error,
+            retry_after: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn every_failure_has_its_class() {
+        let table = [
+            (FetchError::Status(401), FetchResult::Unauthorized),
+            (FetchError::Status(403), FetchResult::Unauthorized),
+            (FetchError::Status(500), FetchResult::Status),
+            (FetchError::Status(504), FetchResult::Timeout),
+            (FetchError::Interrupted, FetchResult::Reset),
+            (FetchError::TooLarge(1), FetchResult::TooLarge),
+            (FetchError::Encoding, FetchResult::Malformed),
+            (
+                FetchError::AttackList(AttackListError::Truncated),
+                FetchResult::Malformed,
+            ),
+            (
+                FetchError::Memory(ListTooLarge { limit: 1 }),
+                FetchResult::Memory,
+            ),
+            (FetchError::NotPublished, FetchResult::Refused),
+        ];
+        for (error, expected) in table {
+            assert_eq!(
+                FetchFailure::new(error.clone()).result,
+                expected,
+                "{error:?}"
+            );
+            assert!(!error.to_string().is_empty());
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The headers of a list server's response.
+
+use core::time::Duration;
+
+use super::retry_after::retry_after;
+use crate::host::Host;
+
+/// Envoy's limit on a response, unless its runtime key `http.async_response_buffer_limit` is set.
+pub const ENVOY_RESPONSE_LIMIT: u64 = 32 * 1024 * 1024;
+
+/// A longer ETag is ignored.
+const LONGEST_ETAG: usize = 256;
+
+/// The headers of a response that a fetch uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResponseHeaders {
+    /// The status; 0 for none.
+    pub status: u16,
+    /// `content-length`.
+    pub content_length: Option<u64>,
+    /// The encoding of the body.
+    pub coding: Coding,
+    /// The ETag; empty for none.
+    pub etag: Vec<u8>,
+    /// The server's Retry-After.
+    pub retry_after: Option<Duration>,
+}
+
+impl ResponseHeaders {
+    /// Reads them from the current response; `None` if the call failed.
+    pub fn read(host: &dyn Host) -> Option<Self> {
+        let mut headers = Self::default();
+        host.visit_call_headers(&mut |name, value| match name {
+            b":status" => {
+                let status = parse_number(value).and_then(|status| status.try_into().ok());
+                headers.status = status.unwrap_or(0);
+            }
+            b"content-length" => headers.content_length = parse_number(value),
+            b"content-encoding" => headers.coding = headers.coding.and(value),
+            b"etag" if value.len() <= LONGEST_ETAG => headers.etag = value.to_vec(),
+            b"retry-after" => headers.retry_after = retry_after(value, host.unix_now()),
+            _ => {}
+        });
+        (headers.status != 0).then_some(headers)
+    }
+
+    /// The size of the interrupted response, as a HEAD request reports it; `None` if the size was not the reason.
+    pub fn too_large(&self) -> Option<u64> {
+        self.content_length
+            .filter(|length| self.status == 200 && *length > ENVOY_RESPONSE_LIMIT)
+    }
+}
+
+/// The encoding of a body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Coding {
+    /// None.
+    #[default]
+    Identity,
+    /// Compressed with gzip.
+    Gzip,
+    /// An encoding that was not requested.
+    Unknown,
+}
+
+impl Coding {
+    /// Adds the encodings of one more Content-Encoding header, a list with possibly empty elements (RFC 9110, 5.6.1).
+    fn and(self, value: &[u8]) -> Self {
+        let is = |coding: &[u8], names: &[&str]| {
+            names
+                .iter()
+                .any(|name| coding.eq_ignore_ascii_case(name.as_bytes()))
+        };
+        let mut all = self;
+        for coding in value.split(|byte| *byte == b',') {
+            let coding = coding.trim_ascii();
+            // Software that confuses the header with the character set, or always sends it, uses one of these.
+            all = if is(coding, &["", "identity", "none", "utf-8", "utf8"]) {
+                all
+            } else if all == Coding::Identity && is(coding, &["gzip", "x-gzip"]) {
+                Coding::Gzip
+            } else {
+                Coding::Unknown
+            };
+        }
+        all
+    }
+}
+
+fn parse_number(value: &[u8]) -> Option<u64> {
+    core::str::from_utf8(value.trim_ascii()).ok()?.parse().ok()
+}
