@@ -1,4 +1,5 @@
-//! `EnvoyHost`: the hostcalls of proxy-wasm ABI 0.2.1 behind the core's [`Host`] port. No hostcall is made anywhere else.
+//! The core's port, [`portcullis::host`], implemented by the hostcalls of proxy-wasm ABI 0.2.1. No other file makes a
+//! hostcall.
 //!
 //! The bindings are declared here and not taken from the SDK, which panics on a status it does not expect, and on header
 //! values that are not UTF-8. A panic in the VM is an outage.
@@ -8,10 +9,10 @@ use core::cell::Cell;
 use core::time::Duration;
 
 use portcullis::host::{
-    CallToken, Host, HostError, HttpCall, LocalReply, LogLevel, MetricHandle, MetricType, RootId,
-    SharedValue, WriteCondition,
+    CallResponse, CallToken, HostError, HttpCall, LocalReply, MetricHandle, MetricStore,
+    MetricType, RootContext, RootId, SharedData, SharedValue, Stream, System, WriteCondition,
 };
-use proxy_wasm::types::{MapType, Status};
+use proxy_wasm::types::{LogLevel, MapType, Status};
 
 use crate::header_map::{encode_pairs, visit_pairs};
 use crate::memory::{owned_bytes, visit_bytes};
@@ -140,7 +141,7 @@ fn millis(duration: Duration) -> u32 {
 }
 
 /// Writes a line to the host's log.
-pub fn write_log(level: proxy_wasm::types::LogLevel, message: &str) {
+pub fn write_log(level: LogLevel, message: &str) {
     // SAFETY: the host reads the message during the call only.
     unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
 }
@@ -171,7 +172,7 @@ impl EnvoyHost {
     }
 }
 
-impl Host for EnvoyHost {
+impl System for EnvoyHost {
     fn monotonic_now(&self) -> Duration {
         let mut time = 0;
         // SAFETY: the host writes the time during the call only.
@@ -194,17 +195,9 @@ impl Host for EnvoyHost {
     fn environment_variable(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
     }
+}
 
-    fn log(&self, level: LogLevel, message: &str) {
-        let level = match level {
-            LogLevel::Debug => log::Level::Debug,
-            LogLevel::Info => log::Level::Info,
-            LogLevel::Warn => log::Level::Warn,
-            LogLevel::Error => log::Level::Error,
-        };
-        log::log!(level, "{message}");
-    }
-
+impl RootContext for EnvoyHost {
     fn set_tick_period(&self, root: RootId, period: Duration) {
         // The period is set for the effective context. Each callback starts with its own context, so it is not reset here.
         // SAFETY: numbers only.
@@ -215,6 +208,31 @@ impl Host for EnvoyHost {
         }
     }
 
+    fn dispatch_http_call(&self, call: &HttpCall<'_>) -> Result<CallToken, HostError> {
+        let headers = call.headers.iter();
+        let headers = encode_pairs(headers.map(|(name, value)| (name.as_bytes(), *value)));
+        let trailers = encode_pairs(core::iter::empty());
+        let mut token = 0;
+        // SAFETY: the host reads the bytes and writes the token during the call only.
+        check(unsafe {
+            proxy_http_call(
+                call.cluster.as_ptr(),
+                call.cluster.len(),
+                headers.as_ptr(),
+                headers.len(),
+                call.body.as_ptr(),
+                call.body.len(),
+                trailers.as_ptr(),
+                trailers.len(),
+                millis(call.timeout),
+                &mut token,
+            )
+        })?;
+        Ok(CallToken(token))
+    }
+}
+
+impl SharedData for EnvoyHost {
     fn shared_data(&self, key: &str) -> Result<Option<SharedValue>, HostError> {
         const NOT_FOUND: HostError = HostError::Status(Status::NotFound as u32);
         let mut cas = 0;
@@ -250,30 +268,9 @@ impl Host for EnvoyHost {
             proxy_set_shared_data(key.as_ptr(), key.len(), bytes.as_ptr(), bytes.len(), cas)
         })
     }
+}
 
-    fn dispatch_http_call(&self, call: &HttpCall<'_>) -> Result<CallToken, HostError> {
-        let headers = call.headers.iter();
-        let headers = encode_pairs(headers.map(|(name, value)| (name.as_bytes(), *value)));
-        let trailers = encode_pairs(core::iter::empty());
-        let mut token = 0;
-        // SAFETY: the host reads the bytes and writes the token during the call only.
-        check(unsafe {
-            proxy_http_call(
-                call.cluster.as_ptr(),
-                call.cluster.len(),
-                headers.as_ptr(),
-                headers.len(),
-                call.body.as_ptr(),
-                call.body.len(),
-                trailers.as_ptr(),
-                trailers.len(),
-                millis(call.timeout),
-                &mut token,
-            )
-        })?;
-        Ok(CallToken(token))
-    }
-
+impl CallResponse for EnvoyHost {
     fn visit_call_headers(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
         visit_map(MapType::HttpCallResponseHeaders, visit);
     }
@@ -281,7 +278,9 @@ impl Host for EnvoyHost {
     fn call_body(&self, start: usize, limit: usize) -> Vec<u8> {
         self.buffer(BufferType::HttpCallResponseBody, start, limit)
     }
+}
 
+impl Stream for EnvoyHost {
     fn visit_source_address(&self, visit: &mut dyn FnMut(&[u8])) {
         visit_property(b"source\0address", visit);
     }
@@ -326,7 +325,9 @@ impl Host for EnvoyHost {
         // SAFETY: the host reads the bytes during the call only.
         check(unsafe { proxy_set_property(PATH.as_ptr(), PATH.len(), value.as_ptr(), value.len()) })
     }
+}
 
+impl MetricStore for EnvoyHost {
     fn define_metric(&self, kind: MetricType, name: &str) -> Result<MetricHandle, HostError> {
         let kind = match kind {
             MetricType::Counter => 0,

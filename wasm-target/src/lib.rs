@@ -19,7 +19,8 @@ use core::cell::{Cell, RefCell};
 use core::mem::ManuallyDrop;
 
 use portcullis::host::{CallToken, RootId, StreamId};
-use portcullis::vm::{Disposition, Vm};
+use portcullis::judge::Disposition;
+use portcullis::vm::Vm;
 use proxy_wasm::types::Action;
 
 use host::{BufferType, EnvoyHost};
@@ -93,7 +94,7 @@ pub extern "C" fn portcullis_on_http_call_response(
     body_size: usize,
     _n_trailers: usize,
 ) {
-    with_vm(|vm, host| vm.call_answered(host, RootId(root), CallToken(token), body_size));
+    with_vm(|vm, host| vm.on_call_response(host, RootId(root), CallToken(token), body_size));
 }
 
 /// The request headers of a stream.

@@ -11,7 +11,7 @@
 
 use core::cell::Cell;
 
-use portcullis::host::{Host, WriteCondition};
+use portcullis::host::{SharedData, Stream, WriteCondition};
 
 use crate::host::{BEFORE_WRITE, EnvoyHost};
 
