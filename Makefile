@@ -1,35 +1,35 @@
 # Every command of the project. `make help` lists them.
 #
-# Tools are installed where a target needs them, by tools/install, under .tools/; everything that is built goes to
-# target/. A machine needs git, make, a C compiler, Rust by rustup, Python 3 with venv, Node.js and curl.
+# Each target installs the tools it needs under .tools/, with tools/install; builds go to target/. A machine needs git,
+# make, a C compiler, Rust by rustup, Python 3 with venv, Node.js and curl.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-# Each step uses all cores by itself.
+# Each step already uses all cores.
 .NOTPARALLEL:
 
 include tools/versions
 
-# The Envoy of the tests and of the demo; name another by ENVOY_BIN=/path/to/envoy.
+# The Envoy of the tests and the demo; ENVOY_BIN=/path/to/envoy selects another.
 ENVOY_BIN ?= $(CURDIR)/.tools/envoy-$(ENVOY_VERSION)/envoy
 export ENVOY_BIN ENVOY_VERSION
-# The names of what is built are part of the interface: no setting of the user's moves them.
+# The paths of build results are part of the interface, whatever the user's settings.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
 MODULE := target/portcullis.wasm
-# 512 KB: a module of this size still compiles in every worker within a moment.
+# 512 KB: a module of this size compiles quickly in every worker.
 MODULE_SIZE_LIMIT := 524288
-# In CI a Cargo.lock that is behind a Cargo.toml is an error; at a desk Cargo brings it up to date.
+# In CI an outdated Cargo.lock is an error; elsewhere Cargo updates it.
 LOCKED := $(if $(CI),--locked)
-# Linked statically, a program runs in an image that holds nothing else; Rust asks for a target's name to do so.
+# The host's target, for statically linked programs in images that contain nothing else.
 HOST = $(shell rustc --version --verbose | sed -n 's/^host: //p')
 # More flags for wasm-opt; --debuginfo keeps function names in the module, for profilers.
 WASM_OPT_FLAGS ?=
 # BENCH_FLAGS=--quick runs every benchmark once; benches/envoy/bench.py --help lists the rest.
 BENCH_FLAGS ?=
 
-# Crates that make sense in wasm alone.
+# Crates for wasm only.
 WASM_CRATES := portcullis-wasm empty-filter
 NOT_WASM_CRATES := $(addprefix --exclude ,$(WASM_CRATES))
 # The root package's integration tests; some of them belong to layers of their own.
@@ -41,14 +41,14 @@ help: ## lists these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
-demo: demo-tools module simulator ## the whole story with a real Envoy: allowed, attack, listed, blocked, unblocked
+demo: demo-tools module simulator ## shows all of it with a real Envoy: allowed, attack, listed, blocked, unblocked
 	examples/demo/demo.sh
 
 .PHONY: run
-run: demo-tools build simulator ## like demo, but leaves all of it running and prints the addresses
+run: demo-tools build simulator ## like demo, but keeps everything running and prints the addresses
 	examples/demo/demo.sh run
 
-# What a machine lacks is said before minutes of building.
+# Reports missing programs before minutes of building.
 .PHONY: demo-tools
 demo-tools:
 	@tools/install curl rust-targets wasm-opt envoy
@@ -58,7 +58,7 @@ build: module cli ## the shippable module at target/portcullis.wasm, the CLI at 
 
 .PHONY: module
 module trap-module: export CARGO_TARGET_WASM32_WASIP1_LINKER := $(CURDIR)/wasm-target/linker
-# Panics name files of libraries: by where they stand in the registry, and not on this machine.
+# Panics name files of libraries: by their path in the registry, not on this machine.
 module trap-module: export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/=
 module: ## only the shippable module
 	@tools/install rust-targets wasm-opt
@@ -66,14 +66,14 @@ module: ## only the shippable module
 	wasm-target/link target/wasm32-wasip1/wasm/portcullis_wasm.wasm $(MODULE) $(MODULE_SIZE_LIMIT) $(WASM_OPT_FLAGS)
 
 .PHONY: trap-module
-trap-module: ## for tests alone: the module as one that crashes on command, at target/portcullis-trap.wasm
+trap-module: ## for tests only: the module with crashes on command, at target/portcullis-trap.wasm
 	@tools/install rust-targets wasm-opt
 	cargo build $(LOCKED) --profile wasm --target wasm32-wasip1 -p portcullis-wasm --features trap \
 		--target-dir target/trap
 	wasm-target/link target/trap/wasm32-wasip1/wasm/portcullis_wasm.wasm target/portcullis-trap.wasm $$((2 * $(MODULE_SIZE_LIMIT)))
 
 .PHONY: cli
-cli: ## the command line tool alone
+cli: ## only the command line tool
 	cargo build $(LOCKED) --release -p portcullis-cli
 
 .PHONY: simulator
@@ -93,7 +93,7 @@ test-core: ## layer 1: the core and the simulator on this machine
 	cargo test $(LOCKED) --release --test false_blocks
 
 .PHONY: test-wasm
-test-wasm: ## layer 2: the core's same unit tests in wasm under Node.js
+test-wasm: ## layer 2: the core's unit tests in wasm under Node.js
 	@tools/install rust-targets wasm-bindgen
 	tools/test-wasm
 
@@ -120,7 +120,7 @@ test-faults: module trap-module simulator ## layer 6: every fault of tests/fault
 	cargo test $(LOCKED) --test faults
 
 .PHONY: test-spellings
-test-spellings: module simulator ## layer 8: real servers and the filter read the same requests: nothing that a server takes for a listed client passes
+test-spellings: module simulator ## layer 8: real servers and the filter read the same requests: no spelling of a listed client passes
 	@tools/install envoy spelling-servers
 	cargo test $(LOCKED) --test spellings -- --skip fuzz
 
@@ -151,7 +151,7 @@ compose-test: images cli ## the docker-compose example and the module's image on
 	tools/docker-engine examples/docker-compose/test
 
 .PHONY: bench
-bench: module simulator ## the benchmarks: a table with ratios taken side by side in one run
+bench: module simulator ## the benchmarks: a table with ratios measured in one run
 	@tools/install envoy wrk oha
 	cargo build $(LOCKED) --release --target wasm32-wasip1 -p empty-filter
 	benches/envoy/bench.py $(BENCH_FLAGS)
@@ -171,5 +171,5 @@ check: ## format, clippy, docs, Envoy files, licences, sources and advisories of
 	tools/check-dependencies
 
 .PHONY: clean
-clean: ## removes what was built; .tools/ stays
+clean: ## removes builds; .tools/ stays
 	rm -rf target

@@ -131,7 +131,7 @@ fn the_reference_documents_exactly_the_known_keys() {
     let documented = documented_keys(&reference);
     // Sections under one heading share its tables.
     let headings = [
-        ("The outermost keys", vec![""]),
+        ("Top-level keys", vec![""]),
         ("`abs`", vec!["abs"]),
         ("`apis`", vec!["apis[]", "apis[].username[]", "apis[].jwt"]),
         (
