@@ -5,57 +5,12 @@ use std::fmt;
 use std::borrow::Cow;
 
 use ipnet::IpNet;
-use portcullis::feed::abs::AttackListError;
 use portcullis::identifier::listed::{trimmed, without_scheme};
 use portcullis::identifier::{self, IdentifierKind};
 
-use super::args::{EntryKind, EntryWords};
-use super::output::cut;
-
-/// Why words or a file make no entry.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum EntryError {
-    /// Too few or too many words.
-    #[error("{kind} takes {takes}")]
-    Words {
-        /// Which kind.
-        kind: &'static str,
-        /// What it takes.
-        takes: &'static str,
-    },
-    /// No address.
-    #[error(
-        "\"{0}\" is no address and no range; allowed are such as 192.0.2.1, 2001:db8::1, 198.51.100.0/24"
-    )]
-    Address(String),
-    /// Nothing.
-    #[error("an empty value identifies nobody; give one")]
-    Empty,
-    /// The file maps names to API keys.
-    #[error("this list holds API keys by the names they travel under; say api_key NAME VALUE")]
-    NameNeeded,
-    /// Nothing to take off.
-    #[error("say what is to be taken off: KIND and VALUE, or --file FILE")]
-    NothingNamed,
-    /// A file that is no list.
-    #[error("{file}: {error}")]
-    File {
-        /// The file.
-        file: String,
-        /// Why not.
-        error: AttackListError,
-    },
-    /// The list in the file is not written as a list.
-    #[error("{0} is not written as a list of this kind; see check_config")]
-    NotAList(&'static str),
-}
-
-impl EntryError {
-    /// Whether the command line is at fault.
-    pub fn is_usage(&self) -> bool {
-        !matches!(self, EntryError::NotAList(_) | EntryError::File { .. })
-    }
-}
+use crate::args::{EntryKind, EntryWords};
+use crate::error::{Failure, Result};
+use crate::output::shorten;
 
 /// One entry of a list.
 #[derive(Clone, PartialEq, Eq)]
@@ -76,12 +31,9 @@ impl fmt::Debug for Entry {
 
 impl Entry {
     /// Reads the words of a command.
-    pub fn from_words(words: &EntryWords) -> Result<Self, EntryError> {
+    pub fn from_words(words: &EntryWords) -> Result<Self> {
         let kind = words.kind;
-        let wrong = |takes| EntryError::Words {
-            kind: kind_name(kind),
-            takes,
-        };
+        let wrong = |takes| Failure::usage(format!("{} takes {takes}", kind_name(kind)));
         let (name, value) = match (kind, words.words.as_slice()) {
             (EntryKind::Ip, [value]) => (None, value.clone()),
             (EntryKind::Ip, _) => return Err(wrong("one value: ip ADDRESS")),
@@ -101,10 +53,12 @@ impl Entry {
             _ => trimmed(&value).to_owned(),
         };
         if value.is_empty() || name.as_ref().is_some_and(String::is_empty) {
-            return Err(EntryError::Empty);
+            return Err(Failure::usage("an empty value identifies nobody; give one"));
         }
         if kind == EntryKind::Ip && parse_range(&value).is_none() {
-            return Err(EntryError::Address(value));
+            return Err(Failure::usage(format!(
+                "\"{value}\" is not an address or a range; allowed are such as 192.0.2.1, 2001:db8::1, 198.51.100.0/24"
+            )));
         }
         Ok(Self { kind, name, value })
     }
@@ -157,7 +111,7 @@ impl Entry {
         match self.kind {
             EntryKind::Ip => self.value.clone(),
             _ if show_secrets => self.value.clone(),
-            _ => cut(&self.meant_value(), false),
+            _ => shorten(&self.meant_value(), false),
         }
     }
 

@@ -35,7 +35,7 @@ fn a_faulty_abs_is_told_and_changes_nothing() {
     let table = [
         (
             r#"{"status": 500}"#,
-            "error: ABS at http://abs answered with status 500; is this ABS's management address?\n",
+            "error: ABS at http://abs returned status 500; is this ABS's management address?\n",
         ),
         (
             r#"{"body": "<html>"}"#,
@@ -50,7 +50,7 @@ fn a_faulty_abs_is_told_and_changes_nothing() {
         ),
         (
             r#"{"hang_after_headers": true}"#,
-            "error: ABS at http://abs gave no answer: none within 1s\n",
+            "error: ABS at http://abs did not respond: timed out after 1s\n",
         ),
     ];
     for (fault, words) in table {
@@ -229,7 +229,7 @@ fn an_abs_that_is_not_there_is_told() {
     workspace.assert_refused(
         &["attack_list", "--abs", url],
         1,
-        "error: ABS at http://abs gave no answer: io: Connection refused (os error 111)\n",
+        "error: ABS at http://abs did not respond: io: Connection refused (os error 111)\n",
     );
 }
 
@@ -319,7 +319,7 @@ fn the_certificate_of_abs_is_checked() {
     let url = plain.url.replace("http://", "https://");
     let no_tls = trusting.run(&["attack_list", "--abs", &url]);
     let words = String::from_utf8(no_tls.stderr).unwrap();
-    assert!(words.contains("check that TLS is spoken there"), "{words}");
+    assert!(words.contains("check that the server uses TLS"), "{words}");
     assert_eq!(no_tls.status.code(), Some(1));
     trusting.assert_refused(
         &["attack_list", "--ca", "empty.pem"],

@@ -144,7 +144,7 @@ fn what_is_no_file_is_refused() {
             &["--config", name, "disable_firewall"],
             1,
             &format!(
-                "error: {name} was not changed: it is no regular file; --config FILE names the file that holds the \
+                "error: {name} was not changed: it is not a regular file; --config FILE names the file that holds the \
                  filter\n"
             ),
         );
@@ -176,7 +176,7 @@ fn a_read_only_file_is_refused_to_root_too() {
     workspace.assert_refused(
         &["disable_firewall"],
         1,
-        "error: envoy/filter.json was not changed: it is read-only; take write permission for it, or run as who has it\n",
+        "error: envoy/filter.json was not changed: it is read-only; make it writable, or run as a user who may write it\n",
     );
     assert_eq!(state(&workspace), before);
 }
@@ -195,8 +195,7 @@ fn an_invalid_file_is_refused_and_stays() {
         ),
         (
             "",
-            "error: envoy/filter.json is empty; give with --config the file in which the filter's \"configuration\" \
-             stands\n",
+            "error: envoy/filter.json is empty; give with --config the file that holds the filter's \"configuration\"\n",
         ),
         (
             "a: [1\n",
@@ -288,7 +287,7 @@ fn a_file_in_a_config_map_volume_is_left_to_the_kubelet() {
     workspace.assert_refused(
         &["disable_firewall"],
         1,
-        "error: envoy/filter.json was not changed: it stands in a Kubernetes ConfigMap or Secret volume, which the \
+        "error: envoy/filter.json was not changed: it is in a Kubernetes ConfigMap or Secret volume, which the \
          kubelet fills and overwrites; change the ConfigMap's manifest instead (portcullis --config MANIFEST ...) and \
          apply it\n",
     );

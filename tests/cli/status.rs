@@ -544,7 +544,7 @@ fn a_server_that_is_no_envoy_is_told() {
     workspace.assert_refused(
         &["status", "--envoy", &url],
         1,
-        "error: http://envoy/server_info answered with status 200 and no JSON of Envoy's; \
+        "error: http://envoy/server_info returned status 200 without Envoy's JSON; \
          is this Envoy's admin interface?\n",
     );
 
@@ -565,7 +565,6 @@ fn a_server_that_is_no_envoy_is_told() {
     workspace.assert_refused(
         &["status", "--envoy", &url],
         1,
-        "error: http://envoy/server_info answered with status 404 and no JSON of Envoy's; is this Envoy's admin \
-         interface?\n",
+        "error: http://envoy/server_info returned status 404 without Envoy's JSON; is this Envoy's admin interface?\n",
     );
 }

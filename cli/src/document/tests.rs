@@ -7,7 +7,7 @@ fn lines_changed(text: &str, edit: impl Fn(&mut Value)) -> String {
     let document = Document::parse(text).unwrap();
     let mut value = document.values()[0].clone();
     edit(&mut value);
-    let changed = document.replace(0, &value).unwrap();
+    let changed = document.replace(&ValuePath::default(), value).unwrap();
     let (old, new): (Vec<_>, Vec<_>) = (text.lines().collect(), changed.lines().collect());
     let gone = old.iter().filter(|line| !new.contains(line));
     let came = new.iter().filter(|line| !old.contains(line));
@@ -177,7 +177,7 @@ fn strings_that_yaml_takes_for_something_else_are_written_in_quotes() {
             value["list"] = json!(["first", word]);
             value["key"] = json!(word);
             let changed = document
-                .replace(0, &value)
+                .replace(&ValuePath::default(), value.clone())
                 .unwrap_or_else(|error| panic!("{word:?}: {error}"));
             assert_eq!(
                 Document::parse(&changed).unwrap().values()[0],
@@ -192,7 +192,9 @@ fn strings_that_yaml_takes_for_something_else_are_written_in_quotes() {
 fn a_byte_order_mark_is_kept_in_yaml_and_refused_in_json() {
     let text = "\u{FEFF}a: 1 # why\n";
     let document = Document::parse(text).unwrap();
-    let changed = document.replace(0, &json!({"a": 2})).unwrap();
+    let changed = document
+        .replace(&ValuePath::default(), json!({"a": 2}))
+        .unwrap();
     assert_eq!(changed, "\u{FEFF}a: 2 # why\n");
     let error = Document::parse("\u{FEFF}{\"a\": 1}")
         .unwrap_err()
@@ -204,43 +206,51 @@ fn a_byte_order_mark_is_kept_in_yaml_and_refused_in_json() {
 }
 
 #[test]
-fn the_second_yaml_document_can_be_changed() {
+fn the_second_yaml_document_can_be_edited() {
     let document = Document::parse(YAML).unwrap();
-    let changed = document.replace(1, &json!({"second": 2})).unwrap();
+    let second = ValuePath {
+        document: 1,
+        steps: Vec::new(),
+    };
+    let changed = document.replace(&second, json!({"second": 2})).unwrap();
     assert_eq!(changed, YAML.replace("second: 1", "second: 2"));
 }
 
 #[test]
-fn a_long_list_is_written_anew() {
+fn a_long_list_is_rewritten() {
     for text in ["{\"list\": [\"old\"]}", "list:\n  - old\n"] {
         let document = Document::parse(text).unwrap();
         let long: Vec<_> = (0..10_000).map(|number| number.to_string()).collect();
         let new = json!({ "list": long });
-        let changed = document.replace(0, &new).unwrap();
+        let changed = document
+            .replace(&ValuePath::default(), new.clone())
+            .unwrap();
         assert_eq!(Document::parse(&changed).unwrap().values()[0], new);
     }
 }
 
 #[test]
-fn what_can_not_be_changed_in_place_is_refused() {
+fn an_edit_that_is_impossible_in_place_is_refused() {
     let aliased = "a: &x {k: 1}\nb: *x\n";
     let document = Document::parse(aliased).unwrap();
     let mut value = document.values()[0].clone();
     value["b"]["k"] = json!(2);
     assert_eq!(
-        document.replace(0, &value).unwrap_err(),
-        DocumentError::Layout
+        document.replace(&ValuePath::default(), value).unwrap_err(),
+        LAYOUT
     );
     let twice = r#"{"a": 1, "a": 2}"#;
     let document = Document::parse(twice).unwrap();
     assert_eq!(
-        document.replace(0, &json!({"a": 3})).unwrap_err(),
-        DocumentError::Layout
+        document
+            .replace(&ValuePath::default(), json!({"a": 3}))
+            .unwrap_err(),
+        LAYOUT
     );
 }
 
 #[test]
-fn faults_are_told_with_their_place() {
+fn errors_name_their_place() {
     let table = [
         (
             "{\"a\": }",

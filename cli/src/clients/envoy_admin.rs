@@ -1,0 +1,280 @@
+//! What a running Envoy reports by its admin interface: state, metrics, the active configuration.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use portcullis::metrics::Metric;
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use ureq::http::Method;
+
+use super::http::{Server, Trust};
+use crate::config_file::{listener, locate};
+use crate::error::{Failure, Result};
+
+/// The admin interface responds at once unless Envoy is overloaded.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What Envoy puts before the name of a metric that a Wasm filter defines.
+const METRIC_PREFIX: &str = "wasmcustom.";
+
+/// The statistics that are read: those of the filter, and of the discovery of its configuration.
+const STATS: &str = "/stats?format=json&filter=%5E%28wasm%7Cextension_config_discovery%29";
+
+/// What a running Envoy reports.
+#[derive(Debug)]
+pub struct RunningEnvoy {
+    /// Its version, such as 1.40.0.
+    pub version: String,
+    /// `LIVE` when it serves.
+    pub state: String,
+    stats: BTreeMap<String, u64>,
+    listeners: Value,
+    dump: Value,
+}
+
+/// The updates of one filter's configuration since Envoy started.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Updates {
+    /// The filter, by its name in the listener.
+    pub filter: String,
+    /// How many became active.
+    pub accepted: u64,
+    /// How many Envoy or the filter refused.
+    pub refused: u64,
+    /// How many could not be read: no file, or neither JSON nor YAML.
+    pub unreadable: u64,
+    /// Whether the newest configuration is refused: an older one is active, or none.
+    pub newest_is_refused: bool,
+}
+
+/// The ports of the listeners.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ports {
+    /// Without TLS.
+    pub plain: BTreeSet<u64>,
+    /// With TLS.
+    pub tls: BTreeSet<u64>,
+}
+
+/// Reads what the Envoy with this admin interface reports.
+pub fn read(url: &str) -> Result<RunningEnvoy> {
+    let what = "Envoy's admin interface";
+    let server = Server::new(what, "http://127.0.0.1:9901", url, TIMEOUT, &Trust::System)?;
+    let not_envoy = |path: &str, status: u16| {
+        Failure::refused(format!(
+            "{}{path} returned status {status} without Envoy's JSON; is this Envoy's admin interface?",
+            server.url
+        ))
+    };
+    let get = |path: &'static str| -> Result<Value> {
+        let response = server.send(Method::GET, path, &[], Vec::new())?;
+        let json = serde_json::from_slice(&response.body).ok();
+        json.filter(|_| response.status == 200)
+            .ok_or_else(|| not_envoy(path, response.status))
+    };
+    let info = get("/server_info")?;
+    let text = |key: &str| info.get(key).and_then(Value::as_str);
+    // Other servers send JSON too.
+    let (Some(version), Some(state)) = (text("version"), text("state")) else {
+        return Err(not_envoy("/server_info", 200));
+    };
+    Ok(RunningEnvoy {
+        // 9a1d.../1.40.0/Clean/RELEASE/BoringSSL
+        version: version.split('/').nth(1).unwrap_or("unknown").to_owned(),
+        state: state.to_owned(),
+        stats: read_stats(&get(STATS)?),
+        listeners: get("/listeners?format=json")?,
+        dump: get("/config_dump")?,
+    })
+}
+
+impl RunningEnvoy {
+    /// A metric of the filter; `None` where Envoy does not have it because no VM of the filter has run.
+    pub fn metric(&self, metric: Metric) -> Option<u64> {
+        let name = format!("{METRIC_PREFIX}{}", metric.name());
+        self.stats.get(&name).copied()
+    }
+
+    /// How often Envoy recreated a VM of one of these plugins after a crash: done, failed, postponed.
+    pub fn vm_reloads(&self, names: &[String]) -> [u64; 3] {
+        ["success", "failure", "backoff"].map(|result| {
+            let ends = names
+                .iter()
+                .map(|name| format!("wasm.{name}.vm_reload_{result}"))
+                .collect::<BTreeSet<_>>();
+            ends.iter().filter_map(|name| self.stats.get(name)).sum()
+        })
+    }
+
+    /// The active configurations of the filters with one of these names.
+    pub fn configurations(&self, names: &[String]) -> Vec<Map<String, Value>> {
+        let values = std::slice::from_ref(&self.dump);
+        locate::find(values)
+            .into_iter()
+            .filter(|location| location.is_ours(names))
+            .filter_map(|location| match locate::resolve(values, &location) {
+                Some(Value::Object(configuration)) => Some(configuration),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The updates of the filters with one of these names that come from a file or server of their own (ECDS). Empty
+    /// where the filter is part of the listener itself.
+    pub fn updates(&self, names: &[String]) -> Vec<Updates> {
+        let mut updates = Vec::new();
+        visit(&self.dump, &mut |value| {
+            if let Some(filter) = value.get("ecds_filter")
+                && locate::find(std::slice::from_ref(filter))
+                    .iter()
+                    .any(|location| location.is_ours(names))
+                && let Some(name) = filter.get("name").and_then(Value::as_str)
+            {
+                let changed = value.get("last_updated").and_then(Value::as_str);
+                updates.push(self.updates_of(name, changed.and_then(milliseconds)));
+            }
+        });
+        updates
+    }
+
+    fn updates_of(&self, filter: &str, changed: Option<u64>) -> Updates {
+        let stat = |name: &str| {
+            let name = format!("extension_config_discovery.http_filter.{filter}.{name}");
+            self.stats.get(&name).copied().unwrap_or(0)
+        };
+        let (accepted, refused) = (stat("update_success"), stat("update_rejected"));
+        // Envoy records when it received a configuration, and when it last accepted one.
+        let received_after_accepted = changed.is_some_and(|changed| changed > stat("update_time"));
+        Updates {
+            filter: filter.to_owned(),
+            accepted,
+            refused,
+            unreadable: stat("update_failure"),
+            newest_is_refused: refused > 0 && (received_after_accepted || accepted == 0),
+        }
+    }
+
+    /// Names of the listeners whose newest configuration Envoy refused (LDS).
+    pub fn listeners_refused(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        visit(&self.dump, &mut |value| {
+            let is_listener = ["active_state", "warming_state"]
+                .iter()
+                .any(|key| value.get(key).is_some())
+                || value
+                    .pointer("/error_state/failed_configuration/@type")
+                    .and_then(Value::as_str)
+                    .is_some_and(|message| message.ends_with(".Listener"));
+            if is_listener && value.get("error_state").is_some() {
+                let name = value.get("name").and_then(Value::as_str);
+                names.push(name.unwrap_or("unnamed").to_owned());
+            }
+        });
+        names
+    }
+
+    /// What the running listeners do not do for the filter.
+    pub fn listener_warnings(&self, names: &[String]) -> Vec<String> {
+        listener::warnings(std::slice::from_ref(&self.dump), names)
+    }
+
+    /// The ports that Envoy's listeners are bound to.
+    pub fn ports(&self) -> Ports {
+        let mut with_tls = BTreeSet::new();
+        visit(&self.dump, &mut |value| {
+            let chains = value.get("filter_chains").map(Value::to_string);
+            if chains.is_some_and(|chains| chains.contains("DownstreamTlsContext")) {
+                with_tls.extend(value.get("name").and_then(Value::as_str));
+            }
+        });
+        let mut ports = Ports::default();
+        let listeners = self.listeners.get("listener_statuses");
+        for listener in listeners.and_then(Value::as_array).into_iter().flatten() {
+            let name = listener
+                .get("name")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            let port = listener.pointer("/local_address/socket_address/port_value");
+            if let Some(port) = port.and_then(Value::as_u64) {
+                match with_tls.contains(name) {
+                    true => ports.tls.insert(port),
+                    false => ports.plain.insert(port),
+                };
+            }
+        }
+        ports
+    }
+
+    /// Whether Envoy speaks TLS with a cluster; `None` where it has no such cluster.
+    pub fn cluster_has_tls(&self, name: &str) -> Option<bool> {
+        let mut found = None;
+        visit(&self.dump, &mut |value| {
+            // Listeners and filters have names too; only a cluster has one of these.
+            let is_cluster = ["connect_timeout", "load_assignment", "eds_cluster_config"]
+                .iter()
+                .any(|key| value.get(key).is_some());
+            if is_cluster && value.get("name").and_then(Value::as_str) == Some(name) {
+                found = Some(value.to_string().contains("UpstreamTlsContext"));
+            }
+        });
+        found
+    }
+
+    /// Whether Envoy writes an access log, and into which files.
+    pub fn access_logs(&self) -> (bool, Vec<PathBuf>) {
+        let mut any = false;
+        let mut files = Vec::new();
+        visit(&self.dump, &mut |value| {
+            for log in value
+                .get("access_log")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
+                any = true;
+                let path = log.pointer("/typed_config/path").and_then(Value::as_str);
+                files.extend(path.map(PathBuf::from));
+            }
+        });
+        (any, files)
+    }
+}
+
+/// Calls `look` with every object in a value.
+fn visit<'v>(value: &'v Value, look: &mut dyn FnMut(&'v Value)) {
+    match value {
+        Value::Object(object) => {
+            look(value);
+            for inner in object.values() {
+                visit(inner, look);
+            }
+        }
+        Value::Array(values) => {
+            for inner in values {
+                visit(inner, look);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Milliseconds since 1970 of a time in Envoy's JSON: `2026-11-26T01:14:20.945Z`.
+fn milliseconds(text: &str) -> Option<u64> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    u64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()
+}
+
+fn read_stats(stats: &Value) -> BTreeMap<String, u64> {
+    let stats = stats.get("stats").and_then(Value::as_array);
+    stats
+        .into_iter()
+        .flatten()
+        .filter_map(|stat| {
+            let name = stat.get("name")?.as_str()?.to_owned();
+            Some((name, stat.get("value")?.as_u64()?))
+        })
+        .collect()
+}

@@ -1,0 +1,184 @@
+//! `attack_list`: ABS's list as a table or as JSON, its import into the manual deny list, false positives taken off.
+
+use portcullis::config::Guard;
+use serde_json::json;
+
+use super::manual_lists;
+use crate::args::{AttackListArgs, Common, EntryKind, EntryWords, ListStatus};
+use crate::clients::abs::{self, Client, List};
+use crate::clients::access_log::is_private;
+use crate::config_file::atomic_file;
+use crate::config_file::manual_list::to_abs_shape;
+use crate::entry::{Entry, kind_name, parse_range};
+use crate::error::{Failure, Result};
+use crate::output::Report;
+
+/// Runs the command.
+pub fn run(common: &Common, args: &AttackListArgs) -> Result<Report> {
+    match (args.remove, args.import_deny) {
+        (true, _) => remove(common, args),
+        (false, true) => import(common, args),
+        (false, false) => show(common, args),
+    }
+}
+
+fn show(common: &Common, args: &AttackListArgs) -> Result<Report> {
+    let list = Client::new(&args.abs)?.fetch(args.status)?;
+    let status = status_name(args.status);
+    let text = match list.entries.as_slice() {
+        [] => format!("ABS's {status} attack list is empty"),
+        entries => table(entries, common.show_secrets),
+    };
+    let json = json!({
+        "status": status,
+        "entries": list.entries.len(),
+        "skipped": list.left_out.len(),
+        "attacklist": to_abs_shape(&list.entries, common.show_secrets),
+    });
+    Ok(Report {
+        notes: notes(&list),
+        ..Report::new(text, json)
+    })
+}
+
+fn import(common: &Common, args: &AttackListArgs) -> Result<Report> {
+    let client = Client::new(&args.abs)?;
+    let source = format!("ABS's {} attack list", status_name(args.status));
+    let fetch = |guard: &Guard| client.fetch_guarded(args.status, guard);
+    let (list, mut report) = manual_lists::import_deny(common, fetch, args.replace, &source)?;
+    report.notes.extend(notes(&list));
+    Ok(report)
+}
+
+fn remove(common: &Common, args: &AttackListArgs) -> Result<Report> {
+    let wanted = match (&args.file, args.kind) {
+        (Some(path), _) => {
+            let list = abs::read(&atomic_file::read_bytes(path)?, None)
+                .map_err(|error| Failure::refused(format!("{}: {error}", path.display())))?;
+            list.entries
+        }
+        (None, Some(kind)) => vec![Entry::from_words(&EntryWords {
+            kind,
+            words: args.words.clone(),
+        })?],
+        (None, None) => {
+            return Err(Failure::usage(
+                "name what to remove: KIND and VALUE, or --file FILE",
+            ));
+        }
+    };
+    let client = Client::new(&args.abs)?;
+    let shown = |entries: &[Entry]| to_abs_shape(entries, common.show_secrets);
+    if common.dry_run {
+        let text = format!(
+            "ABS would be asked to take off its attack list (dry run, nothing was sent):\n{}",
+            table(&wanted, common.show_secrets)
+        );
+        return Ok(Report::new(
+            text,
+            json!({"dry_run": true, "remove": shown(&wanted)}),
+        ));
+    }
+    let (removed, message) = client.remove(&wanted)?;
+    let missing: Vec<_> = wanted
+        .into_iter()
+        .filter(|entry| !removed.entries.iter().any(|removed| removed.same_as(entry)))
+        .collect();
+    let mut lines: Vec<_> = removed
+        .entries
+        .iter()
+        .map(|entry| {
+            format!(
+                "{} taken off ABS's attack list",
+                entry.words(common.show_secrets)
+            )
+        })
+        .collect();
+    lines.extend(missing.iter().map(|entry| {
+        format!(
+            "{} is not on ABS's attack list",
+            entry.words(common.show_secrets)
+        )
+    }));
+    let json = json!({
+        "dry_run": false,
+        "message": message,
+        "removed": shown(&removed.entries),
+        "not_listed": shown(&missing),
+    });
+    Ok(Report {
+        // Nothing of what was asked for was there to take off.
+        success: !removed.entries.is_empty(),
+        ..Report::new(lines.join("\n"), json)
+    })
+}
+
+const fn status_name(status: ListStatus) -> &'static str {
+    match status {
+        ListStatus::Active => "active",
+        ListStatus::Expired => "expired",
+        ListStatus::All => "whole",
+    }
+}
+
+fn table(entries: &[Entry], show_secrets: bool) -> String {
+    let name_of = |entry: &Entry| entry.name.clone().unwrap_or_default();
+    let kinds = entries.iter().map(|entry| kind_name(entry.kind).len());
+    let names = entries.iter().map(|entry| name_of(entry).chars().count());
+    let (kind_width, name_width) = (
+        kinds.max().unwrap_or(0).max(4),
+        names.max().unwrap_or(0).max(4),
+    );
+    let line = |kind: &str, name: &str, value: &str| {
+        format!("{kind:kind_width$}  {name:name_width$}  {value}")
+    };
+    let mut lines = vec![line("TYPE", "NAME", "VALUE")];
+    lines.extend(entries.iter().map(|entry| {
+        line(
+            kind_name(entry.kind),
+            &name_of(entry),
+            &entry.shown_value(show_secrets),
+        )
+    }));
+    lines.push(match entries {
+        [_] => "1 entry".to_owned(),
+        more => format!("{} entries", more.len()),
+    });
+    lines.join("\n")
+}
+
+/// What an operator should look at in a list.
+fn notes(list: &List) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !list.left_out.is_empty() {
+        notes.push(format!(
+            "entries of ABS's list that can't be used are left out: {}",
+            named(&list.left_out)
+        ));
+    }
+    let private = list.entries.iter().find(|entry| is_private_entry(entry));
+    if let Some(entry) = private {
+        notes.push(format!(
+            "ABS lists the private address {}: if it is a proxy of your own, everybody behind it is blocked; have \
+             ABS and Envoy see the client's own address",
+            entry.value
+        ));
+    }
+    notes
+}
+
+/// Names the first of what is left out, and counts the rest.
+fn named(left_out: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let (shown, rest) = left_out.split_at(left_out.len().min(SHOWN));
+    let shown = shown.join("; ");
+    match rest.len() {
+        0 => shown,
+        more => format!("{shown}; and {more} more"),
+    }
+}
+
+fn is_private_entry(entry: &Entry) -> bool {
+    entry.kind == EntryKind::Ip
+        && parse_range(&entry.value).is_some_and(|range| is_private(range.addr()))
+}
