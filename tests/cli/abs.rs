@@ -98,7 +98,7 @@ fn an_import_takes_what_is_usable_and_names_what_is_not() {
     let output = workspace.run(&["attack_list", "--import-deny"]);
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "note: entries of ABS's list that can't be used are left out: entry 1 of ips: a range wider than /8 \
+        "note: entries of ABS's list that can't be used are skipped: entry 1 of ips: a range wider than /8 \
          (guard.widest_ipv4); entry 3 of ips: a range wider than /32 (guard.widest_ipv6); entry 4 of ips: not an \
          address or a CIDR range; entry 5 of ips: a range wider than /8 (guard.widest_ipv4); entry 1 of cookies: a \
          character that no request can carry there; entry 2 of oauth_tokens: the name of an authentication scheme\n"

@@ -200,7 +200,7 @@ audit                   : enabled
 ase detected attack     : disabled
 attack list memory      : configured 128.00 MB, used 25.60 MB, free 102.40 MB
 envoy                   : 1.40.0
-configuration in force  : that of the file
+active configuration    : that of the file
 configuration updates   : accepted 1, refused 3, unreadable 0
 attack list entries     : ip 900000, cookie 12, oauth_token 3, api_key 4, username 5
 attack list generation  : 7
@@ -243,7 +243,7 @@ fn the_same_goes_to_programs() {
     assert_eq!(json["status"], "started");
     assert_eq!(json["http_ws"], json!([10000]));
     assert_eq!(json["attack_list_age"], Value::Null);
-    assert_eq!(json["configuration_in_force"]["matches_file"], true);
+    assert_eq!(json["active_configuration"]["matches_file"], true);
     assert_eq!(json["attack_list_memory"]["configured_bytes"], 128 << 20);
     assert_eq!(json["warnings"], json!([]));
 }
@@ -291,7 +291,7 @@ fn what_an_operator_should_look_at_is_told() {
             &|admin| admin.configuration()["enable_firewall"] = json!(false),
             &[
                 "the running Envoy does not match envoy/filter.json: it differs from the file in enable_firewall; does it \
-               watch this very file?",
+               watch this file?",
             ],
         ),
         (
@@ -303,20 +303,18 @@ fn what_an_operator_should_look_at_is_told() {
             &|admin| admin.configuration()["enable_firewall"] = json!("no"),
             &[
                 "the running Envoy does not match envoy/filter.json: it differs from the file in enable_firewall; does \
-                 it watch this very file?",
-                "the running Envoy was given a configuration that the filter refuses: an older one is in force, or \
+                 it watch this file?",
+                "the running Envoy was given a configuration that the filter refuses: an older one is active, or \
                  none; see check_config and Envoy's log",
             ],
         ),
         (
             &|admin| admin.dump["configs"][1]["ecds_filters"] = json!([]),
-            &[
-                "the running Envoy holds no filter of the name \"portcullis\": nothing is blocked by it",
-            ],
+            &["the running Envoy has no filter named \"portcullis\": nothing is blocked by it"],
         ),
         (
             &|admin| admin.set("attack_list.stale", 1),
-            &["the attack list is stale (age AGE): ABS has given none within attack_list_max_age"],
+            &["the attack list is stale (age AGE): ABS returned none within attack_list_max_age"],
         ),
         (
             // The counters say the opposite: they have no order.
@@ -325,7 +323,7 @@ fn what_an_operator_should_look_at_is_told() {
                 admin.set("fetch.last_result", 3);
                 admin.set("fetch.result=unauthorized", 0);
             },
-            &["the last fetch of the attack list failed (list's age: 2 H); Envoy's log says why"],
+            &["the last fetch of the attack list failed (list's age: 2 H); see Envoy's log"],
         ),
         (
             // Old failures do not matter after a success.
@@ -339,13 +337,13 @@ fn what_an_operator_should_look_at_is_told() {
         (
             &|admin| admin.set("fetch.last_attempt_unix_seconds", now() - TWO_HOURS),
             &[
-                "the last fetch ended 2 H ago, and one is due every 10 minutes; is Envoy in distress?",
+                "the last fetch ended 2 H ago, and one is due every 10 minutes; is Envoy overloaded?",
             ],
         ),
         (
             &|admin| admin.set_last_update(Update::Refused),
             &[
-                "the running Envoy refused the newest configuration of \"portcullis\" (update_rejected 3): the one before \
+                "the running Envoy refused the newest configuration of \"portcullis\" (update_rejected 3): the previous one \
                  stays active; see check_config and Envoy's log",
             ],
         ),
@@ -393,7 +391,7 @@ fn what_an_operator_should_look_at_is_told() {
                 admin.set("fetch.last_result", 3);
             },
             &[
-                "the last fetch of the attack list failed (list's age: no list has come); Envoy's log says why",
+                "the last fetch of the attack list failed (list's age: no list yet); see Envoy's log",
             ],
         ),
         (
@@ -502,8 +500,8 @@ fn one_private_address_behind_most_denied_requests_is_told() {
     let log = line("10.1.2.3").repeat(30) + &line("198.51.100.7").repeat(3) + "not JSON\n";
     workspace.write("access.log", &log);
     let expected = [
-        "30 of the last 33 denied requests come from the private address 10.1.2.3: Envoy seems to take a proxy in front \
-         of it for the client; see use_remote_address and xff_num_trusted_hops",
+        "30 of the last 33 denied requests come from the private address 10.1.2.3: Envoy seems to use the address \
+         of a proxy in front of it as the client's; see use_remote_address and xff_num_trusted_hops",
     ];
     let printed = status(
         &workspace,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use portcullis::metrics::Metric;
 use serde_json::{Map, Value};
@@ -265,6 +265,12 @@ fn visit<'v>(value: &'v Value, look: &mut dyn FnMut(&'v Value)) {
 fn milliseconds(text: &str) -> Option<u64> {
     let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
     u64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()
+}
+
+/// Seconds since 1970, as in the filter's metrics.
+pub fn unix_now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default().as_secs()
 }
 
 fn read_stats(stats: &Value) -> BTreeMap<String, u64> {

@@ -1,4 +1,4 @@
-//! `attack_list`: ABS's list as a table or as JSON, its import into the manual deny list, false positives taken off.
+//! `attack_list`: shows ABS's list, imports it into the manual deny list, or removes false positives from it.
 
 use portcullis::config::Guard;
 use serde_json::json;
@@ -71,7 +71,7 @@ fn remove(common: &Common, args: &AttackListArgs) -> Result<Report> {
     let shown = |entries: &[Entry]| to_abs_shape(entries, common.show_secrets);
     if common.dry_run {
         let text = format!(
-            "ABS would be asked to take off its attack list (dry run, nothing was sent):\n{}",
+            "ABS would be asked to remove from its attack list (dry run, nothing was sent):\n{}",
             table(&wanted, common.show_secrets)
         );
         return Ok(Report::new(
@@ -89,7 +89,7 @@ fn remove(common: &Common, args: &AttackListArgs) -> Result<Report> {
         .iter()
         .map(|entry| {
             format!(
-                "{} taken off ABS's attack list",
+                "{} removed from ABS's attack list",
                 entry.words(common.show_secrets)
             )
         })
@@ -107,7 +107,6 @@ fn remove(common: &Common, args: &AttackListArgs) -> Result<Report> {
         "not_listed": shown(&missing),
     });
     Ok(Report {
-        // Nothing of what was asked for was there to take off.
         success: !removed.entries.is_empty(),
         ..Report::new(lines.join("\n"), json)
     })
@@ -152,14 +151,14 @@ fn notes(list: &List) -> Vec<String> {
     let mut notes = Vec::new();
     if !list.left_out.is_empty() {
         notes.push(format!(
-            "entries of ABS's list that can't be used are left out: {}",
+            "entries of ABS's list that can't be used are skipped: {}",
             named(&list.left_out)
         ));
     }
     let private = list.entries.iter().find(|entry| is_private_entry(entry));
     if let Some(entry) = private {
         notes.push(format!(
-            "ABS lists the private address {}: if it is a proxy of your own, everybody behind it is blocked; have \
+            "ABS lists the private address {}: if it is a proxy of yours, everybody behind it is blocked; make \
              ABS and Envoy see the client's own address",
             entry.value
         ));
@@ -167,7 +166,7 @@ fn notes(list: &List) -> Vec<String> {
     notes
 }
 
-/// Names the first of what is left out, and counts the rest.
+/// Names the first skipped entries, and counts the rest.
 fn named(left_out: &[String]) -> String {
     const SHOWN: usize = 10;
     let (shown, rest) = left_out.split_at(left_out.len().min(SHOWN));

@@ -6,7 +6,7 @@ use portcullis::config::{Api, BeforeFirstList, Config, ManualEntries, Mode};
 use portcullis::identifier::{FingerprintKey, PerKind, embedded_ipv4, host_of_prefix};
 use portcullis::list::ManualList;
 use portcullis::request::{
-    ClientIdentifier, RequestHeaders, select_api, visit_apis, visit_identifiers, visit_readings,
+    IdentifierRef, RequestHeaders, select_api, visit_apis, visit_identifiers, visit_readings,
 };
 use serde_json::{Value, json};
 
@@ -48,8 +48,15 @@ impl Explanation<'_> {
         for (name, value) in &self.request.headers {
             headers.add(name.as_bytes(), value.as_bytes());
         }
-        let api = select_api(&self.config.apis, headers.authority(), headers.path());
+        let default_api = Api::default();
+        let chosen = select_api(&self.config.apis, headers.authority(), headers.path());
+        let api = chosen.unwrap_or(&default_api);
         let found = self.find(api, &headers);
+        let api_name = match (chosen, api.api_id.as_str()) {
+            (None, _) => "none matches: all defaults apply",
+            (Some(_), "") => "without a name",
+            (Some(_), name) => name,
+        };
         let (verdict, reason) = self.verdict(api, &found);
         let firewall = match self.config.enable_firewall {
             true => "enabled",
@@ -57,18 +64,18 @@ impl Explanation<'_> {
         };
         let mut lines = vec![
             line("firewall", firewall),
-            line("api", &format!("{} ({})", api.api_id, describe_api(api))),
+            line("api", &format!("{api_name} ({})", describe_api(api))),
             line("attack list", &self.list_state()),
             "identifiers:".to_owned(),
         ];
         if found.is_empty() {
-            lines.push("  none that counts".to_owned());
+            lines.push("  none".to_owned());
         }
         for found in &found {
             lines.push(format!("  {}", found.row(self.show_secrets)));
         }
         if self.address.is_none() {
-            lines.push("  (no address was given: --ip)".to_owned());
+            lines.push("  (no address given: --ip)".to_owned());
         }
         lines.push(line("verdict", &verdict));
         lines.push(line("reason", &reason));
@@ -82,7 +89,7 @@ impl Explanation<'_> {
         let reply = reply.map(|(status, details)| json!({"status": status, "details": details}));
         let json = json!({
             "firewall": self.config.enable_firewall,
-            "api": api.api_id,
+            "api": chosen.map(|api| &api.api_id),
             "enable_blocking": api.enable_blocking,
             "mode": mode_name(api.mode),
             "attack_list": self.list_state(),
@@ -124,7 +131,7 @@ impl Explanation<'_> {
             api_key: true,
             username: true,
         };
-        let look_up = |identifier: ClientIdentifier<'_>| {
+        let look_up = |identifier: IdentifierRef<'_>| {
             let fingerprint = identifier.fingerprint(&key);
             Found {
                 entry: entry_of(identifier),
@@ -143,7 +150,9 @@ impl Explanation<'_> {
         });
         // Of the other readings those that a list names.
         let (authority, path) = (headers.authority(), headers.path());
+        let default_api = Api::default();
         visit_apis(&self.config.apis, authority, path, &mut |api| {
+            let api = api.unwrap_or(&default_api);
             visit_readings(api, headers, every_kind, &mut |identifier| {
                 let fingerprint = identifier.fingerprint(&key);
                 let one = look_up(identifier);
@@ -182,14 +191,14 @@ impl Explanation<'_> {
     fn list_state(&self) -> String {
         let Some(list) = self.list else {
             return match self.config.enable_abs_attack {
-                false => "not asked: abs attack is disabled".to_owned(),
+                false => "not used: abs attack is disabled".to_owned(),
                 true => {
                     let before = match self.config.before_first_list {
                         BeforeFirstList::Allow => "allow",
                         BeforeFirstList::Deny => "deny",
                     };
                     format!(
-                        "none has come (--list FILE or --abs URL gives one); before_first_list is \"{before}\""
+                        "none yet (--list FILE or --abs URL provides one); before_first_list is \"{before}\""
                     )
                 }
             };
@@ -199,7 +208,7 @@ impl Explanation<'_> {
             count => format!("{count} entries"),
         };
         match self.outcome.has_list {
-            true => format!("in force, with {entries}"),
+            true => format!("active, with {entries}"),
             false => format!("refused by the filter ({entries})"),
         }
     }
@@ -216,7 +225,7 @@ impl Explanation<'_> {
         };
         if self.outcome.allow_listed {
             let reason = format!(
-                "the whitelist names {}, and goes before every other list",
+                "the whitelist names {} and overrides every other list",
                 named(|found| found.allow_list)
             );
             return ("allowed".to_owned(), reason);
@@ -234,14 +243,14 @@ impl Explanation<'_> {
                     format!("ABS lists {abs_names}, but the API has enable_blocking false")
                 }
                 (true, false, true) => format!(
-                    "ABS lists {abs_names}, but the filter left the entry or the whole list out (guard, allow_list)"
+                    "ABS lists {abs_names}, but the filter skipped the entry or refused the list (guard, allow_list)"
                 ),
             };
             return ("allowed".to_owned(), reason);
         };
         let mut reason = match verdict.rsplit_once(' ') {
             Some((_, "no_list")) => {
-                "no list has come yet, and before_first_list is \"deny\"".to_owned()
+                "there is no list yet, and before_first_list is \"deny\"".to_owned()
             }
             Some((start, _)) if start.ends_with("manual") => {
                 format!("the blacklist names {}", named(|found| found.deny_list))
@@ -252,9 +261,8 @@ impl Explanation<'_> {
             ),
         };
         if self.outcome.reply.is_none() {
-            reason.push_str(
-                "; the API is in shadow mode, so that the request passes and is only counted",
-            );
+            reason
+                .push_str("; the API is in shadow mode, so the request passes and is only counted");
         }
         (verdict.clone(), reason)
     }
@@ -273,7 +281,7 @@ impl Found {
             self.entry.words(show_secrets),
             mark(self.allow_list),
             mark(self.deny_list),
-            self.attack_list.map_or("not asked", mark)
+            self.attack_list.map_or("unknown", mark)
         )
     }
 
@@ -289,13 +297,13 @@ impl Found {
     }
 }
 
-fn entry_of(identifier: ClientIdentifier<'_>) -> Entry {
+fn entry_of(identifier: IdentifierRef<'_>) -> Entry {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (name, value) = match identifier {
-        ClientIdentifier::Cookie { name, value } => (Some(text(name)), text(value)),
-        ClientIdentifier::OauthToken(value)
-        | ClientIdentifier::ApiKey(value)
-        | ClientIdentifier::Username(value) => (None, text(value)),
+        IdentifierRef::Cookie { name, value } => (Some(text(name)), text(value)),
+        IdentifierRef::OauthToken(value)
+        | IdentifierRef::ApiKey(value)
+        | IdentifierRef::Username(value) => (None, text(value)),
     };
     Entry {
         kind: kind_of(identifier.kind()),

@@ -13,46 +13,54 @@ pub struct Page {
     pub warnings: Vec<String>,
 }
 
+/// `enabled` or `disabled`.
+pub const fn state(enabled: bool) -> &'static str {
+    if enabled { "enabled" } else { "disabled" }
+}
+
 impl Page {
     /// Adds a line.
     pub fn line(&mut self, title: &str, text: &str, value: Value) {
         self.lines.push(format!("{title:<24}: {text}"));
-        self.json.insert(
-            title.replace([' ', '/'], "_").replace(['(', ')'], ""),
-            value,
-        );
+        self.value(title, value);
     }
 
     /// Adds a value for programs only.
     pub fn value(&mut self, title: &str, value: Value) {
-        self.json.insert(title.replace(' ', "_"), value);
+        let key = title.replace([' ', '/'], "_").replace(['(', ')'], "");
+        self.json.insert(key, value);
     }
 
-    /// Adds a line of numbers, each with its name.
+    /// Adds a line with `enabled` or `disabled`.
+    pub fn switch(&mut self, title: &str, enabled: bool) {
+        self.line(title, state(enabled), json!(enabled));
+    }
+
+    /// Adds a line with a number.
+    pub fn number(&mut self, title: &str, number: u64) {
+        self.line(title, &number.to_string(), json!(number));
+    }
+
+    /// Adds a line with several numbers, each with its name.
     pub fn counts(&mut self, title: &str, counts: &[(&str, u64)]) {
-        let text: Vec<_> = counts
+        let texts = counts.iter().map(|(name, count)| format!("{name} {count}"));
+        let text = texts.collect::<Vec<_>>().join(", ");
+        let values = counts
             .iter()
-            .map(|(name, count)| format!("{name} {count}"))
-            .collect();
-        let value: Map<_, _> = counts
-            .iter()
-            .map(|(name, count)| (name.replace(' ', "_"), json!(count)))
-            .collect();
-        self.line(title, &text.join(", "), Value::Object(value));
+            .map(|(name, count)| (name.replace(' ', "_"), json!(count)));
+        let value = Value::Object(values.collect());
+        self.line(title, &text, value);
     }
 
     /// The whole page.
-    pub fn into_report(mut self, file: &str) -> Report {
+    pub fn into_report(self, file: &str) -> Report {
         let mut lines = vec!["API Security Enforcer".to_owned()];
-        lines.append(&mut self.lines);
-        lines.extend(
-            self.warnings
-                .iter()
-                .map(|warning| format!("warning: {warning}")),
-        );
+        lines.extend(self.lines);
+        let warnings = self.warnings.iter();
+        lines.extend(warnings.map(|warning| format!("warning: {warning}")));
         let mut json = Map::new();
         json.insert("file".to_owned(), json!(file));
-        json.append(&mut self.json);
+        json.extend(self.json);
         json.insert("warnings".to_owned(), json!(self.warnings));
         Report::new(lines.join("\n"), Value::Object(json))
     }

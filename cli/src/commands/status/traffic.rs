@@ -1,6 +1,4 @@
-//! The lines of `status` about traffic information: what became of the records, and whether ABS receives any.
-
-use std::time::{SystemTime, UNIX_EPOCH};
+//! The lines of `status` about traffic information: how many records were sent, and whether ABS receives them.
 
 use portcullis::config::Config;
 use portcullis::metrics::Metric;
@@ -9,16 +7,16 @@ use portcullis::traffic::settings::Destination;
 use serde_json::json;
 
 use super::page::Page;
-use crate::clients::envoy_admin::RunningEnvoy;
+use crate::clients::envoy_admin::{RunningEnvoy, unix_now};
 
-/// With no call accepted for so long before the last failure, in seconds, nothing is received.
+/// If no call was accepted for this many seconds before the last failure, ABS receives nothing.
 const NOTHING_ACCEPTED: u64 = 60;
 
-/// A failure is worth a warning for so long, in seconds, where later calls were accepted.
+/// After a later call was accepted, a failure is reported for this many seconds.
 const RECENT: u64 = 600;
 
 /// Adds them.
-pub fn lines(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
+pub fn show(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
     let count = |metric| envoy.metric(metric).unwrap_or(0);
     page.counts(
         "traffic records",
@@ -33,7 +31,7 @@ pub fn lines(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
     page.warnings.extend(warning);
 }
 
-/// In a word, and what to do about it.
+/// The state, and a warning with what to do about it.
 fn state(config: &Config, envoy: &RunningEnvoy) -> (&'static str, Option<String>) {
     let Some(abs) = config.abs.as_ref().filter(|_| config.enable_abs) else {
         return ("disabled", None);
@@ -62,11 +60,7 @@ fn state(config: &Config, envoy: &RunningEnvoy) -> (&'static str, Option<String>
         let warning = format!("ABS receives nothing: {why}");
         return ("ABS receives nothing", Some(warning));
     }
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
-    if now.saturating_sub(failed) > RECENT {
+    if unix_now().saturating_sub(failed) > RECENT {
         return ("received", None);
     }
     let warning = format!("ABS does not receive all traffic information: {why}");
