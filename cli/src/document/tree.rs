@@ -1,9 +1,7 @@
 //! A JSON or YAML value as it is written, duplicate keys included.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use jsonc_parser::ast;
+use serde_json::{Map, Value};
 
 use super::path::Step;
 
@@ -19,6 +17,35 @@ pub enum Tree {
 }
 
 impl Tree {
+    /// Reads a text that is valid JSON. No other reader of JSON keeps duplicate keys.
+    pub fn of_json(text: &str) -> Option<Self> {
+        let (collect, parse) = Default::default();
+        let parsed = jsonc_parser::parse_to_ast(text, &collect, &parse).ok()?;
+        Self::of_ast(&parsed.value?)
+    }
+
+    fn of_ast(value: &ast::Value<'_>) -> Option<Self> {
+        Some(match value {
+            ast::Value::NullKeyword(_) => Tree::Scalar(Value::Null),
+            ast::Value::BooleanLit(literal) => Tree::Scalar(literal.value.into()),
+            ast::Value::NumberLit(literal) => {
+                Tree::Scalar(Value::Number(literal.value.parse().ok()?))
+            }
+            ast::Value::StringLit(literal) => Tree::Scalar(literal.value.as_ref().into()),
+            ast::Value::Array(array) => {
+                let elements = array.elements.iter().map(Tree::of_ast);
+                Tree::List(elements.collect::<Option<_>>()?)
+            }
+            ast::Value::Object(object) => {
+                let entries = object.properties.iter().map(|property| {
+                    let key = property.name.as_str().to_owned();
+                    Some((key, Tree::of_ast(&property.value)?))
+                });
+                Tree::Object(entries.collect::<Option<_>>()?)
+            }
+        })
+    }
+
     /// The value; of duplicate keys the last one wins, as in Envoy.
     pub fn value(&self) -> Value {
         match self {
@@ -93,61 +120,4 @@ impl Tree {
 fn below<'p>(path: Option<&'p [Step]>, step: &Step) -> Option<&'p [Step]> {
     let (first, rest) = path?.split_first()?;
     (first == step).then_some(rest)
-}
-
-impl<'de> Deserialize<'de> for Tree {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TreeVisitor)
-    }
-}
-
-struct TreeVisitor;
-
-impl<'de> Visitor<'de> for TreeVisitor {
-    type Value = Tree;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Tree, E> {
-        Ok(Tree::Scalar(Value::Null))
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Tree, E> {
-        Ok(Tree::Scalar(Value::Bool(value)))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Tree, E> {
-        Ok(Tree::Scalar(value.into()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Tree, E> {
-        Ok(Tree::Scalar(value.into()))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Tree, E> {
-        let number = Number::from_f64(value).ok_or_else(|| E::custom("number out of range"))?;
-        Ok(Tree::Scalar(number.into()))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Tree, E> {
-        Ok(Tree::Scalar(value.into()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Tree, A::Error> {
-        let mut list = Vec::new();
-        while let Some(element) = elements.next_element()? {
-            list.push(element);
-        }
-        Ok(Tree::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Tree, A::Error> {
-        let mut object = Vec::new();
-        while let Some(entry) = entries.next_entry()? {
-            object.push(entry);
-        }
-        Ok(Tree::Object(object))
-    }
 }
