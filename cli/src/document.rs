@@ -21,7 +21,7 @@ use self::tree::Tree;
 const LAYOUT: &str =
     "its layout can't be edited in place (aliases, tags or duplicate keys?); edit it by hand";
 
-/// What some editors put before a text. Envoy skips it before YAML.
+/// Some editors put it before a text. Envoy skips it before YAML.
 const BYTE_ORDER_MARK: char = '\u{FEFF}';
 
 /// How a text is written.
@@ -37,7 +37,7 @@ pub struct Document<'a> {
     text: &'a str,
     format: Format,
     values: Vec<Value>,
-    /// The same as it is written.
+    /// The same with duplicate keys.
     trees: Vec<Tree>,
 }
 

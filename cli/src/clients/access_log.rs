@@ -1,6 +1,6 @@
-//! Whom Envoy denies, by its access log: one JSON object a line, with `client` and `verdict`, as envoy/envoy.yaml has it.
+//! Denied clients in Envoy's access log: one JSON object a line, with `client` and `verdict`, as in envoy/envoy.yaml.
 //!
-//! Metrics never hold an address, so only the access log can show that all denied requests come from one.
+//! Metrics never contain an address, so only the access log can show that all denied requests come from one.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -10,10 +10,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// How much of a log is read, from its end.
+/// The size of the part that is read, at the end of a log.
 const READ_BYTES: u64 = 16 << 20;
 
-/// With fewer denied requests their addresses say nothing.
+/// With fewer denied requests, their addresses are not significant.
 const LEAST_DENIED: u64 = 20;
 
 /// Denied requests, by client address.
@@ -26,7 +26,7 @@ pub struct Denied {
 impl Denied {
     /// Counts the end of a log.
     pub fn read(&mut self, path: &Path) -> io::Result<()> {
-        // Asked before it is opened: that of a pipe without a writer takes forever.
+        // Checked before it is opened: opening a pipe without a writer blocks.
         if !fs::metadata(path)?.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
@@ -40,7 +40,7 @@ impl Denied {
     }
 
     fn count(&mut self, line: &[u8]) {
-        // Other lines, and the first one where it was cut, count for nothing.
+        // Other lines, and a first line that was cut, are ignored.
         let line = serde_json::from_slice(line).unwrap_or(Value::Null);
         let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default();
         if !text("verdict").starts_with("denied ") {
@@ -53,8 +53,8 @@ impl Denied {
         }
     }
 
-    /// The private address that most denied requests come from, how many, and of how many: the sign that Envoy takes a
-    /// proxy in front of it for the client.
+    /// The private address that most denied requests come from, their number, and the number of all: the sign that Envoy
+    /// uses the address of a proxy in front of it.
     pub fn shared_private_address(&self) -> Option<(IpAddr, u64, u64)> {
         let (address, count) = self.by_client.iter().max_by_key(|(_, count)| **count)?;
         let most = count.saturating_mul(2) > self.total && self.total >= LEAST_DENIED;
@@ -62,7 +62,7 @@ impl Denied {
     }
 }
 
-/// Whether an address is of a network of one's own, so that no client on the Internet has it.
+/// Whether an address belongs to a private network, so that no client on the Internet has it.
 pub fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
@@ -89,16 +89,16 @@ mod tests {
     }
 
     #[test]
-    fn a_private_address_with_most_denied_requests_is_told() {
+    fn a_private_address_with_most_denied_requests_is_found() {
         let (private, public) = ("10.0.0.5", "198.51.100.1");
-        let told = Some((private.parse().unwrap(), 15, 20));
+        let found = Some((private.parse().unwrap(), 15, 20));
         let table: [(Lines<'_>, _); 5] = [
             (
                 &[
                     (private, "denied abs ip", 15),
                     (public, "denied manual ip", 5),
                 ],
-                told,
+                found,
             ),
             (
                 &[

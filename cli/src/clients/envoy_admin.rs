@@ -76,9 +76,8 @@ pub fn read(url: &str) -> Result<RunningEnvoy> {
             .ok_or_else(|| not_envoy(path, response.status))
     };
     let info = get("/server_info")?;
-    let text = |key: &str| info.get(key).and_then(Value::as_str);
     // Other servers send JSON too.
-    let (Some(version), Some(state)) = (text("version"), text("state")) else {
+    let (Some(version), Some(state)) = (text(&info, "/version"), text(&info, "/state")) else {
         return Err(not_envoy("/server_info", 200));
     };
     Ok(RunningEnvoy {
@@ -100,12 +99,12 @@ impl RunningEnvoy {
 
     /// How often Envoy recreated a VM of one of these plugins after a crash: done, failed, postponed.
     pub fn vm_reloads(&self, names: &[String]) -> [u64; 3] {
+        let names: BTreeSet<_> = names.iter().collect();
         ["success", "failure", "backoff"].map(|result| {
-            let ends = names
+            let stats = names
                 .iter()
-                .map(|name| format!("wasm.{name}.vm_reload_{result}"))
-                .collect::<BTreeSet<_>>();
-            ends.iter().filter_map(|name| self.stats.get(name)).sum()
+                .map(|name| format!("wasm.{name}.vm_reload_{result}"));
+            stats.filter_map(|stat| self.stats.get(&stat)).sum()
         })
     }
 
@@ -125,19 +124,18 @@ impl RunningEnvoy {
     /// The updates of the filters with one of these names that come from a file or server of their own (ECDS). Empty
     /// where the filter is part of the listener itself.
     pub fn updates(&self, names: &[String]) -> Vec<Updates> {
-        let mut updates = Vec::new();
-        visit(&self.dump, &mut |value| {
-            if let Some(filter) = value.get("ecds_filter")
-                && locate::find(std::slice::from_ref(filter))
-                    .iter()
-                    .any(|location| location.is_ours(names))
-                && let Some(name) = filter.get("name").and_then(Value::as_str)
-            {
-                let changed = value.get("last_updated").and_then(Value::as_str);
-                updates.push(self.updates_of(name, changed.and_then(milliseconds)));
-            }
-        });
-        updates
+        let updates_in = |value: &Value| {
+            let filter = value.get("ecds_filter")?;
+            let mut locations = locate::find(std::slice::from_ref(filter)).into_iter();
+            let is_ours = locations.any(|location| location.is_ours(names));
+            let changed = text(value, "/last_updated").and_then(milliseconds);
+            let name = text(filter, "/name").filter(|_| is_ours)?;
+            Some(self.updates_of(name, changed))
+        };
+        objects(&self.dump)
+            .into_iter()
+            .filter_map(updates_in)
+            .collect()
     }
 
     fn updates_of(&self, filter: &str, changed: Option<u64>) -> Updates {
@@ -159,21 +157,17 @@ impl RunningEnvoy {
 
     /// Names of the listeners whose newest configuration Envoy refused (LDS).
     pub fn listeners_refused(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        visit(&self.dump, &mut |value| {
-            let is_listener = ["active_state", "warming_state"]
-                .iter()
-                .any(|key| value.get(key).is_some())
-                || value
-                    .pointer("/error_state/failed_configuration/@type")
-                    .and_then(Value::as_str)
-                    .is_some_and(|message| message.ends_with(".Listener"));
-            if is_listener && value.get("error_state").is_some() {
-                let name = value.get("name").and_then(Value::as_str);
-                names.push(name.unwrap_or("unnamed").to_owned());
-            }
-        });
-        names
+        let is_listener = |value: &Value| {
+            let message = text(value, "/error_state/failed_configuration/@type");
+            value.get("active_state").is_some()
+                || value.get("warming_state").is_some()
+                || message.is_some_and(|message| message.ends_with(".Listener"))
+        };
+        objects(&self.dump)
+            .into_iter()
+            .filter(|value| value.get("error_state").is_some() && is_listener(value))
+            .map(|value| text(value, "/name").unwrap_or("unnamed").to_owned())
+            .collect()
     }
 
     /// What the running listeners do not do for the filter.
@@ -183,23 +177,20 @@ impl RunningEnvoy {
 
     /// The ports that Envoy's listeners are bound to.
     pub fn ports(&self) -> Ports {
-        let mut with_tls = BTreeSet::new();
-        visit(&self.dump, &mut |value| {
+        let has_tls = |value: &&Value| {
             let chains = value.get("filter_chains").map(Value::to_string);
-            if chains.is_some_and(|chains| chains.contains("DownstreamTlsContext")) {
-                with_tls.extend(value.get("name").and_then(Value::as_str));
-            }
-        });
+            chains.is_some_and(|chains| chains.contains("DownstreamTlsContext"))
+        };
+        let with_tls: BTreeSet<_> = objects(&self.dump)
+            .into_iter()
+            .filter(has_tls)
+            .filter_map(|value| text(value, "/name"))
+            .collect();
         let mut ports = Ports::default();
-        let listeners = self.listeners.get("listener_statuses");
-        for listener in listeners.and_then(Value::as_array).into_iter().flatten() {
-            let name = listener
-                .get("name")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
+        for listener in array(self.listeners.get("listener_statuses")) {
             let port = listener.pointer("/local_address/socket_address/port_value");
             if let Some(port) = port.and_then(Value::as_u64) {
-                match with_tls.contains(name) {
+                match text(listener, "/name").is_some_and(|name| with_tls.contains(name)) {
                     true => ports.tls.insert(port),
                     false => ports.plain.insert(port),
                 };
@@ -208,57 +199,56 @@ impl RunningEnvoy {
         ports
     }
 
-    /// Whether Envoy speaks TLS with a cluster; `None` where it has no such cluster.
+    /// Whether Envoy uses TLS with a cluster; `None` if it has no such cluster.
     pub fn cluster_has_tls(&self, name: &str) -> Option<bool> {
-        let mut found = None;
-        visit(&self.dump, &mut |value| {
-            // Listeners and filters have names too; only a cluster has one of these.
-            let is_cluster = ["connect_timeout", "load_assignment", "eds_cluster_config"]
+        // Listeners and filters have names too; only a cluster has one of these keys.
+        let is_cluster = |value: &Value| {
+            ["connect_timeout", "load_assignment", "eds_cluster_config"]
                 .iter()
-                .any(|key| value.get(key).is_some());
-            if is_cluster && value.get("name").and_then(Value::as_str) == Some(name) {
-                found = Some(value.to_string().contains("UpstreamTlsContext"));
-            }
-        });
-        found
+                .any(|key| value.get(key).is_some())
+        };
+        objects(&self.dump)
+            .into_iter()
+            .rfind(|value| is_cluster(value) && text(value, "/name") == Some(name))
+            .map(|cluster| cluster.to_string().contains("UpstreamTlsContext"))
     }
 
-    /// Whether Envoy writes an access log, and into which files.
+    /// Whether Envoy writes an access log, and the files it writes.
     pub fn access_logs(&self) -> (bool, Vec<PathBuf>) {
-        let mut any = false;
-        let mut files = Vec::new();
-        visit(&self.dump, &mut |value| {
-            for log in value
-                .get("access_log")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-            {
-                any = true;
-                let path = log.pointer("/typed_config/path").and_then(Value::as_str);
-                files.extend(path.map(PathBuf::from));
-            }
-        });
-        (any, files)
+        let all = objects(&self.dump).into_iter();
+        let logs: Vec<_> = all
+            .flat_map(|value| array(value.get("access_log")))
+            .collect();
+        let paths = logs
+            .iter()
+            .filter_map(|log| text(log, "/typed_config/path"));
+        (!logs.is_empty(), paths.map(PathBuf::from).collect())
     }
 }
 
-/// Calls `look` with every object in a value.
-fn visit<'v>(value: &'v Value, look: &mut dyn FnMut(&'v Value)) {
-    match value {
-        Value::Object(object) => {
-            look(value);
-            for inner in object.values() {
-                visit(inner, look);
+/// Every object in a value, outer ones first.
+fn objects(value: &Value) -> Vec<&Value> {
+    let mut found = Vec::new();
+    let mut left = vec![value];
+    while let Some(value) = left.pop() {
+        match value {
+            Value::Object(object) => {
+                found.push(value);
+                left.extend(object.values().rev());
             }
+            Value::Array(values) => left.extend(values.iter().rev()),
+            _ => {}
         }
-        Value::Array(values) => {
-            for inner in values {
-                visit(inner, look);
-            }
-        }
-        _ => {}
     }
+    found
+}
+
+fn array(value: Option<&Value>) -> &[Value] {
+    value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
+    value.pointer(pointer)?.as_str()
 }
 
 /// Milliseconds since 1970 of a time in Envoy's JSON: `2026-11-26T01:14:20.945Z`.
@@ -274,13 +264,9 @@ pub fn unix_now() -> u64 {
 }
 
 fn read_stats(stats: &Value) -> BTreeMap<String, u64> {
-    let stats = stats.get("stats").and_then(Value::as_array);
-    stats
-        .into_iter()
-        .flatten()
-        .filter_map(|stat| {
-            let name = stat.get("name")?.as_str()?.to_owned();
-            Some((name, stat.get("value")?.as_u64()?))
-        })
-        .collect()
+    let named = |stat: &Value| {
+        let name = text(stat, "/name")?.to_owned();
+        Some((name, stat.get("value")?.as_u64()?))
+    };
+    array(stats.get("stats")).iter().filter_map(named).collect()
 }

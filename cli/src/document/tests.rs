@@ -2,21 +2,22 @@ use serde_json::json;
 
 use super::*;
 
-/// Changes the first value of `text` by `edit` and gives the lines that went (-) and came (+).
+/// Changes the first value of `text` by `edit` and returns the removed (-) and added (+) lines.
 fn lines_changed(text: &str, edit: impl Fn(&mut Value)) -> String {
     let document = Document::parse(text).unwrap();
     let mut value = document.values()[0].clone();
     edit(&mut value);
     let changed = document.replace(&ValuePath::default(), value).unwrap();
     let (old, new): (Vec<_>, Vec<_>) = (text.lines().collect(), changed.lines().collect());
-    let gone = old.iter().filter(|line| !new.contains(line));
-    let came = new.iter().filter(|line| !old.contains(line));
-    gone.map(|line| format!("-{line}\n"))
-        .chain(came.map(|line| format!("+{line}\n")))
+    let removed = old.iter().filter(|line| !new.contains(line));
+    let added = new.iter().filter(|line| !old.contains(line));
+    removed
+        .map(|line| format!("-{line}\n"))
+        .chain(added.map(|line| format!("+{line}\n")))
         .collect()
 }
 
-/// A change, and the lines that it makes differ.
+/// A change, and the lines that differ after it.
 type Case<'a> = (&'a dyn Fn(&mut Value), &'a str);
 
 const JSON: &str = r#"{
@@ -32,7 +33,7 @@ const JSON: &str = r#"{
 "#;
 
 #[test]
-fn json_changes_touch_only_their_lines() {
+fn an_edit_of_json_changes_only_its_lines() {
     let table: [Case<'_>; 6] = [
         (
             &|v| v["nested"][0]["deep"]["k"] = json!(false),
@@ -80,7 +81,7 @@ second: 1
 "#;
 
 #[test]
-fn yaml_changes_keep_comments() {
+fn an_edit_of_yaml_keeps_comments() {
     let table: [Case<'_>; 7] = [
         (
             &|v| v["spec"]["config"]["flag"] = json!(false),
@@ -117,7 +118,7 @@ fn yaml_changes_keep_comments() {
 }
 
 #[test]
-fn strings_that_yaml_takes_for_something_else_are_written_in_quotes() {
+fn strings_that_yaml_reads_as_other_values_are_quoted() {
     let words = [
         "no",
         "On",

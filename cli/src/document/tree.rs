@@ -1,11 +1,11 @@
-//! A JSON or YAML value as it is written, duplicate keys included.
+//! A JSON or YAML value as written, duplicate keys included.
 
 use jsonc_parser::ast;
 use serde_json::{Map, Value};
 
 use super::path::Step;
 
-/// A value as it is written, duplicate keys included.
+/// A value as written, duplicate keys included.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tree {
     /// Neither a list nor an object.

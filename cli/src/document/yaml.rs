@@ -18,7 +18,7 @@ use self::scalar::{Dialect, Scalar};
 /// Deeper nesting is refused, as in JSON.
 const DEEPEST: usize = 128;
 
-/// More values than any file needs: aliases can make billions of a few lines.
+/// More values than any file needs: a few lines of aliases can expand to billions.
 const MOST_VALUES: usize = 8 << 20;
 
 /// Reads each document of a text.
@@ -58,7 +58,7 @@ enum Node {
     Scalar(Scalar),
     List(Vec<Node>),
     Object(Vec<(Node, Node)>),
-    /// What an anchor names.
+    /// A value with an anchor.
     Shared(Rc<Node>),
 }
 
@@ -144,7 +144,7 @@ impl Reader {
     }
 }
 
-/// How many values an alias repeats; what is written once was counted when it came.
+/// How many values an alias repeats; those written out were counted when they were read.
 fn size(node: &Node) -> usize {
     fn whole(node: &Node) -> usize {
         match node {
@@ -212,7 +212,7 @@ fn object(entries: &[(Node, Node)], dialect: Dialect) -> Result<Vec<(String, Tre
     Ok(object)
 }
 
-/// What `<<` brings: an object, or several of which the first counts.
+/// What `<<` merges: an object, or several of which the first wins.
 fn merge(value: Tree, merged: &mut Vec<(String, Tree)>) -> Result<(), &'static str> {
     match value {
         Tree::Object(entries) => merged.extend(entries),

@@ -1,4 +1,4 @@
-//! What a scalar is to Envoy, and what it is to Kubernetes.
+//! How Envoy and Kubernetes read a scalar.
 //!
 //! Envoy: yaml-cpp's `convert<bool>` and `convert<int64_t>`, then a string; a test compares this with a real Envoy.
 //! Kubernetes: the `resolve` of go-yaml v2, which `kubectl` and the API server use.
@@ -17,7 +17,7 @@ pub struct Scalar {
     pub tag: Option<Tag>,
 }
 
-/// Who reads the file.
+/// The reader of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// Envoy: bootstrap, LDS and ECDS files.
@@ -40,7 +40,7 @@ impl Dialect {
         self.resolve(&scalar.text)
     }
 
-    /// What a scalar is as a key, which is a string in either.
+    /// A scalar as a key, which is a string to both.
     pub fn key(self, scalar: &Scalar) -> String {
         match (self, self.read(scalar)) {
             (_, Value::Null) => "null".to_owned(),
@@ -50,7 +50,7 @@ impl Dialect {
         }
     }
 
-    /// Whether this key brings the entries of another object. Envoy knows no such key.
+    /// Whether this key merges the entries of another object. Envoy has no such key.
     pub fn merges(self, scalar: &Scalar) -> bool {
         self == Dialect::Kubernetes && scalar.is_plain && scalar.text == "<<"
     }
@@ -76,8 +76,8 @@ pub fn is_text_everywhere(text: &str) -> bool {
     text != "<<" && is_text(Dialect::Envoy) && is_text(Dialect::Kubernetes)
 }
 
-/// Whether a tag makes a scalar a string. In Envoy only `!` does; any other tag has no meaning of its own and cancels the
-/// effect of quotes.
+/// Whether a tag makes a scalar a string. In Envoy only `!` does; any other tag is ignored, and cancels the effect of
+/// quotes.
 fn is_string_tag(tag: &Tag, dialect: Dialect) -> bool {
     let is_unspecific = tag.handle.is_empty() && tag.suffix == "!" || tag.suffix.is_empty();
     let is_resolved = tag.is_yaml_core_schema()
@@ -104,8 +104,8 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// A whole number: decimal, octal by a leading 0, hexadecimal by 0x; a string where it is no 32-bit one, so that no
-/// digit is lost. A fraction is a string.
+/// A whole number: decimal, octal by a leading 0, hexadecimal by 0x; a string if it exceeds 32 bits, so that no digit is
+/// lost. A fraction is a string.
 fn envoy_number(text: &str) -> Option<Value> {
     let number = integer(text, false)?;
     Some(match i32::try_from(number) {
@@ -130,7 +130,7 @@ fn kubernetes_number(text: &str) -> Option<Value> {
     if is_float(&plain) {
         return Number::from_f64(plain.parse().ok()?).map(Value::Number);
     }
-    // JSON has no such number: what reads it as one refuses the manifest.
+    // JSON has no such number; a reader that expects one refuses the manifest.
     let unsigned = plain.trim_start_matches(['+', '-']);
     matches!(
         unsigned,
@@ -178,7 +178,7 @@ fn is_float(text: &str) -> bool {
     has_digit && digits(whole) && digits(part) && exponent_is_right
 }
 
-/// A date, with a time or without: go-yaml gives it as the string that it is.
+/// A date, with or without a time: go-yaml keeps it as a string.
 fn is_timestamp(text: &str) -> bool {
     let mut parts = text.splitn(3, '-');
     let number = |part: Option<&str>, most: usize| {

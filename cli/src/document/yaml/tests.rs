@@ -6,9 +6,9 @@ fn values(text: &str) -> Vec<Value> {
     read(text).unwrap().iter().map(Tree::value).collect()
 }
 
-/// A real Envoy is asked the same in the tests against one.
+/// tests/e2e compares the same words with a real Envoy.
 #[test]
-fn scalars_are_what_they_are_to_envoy() {
+fn scalars_are_read_as_envoy_reads_them() {
     let words = include_str!("../../../../tests/fixtures/yaml/words.yaml");
     let expected: Value =
         serde_json::from_str(include_str!("../../../../tests/fixtures/yaml/words.json")).unwrap();
@@ -21,7 +21,7 @@ fn scalars_are_what_they_are_to_envoy() {
 }
 
 #[test]
-fn scalars_of_manifests_are_what_they_are_to_kubernetes() {
+fn scalars_of_manifests_are_read_as_kubernetes_reads_them() {
     let table = [
         ("no", json!(false)),
         ("y", json!(true)),
@@ -84,7 +84,7 @@ fn duplicate_keys_are_kept_in_json() {
 }
 
 #[test]
-fn hostile_texts_end_with_an_error() {
+fn hostile_texts_are_errors() {
     let deep = "[".repeat(100_000);
     let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
