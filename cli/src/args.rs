@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use portcullis::identifier::IdentifierKind;
 
 /// Controls the Envoy filter that blocks the clients PingIntelligence ABS has detected as attackers.
 ///
@@ -116,29 +118,32 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct EntryWords {
     /// The kind of identifier
-    #[arg(value_enum)]
-    pub kind: EntryKind,
+    #[arg(value_parser = kind_parser())]
+    pub kind: IdentifierKind,
     /// ip: ADDRESS or RANGE; cookie: NAME VALUE; token: VALUE; api_key: [NAME] VALUE; username: VALUE. Write -- before a
     /// value that starts with a dash
     #[arg(required = true, value_name = "VALUE")]
     pub words: Vec<String>,
 }
 
-/// Kinds of identifier, by the names in ASE's commands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum EntryKind {
-    /// An address, or a range such as 198.51.100.0/24
-    Ip,
-    /// A cookie's name and value
-    Cookie,
-    /// An OAuth 2.0 bearer token
-    #[value(alias = "oauth_token")]
-    Token,
-    /// An API key
-    ApiKey,
-    /// A user name
-    Username,
+/// The kinds of identifier, by their names in ASE's commands.
+fn kind_parser() -> impl TypedValueParser<Value = IdentifierKind> {
+    let kinds = [
+        PossibleValue::new("ip").help("An address, or a range such as 198.51.100.0/24"),
+        PossibleValue::new("cookie").help("A cookie's name and value"),
+        PossibleValue::new("token")
+            .alias("oauth_token")
+            .help("An OAuth 2.0 bearer token"),
+        PossibleValue::new("api_key").help("An API key"),
+        PossibleValue::new("username").help("A user name"),
+    ];
+    PossibleValuesParser::new(kinds).map(|name| match name.as_str() {
+        "ip" => IdentifierKind::Ip,
+        "cookie" => IdentifierKind::Cookie,
+        "api_key" => IdentifierKind::ApiKey,
+        "username" => IdentifierKind::Username,
+        _ => IdentifierKind::OauthToken,
+    })
 }
 
 /// The options of `status`.
@@ -230,8 +235,8 @@ pub struct AttackListArgs {
     )]
     pub file: Option<PathBuf>,
     /// With --remove: the kind of identifier
-    #[arg(value_enum, requires = "remove")]
-    pub kind: Option<EntryKind>,
+    #[arg(value_parser = kind_parser(), requires = "remove")]
+    pub kind: Option<IdentifierKind>,
     /// With --remove: as for add_blacklist
     #[arg(value_name = "VALUE", requires = "kind")]
     pub words: Vec<String>,

@@ -11,26 +11,26 @@ use portcullis::config::{Abs, Config, Guard};
 use portcullis::feed::abs::{AttackListError, EntryCounts, EntrySink, Skipped, read_attack_list};
 use portcullis::feed::fetch::request_path;
 use portcullis::feed::guard::{skips_too_many, too_wide};
-use portcullis::identifier::IdentifierKind;
+use portcullis::identifier::{ClientIdentifier, IdentifierKind};
 use serde_json::Value;
 use ureq::http::Method;
 
 use super::http::{Response, Server, Trust};
-use crate::args::{AbsArgs, EntryKind, ListStatus};
-use crate::config_file::manual_list::to_abs_shape;
-use crate::entry::Entry;
+use crate::args::{AbsArgs, ListStatus};
+use crate::config_file::manual_list::in_abs_format;
+use crate::entry::{ClientKey, Entry};
 use crate::error::{Failure, Result};
 
 const PATH: &str = "/v4/abs/attacklist";
 
 /// ABS's list, as its entries.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct List {
-    /// In the order in which they came, each once.
+    /// In ABS's order; each client once.
     pub entries: Vec<Entry>,
-    /// Those that are left out, by their kinds and positions.
-    pub left_out: Vec<String>,
-    /// All that came.
+    /// Those that can't be used, by kind and position.
+    pub skipped: Vec<String>,
+    /// How many there were.
     pub counts: EntryCounts,
 }
 
@@ -76,7 +76,7 @@ impl Client {
         read(&body, None).map_err(|error| self.refused(error))
     }
 
-    /// Reads the list as the filter would with this guard. Ranges that are too wide are left out.
+    /// Reads the list as the filter would with this guard. Ranges that are too wide are skipped.
     pub fn fetch_guarded(&self, status: ListStatus, guard: &Guard) -> Result<List> {
         let body = self.fetch_body(status)?;
         let list = read(&body, Some(guard)).map_err(|error| self.refused(error))?;
@@ -112,7 +112,7 @@ impl Client {
 
     /// Removes entries from the active list; returns what ABS removed, and its message.
     pub fn remove(&self, entries: &[Entry]) -> Result<(List, String)> {
-        let body = to_abs_shape(entries, true).to_string().into_bytes();
+        let body = in_abs_format(entries, true).to_string().into_bytes();
         let answer = self.send(Method::PUT, PATH, body)?;
         let removed = read(&answer, None).map_err(|error| self.refused(error))?;
         let message = serde_json::from_slice::<Value>(&answer)
@@ -146,8 +146,8 @@ impl Client {
     }
 }
 
-/// Reads a list as ABS writes it, with the filter's own reader. With a `guard`, ranges that it does not allow are left
-/// out.
+/// Reads a list as ABS writes it, with the filter's own reader. With a `guard`, ranges that it does not allow are
+/// skipped.
 pub fn read(body: &[u8], guard: Option<&Guard>) -> std::result::Result<List, AttackListError> {
     let mut reader = Reader {
         guard,
@@ -162,69 +162,40 @@ pub fn read(body: &[u8], guard: Option<&Guard>) -> std::result::Result<List, Att
 /// Collects the entries of a list.
 struct Reader<'g> {
     guard: Option<&'g Guard>,
-    /// What is collected.
-    known: HashSet<(u8, Option<String>, String)>,
-    /// How many addresses and ranges came, usable or not.
+    known: HashSet<ClientKey>,
+    /// How many addresses and ranges there were, usable or not.
     n_ips: u64,
     list: List,
 }
 
-impl Reader<'_> {
-    fn push(&mut self, kind: EntryKind, name: Option<&str>, value: &str) -> bool {
-        self.add(Entry {
-            kind,
-            name: name.map(str::to_owned),
-            value: value.to_owned(),
-        })
-    }
-
-    fn add(&mut self, entry: Entry) -> bool {
-        let key = (entry.kind as u8, entry.name.clone(), entry.value.clone());
-        if self.known.insert(key) {
+impl EntrySink for Reader<'_> {
+    fn entry(&mut self, identifier: ClientIdentifier<'_>) -> bool {
+        if let ClientIdentifier::Ip(range) = identifier {
+            self.n_ips += 1;
+            if let Some(widest) = self.guard.and_then(|guard| too_wide(guard, range)) {
+                let key = match range {
+                    IpNet::V4(_) => "guard.widest_ipv4",
+                    IpNet::V6(_) => "guard.widest_ipv6",
+                };
+                self.list.skipped.push(format!(
+                    "entry {} of ips: a range wider than /{widest} ({key})",
+                    self.n_ips
+                ));
+                return true;
+            }
+        }
+        let entry = Entry::from(identifier);
+        if self.known.insert(entry.key()) {
             self.list.entries.push(entry);
         }
         true
-    }
-}
-
-impl EntrySink for Reader<'_> {
-    fn ip(&mut self, range: IpNet) -> bool {
-        self.n_ips += 1;
-        if let Some(widest) = self.guard.and_then(|guard| too_wide(guard, range)) {
-            let key = match range {
-                IpNet::V4(_) => "guard.widest_ipv4",
-                IpNet::V6(_) => "guard.widest_ipv6",
-            };
-            self.list.left_out.push(format!(
-                "entry {} of ips: a range wider than /{widest} ({key})",
-                self.n_ips
-            ));
-            return true;
-        }
-        self.add(Entry::from_range(range))
-    }
-
-    fn cookie(&mut self, name: &str, value: &str) -> bool {
-        self.push(EntryKind::Cookie, Some(name), value)
-    }
-
-    fn oauth_token(&mut self, token: &str) -> bool {
-        self.push(EntryKind::Token, None, token)
-    }
-
-    fn api_key(&mut self, value: &str) -> bool {
-        self.push(EntryKind::ApiKey, None, value)
-    }
-
-    fn username(&mut self, name: &str) -> bool {
-        self.push(EntryKind::Username, None, name)
     }
 
     fn skipped(&mut self, entry: Skipped) {
         if entry.kind == IdentifierKind::Ip {
             self.n_ips += 1;
         }
-        self.list.left_out.push(entry.to_string());
+        self.list.skipped.push(entry.to_string());
     }
 }
 

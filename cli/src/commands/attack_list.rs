@@ -1,15 +1,16 @@
 //! `attack_list`: shows ABS's list, imports it into the manual deny list, or removes false positives from it.
 
 use portcullis::config::Guard;
+use portcullis::identifier::ClientIdentifier;
 use serde_json::json;
 
 use super::manual_lists;
-use crate::args::{AttackListArgs, Common, EntryKind, EntryWords, ListStatus};
+use crate::args::{AttackListArgs, Common, ListStatus};
 use crate::clients::abs::{self, Client, List};
 use crate::clients::access_log::is_private;
 use crate::config_file::atomic_file;
-use crate::config_file::manual_list::to_abs_shape;
-use crate::entry::{Entry, kind_name, parse_range};
+use crate::config_file::manual_list::in_abs_format;
+use crate::entry::{Entry, kind_name};
 use crate::error::{Failure, Result};
 use crate::output::Report;
 
@@ -32,8 +33,8 @@ fn show(common: &Common, args: &AttackListArgs) -> Result<Report> {
     let json = json!({
         "status": status,
         "entries": list.entries.len(),
-        "skipped": list.left_out.len(),
-        "attacklist": to_abs_shape(&list.entries, common.show_secrets),
+        "skipped": list.skipped.len(),
+        "attacklist": in_abs_format(&list.entries, common.show_secrets),
     });
     Ok(Report {
         notes: notes(&list),
@@ -57,10 +58,7 @@ fn remove(common: &Common, args: &AttackListArgs) -> Result<Report> {
                 .map_err(|error| Failure::refused(format!("{}: {error}", path.display())))?;
             list.entries
         }
-        (None, Some(kind)) => vec![Entry::from_words(&EntryWords {
-            kind,
-            words: args.words.clone(),
-        })?],
+        (None, Some(kind)) => vec![Entry::from_words(kind, &args.words)?],
         (None, None) => {
             return Err(Failure::usage(
                 "name what to remove: KIND and VALUE, or --file FILE",
@@ -68,7 +66,7 @@ fn remove(common: &Common, args: &AttackListArgs) -> Result<Report> {
         }
     };
     let client = Client::new(&args.abs)?;
-    let shown = |entries: &[Entry]| to_abs_shape(entries, common.show_secrets);
+    let shown = |entries: &[Entry]| in_abs_format(entries, common.show_secrets);
     if common.dry_run {
         let text = format!(
             "ABS would be asked to remove from its attack list (dry run, nothing was sent):\n{}",
@@ -82,24 +80,21 @@ fn remove(common: &Common, args: &AttackListArgs) -> Result<Report> {
     let (removed, message) = client.remove(&wanted)?;
     let missing: Vec<_> = wanted
         .into_iter()
-        .filter(|entry| !removed.entries.iter().any(|removed| removed.same_as(entry)))
-        .collect();
-    let mut lines: Vec<_> = removed
-        .entries
-        .iter()
-        .map(|entry| {
-            format!(
-                "{} removed from ABS's attack list",
-                entry.words(common.show_secrets)
-            )
+        .filter(|entry| {
+            removed
+                .entries
+                .iter()
+                .all(|removed| removed.key() != entry.key())
         })
         .collect();
-    lines.extend(missing.iter().map(|entry| {
-        format!(
-            "{} is not on ABS's attack list",
-            entry.words(common.show_secrets)
-        )
-    }));
+    let words = |entry: &Entry| entry.words(common.show_secrets);
+    let mut lines = Vec::new();
+    for entry in &removed.entries {
+        lines.push(format!("{} removed from ABS's attack list", words(entry)));
+    }
+    for entry in &missing {
+        lines.push(format!("{} is not on ABS's attack list", words(entry)));
+    }
     let json = json!({
         "dry_run": false,
         "message": message,
@@ -121,24 +116,24 @@ const fn status_name(status: ListStatus) -> &'static str {
 }
 
 fn table(entries: &[Entry], show_secrets: bool) -> String {
-    let name_of = |entry: &Entry| entry.name.clone().unwrap_or_default();
-    let kinds = entries.iter().map(|entry| kind_name(entry.kind).len());
-    let names = entries.iter().map(|entry| name_of(entry).chars().count());
-    let (kind_width, name_width) = (
-        kinds.max().unwrap_or(0).max(4),
-        names.max().unwrap_or(0).max(4),
-    );
-    let line = |kind: &str, name: &str, value: &str| {
-        format!("{kind:kind_width$}  {name:name_width$}  {value}")
-    };
-    let mut lines = vec![line("TYPE", "NAME", "VALUE")];
-    lines.extend(entries.iter().map(|entry| {
-        line(
-            kind_name(entry.kind),
-            &name_of(entry),
-            &entry.shown_value(show_secrets),
-        )
+    let mut rows = vec![["TYPE", "NAME", "VALUE"].map(str::to_owned)];
+    rows.extend(entries.iter().map(|entry| {
+        let name = entry.name.clone().unwrap_or_default();
+        [
+            kind_name(entry.kind).to_owned(),
+            name,
+            entry.shown_value(show_secrets),
+        ]
     }));
+    let width = |column: fn(&[String; 3]) -> &String| {
+        let widths = rows.iter().map(|row| column(row).chars().count());
+        widths.max().unwrap_or_default()
+    };
+    let (kind_width, name_width) = (width(|[kind, ..]| kind), width(|[_, name, _]| name));
+    let mut lines: Vec<_> = rows
+        .iter()
+        .map(|[kind, name, value]| format!("{kind:kind_width$}  {name:name_width$}  {value}"))
+        .collect();
     lines.push(match entries {
         [_] => "1 entry".to_owned(),
         more => format!("{} entries", more.len()),
@@ -149,17 +144,21 @@ fn table(entries: &[Entry], show_secrets: bool) -> String {
 /// What an operator should look at in a list.
 fn notes(list: &List) -> Vec<String> {
     let mut notes = Vec::new();
-    if !list.left_out.is_empty() {
+    if !list.skipped.is_empty() {
         notes.push(format!(
             "entries of ABS's list that can't be used are skipped: {}",
-            named(&list.left_out)
+            named(&list.skipped)
         ));
     }
-    let private = list.entries.iter().find(|entry| is_private_entry(entry));
+    let mut entries = list.entries.iter();
+    let private = entries.find(|entry| match entry.identifier() {
+        Ok(ClientIdentifier::Ip(range)) => is_private(range.addr()),
+        _ => false,
+    });
     if let Some(entry) = private {
         notes.push(format!(
-            "ABS lists the private address {}: if it is a proxy of yours, everybody behind it is blocked; make \
-             ABS and Envoy see the client's own address",
+            "ABS lists the private address {}: if it is a proxy of yours, everybody behind it is blocked; make ABS and \
+             Envoy see the client's own address",
             entry.value
         ));
     }
@@ -167,17 +166,12 @@ fn notes(list: &List) -> Vec<String> {
 }
 
 /// Names the first skipped entries, and counts the rest.
-fn named(left_out: &[String]) -> String {
+fn named(skipped: &[String]) -> String {
     const SHOWN: usize = 10;
-    let (shown, rest) = left_out.split_at(left_out.len().min(SHOWN));
+    let (shown, rest) = skipped.split_at(skipped.len().min(SHOWN));
     let shown = shown.join("; ");
     match rest.len() {
         0 => shown,
         more => format!("{shown}; and {more} more"),
     }
-}
-
-fn is_private_entry(entry: &Entry) -> bool {
-    entry.kind == EntryKind::Ip
-        && parse_range(&entry.value).is_some_and(|range| is_private(range.addr()))
 }

@@ -6,13 +6,14 @@
 mod explanation;
 mod rehearsal;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use portcullis::config::Config;
+use portcullis::host::memory::MemoryRequest;
 use portcullis::identifier::parse_address;
 
 use self::explanation::Explanation;
-use self::rehearsal::{Request, rehearse};
+use self::rehearsal::rehearse;
 use crate::args::{Common, ExplainArgs, ListStatus};
 use crate::clients::abs::{self, Client};
 use crate::config_file::{ConfigFile, atomic_file};
@@ -23,17 +24,25 @@ use crate::output::Report;
 pub fn run(common: &Common, args: &ExplainArgs) -> Result<Report> {
     let address = args.ip.as_deref().map(read_address).transpose()?;
     let request = read_request(args, address)?;
+    let headers = request.headers.clone();
     let config_file = ConfigFile::read(common)?;
     let config = config_file.config()?;
-    let list = read_list(args, &config)?;
-    let outcome = rehearse(&config_file.raw, list.as_deref(), &request)
+    let body = read_list(args, &config)?;
+    let list = body.as_deref().map(|body| {
+        abs::read(body, None).map_err(|error| match &args.list {
+            Some(path) => Failure::refused(format!("{}: {error}", path.display())),
+            None => Failure::refused(format!("ABS: {error}")),
+        })
+    });
+    let list = list.transpose()?;
+    let outcome = rehearse(&config_file.raw, body.as_deref(), request)
         .map_err(|errors| Failure::invalid_configuration(&config_file.file, false, &errors))?;
     Ok(Explanation {
         show_secrets: common.show_secrets,
         config: &config,
-        list: list.as_deref(),
+        list: list.as_ref().map(|list| list.entries.as_slice()),
         address,
-        request: &request,
+        headers: &headers,
         outcome: &outcome,
     }
     .into_report())
@@ -47,7 +56,7 @@ fn read_address(text: &str) -> Result<IpAddr> {
     })
 }
 
-fn read_request(args: &ExplainArgs, address: Option<IpAddr>) -> Result<Request> {
+fn read_request(args: &ExplainArgs, address: Option<IpAddr>) -> Result<MemoryRequest> {
     let wrong = || {
         Failure::usage(format!(
             "--url: \"{}\" is not a URL; allowed are such as https://api.example.com/shop?x=1 and /shop?x=1",
@@ -90,32 +99,33 @@ fn read_request(args: &ExplainArgs, address: Option<IpAddr>) -> Result<Request> 
             _ => headers.push((name, value)),
         }
     }
-    headers.insert(0, (":method".to_owned(), "GET".to_owned()));
-    headers.insert(1, (":authority".to_owned(), authority));
-    headers.insert(2, (":path".to_owned(), path));
-    let source_address = address.map(|address| match address {
-        IpAddr::V4(v4) => format!("{v4}:443"),
-        IpAddr::V6(v6) => format!("[{v6}]:443"),
-    });
-    Ok(Request {
-        source_address,
-        headers,
+    for (name, value) in [
+        (":path", path),
+        (":authority", authority),
+        (":method", "GET".to_owned()),
+    ] {
+        headers.insert(0, (name.to_owned(), value));
+    }
+    let source_address = address.map(|address| SocketAddr::new(address, 443).to_string());
+    Ok(MemoryRequest {
+        source_address: source_address.unwrap_or_default().into_bytes(),
+        protocol: b"HTTP/1.1".to_vec(),
+        headers: headers
+            .into_iter()
+            .map(|(name, value)| (name.into_bytes(), value.into_bytes()))
+            .collect(),
+        ..MemoryRequest::default()
     })
 }
 
 /// ABS's list as ABS writes it, if the filter would fetch one.
 fn read_list(args: &ExplainArgs, config: &Config) -> Result<Option<Vec<u8>>> {
-    let body = match (&args.list, &args.abs.abs_url) {
-        _ if !config.enable_abs_attack => return Ok(None),
-        (Some(path), _) => {
-            let body = atomic_file::read_bytes(path)?;
-            // The list's reader reports errors better than the filter, which logs them.
-            abs::read(&body, None)
-                .map_err(|error| Failure::refused(format!("{}: {error}", path.display())))?;
-            body
-        }
-        (None, Some(_)) => Client::new(&args.abs)?.fetch_body(ListStatus::Active)?,
-        (None, None) => return Ok(None),
-    };
-    Ok(Some(body))
+    match (&args.list, &args.abs.abs_url) {
+        _ if !config.enable_abs_attack => Ok(None),
+        (Some(path), _) => atomic_file::read_bytes(path).map(Some),
+        (None, Some(_)) => Client::new(&args.abs)?
+            .fetch_body(ListStatus::Active)
+            .map(Some),
+        (None, None) => Ok(None),
+    }
 }

@@ -14,9 +14,9 @@ use crate::output::Report;
 /// One of the two manual lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum List {
-    /// Clients that always pass.
+    /// Clients that are always allowed.
     Allow,
-    /// Clients that never pass.
+    /// Clients that are always blocked.
     Deny,
 }
 
@@ -28,7 +28,7 @@ impl List {
         }
     }
 
-    /// What ASE's commands call it.
+    /// The name in ASE's commands.
     const fn ase_name(self) -> &'static str {
         match self {
             List::Allow => "whitelist",
@@ -39,21 +39,21 @@ impl List {
 
 /// Adds an entry.
 pub fn add(common: &Common, list: List, words: &EntryWords) -> Result<Report> {
-    let entry = Entry::from_words(words)?;
+    let entry = Entry::from_words(words.kind, &words.words)?;
     edit(common, |configuration| {
         let added = manual_list::add(list_of(configuration, list)?, std::slice::from_ref(&entry))?;
         let shown = entry.words(common.show_secrets);
         let name = list.ase_name();
-        Ok(match added.is_empty() {
-            true => format!("{shown} is already in the {name}"),
-            false => format!("{shown} added to {name}"),
+        Ok(match added {
+            0 => format!("{shown} is already in the {name}"),
+            _ => format!("{shown} added to {name}"),
         })
     })
 }
 
-/// Takes an entry off.
+/// Deletes an entry.
 pub fn delete(common: &Common, list: List, words: &EntryWords) -> Result<Report> {
-    let entry = Entry::from_words(words)?;
+    let entry = Entry::from_words(words.kind, &words.words)?;
     edit(common, |configuration| {
         let shown = entry.words(common.show_secrets);
         match manual_list::remove(list_of(configuration, list)?, &entry) {
@@ -66,10 +66,10 @@ pub fn delete(common: &Common, list: List, words: &EntryWords) -> Result<Report>
     })
 }
 
-/// Takes every entry off.
+/// Deletes every entry.
 pub fn clear(common: &Common, list: List) -> Result<Report> {
     edit(common, |configuration| {
-        let before = manual_list::read_list(configuration.get(list.key())).len();
+        let before = entries(configuration, list).len();
         if before > 0 {
             configuration.insert(list.key().to_owned(), json!({}));
         }
@@ -82,8 +82,8 @@ pub fn clear(common: &Common, list: List) -> Result<Report> {
     })
 }
 
-/// Adds what `fetch` brings to the deny list; with `replace` nothing else stays on it. `fetch` takes the guard of the
-/// configuration. What it brings is never nothing in place of something.
+/// Adds the list that `fetch` returns to the deny list, or with `replace` replaces the deny list by it, but never by an
+/// empty one. `fetch` takes the guard of the configuration.
 pub fn import_deny(
     common: &Common,
     fetch: impl FnOnce(&Guard) -> Result<abs::List>,
@@ -94,15 +94,15 @@ pub fn import_deny(
     let report = edit(common, |configuration| {
         let guard = guard_of(common, configuration)?;
         imported = fetch(&guard)?;
-        let entries = imported.entries.as_slice();
-        if entries.is_empty() && !imported.left_out.is_empty() {
+        let new = imported.entries.as_slice();
+        if new.is_empty() && !imported.skipped.is_empty() {
             return Err(Failure::refused(format!(
                 "nothing of {source} can be imported: {}; the blacklist was not changed",
-                imported.left_out.join("; ")
+                imported.skipped.join("; ")
             )));
         }
-        let before = manual_list::read_list(configuration.get(List::Deny.key()));
-        if replace && entries.is_empty() && !before.is_empty() {
+        let before = entries(configuration, List::Deny);
+        if replace && new.is_empty() && !before.is_empty() {
             return Err(Failure::refused(format!(
                 "{source} is empty: the blacklist was not replaced; clear_blacklist empties it"
             )));
@@ -110,17 +110,15 @@ pub fn import_deny(
         if replace {
             configuration.insert(List::Deny.key().to_owned(), json!({}));
         }
-        let added = manual_list::add(list_of(configuration, List::Deny)?, entries)?;
+        let added = manual_list::add(list_of(configuration, List::Deny)?, new)?;
         Ok(match replace {
             true => format!(
-                "blacklist now holds the {} entries of {source}, in place of {} before",
-                added.len(),
+                "blacklist now holds the {added} entries of {source}, in place of {} before",
                 before.len()
             ),
             false => format!(
-                "{} entries of {source} added to blacklist, {} were in it already",
-                added.len(),
-                entries.len() - added.len()
+                "{added} entries of {source} added to blacklist, {} were in it already",
+                new.len() - added
             ),
         })
     })?;
@@ -159,7 +157,7 @@ pub fn view_deny_list(common: &Common, args: &ViewBlacklistArgs) -> Result<Repor
     }
     if args.part != BlacklistPart::Manual {
         if args.part == BlacklistPart::All && args.abs.abs_url.is_none() {
-            notes.push("what ABS lists is not shown; --abs URL asks ABS for it".to_owned());
+            notes.push("ABS's list is not shown; --abs URL reads it from ABS".to_owned());
         } else {
             let list = abs::Client::new(&args.abs)?.fetch(ListStatus::Active)?;
             sections.push(section(
@@ -181,7 +179,12 @@ pub fn view_deny_list(common: &Common, args: &ViewBlacklistArgs) -> Result<Repor
 
 fn read(common: &Common, list: List) -> Result<Vec<Entry>> {
     let file = ConfigFile::read(common)?;
-    Ok(manual_list::read_list(file.configuration.get(list.key())))
+    Ok(entries(&file.configuration, list))
+}
+
+fn entries(configuration: &Map<String, Value>, list: List) -> Vec<Entry> {
+    let list = configuration.get(list.key()).and_then(Value::as_object);
+    list.map_or_else(Vec::new, manual_list::entries)
 }
 
 fn list_of(configuration: &mut Map<String, Value>, list: List) -> Result<&mut Map<String, Value>> {
@@ -195,27 +198,25 @@ fn list_of(configuration: &mut Map<String, Value>, list: List) -> Result<&mut Ma
 }
 
 fn section(title: &str, entries: &[Entry], show_secrets: bool) -> String {
-    let mut lines = vec![title.to_owned()];
-    lines.extend(
-        entries
-            .iter()
-            .zip(1_u64..)
-            .map(|(entry, number)| format!("{number}) {}", entry.row(show_secrets))),
-    );
-    lines.join("\n")
+    let mut text = title.to_owned();
+    for (number, entry) in (1_u64..).zip(entries) {
+        let name = match &entry.name {
+            Some(name) => format!(", name : {name}"),
+            None => String::new(),
+        };
+        let (kind, value) = (kind_name(entry.kind), entry.shown_value(show_secrets));
+        text.push_str(&format!("\n{number}) type : {kind}{name}, value : {value}"));
+    }
+    text
 }
 
 fn rows(entries: &[Entry], show_secrets: bool) -> Value {
-    entries
-        .iter()
-        .map(|entry| {
-            let mut row = Map::new();
-            row.insert("type".to_owned(), json!(kind_name(entry.kind)));
-            if let Some(name) = &entry.name {
-                row.insert("name".to_owned(), json!(name));
-            }
-            row.insert("value".to_owned(), json!(entry.shown_value(show_secrets)));
-            Value::Object(row)
-        })
-        .collect()
+    let row = |entry: &Entry| {
+        let (kind, value) = (kind_name(entry.kind), entry.shown_value(show_secrets));
+        match &entry.name {
+            Some(name) => json!({"type": kind, "name": name, "value": value}),
+            None => json!({"type": kind, "value": value}),
+        }
+    };
+    entries.iter().map(row).collect()
 }

@@ -1,36 +1,28 @@
-//! Lists as ABS and the configuration write them: entries read from them, added to them, taken off them.
+//! A list as ABS and the configuration write it: its entries, and adding and removing one.
 
 use std::collections::HashSet;
 
+use portcullis::feed::abs::list_key;
+use portcullis::identifier::IdentifierKind;
 use serde_json::{Map, Value, json};
 
-use crate::args::EntryKind;
 use crate::entry::Entry;
 use crate::error::{Failure, Result};
 
-/// The five keys of a list, in the order in which lists are shown.
-const KEYS: [(&str, EntryKind); 5] = [
-    ("ips", EntryKind::Ip),
-    ("cookies", EntryKind::Cookie),
-    ("oauth_tokens", EntryKind::Token),
-    ("api_keys", EntryKind::ApiKey),
-    ("usernames", EntryKind::Username),
-];
-
-/// The entries of a list as the configuration and ABS write it. What is not written as an entry is left out.
-pub fn read_list(list: Option<&Value>) -> Vec<Entry> {
+/// The entries of a list, those that identify nobody too. What is not a string is omitted.
+pub fn entries(list: &Map<String, Value>) -> Vec<Entry> {
     let mut entries = Vec::new();
-    for (key, kind) in KEYS {
-        let mut add = |name: Option<&str>, values: &Value| {
+    for kind in IdentifierKind::ALL {
+        let mut add = |name: Option<&String>, values: &Value| {
             for value in elements(values).iter().filter_map(Value::as_str) {
                 entries.push(Entry {
                     kind,
-                    name: name.map(str::to_owned),
+                    name: name.cloned(),
                     value: value.to_owned(),
                 });
             }
         };
-        match list.and_then(|list| list.get(key)) {
+        match list.get(list_key(kind)) {
             Some(Value::Object(by_name)) => {
                 for (name, values) in by_name {
                     add(Some(name), values);
@@ -43,7 +35,7 @@ pub fn read_list(list: Option<&Value>) -> Vec<Entry> {
     entries
 }
 
-/// The elements of a list; one string is a list of one, as in the filter.
+/// The elements of a list; as in the filter, a string is a list of one.
 fn elements(values: &Value) -> &[Value] {
     match values {
         Value::Array(values) => values,
@@ -52,119 +44,99 @@ fn elements(values: &Value) -> &[Value] {
     }
 }
 
-/// The value with a list in place of one string.
-fn as_list(value: &mut Value) -> &mut Value {
-    if value.is_string() {
-        *value = Value::Array(vec![value.take()]);
+/// Entries in the format of ABS's list, with all five keys.
+pub fn in_abs_format(entries: &[Entry], show_secrets: bool) -> Value {
+    let mut list = Map::new();
+    for kind in IdentifierKind::ALL {
+        let empty = match kind {
+            IdentifierKind::Cookie => json!({}),
+            _ => json!([]),
+        };
+        list.insert(list_key(kind).to_owned(), empty);
     }
-    value
-}
-
-/// Entries in the list shape of ABS, all five keys there. Values are cut unless they may be shown.
-pub fn to_abs_shape(entries: &[Entry], show_secrets: bool) -> Value {
-    let mut list =
-        json!({"ips": [], "cookies": {}, "oauth_tokens": [], "api_keys": [], "usernames": []});
     for entry in entries {
-        let value = Value::String(entry.shown_value(show_secrets));
-        for (key, _) in KEYS.iter().filter(|(_, kind)| *kind == entry.kind) {
-            let place = list.get_mut(*key);
-            match (place, &entry.name, entry.kind) {
-                (Some(Value::Object(cookies)), Some(name), EntryKind::Cookie) => {
-                    if let Value::Array(values) = cookies.entry(name.clone()).or_insert(json!([])) {
-                        values.push(value.clone());
-                    }
-                }
-                (Some(Value::Array(values)), _, _) => values.push(value.clone()),
-                _ => {}
-            }
+        if let Ok(values) = values_for(&mut list, entry) {
+            values.push(Value::String(entry.shown_value(show_secrets)));
         }
     }
-    list
+    Value::Object(list)
 }
 
-/// Adds entries to a list of the configuration, but for those it holds; says which were added.
-pub fn add(list: &mut Map<String, Value>, entries: &[Entry]) -> Result<Vec<Entry>> {
-    let mut known = Known::of(list);
-    let mut added = Vec::new();
-    for entry in entries {
-        if !known.insert(entry) {
-            continue;
+/// Adds the entries whose clients the list does not have yet; returns how many.
+pub fn add(list: &mut Map<String, Value>, added: &[Entry]) -> Result<usize> {
+    let mut known: HashSet<_> = entries(list).iter().map(Entry::key).collect();
+    let mut n_added = 0;
+    for entry in added {
+        if known.insert(entry.key()) {
+            values_for(list, entry)?.push(Value::String(entry.value.clone()));
+            n_added += 1;
         }
-        values_for(list, entry)?.push(Value::String(entry.value.clone()));
-        added.push(entry.clone());
     }
-    Ok(added)
+    Ok(n_added)
 }
 
-/// Takes an entry off a list of the configuration; `false` where it is not there.
+/// Removes an entry; `false` if the list does not have it.
 pub fn remove(list: &mut Map<String, Value>, entry: &Entry) -> bool {
+    let key = entry.key();
+    let is_listed = |name: Option<&String>, value: &Value| {
+        // The filter ignores the name of an API key, and it is not always known.
+        let other_name = name.is_some() && entry.name.is_some() && name != entry.name.as_ref();
+        let listed = value.as_str().map(|value| Entry {
+            kind: entry.kind,
+            name: name.cloned(),
+            value: value.to_owned(),
+        });
+        !other_name && listed.is_some_and(|listed| listed.key() == key)
+    };
     let mut removed = false;
-    for (key, kind) in KEYS.into_iter().filter(|(_, kind)| *kind == entry.kind) {
-        let is_listed = |name: Option<&String>, value: &Value| {
-            let listed = value.as_str().map(|value| Entry {
-                kind,
-                name: name.cloned(),
-                value: value.to_owned(),
-            });
-            listed.is_some_and(|listed| listed.same_as(entry))
-        };
-        let mut strip = |name: Option<&String>, values: &mut Value| match values {
-            Value::Array(values) => {
-                let before = values.len();
-                values.retain(|value| !is_listed(name, value));
-                removed |= values.len() != before;
-            }
-            one if is_listed(name, one) => {
-                *one = json!([]);
-                removed = true;
-            }
-            _ => {}
-        };
-        match list.get_mut(key) {
-            Some(Value::Object(by_name)) => {
-                for (name, values) in by_name.iter_mut() {
-                    strip(Some(name), values);
-                }
-                if removed {
-                    by_name.retain(|_, values| {
-                        values.as_array().is_none_or(|values| !values.is_empty())
-                    });
-                }
-            }
-            Some(values) => strip(None, values),
-            None => {}
+    let mut strip = |name: Option<&String>, values: &mut Value| {
+        if is_listed(name, values) {
+            *values = json!([]);
+            removed = true;
+        } else if let Value::Array(values) = values {
+            let before = values.len();
+            values.retain(|value| !is_listed(name, value));
+            removed |= values.len() != before;
         }
+    };
+    match list.get_mut(list_key(entry.kind)) {
+        Some(Value::Object(by_name)) => {
+            by_name
+                .iter_mut()
+                .for_each(|(name, values)| strip(Some(name), values));
+            if removed {
+                by_name.retain(|_, values| values.as_array().is_none_or(|all| !all.is_empty()));
+            }
+        }
+        Some(values) => strip(None, values),
+        None => {}
     }
     removed
 }
 
-/// The values beside which an entry belongs; made where they are not there yet.
+/// The values that an entry belongs to, created if missing.
 fn values_for<'l>(list: &'l mut Map<String, Value>, entry: &Entry) -> Result<&'l mut Vec<Value>> {
-    let key = KEYS
-        .iter()
-        .find(|(_, kind)| *kind == entry.kind)
-        .map_or("ips", |(key, _)| key);
-    let fresh = match &entry.name {
-        Some(_) => json!({}),
-        None => json!([]),
-    };
+    let key = list_key(entry.kind);
     let place = list.entry(key).or_insert(Value::Null);
     if place.is_null() {
-        *place = fresh;
+        *place = match &entry.name {
+            Some(_) => json!({}),
+            None => json!([]),
+        };
     }
-    let place = match (place, &entry.name) {
+    let values = match (place, &entry.name) {
         (Value::Object(by_name), Some(name)) => by_name.entry(name.clone()).or_insert(json!([])),
         (Value::Object(_), None) => {
             return Err(Failure::usage(
                 "this list holds API keys by the names they travel under; give api_key NAME VALUE",
             ));
         }
-        (place, _) => place,
+        (values, _) => values,
     };
-    match as_list(place) {
-        Value::Array(values) => Ok(values),
-        _ => Err(not_a_list(key)),
+    if values.is_string() {
+        *values = Value::Array(vec![values.take()]);
     }
+    values.as_array_mut().ok_or_else(|| not_a_list(key))
 }
 
 /// The value of `key` is not a list.
@@ -172,27 +144,4 @@ pub fn not_a_list(key: &str) -> Failure {
     Failure::refused(format!(
         "{key} is not written as a list of this kind; see check_config"
     ))
-}
-
-/// What a list holds, to ask for each of many entries.
-struct Known(HashSet<(u8, String, String)>);
-
-impl Known {
-    fn of(list: &Map<String, Value>) -> Self {
-        let mut known = Self(HashSet::new());
-        for entry in read_list(Some(&Value::Object(list.clone()))) {
-            known.insert(&entry);
-        }
-        known
-    }
-
-    /// `false` where it is known already.
-    fn insert(&mut self, entry: &Entry) -> bool {
-        let value = entry.meant_value().into_owned();
-        let name = match (entry.kind, &entry.name) {
-            (EntryKind::Cookie, Some(name)) => name.clone(),
-            _ => String::new(),
-        };
-        self.0.insert((entry.kind as u8, name, value))
-    }
 }

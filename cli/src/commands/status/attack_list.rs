@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portcullis::config::Config;
 use portcullis::identifier::IdentifierKind;
-use portcullis::judge::{Kind, Reason, Source};
+use portcullis::judge::verdict::{DenyKind, DenyReason, ListOrigin};
 use portcullis::metrics::{FetchResult, LastResult, Metric};
 use serde_json::json;
 
@@ -21,16 +21,16 @@ pub fn show(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
     let fetches = FetchResult::ALL.map(|result| (result.as_str(), count(Metric::Fetch(result))));
     page.counts("fetches", &fetches);
     let lists = [
-        ("blocked by abs", "abs", Source::Abs),
-        ("blocked by blacklist", "blacklist", Source::Manual),
+        ("blocked by abs", "abs", ListOrigin::Abs),
+        ("blocked by blacklist", "blacklist", ListOrigin::Manual),
     ];
-    for (title, _, source) in lists {
+    for (title, _, origin) in lists {
         let blocked =
-            reasons(source).map(|reason| (reason.kind.as_str(), count(Metric::Denied(reason))));
+            reasons(origin).map(|reason| (reason.kind.as_str(), count(Metric::Denied(reason))));
         page.counts(title, &blocked.collect::<Vec<_>>());
     }
-    let shadow = lists.map(|(_, name, source)| {
-        let counts = reasons(source).map(|reason| count(Metric::WouldDeny(reason)));
+    let shadow = lists.map(|(_, name, origin)| {
+        let counts = reasons(origin).map(|reason| count(Metric::WouldDeny(reason)));
         (name, counts.sum())
     });
     page.counts("only counted (shadow)", &shadow);
@@ -93,10 +93,10 @@ fn is_overdue(config: &Config, ago: u64) -> bool {
     config.enable_abs_attack && Duration::from_secs(ago) > longest + Duration::from_secs(1)
 }
 
-fn reasons(source: Source) -> impl Iterator<Item = Reason> {
-    Kind::ALL
+fn reasons(origin: ListOrigin) -> impl Iterator<Item = DenyReason> {
+    DenyKind::ALL
         .into_iter()
         // The manual list always exists.
-        .filter(move |kind| (source, *kind) != (Source::Manual, Kind::NoList))
-        .map(move |kind| Reason { source, kind })
+        .filter(move |kind| (origin, *kind) != (ListOrigin::Manual, DenyKind::NoList))
+        .map(move |kind| DenyReason { origin, kind })
 }
