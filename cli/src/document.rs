@@ -1,4 +1,4 @@
-//! A text that holds JSON or YAML: its values, and the smallest edit of the text that gives other ones.
+//! A JSON or YAML text: its values, and the smallest edit of the text that changes one.
 //!
 //! Knows nothing of Envoy or of the filter. Each edit is read back by another parser than the one that made it, and
 //! compared with what was wanted: an edit that can't be made in place is an error and never a broken file.

@@ -10,7 +10,7 @@ use portcullis::identifier::{ClientIdentifier, FingerprintKey, IdentifierKind};
 use crate::error::{Failure, Result};
 use crate::output::shorten;
 
-const EMPTY: &str = "an empty value identifies nobody; give one";
+const EMPTY: &str = "an empty value identifies nobody";
 
 /// One entry of a list.
 #[derive(Clone)]

@@ -141,21 +141,21 @@ fn fault(span: &str, workspace: &Workspace) -> Option<String> {
     if known_keys().contains(span) || repository().join(span).is_file() {
         return None;
     }
-    let stands = |file: &str| {
+    let contains = |file: &str| {
         let text = fs::read_to_string(repository().join(file)).unwrap();
         text.contains(span)
     };
-    let found = SOURCES.iter().any(|file| stands(file));
-    (!found).then(|| format!("{span}: stands nowhere else"))
+    let found = SOURCES.iter().any(|file| contains(file));
+    (!found).then(|| format!("{span}: no other file contains it"))
 }
 
 #[test]
 fn the_questions_mention_only_existing_names() {
-    let answers = fs::read_to_string(repository().join("docs/questions.md")).unwrap();
+    let questions = fs::read_to_string(repository().join("docs/questions.md")).unwrap();
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
     assert!(readme.contains("](docs/questions.md)"));
     let workspace = Workspace::new();
-    let spans = code_spans(&answers);
+    let spans = code_spans(&questions);
     assert!(spans.len() > 40, "only {} names", spans.len());
     let faults: Vec<_> = spans
         .iter()

@@ -49,7 +49,7 @@ impl Client {
     /// Reads the options and the environment; opens no connection.
     pub fn new(args: &AbsArgs) -> Result<Self> {
         let url = args.abs_url.as_deref().ok_or_else(|| {
-            Failure::usage("where is ABS? give --abs URL, or set ABS_URL, such as https://abs.example.com:8080")
+            Failure::usage("ABS's address is missing: use --abs URL or set ABS_URL, such as https://abs.example.com:8080")
         })?;
         let trust = match (&args.ca, args.insecure) {
             (_, true) => Trust::Nobody,
@@ -113,13 +113,11 @@ impl Client {
     /// Removes entries from the active list; returns what ABS removed, and its message.
     pub fn remove(&self, entries: &[Entry]) -> Result<(List, String)> {
         let body = in_abs_format(entries, true).to_string().into_bytes();
-        let answer = self.send(Method::PUT, PATH, body)?;
-        let removed = read(&answer, None).map_err(|error| self.refused(error))?;
-        let message = serde_json::from_slice::<Value>(&answer)
-            .ok()
-            .and_then(|answer| Some(answer.get("message")?.as_str()?.to_owned()))
-            .unwrap_or_default();
-        Ok((removed, message))
+        let response = self.send(Method::PUT, PATH, body)?;
+        let removed = read(&response, None).map_err(|error| self.refused(error))?;
+        let response: Value = serde_json::from_slice(&response).unwrap_or_default();
+        let message = response.get("message").and_then(Value::as_str);
+        Ok((removed, message.unwrap_or_default().to_owned()))
     }
 
     fn send(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Vec<u8>> {

@@ -155,7 +155,7 @@ impl RunningEnvoy {
         }
     }
 
-    /// Names of the listeners whose newest configuration Envoy refused (LDS).
+    /// Names of the listeners with a newest configuration that Envoy refused (LDS).
     pub fn listeners_refused(&self) -> Vec<String> {
         let is_listener = |value: &Value| {
             let message = text(value, "/error_state/failed_configuration/@type");

@@ -138,7 +138,7 @@ impl Target {
                 "it is not a regular file; --config FILE names the file that holds the filter",
             ));
         }
-        // The permissions decide for root too, who may write anywhere.
+        // Root may write anywhere: the permissions decide for root too.
         let opened = OpenOptions::new().append(true).open(&target);
         if metadata.permissions().readonly() || opened.is_err() {
             return Err(unchanged(&name, READ_ONLY));

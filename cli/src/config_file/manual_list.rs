@@ -62,7 +62,7 @@ pub fn in_abs_format(entries: &[Entry], show_secrets: bool) -> Value {
     Value::Object(list)
 }
 
-/// Adds the entries whose clients the list does not have yet; returns how many.
+/// Adds the entries for clients that the list does not have yet; returns their number.
 pub fn add(list: &mut Map<String, Value>, added: &[Entry]) -> Result<usize> {
     let mut known: HashSet<_> = entries(list).iter().map(Entry::key).collect();
     let mut n_added = 0;

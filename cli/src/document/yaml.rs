@@ -73,7 +73,7 @@ struct Reader {
 
 enum Open {
     List(Vec<Node>),
-    /// With the key whose value comes next.
+    /// With the key of the next value.
     Object(Vec<(Node, Node)>, Option<Node>),
 }
 

@@ -41,7 +41,7 @@ pub struct Outcome {
     pub has_list: bool,
 }
 
-/// Runs the filter: configures it, answers its fetch, if any, with `list`, and gives it the request.
+/// Runs the filter: configures it, responds to its fetch, if any, with `list`, and passes it the request.
 pub fn rehearse(
     configuration: &[u8],
     list: Option<&[u8]>,

@@ -6,7 +6,7 @@
 use saphyr_parser::Tag;
 use serde_json::{Number, Value, json};
 
-/// A scalar as it is written.
+/// A scalar as written.
 #[derive(Clone, Debug)]
 pub struct Scalar {
     /// Without quotes and escapes.
