@@ -111,7 +111,9 @@ fn a_file_of_another_user_is_refused() {
         fs::set_permissions(workspace.path(folder), open).unwrap();
     }
     let tool = workspace.path("portcullis");
-    fs::copy(PORTCULLIS, &tool).unwrap();
+    // By another process: a command that another test starts would inherit the open file, which then can't be executed.
+    let copied = Command::new("cp").arg(PORTCULLIS).arg(&tool).status();
+    assert!(copied.unwrap().success());
     let writable = fs::Permissions::from_mode(0o666);
     fs::set_permissions(workspace.path("envoy/filter.json"), writable).unwrap();
     let before = state(&workspace);
