@@ -137,3 +137,69 @@ pub const fn kind_name(kind: IdentifierKind) -> &'static str {
         other => other.as_str(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::*;
+    use crate::config_file::{manual_list, validate};
+
+    use IdentifierKind::{ApiKey, Cookie, Ip, OauthToken, Username};
+
+    fn entry(kind: IdentifierKind, words: &[&str]) -> Result<Entry> {
+        let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
+        Entry::from_words(kind, &words)
+    }
+
+    #[test]
+    fn entries_are_the_same_if_the_filter_treats_them_as_one_client() {
+        let table: [(_, &[&str], &[&str], bool); 9] = [
+            (Ip, &["::ffff:192.0.2.1"], &["192.0.2.1/32"], true),
+            (Ip, &["192.0.2.1"], &["192.0.2.0/24"], false),
+            (Cookie, &["S", "\"v%20w\""], &["S", "v w"], true),
+            (Cookie, &["S", "v"], &["T", "v"], false),
+            (OauthToken, &["bearer T"], &[" T "], true),
+            (ApiKey, &["x-api-key", "a%2Fb"], &["a/b"], true),
+            (ApiKey, &["a"], &["A"], false),
+            (Username, &["ma\u{308}x"], &["m\u{e4}x"], true),
+            (Username, &["two", "words"], &["two words"], true),
+        ];
+        for (kind, one, other, expected) in table {
+            let keys = [one, other].map(|words| entry(kind, words).unwrap().key());
+            assert_eq!(keys[0] == keys[1], expected, "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_command_line_accepts_the_filter_accepts() {
+        let accepted: [(_, &[&str]); 7] = [
+            (Ip, &["2001:db8::/32"]),
+            (Cookie, &["S", " \"v\" "]),
+            (OauthToken, &["Bearer  T"]),
+            (ApiKey, &["x-api-key", "k"]),
+            (ApiKey, &["k"]),
+            (Username, &["\u{feff}bob"]),
+            (Username, &["bearer"]),
+        ];
+        for (kind, words) in accepted {
+            let mut list = Map::new();
+            manual_list::add(&mut list, &[entry(kind, words).unwrap()]).unwrap();
+            let config = validate(json!({ "deny_list": list }).to_string().as_bytes()).unwrap();
+            assert_eq!(config.deny_list.identifiers().count(), 1, "{words:?}");
+            assert_eq!(config.warnings.len(), 0, "{words:?}");
+        }
+        let refused: [(_, &[&str]); 7] = [
+            (Ip, &["192.0.2.1", "192.0.2.2"]),
+            (Ip, &["localhost"]),
+            (Cookie, &["S"]),
+            (Cookie, &["", "v"]),
+            (OauthToken, &["two", "words"]),
+            (ApiKey, &[" "]),
+            (Username, &[]),
+        ];
+        for (kind, words) in refused {
+            assert!(entry(kind, words).is_err_and(|failure| failure.exit_code == 2));
+        }
+    }
+}
