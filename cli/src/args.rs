@@ -1,18 +1,20 @@
-//! Every command and flag, with its help. Decides nothing.
+//! Every command and option, with its help. Decides nothing.
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use portcullis::identifier::IdentifierKind;
 
-/// Blocks, inside Envoy, the clients that PingIntelligence ABS has detected as attackers.
+/// Controls the Envoy filter that blocks the clients PingIntelligence ABS has detected as attackers.
 ///
-/// The commands have the names they have in ASE, PingIntelligence's own enforcer. They change the file that holds the
-/// filter's configuration; a running Envoy that watches it takes the change up by itself.
+/// The commands have the same names as in ASE, PingIntelligence's own enforcer. They edit the file that holds the
+/// filter's configuration; a running Envoy that watches the file applies the change.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 done, 1 refused by validation or a server, 2 wrong usage.")]
 pub struct Arguments {
-    /// What every command takes.
+    /// The options of every command.
     #[command(flatten)]
     pub common: Common,
     /// The command.
@@ -20,7 +22,7 @@ pub struct Arguments {
     pub command: Command,
 }
 
-/// What every command takes.
+/// The options of every command.
 #[derive(Debug, Args)]
 pub struct Common {
     /// The file that holds the filter: an Envoy file (ECDS, LDS, bootstrap), a WasmPlugin, EnvoyExtensionPolicy or
@@ -33,27 +35,27 @@ pub struct Common {
         default_value = "envoy/filter.json"
     )]
     pub config: PathBuf,
-    /// Which Wasm filter of the file is meant, where it holds several
+    /// The Wasm filter to use, if the file holds several
     #[arg(long, global = true, value_name = "NAME")]
     pub name: Option<String>,
-    /// How results are printed
+    /// Output format
     #[arg(long, global = true, value_enum, default_value_t = OutputFormat::Text)]
     pub output: OutputFormat,
-    /// Say what would change, and change nothing
+    /// Show what would change, and change nothing
     #[arg(long, global = true)]
     pub dry_run: bool,
-    /// Show tokens, cookie values, API keys and user names whole, not only their first four characters
+    /// Show tokens, cookie values, API keys and user names in full, not only their first four characters
     #[arg(long, global = true)]
     pub show_secrets: bool,
-    /// ASE's user; not used: access is the permissions of the file
+    /// ASE's user; not used: the file's permissions decide
     #[arg(short = 'u', global = true, value_name = "USER", hide = true)]
     pub user: Option<String>,
-    /// ASE's password; not used: access is the permissions of the file
+    /// ASE's password; not used: the file's permissions decide
     #[arg(short = 'p', global = true, value_name = "PASSWORD", num_args = 0..=1, default_missing_value = "", hide = true)]
     pub password: Option<String>,
 }
 
-/// How results are printed.
+/// Output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
     /// For people.
@@ -66,23 +68,23 @@ pub enum OutputFormat {
 #[derive(Debug, Subcommand)]
 #[command(rename_all = "snake_case")]
 pub enum Command {
-    /// Block what the lists say
+    /// Block the clients on the lists
     EnableFirewall,
-    /// Block nothing, whatever the lists say
+    /// Block nobody
     DisableFirewall,
     /// Send API traffic information to ABS
     EnableAbs,
-    /// Send nothing more to ABS
+    /// Stop sending API traffic information to ABS
     DisableAbs,
-    /// Fetch ABS's attack list and block what it names
+    /// Fetch ABS's attack list and block the clients on it
     EnableAbsAttack,
-    /// Fetch no attack list and stop blocking on it
+    /// Stop fetching ABS's attack list and blocking the clients on it
     DisableAbsAttack,
-    /// Show the flags and, with --envoy, what the running Envoy reports
+    /// Show the switches and, with --envoy, what the running Envoy reports
     Status(StatusArgs),
-    /// Let a client pass, whatever the other lists say
+    /// Always allow a client, whatever the other lists say
     AddWhitelist(EntryWords),
-    /// Take a client off the allow list
+    /// Remove a client from the allow list
     DeleteWhitelist(EntryWords),
     /// Show the allow list
     ViewWhitelist,
@@ -90,21 +92,21 @@ pub enum Command {
     ClearWhitelist,
     /// Block a client
     AddBlacklist(EntryWords),
-    /// Take a client off the manual deny list
+    /// Remove a client from the manual deny list
     DeleteBlacklist(EntryWords),
-    /// Show who is blocked
+    /// Show the blocked clients
     ViewBlacklist(ViewBlacklistArgs),
     /// Empty the manual deny list
     ClearBlacklist,
-    /// Read ABS's attack list; import it into the manual deny list, or take false positives off it
+    /// Show ABS's attack list, import it into the manual deny list, or remove false positives from it
     AttackList(AttackListArgs),
-    /// Tell what becomes of a request, and why
+    /// Show what the filter does with a request, and why
     Explain(ExplainArgs),
-    /// Tell whether the filter would take a configuration
+    /// Check whether the filter accepts a configuration
     CheckConfig(CheckConfigArgs),
     /// Print a completion script
     Completions {
-        /// For which shell
+        /// The shell
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
@@ -112,59 +114,62 @@ pub enum Command {
     Man,
 }
 
-/// One entry of a list, as words.
+/// One entry of a list, as typed.
 #[derive(Debug, Args)]
 pub struct EntryWords {
-    /// Which kind of identifier
-    #[arg(value_enum)]
-    pub kind: EntryKind,
+    /// The kind of identifier
+    #[arg(value_parser = kind_parser())]
+    pub kind: IdentifierKind,
     /// ip: ADDRESS or RANGE; cookie: NAME VALUE; token: VALUE; api_key: [NAME] VALUE; username: VALUE. Write -- before a
     /// value that starts with a dash
     #[arg(required = true, value_name = "VALUE")]
     pub words: Vec<String>,
 }
 
-/// Kinds of identifier, by the words of ASE's commands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum EntryKind {
-    /// An address, or a range such as 198.51.100.0/24
-    Ip,
-    /// A cookie's name and value
-    Cookie,
-    /// An OAuth 2.0 bearer token
-    #[value(alias = "oauth_token")]
-    Token,
-    /// An API key
-    ApiKey,
-    /// A user name
-    Username,
+/// The kinds of identifier, by their names in ASE's commands.
+fn kind_parser() -> impl TypedValueParser<Value = IdentifierKind> {
+    let kinds = [
+        PossibleValue::new("ip").help("An address, or a range such as 198.51.100.0/24"),
+        PossibleValue::new("cookie").help("A cookie's name and value"),
+        PossibleValue::new("token")
+            .alias("oauth_token")
+            .help("An OAuth 2.0 bearer token"),
+        PossibleValue::new("api_key").help("An API key"),
+        PossibleValue::new("username").help("A user name"),
+    ];
+    PossibleValuesParser::new(kinds).map(|name| match name.as_str() {
+        "ip" => IdentifierKind::Ip,
+        "cookie" => IdentifierKind::Cookie,
+        "api_key" => IdentifierKind::ApiKey,
+        "username" => IdentifierKind::Username,
+        _ => IdentifierKind::OauthToken,
+    })
 }
 
-/// What `status` takes.
+/// The options of `status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// Also ask the running Envoy, by its admin interface
+    /// Address of the running Envoy's admin interface
     #[arg(long, value_name = "URL")]
     pub envoy: Option<String>,
-    /// Envoy's access log, as envoy/envoy.yaml has it written, to see whom it denies; without it, the files that the
-    /// running Envoy says it writes
+    /// Envoy's access log in the format of envoy/envoy.yaml, to find which clients are denied; default: the files that the
+    /// running Envoy writes
     #[arg(long, value_name = "FILE")]
     pub access_log: Option<PathBuf>,
 }
 
-/// What `view_blacklist` takes.
+/// The options of `view_blacklist`.
 #[derive(Debug, Args)]
 pub struct ViewBlacklistArgs {
-    /// Whose entries
+    /// The entries to show
     #[arg(value_enum, default_value_t = BlacklistPart::All)]
     pub part: BlacklistPart,
-    /// How ABS is reached.
+    /// How to reach ABS.
     #[command(flatten)]
     pub abs: AbsArgs,
 }
 
-/// Whose entries are shown.
+/// The entries to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum BlacklistPart {
@@ -176,7 +181,7 @@ pub enum BlacklistPart {
     AbsDetected,
 }
 
-/// How ABS is reached.
+/// How to reach ABS.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "ABS")]
 pub struct AbsArgs {
@@ -192,36 +197,36 @@ pub struct AbsArgs {
     /// How far back the list goes
     #[arg(long, value_name = "DURATION", default_value = "30d")]
     pub window: String,
-    /// How long the whole answer may take
+    /// Time limit for the whole response
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     pub timeout: String,
-    /// Certificates (PEM) that vouch for ABS, in place of the system's
+    /// Trusted certificates (PEM) for ABS, instead of the system's
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
-    /// Do not check ABS's certificate: whoever stands between sees the keys
+    /// Do not check ABS's certificate: anyone on the path can read the keys
     #[arg(long, conflicts_with = "ca")]
     pub insecure: bool,
 }
 
-/// What `attack_list` takes.
+/// The options of `attack_list`.
 #[derive(Debug, Args)]
 pub struct AttackListArgs {
-    /// How ABS is reached.
+    /// How to reach ABS.
     #[command(flatten)]
     pub abs: AbsArgs,
-    /// Which entries
+    /// The entries to read
     #[arg(long, value_enum, default_value_t = ListStatus::Active)]
     pub status: ListStatus,
     /// Add the entries to the manual deny list of the file
     #[arg(long, conflicts_with = "remove")]
     pub import_deny: bool,
-    /// With --import-deny: the manual deny list becomes ABS's list, and nothing else stays on it
+    /// With --import-deny: replace the manual deny list with ABS's list
     #[arg(long, requires = "import_deny")]
     pub replace: bool,
-    /// Take false positives off ABS's list: those named by KIND and VALUE, or by --file
+    /// Remove false positives from ABS's list: the entry given by KIND and VALUE, or those in --file
     #[arg(long)]
     pub remove: bool,
-    /// With --remove: what to take off, as JSON in the shape of ABS's list
+    /// With --remove: the entries to remove, as JSON in the format of ABS's list
     #[arg(
         long,
         value_name = "FILE",
@@ -229,26 +234,26 @@ pub struct AttackListArgs {
         conflicts_with = "kind"
     )]
     pub file: Option<PathBuf>,
-    /// With --remove: which kind of identifier
-    #[arg(value_enum, requires = "remove")]
-    pub kind: Option<EntryKind>,
+    /// With --remove: the kind of identifier
+    #[arg(value_parser = kind_parser(), requires = "remove")]
+    pub kind: Option<IdentifierKind>,
     /// With --remove: as for add_blacklist
     #[arg(value_name = "VALUE", requires = "kind")]
     pub words: Vec<String>,
 }
 
-/// Which entries of ABS's list.
+/// The entries of ABS's list to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ListStatus {
-    /// Those that are blocked on
+    /// Those that are blocked
     Active,
-    /// Those whose time ran out
+    /// Those that have expired
     Expired,
     /// Both
     All,
 }
 
-/// What `explain` takes.
+/// The options of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// The client's address, as Envoy determines it
@@ -257,20 +262,20 @@ pub struct ExplainArgs {
     /// A request header, as with curl; may be given several times
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub headers: Vec<String>,
-    /// The URL asked for: absolute, or a path
+    /// The requested URL: absolute, or a path
     #[arg(long, value_name = "URL", default_value = "/")]
     pub url: String,
-    /// The attack list in force: a file with ABS's JSON. Without it --abs is asked; without both, no list has come
+    /// The attack list: a file with ABS's JSON; default: the list from --abs; without both, the filter has none
     #[arg(long, value_name = "FILE")]
     pub list: Option<PathBuf>,
-    /// How ABS is reached.
+    /// How to reach ABS.
     #[command(flatten)]
     pub abs: AbsArgs,
 }
 
-/// What `check_config` takes.
+/// The options of `check_config`.
 #[derive(Debug, Args)]
 pub struct CheckConfigArgs {
-    /// The file, if not the one of --config
+    /// The file; default: that of --config
     pub file: Option<PathBuf>,
 }

@@ -1,39 +1,27 @@
-//! A text that holds JSON or YAML: its values, and the least change of the text that gives other ones.
+//! A JSON or YAML text: its values, and the smallest edit of the text that changes one.
 //!
-//! Knows nothing of Envoy or of the filter. Every change is read back by another parser than the one that made it and
-//! compared with what was wanted: a change that can't be made in place is an error and never a broken file.
+//! Knows nothing of Envoy or of the filter. Each edit is read back by another parser than the one that made it, and
+//! compared with what was wanted: an edit that can't be made in place is an error and never a broken file.
+
+pub mod array_edit;
+mod json_edit;
+pub mod path;
+mod tree;
+mod yaml;
+mod yaml_edit;
+
+use std::fmt;
 
 use serde_json::Value;
 
-use super::tree::Tree;
-use super::{json_edit, yaml, yaml_edit};
+use self::path::{Step, ValuePath};
+use self::tree::Tree;
 
-/// One step from a value into it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// The value of a key.
-    Key(String),
-    /// The element with this number, from 0.
-    Index(usize),
-}
+/// Why a text can't be edited in place.
+const LAYOUT: &str =
+    "its layout can't be edited in place (aliases, tags or duplicate keys?); edit it by hand";
 
-/// Why a text can't be read or changed.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum DocumentError {
-    /// Starts as JSON does, but is not.
-    #[error("not valid JSON: {0}")]
-    Json(String),
-    /// Neither JSON nor YAML.
-    #[error("not valid YAML: {0}")]
-    Yaml(String),
-    /// Written in a way that can't be changed in place.
-    #[error(
-        "its layout can't be changed in place (aliases, tags or keys that stand twice?); change it by hand"
-    )]
-    Layout,
-}
-
-/// What some editors put before a text. Envoy skips it before YAML.
+/// Some editors put it before a text. Envoy skips it before YAML.
 const BYTE_ORDER_MARK: char = '\u{FEFF}';
 
 /// How a text is written.
@@ -49,19 +37,19 @@ pub struct Document<'a> {
     text: &'a str,
     format: Format,
     values: Vec<Value>,
-    /// The same as it is written.
+    /// The same with duplicate keys.
     trees: Vec<Tree>,
 }
 
 impl<'a> Document<'a> {
-    /// Reads a text. What starts with a brace or a bracket is to be JSON: Envoy would take it for nothing else.
-    pub fn parse(text: &'a str) -> Result<Self, DocumentError> {
+    /// Reads a text. A text that starts with a brace or a bracket must be JSON: Envoy would read it as nothing else.
+    pub fn parse(text: &'a str) -> Result<Self, String> {
         let behind_mark = text.trim_start_matches([BYTE_ORDER_MARK, ' ', '\t', '\r', '\n']);
         if behind_mark.starts_with(['{', '[']) {
             return Self::parse_json(text);
         }
-        let trees =
-            yaml::read(text.trim_start_matches(BYTE_ORDER_MARK)).map_err(DocumentError::Yaml)?;
+        let trees = yaml::read(text.trim_start_matches(BYTE_ORDER_MARK))
+            .map_err(|error| format!("not valid YAML: {error}"))?;
         Ok(Self {
             text,
             format: Format::Yaml,
@@ -71,19 +59,18 @@ impl<'a> Document<'a> {
     }
 
     /// Reads a text that must be JSON.
-    pub fn parse_json(text: &'a str) -> Result<Self, DocumentError> {
+    pub fn parse_json(text: &'a str) -> Result<Self, String> {
         if text.starts_with(BYTE_ORDER_MARK) {
-            return Err(DocumentError::Json(
-                "it starts with a byte order mark, which Envoy does not accept; remove it"
-                    .to_owned(),
+            return Err(not_json(
+                "it starts with a byte order mark, which Envoy does not accept; remove it",
             ));
         }
-        let tree: Tree =
-            serde_json::from_str(text).map_err(|error| DocumentError::Json(error.to_string()))?;
+        let value: Value = serde_json::from_str(text).map_err(not_json)?;
+        let tree = Tree::of_json(text).ok_or_else(|| not_json("it can't be edited"))?;
         Ok(Self {
             text,
             format: Format::Json,
-            values: vec![tree.value()],
+            values: vec![value],
             trees: vec![tree],
         })
     }
@@ -93,134 +80,52 @@ impl<'a> Document<'a> {
         &self.values
     }
 
-    /// The value at `path` in the value number `index`, as JSON; duplicate keys included.
-    pub fn raw(&self, index: usize, path: &[Step]) -> Option<String> {
-        Some(self.trees.get(index)?.get(path)?.to_json())
+    /// The value at `path` as JSON, duplicate keys included.
+    pub fn raw(&self, path: &ValuePath) -> Option<String> {
+        let tree = self.trees.get(path.document)?;
+        Some(tree.get(&path.steps)?.to_json())
     }
 
     /// Fails on a duplicate key in JSON, which Envoy refuses. Duplicates at `path` are left to the filter's loader, which
-    /// reports all errors of the configuration. In YAML Envoy takes the last one.
-    pub fn refuse_duplicates(&self, path: Option<&[Step]>) -> Result<(), DocumentError> {
+    /// reports all errors of the configuration. In YAML Envoy uses the last one.
+    pub fn refuse_duplicates(&self, path: Option<&[Step]>) -> Result<(), String> {
         let duplicate = match (self.format, self.trees.as_slice()) {
             (Format::Json, [tree]) => tree.duplicate_outside(path),
             _ => None,
         };
         match duplicate {
             None => Ok(()),
-            Some(key) => Err(DocumentError::Json(format!(
+            Some(key) => Err(not_json(format!(
                 "duplicate key \"{key}\" in one object, which Envoy refuses; keep one of them"
             ))),
         }
     }
 
-    /// The text with another value in place of the value number `index`; all else stays as it is written.
-    pub fn replace(&self, index: usize, new: &Value) -> Result<String, DocumentError> {
-        let old = self.values.get(index).ok_or(DocumentError::Layout)?;
-        let changed = match self.format {
-            Format::Json => json_edit::replace(self.text, old, new),
+    /// The text with another value at `path`; everything else stays as written.
+    pub fn replace(&self, path: &ValuePath, new: Value) -> Result<String, String> {
+        self.edited(path, new).ok_or_else(|| LAYOUT.to_owned())
+    }
+
+    fn edited(&self, path: &ValuePath, new: Value) -> Option<String> {
+        let mut wanted = self.values.clone();
+        path.set(&mut wanted, new)?;
+        let (old, new) = (self.values.get(path.document)?, wanted.get(path.document)?);
+        let edited = match self.format {
+            Format::Json => json_edit::replace(self.text, old, new)?,
             Format::Yaml => {
                 let behind_mark = self.text.trim_start_matches(BYTE_ORDER_MARK);
                 let mark = self.text.strip_suffix(behind_mark).unwrap_or_default();
-                yaml_edit::replace(behind_mark, index, old, new)
-                    .map(|changed| format!("{mark}{changed}"))
+                let edited = yaml_edit::replace(behind_mark, path.document, old, new)?;
+                format!("{mark}{edited}")
             }
         };
-        let changed = changed.ok_or(DocumentError::Layout)?;
-        let read_back = Document::parse(&changed).map_err(|_| DocumentError::Layout)?;
-        let mut wanted = self.values.clone();
-        if let Some(value) = wanted.get_mut(index) {
-            *value = new.clone();
-        }
-        match read_back.values == wanted {
-            true => Ok(changed),
-            false => Err(DocumentError::Layout),
-        }
+        let read_back = Document::parse(&edited).ok()?;
+        (read_back.values == wanted).then_some(edited)
     }
 }
 
-/// The value at `path`.
-pub fn get<'v>(value: &'v Value, path: &[Step]) -> Option<&'v Value> {
-    path.iter().try_fold(value, |value, step| match step {
-        Step::Key(key) => value.get(key),
-        Step::Index(index) => value.get(index),
-    })
-}
-
-/// Puts a value at `path`; its last key may be new. `false` where there is no such place.
-pub fn set(value: &mut Value, path: &[Step], new: Value) -> bool {
-    let Some((last, parents)) = path.split_last() else {
-        *value = new;
-        return true;
-    };
-    let parent = parents.iter().try_fold(value, |value, step| match step {
-        Step::Key(key) => value.get_mut(key),
-        Step::Index(index) => value.get_mut(index),
-    });
-    match (parent, last) {
-        (Some(Value::Object(object)), Step::Key(key)) => {
-            object.insert(key.clone(), new);
-            true
-        }
-        (Some(Value::Array(array)), Step::Index(index)) => match array.get_mut(*index) {
-            Some(place) => {
-                *place = new;
-                true
-            }
-            None => false,
-        },
-        _ => false,
-    }
-}
-
-/// How one array becomes another.
-#[derive(Debug, PartialEq, Eq)]
-pub enum ArrayChange<'v> {
-    /// Same length: the elements that differ are changed where they stand.
-    InPlace,
-    /// Some elements go, the rest stays in order, and these come behind it.
-    Edit {
-        /// Numbers of the elements that go, from the last to the first.
-        removed: Vec<usize>,
-        /// What comes.
-        appended: &'v [Value],
-    },
-}
-
-/// The least change, for lists that are added to and taken from.
-pub fn array_change<'v>(old: &[Value], new: &'v [Value]) -> ArrayChange<'v> {
-    let containers = |value: &Value| value.is_object() || value.is_array();
-    let same_place = old.len() == new.len()
-        && old
-            .iter()
-            .zip(new)
-            .all(|(old, new)| old == new || (containers(old) && containers(new)));
-    if same_place {
-        return ArrayChange::InPlace;
-    }
-    let mut rest = new;
-    let mut removed = Vec::new();
-    for (index, value) in old.iter().enumerate() {
-        match rest.split_first() {
-            Some((next, behind)) if next == value => rest = behind,
-            _ => removed.push(index),
-        }
-    }
-    removed.reverse();
-    ArrayChange::Edit {
-        removed,
-        appended: rest,
-    }
-}
-
-/// From this many changed elements on an array is better rewritten: single edits of a long one take quadratic time.
-const MANY_ELEMENTS: usize = 64;
-
-/// Whether so much changes that the array is better written anew.
-pub fn is_large_change(old: &[Value], new: &[Value]) -> bool {
-    match array_change(old, new) {
-        ArrayChange::InPlace => false,
-        ArrayChange::Edit { removed, appended } => removed.len() + appended.len() > MANY_ELEMENTS,
-    }
+fn not_json(reason: impl fmt::Display) -> String {
+    format!("not valid JSON: {reason}")
 }
 
 #[cfg(test)]

@@ -1,163 +1,100 @@
-//! One entry of a list: from words, as words, as a row; what makes two of them the same.
+//! One entry of a list as the configuration and ABS write it. Which client it identifies is `portcullis::identifier`'s
+//! business.
 
-use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::LazyLock;
 
-use std::borrow::Cow;
+use portcullis::identifier::listed::{Unusable, listed, trimmed, usable_value};
+use portcullis::identifier::{ClientIdentifier, FingerprintKey, IdentifierKind};
 
-use ipnet::IpNet;
-use portcullis::feed::abs::AttackListError;
-use portcullis::identifier::listed::{trimmed, without_scheme};
-use portcullis::identifier::{self, IdentifierKind};
+use crate::error::{Failure, Result};
+use crate::output::shorten;
 
-use super::args::{EntryKind, EntryWords};
-use super::output::cut;
-
-/// Why words or a file make no entry.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum EntryError {
-    /// Too few or too many words.
-    #[error("{kind} takes {takes}")]
-    Words {
-        /// Which kind.
-        kind: &'static str,
-        /// What it takes.
-        takes: &'static str,
-    },
-    /// No address.
-    #[error(
-        "\"{0}\" is no address and no range; allowed are such as 192.0.2.1, 2001:db8::1, 198.51.100.0/24"
-    )]
-    Address(String),
-    /// Nothing.
-    #[error("an empty value identifies nobody; give one")]
-    Empty,
-    /// The file maps names to API keys.
-    #[error("this list holds API keys by the names they travel under; say api_key NAME VALUE")]
-    NameNeeded,
-    /// Nothing to take off.
-    #[error("say what is to be taken off: KIND and VALUE, or --file FILE")]
-    NothingNamed,
-    /// A file that is no list.
-    #[error("{file}: {error}")]
-    File {
-        /// The file.
-        file: String,
-        /// Why not.
-        error: AttackListError,
-    },
-    /// The list in the file is not written as a list.
-    #[error("{0} is not written as a list of this kind; see check_config")]
-    NotAList(&'static str),
-}
-
-impl EntryError {
-    /// Whether the command line is at fault.
-    pub fn is_usage(&self) -> bool {
-        !matches!(self, EntryError::NotAList(_) | EntryError::File { .. })
-    }
-}
+const EMPTY: &str = "an empty value identifies nobody";
 
 /// One entry of a list.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Entry {
-    /// Which kind of identifier.
-    pub kind: EntryKind,
-    /// A cookie's name; the name that an API key travels under, where it is known.
+    /// The kind of identifier.
+    pub kind: IdentifierKind,
+    /// A cookie's name; the name that an API key travels under, if known.
     pub name: Option<String>,
-    /// What identifies the client.
+    /// The value as written.
     pub value: String,
 }
 
-impl fmt::Debug for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Entry({})", self.words(false))
-    }
-}
+/// The same for two entries of the same client.
+pub type ClientKey = (IdentifierKind, String);
 
 impl Entry {
     /// Reads the words of a command.
-    pub fn from_words(words: &EntryWords) -> Result<Self, EntryError> {
-        let kind = words.kind;
-        let wrong = |takes| EntryError::Words {
-            kind: kind_name(kind),
-            takes,
+    pub fn from_words(kind: IdentifierKind, words: &[String]) -> Result<Self> {
+        use IdentifierKind::{ApiKey, Cookie, Ip, OauthToken, Username};
+        let takes = |what| Err(Failure::usage(format!("{} takes {what}", kind_name(kind))));
+        let (name, value) = match (kind, words) {
+            (Cookie | ApiKey, [name, value]) => (Some(name.clone()), value.clone()),
+            // ASE accepts a user name with spaces without quotes.
+            (Username, words) => (None, words.join(" ")),
+            (Ip | OauthToken | ApiKey, [value]) => (None, value.clone()),
+            (Ip, _) => return takes("one value: ip ADDRESS"),
+            (Cookie, _) => return takes("a name and a value: cookie NAME VALUE"),
+            (OauthToken, _) => return takes("one value: token VALUE"),
+            (ApiKey, _) => return takes("a value: api_key [NAME] VALUE"),
         };
-        let (name, value) = match (kind, words.words.as_slice()) {
-            (EntryKind::Ip, [value]) => (None, value.clone()),
-            (EntryKind::Ip, _) => return Err(wrong("one value: ip ADDRESS")),
-            (EntryKind::Cookie, [name, value]) => (Some(name.clone()), value.clone()),
-            (EntryKind::Cookie, _) => return Err(wrong("a name and a value: cookie NAME VALUE")),
-            (EntryKind::Token, [value]) => (None, value.clone()),
-            (EntryKind::Token, _) => return Err(wrong("one value: token VALUE")),
-            (EntryKind::ApiKey, [value]) => (None, value.clone()),
-            (EntryKind::ApiKey, [name, value]) => (Some(name.clone()), value.clone()),
-            (EntryKind::ApiKey, _) => return Err(wrong("a value: api_key [NAME] VALUE")),
-            // ASE takes a user name with spaces as it stands.
-            (EntryKind::Username, words) => (None, words.join(" ")),
-        };
-        // What the filter ignores is not written.
-        let value = match kind {
-            EntryKind::Token => without_scheme(trimmed(&value)).to_owned(),
-            _ => trimmed(&value).to_owned(),
-        };
-        if value.is_empty() || name.as_ref().is_some_and(String::is_empty) {
-            return Err(EntryError::Empty);
-        }
-        if kind == EntryKind::Ip && parse_range(&value).is_none() {
-            return Err(EntryError::Address(value));
-        }
-        Ok(Self { kind, name, value })
-    }
-
-    /// An address or a range of them.
-    pub fn from_range(range: IpNet) -> Self {
-        let value = match range.prefix_len() == range.max_prefix_len() {
-            true => range.addr().to_string(),
-            false => range.to_string(),
-        };
-        Self {
-            kind: EntryKind::Ip,
-            name: None,
-            value,
+        let entry = Self { kind, name, value };
+        match entry.identifier() {
+            Err(Unusable::NotAnAddress) => Err(Failure::usage(format!(
+                "\"{}\" is not an address or a range; allowed are such as 192.0.2.1, 2001:db8::1, 198.51.100.0/24",
+                entry.value
+            ))),
+            Err(Unusable::Empty) => Err(Failure::usage(EMPTY)),
+            _ if entry.name.as_deref() == Some("") => Err(Failure::usage(EMPTY)),
+            // The filter's loader explains what else makes an entry unusable.
+            _ => Ok(Self {
+                value: entry.usable().to_owned(),
+                ..entry
+            }),
         }
     }
 
-    /// Whether both name the same client.
-    pub fn same_as(&self, other: &Entry) -> bool {
-        if self.kind != other.kind {
-            return false;
-        }
-        let names_differ = match self.kind {
-            EntryKind::Cookie => self.name != other.name,
-            // The name that a key travels under does not count in the filter, and is not always known.
-            EntryKind::ApiKey => {
-                self.name.is_some() && other.name.is_some() && self.name != other.name
-            }
-            _ => false,
-        };
-        !names_differ && self.meant_value() == other.meant_value()
+    /// The client that it identifies.
+    pub fn identifier(&self) -> std::result::Result<ClientIdentifier<'_>, Unusable> {
+        listed(
+            self.kind,
+            self.name.as_deref().unwrap_or_default(),
+            &self.value,
+        )
     }
 
-    /// What the filter takes the value for.
-    pub fn meant_value(&self) -> Cow<'_, str> {
-        let value = trimmed(&self.value);
+    /// The client, or the value of an entry that identifies none.
+    pub fn key(&self) -> ClientKey {
+        // Random, so that nobody can prepare entries that count as the same.
+        static KEY: LazyLock<FingerprintKey> = LazyLock::new(|| {
+            let random = || RandomState::new().hash_one(());
+            FingerprintKey::from_words([random(), random()])
+        });
+        let key = match self.identifier() {
+            Ok(ClientIdentifier::Ip(range)) => range.to_string(),
+            Ok(identifier) => identifier.fingerprint(&KEY).0.to_string(),
+            Err(_) => self.value.clone(),
+        };
+        (self.kind, key)
+    }
+
+    /// The part of the value that the filter compares.
+    fn usable(&self) -> &str {
         match self.kind {
-            EntryKind::Ip => match parse_range(value) {
-                Some(range) => Cow::Owned(range.to_string()),
-                None => Cow::Borrowed(value),
-            },
-            EntryKind::Cookie => Cow::Borrowed(unquoted(value)),
-            EntryKind::Token => Cow::Borrowed(without_scheme(value)),
-            EntryKind::ApiKey | EntryKind::Username => Cow::Borrowed(value),
+            IdentifierKind::Ip => trimmed(&self.value),
+            kind => usable_value(kind, &self.value).unwrap_or(&self.value),
         }
     }
 
     /// The value as it may be shown.
     pub fn shown_value(&self, show_secrets: bool) -> String {
         match self.kind {
-            EntryKind::Ip => self.value.clone(),
+            IdentifierKind::Ip => self.value.clone(),
             _ if show_secrets => self.value.clone(),
-            _ => cut(&self.meant_value(), false),
+            _ => shorten(self.usable(), false),
         }
     }
 
@@ -170,49 +107,99 @@ impl Entry {
             None => format!("{kind} {value}"),
         }
     }
+}
 
-    /// `type : cookie, name : JSESSIONID, value : abcd...`, as ASE shows it.
-    pub fn row(&self, show_secrets: bool) -> String {
-        let kind = kind_name(self.kind);
-        let value = self.shown_value(show_secrets);
-        match &self.name {
-            Some(name) => format!("type : {kind}, name : {name}, value : {value}"),
-            None => format!("type : {kind}, value : {value}"),
+impl From<ClientIdentifier<'_>> for Entry {
+    fn from(identifier: ClientIdentifier<'_>) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (name, value) = match identifier {
+            ClientIdentifier::Ip(range) if range.prefix_len() == range.max_prefix_len() => {
+                (None, range.addr().to_string())
+            }
+            ClientIdentifier::Ip(range) => (None, range.to_string()),
+            ClientIdentifier::Cookie { name, value } => (Some(text(name)), text(value)),
+            ClientIdentifier::OauthToken(value)
+            | ClientIdentifier::ApiKey(value)
+            | ClientIdentifier::Username(value) => (None, text(value)),
+        };
+        Self {
+            kind: identifier.kind(),
+            name,
+            value,
         }
     }
 }
 
-/// An address or a range, in whatever spelling. Whether a list may hold it is for the filter's loader to say.
-pub fn parse_range(text: &str) -> Option<IpNet> {
-    identifier::parse_range(text).map(|range| range.trunc())
-}
-
-/// The word for a kind in ASE's commands.
-pub const fn kind_name(kind: EntryKind) -> &'static str {
+/// The name of a kind in ASE's commands.
+pub const fn kind_name(kind: IdentifierKind) -> &'static str {
     match kind {
-        EntryKind::Ip => "ip",
-        EntryKind::Cookie => "cookie",
-        EntryKind::Token => "token",
-        EntryKind::ApiKey => "api_key",
-        EntryKind::Username => "username",
+        IdentifierKind::OauthToken => "token",
+        other => other.as_str(),
     }
 }
 
-/// The word for a kind as the filter tells them apart.
-pub const fn kind_of(kind: IdentifierKind) -> EntryKind {
-    match kind {
-        IdentifierKind::Ip => EntryKind::Ip,
-        IdentifierKind::Cookie => EntryKind::Cookie,
-        IdentifierKind::OauthToken => EntryKind::Token,
-        IdentifierKind::ApiKey => EntryKind::ApiKey,
-        IdentifierKind::Username => EntryKind::Username,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
 
-/// A cookie's value without enclosing double quotes.
-pub fn unquoted(value: &str) -> &str {
-    value
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-        .unwrap_or(value)
+    use super::*;
+    use crate::config_file::{manual_list, validate};
+
+    use IdentifierKind::{ApiKey, Cookie, Ip, OauthToken, Username};
+
+    fn entry(kind: IdentifierKind, words: &[&str]) -> Result<Entry> {
+        let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
+        Entry::from_words(kind, &words)
+    }
+
+    #[test]
+    fn entries_are_the_same_if_the_filter_treats_them_as_one_client() {
+        let table: [(_, &[&str], &[&str], bool); 9] = [
+            (Ip, &["::ffff:192.0.2.1"], &["192.0.2.1/32"], true),
+            (Ip, &["192.0.2.1"], &["192.0.2.0/24"], false),
+            (Cookie, &["S", "\"v%20w\""], &["S", "v w"], true),
+            (Cookie, &["S", "v"], &["T", "v"], false),
+            (OauthToken, &["bearer T"], &[" T "], true),
+            (ApiKey, &["x-api-key", "a%2Fb"], &["a/b"], true),
+            (ApiKey, &["a"], &["A"], false),
+            (Username, &["ma\u{308}x"], &["m\u{e4}x"], true),
+            (Username, &["two", "words"], &["two words"], true),
+        ];
+        for (kind, one, other, expected) in table {
+            let keys = [one, other].map(|words| entry(kind, words).unwrap().key());
+            assert_eq!(keys[0] == keys[1], expected, "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_command_line_accepts_the_filter_accepts() {
+        let accepted: [(_, &[&str]); 7] = [
+            (Ip, &["2001:db8::/32"]),
+            (Cookie, &["S", " \"v\" "]),
+            (OauthToken, &["Bearer  T"]),
+            (ApiKey, &["x-api-key", "k"]),
+            (ApiKey, &["k"]),
+            (Username, &["\u{feff}bob"]),
+            (Username, &["bearer"]),
+        ];
+        for (kind, words) in accepted {
+            let mut list = Map::new();
+            manual_list::add(&mut list, &[entry(kind, words).unwrap()]).unwrap();
+            let config = validate(json!({ "deny_list": list }).to_string().as_bytes()).unwrap();
+            assert_eq!(config.deny_list.identifiers().count(), 1, "{words:?}");
+            assert_eq!(config.warnings.len(), 0, "{words:?}");
+        }
+        let refused: [(_, &[&str]); 7] = [
+            (Ip, &["192.0.2.1", "192.0.2.2"]),
+            (Ip, &["localhost"]),
+            (Cookie, &["S"]),
+            (Cookie, &["", "v"]),
+            (OauthToken, &["two", "words"]),
+            (ApiKey, &[" "]),
+            (Username, &[]),
+        ];
+        for (kind, words) in refused {
+            assert!(entry(kind, words).is_err_and(|failure| failure.exit_code == 2));
+        }
+    }
 }

@@ -1,27 +1,27 @@
-//! What is printed: results on standard output, notes and errors on standard error.
+//! What is printed: results on standard output, notes and errors on standard error. Knows no command.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::args::OutputFormat;
-use super::error::Failure;
+use crate::args::OutputFormat;
+use crate::error::Result;
 
 /// How many characters of a secret are shown.
 const SHOWN_CHARACTERS: usize = 4;
 
-/// What a command has to say.
+/// What a command prints.
 #[derive(Debug)]
 pub struct Report {
-    /// For people, without the last line's end.
+    /// For people, without the final line break.
     pub text: String,
     /// For programs.
     pub json: Value,
-    /// Things to look at that are no result.
+    /// Remarks that are not part of the result.
     pub notes: Vec<String>,
-    /// Whether what was asked for holds; false ends the program with 1.
-    pub good: bool,
+    /// `false` makes the exit code 1.
+    pub success: bool,
 }
 
 impl Report {
@@ -31,51 +31,46 @@ impl Report {
             text: text.into(),
             json,
             notes: Vec::new(),
-            good: true,
+            success: true,
         }
     }
 }
 
-/// Prints a result or an error, and says how the program ends.
-pub fn print(result: &Result<Report, Failure>, format: OutputFormat) -> ExitCode {
+/// Prints a result or an error, and returns the exit code.
+pub fn print(result: &Result<Report>, format: OutputFormat) -> ExitCode {
     match result {
         Ok(report) => {
-            for note in &report.notes {
-                print_note(note);
-            }
+            report.notes.iter().for_each(|note| print_note(note));
             let printed = match format {
                 OutputFormat::Text => print_line(&report.text),
-                OutputFormat::Json => print_line(&pretty(&report.json)),
+                OutputFormat::Json => print_line(&format!("{:#}", report.json)),
             };
-            match (printed, report.good) {
-                // Whoever reads may have seen enough (`head`): that is no failure of the command.
-                (Err(error), _) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-                    ExitCode::from(u8::from(!report.good))
+            match printed {
+                // The reader may close the pipe early (`head`): not a failure of the command.
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                    print_error(&format!("the result can't be printed: {error}"));
+                    ExitCode::FAILURE
                 }
-                (Err(error), _) => {
-                    complain(&format!("the result can't be printed: {error}"));
-                    ExitCode::from(1)
-                }
-                (Ok(()), good) => ExitCode::from(u8::from(!good)),
+                _ => ExitCode::from(u8::from(!report.success)),
             }
         }
         Err(failure) => {
             match format {
-                OutputFormat::Text => complain(&format!("error: {failure}")),
-                OutputFormat::Json => complain(&pretty(&failure.to_json())),
+                OutputFormat::Text => print_error(&format!("error: {}", failure.message)),
+                OutputFormat::Json => print_error(&format!("{:#}", failure.json)),
             }
-            ExitCode::from(failure.exit_code())
+            ExitCode::from(failure.exit_code)
         }
     }
 }
 
-/// Prints something to look at that is no result.
+/// Prints a remark that is not part of the result.
 pub fn print_note(note: &str) {
-    complain(&format!("note: {note}"));
+    print_error(&format!("note: {note}"));
 }
 
-/// A secret as it may be shown: its first four characters. One that is no longer than that is not shown at all.
-pub fn cut(value: &str, show_secrets: bool) -> String {
+/// A secret as it may be shown: its first four characters. A shorter one is not shown at all.
+pub fn shorten(value: &str, show_secrets: bool) -> String {
     if show_secrets {
         return value.to_owned();
     }
@@ -87,19 +82,14 @@ pub fn cut(value: &str, show_secrets: bool) -> String {
     }
 }
 
-fn pretty(value: &Value) -> String {
-    // The alternate form of a JSON value's Display is the indented one.
-    format!("{value:#}")
-}
-
 fn print_line(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{text}")?;
     out.flush()
 }
 
-fn complain(text: &str) {
-    // Where standard error is gone there is nobody left to tell.
+fn print_error(text: &str) {
+    // Without standard error there is nowhere to report the failure.
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
@@ -108,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_cut_by_characters() {
+    fn secrets_are_shortened_by_characters() {
         let table = [
             ("", "..."),
             ("abcd", "..."),
@@ -116,8 +106,8 @@ mod tests {
             ("äöüßx", "äöüß..."),
         ];
         for (value, expected) in table {
-            assert_eq!(cut(value, false), expected);
-            assert_eq!(cut(value, true), value);
+            assert_eq!(shorten(value, false), expected);
+            assert_eq!(shorten(value, true), value);
         }
     }
 }

@@ -27,7 +27,7 @@ fn the_attack_list_is_shown_imported_and_corrected() {
 }
 
 #[test]
-fn a_faulty_abs_is_told_and_changes_nothing() {
+fn an_error_of_abs_is_reported_and_changes_nothing() {
     let abs = Abs::start(&[]);
     abs.admin("POST", "/admin/load", LIST);
     let workspace = abs.workspace();
@@ -35,7 +35,7 @@ fn a_faulty_abs_is_told_and_changes_nothing() {
     let table = [
         (
             r#"{"status": 500}"#,
-            "error: ABS at http://abs answered with status 500; is this ABS's management address?\n",
+            "error: ABS at http://abs returned status 500; is this ABS's management address?\n",
         ),
         (
             r#"{"body": "<html>"}"#,
@@ -50,12 +50,12 @@ fn a_faulty_abs_is_told_and_changes_nothing() {
         ),
         (
             r#"{"hang_after_headers": true}"#,
-            "error: ABS at http://abs gave no answer: none within 1s\n",
+            "error: ABS at http://abs did not respond: timed out after 1s\n",
         ),
     ];
     for (fault, words) in table {
         abs.admin("POST", "/admin/fault", fault);
-        // Only what hangs is to run into it.
+        // Only a response that hangs may time out.
         let timeout = if fault.contains("hang") { "1s" } else { "60s" };
         workspace.assert_refused(
             &["attack_list", "--import-deny", "--timeout", timeout],
@@ -78,7 +78,7 @@ fn a_faulty_abs_is_told_and_changes_nothing() {
     assert_eq!(workspace.read("envoy/filter.json"), before);
 }
 
-/// A workspace whose blacklist names 192.0.2.99, and an ABS that gives this body as its list.
+/// A workspace whose blacklist contains 192.0.2.99, and an ABS that returns this body as its list.
 fn with_body(abs: &Abs, body: &str) -> Workspace {
     let workspace = abs.workspace();
     let added = workspace.run(&["add_blacklist", "ip", "192.0.2.99"]);
@@ -89,7 +89,7 @@ fn with_body(abs: &Abs, body: &str) -> Workspace {
 }
 
 #[test]
-fn an_import_takes_what_is_usable_and_names_what_is_not() {
+fn an_import_adds_usable_entries_and_reports_the_others() {
     let abs = Abs::start(&[]);
     let body = r#"{"ips": ["0.0.0.0/0", "192.0.2.1\n", "::/0", "hunter2", "0.0.0.0/1", "198.51.100.0/24", "192.0.2.1"],
                    "cookies": {"S": ["x; y", " v "], "a b": ["w"]}, "oauth_tokens": ["Bearer T", "Bearer"],
@@ -98,7 +98,7 @@ fn an_import_takes_what_is_usable_and_names_what_is_not() {
     let output = workspace.run(&["attack_list", "--import-deny"]);
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "note: entries of ABS's list that can't be used are left out: entry 1 of ips: a range wider than /8 \
+        "note: entries of ABS's list that can't be used are skipped: entry 1 of ips: a range wider than /8 \
          (guard.widest_ipv4); entry 3 of ips: a range wider than /32 (guard.widest_ipv6); entry 4 of ips: not an \
          address or a CIDR range; entry 5 of ips: a range wider than /8 (guard.widest_ipv4); entry 1 of cookies: a \
          character that no request can carry there; entry 2 of oauth_tokens: the name of an authentication scheme\n"
@@ -123,7 +123,7 @@ fn an_import_takes_what_is_usable_and_names_what_is_not() {
 }
 
 #[test]
-fn the_guard_of_the_configuration_holds_for_an_import() {
+fn an_import_obeys_the_guard_of_the_configuration() {
     let abs = Abs::start(&[]);
     for (widest, taken) in [(1, true), (2, false)] {
         let workspace = with_body(&abs, r#"{"ips": ["0.0.0.0/1", "192.0.2.1"]}"#);
@@ -148,7 +148,7 @@ fn the_guard_of_the_configuration_holds_for_an_import() {
 }
 
 #[test]
-fn a_list_is_never_replaced_by_nothing() {
+fn an_empty_list_never_replaces_the_blacklist() {
     let abs = Abs::start(&[]);
     let many: Vec<_> = (0..101).map(|i| format!("10.0.0.{}", i * 3)).collect();
     let many = serde_json::json!({ "ips": many }).to_string();
@@ -209,7 +209,7 @@ fn a_list_is_never_replaced_by_nothing() {
 }
 
 #[test]
-fn wrong_keys_are_told() {
+fn wrong_keys_are_reported() {
     let abs = Abs::start(&["--access-key", "another", "--secret-key", "pair"]);
     abs.workspace().assert_refused(
         &["attack_list"],
@@ -219,8 +219,8 @@ fn wrong_keys_are_told() {
 }
 
 #[test]
-fn an_abs_that_is_not_there_is_told() {
-    // Nobody listens on port 1, and no test can be given it.
+fn an_unreachable_abs_is_reported() {
+    // Nobody listens on port 1, and the system assigns it to no test.
     let mut workspace = Workspace::new();
     let url = "http://127.0.0.1:1";
     workspace.set("ABS_ACCESS_KEY", "a");
@@ -229,12 +229,12 @@ fn an_abs_that_is_not_there_is_told() {
     workspace.assert_refused(
         &["attack_list", "--abs", url],
         1,
-        "error: ABS at http://abs gave no answer: io: Connection refused (os error 111)\n",
+        "error: ABS at http://abs did not respond: io: Connection refused (os error 111)\n",
     );
 }
 
 #[test]
-fn a_list_of_as_many_entries_as_a_manual_list_may_have_is_imported_whole() {
+fn a_list_of_the_largest_size_is_imported_completely() {
     let abs = Abs::start(&[]);
     abs.admin(
         "POST",
@@ -252,7 +252,7 @@ fn a_list_of_as_many_entries_as_a_manual_list_may_have_is_imported_whole() {
 }
 
 #[test]
-fn a_list_longer_than_a_manual_list_may_be_is_not_imported() {
+fn a_list_that_is_too_long_is_not_imported() {
     let abs = Abs::start(&[]);
     abs.admin(
         "POST",
@@ -314,12 +314,12 @@ fn the_certificate_of_abs_is_checked() {
         "{words}"
     );
     assert_eq!(unknown.status.code(), Some(1));
-    // The other way round: TLS asked of a server that speaks none.
+    // The reverse: TLS to a server without it.
     let plain = Abs::start(&[]);
     let url = plain.url.replace("http://", "https://");
     let no_tls = trusting.run(&["attack_list", "--abs", &url]);
     let words = String::from_utf8(no_tls.stderr).unwrap();
-    assert!(words.contains("check that TLS is spoken there"), "{words}");
+    assert!(words.contains("check that the server uses TLS"), "{words}");
     assert_eq!(no_tls.status.code(), Some(1));
     trusting.assert_refused(
         &["attack_list", "--ca", "empty.pem"],

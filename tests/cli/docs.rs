@@ -1,4 +1,4 @@
-//! Every console block of the documents is run, and must print what it shows.
+//! Runs every console block of the documents: the output must be the one shown.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -37,7 +37,7 @@ fn the_documents_show_what_the_commands_print() {
             "{document} has {} console blocks",
             blocks.len()
         );
-        // One after the other on one file, as a reader would.
+        // One after another on one file, as a reader would.
         let workspace = Workspace::new();
         for block in blocks {
             let replayed = workspace.replay(&block);
@@ -76,7 +76,7 @@ fn every_command_of_ase_has_its_row() {
     }
 }
 
-/// Where a name that is no metric, key, command or alert of ours must stand: what the answers may speak of.
+/// The files that contain the names in docs/questions.md that are not metrics, keys, commands or alerts.
 const SOURCES: [&str; 8] = [
     "README.md",
     "docs/configuration.md",
@@ -93,7 +93,7 @@ fn code_spans(markdown: &str) -> BTreeSet<&str> {
     markdown.split('`').skip(1).step_by(2).collect()
 }
 
-/// Every key, by its path and, in the tables of a section, alone.
+/// Every key, by its path and by its name.
 fn known_keys() -> BTreeSet<String> {
     let sections = KNOWN_KEYS.iter();
     let keys = sections.flat_map(|(section, keys)| keys.iter().map(move |key| (*section, *key)));
@@ -101,7 +101,7 @@ fn known_keys() -> BTreeSet<String> {
         .collect()
 }
 
-/// What is wrong with a name in the answers; nothing where it is there.
+/// What is wrong with a name in docs/questions.md, if anything.
 fn fault(span: &str, workspace: &Workspace) -> Option<String> {
     if let Some(arguments) = span.strip_prefix("portcullis ") {
         let command = arguments.split(' ').next().unwrap();
@@ -141,28 +141,28 @@ fn fault(span: &str, workspace: &Workspace) -> Option<String> {
     if known_keys().contains(span) || repository().join(span).is_file() {
         return None;
     }
-    let stands = |file: &str| {
+    let contains = |file: &str| {
         let text = fs::read_to_string(repository().join(file)).unwrap();
         text.contains(span)
     };
-    let found = SOURCES.iter().any(|file| stands(file));
-    (!found).then(|| format!("{span}: stands nowhere else"))
+    let found = SOURCES.iter().any(|file| contains(file));
+    (!found).then(|| format!("{span}: no other file contains it"))
 }
 
 #[test]
-fn the_answers_to_operators_name_only_what_there_is() {
-    let answers = fs::read_to_string(repository().join("docs/questions.md")).unwrap();
+fn the_questions_mention_only_existing_names() {
+    let questions = fs::read_to_string(repository().join("docs/questions.md")).unwrap();
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
     assert!(readme.contains("](docs/questions.md)"));
     let workspace = Workspace::new();
-    let spans = code_spans(&answers);
+    let spans = code_spans(&questions);
     assert!(spans.len() > 40, "only {} names", spans.len());
     let faults: Vec<_> = spans
         .iter()
         .filter_map(|span| fault(span, &workspace))
         .collect();
     assert_eq!(faults, Vec::<String>::new());
-    // The search finds what it is for.
+    // The search finds a wrong name.
     for wrong in [
         "portcullis no_such_command",
         "portcullis explain --no-such-flag",

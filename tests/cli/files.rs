@@ -1,4 +1,4 @@
-//! The file is never half written, never loses a change, and is as it was where a change can't be made.
+//! The file is never half written, never loses a change, and stays the same if a change fails.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::support::{PORTCULLIS, Workspace};
 
-/// What `envoy/` holds, and the file's text.
+/// The names in `envoy/`, and the file's text.
 fn state(workspace: &Workspace) -> (Vec<String>, String) {
     let mut names: Vec<_> = fs::read_dir(workspace.path("envoy"))
         .unwrap()
@@ -21,7 +21,7 @@ fn state(workspace: &Workspace) -> (Vec<String>, String) {
 }
 
 #[test]
-fn ten_commands_at_once_all_count() {
+fn ten_concurrent_commands_all_take_effect() {
     let workspace = Workspace::new();
     let addresses: Vec<_> = (1..=10).map(|number| format!("192.0.2.{number}")).collect();
     let commands: Vec<_> = addresses
@@ -49,7 +49,7 @@ fn ten_commands_at_once_all_count() {
 }
 
 #[test]
-fn a_reader_never_sees_half_a_file() {
+fn a_reader_never_sees_a_partial_file() {
     let workspace = Workspace::new();
     let done = AtomicBool::new(false);
     let reads = AtomicU32::new(0);
@@ -69,7 +69,7 @@ fn a_reader_never_sees_half_a_file() {
             }
         });
         let mut changes = 0;
-        // As many changes as it takes to be read among them, but no more once the reader has failed.
+        // Changes until the reader has read often enough between them; stops if the reader has failed.
         while (changes < 40 || reads.load(Ordering::Relaxed) <= 20) && !reader.is_finished() {
             assert!(workspace.run(&["disable_firewall"]).status.success());
             assert!(workspace.run(&["enable_firewall"]).status.success());
@@ -81,7 +81,7 @@ fn a_reader_never_sees_half_a_file() {
 }
 
 #[test]
-fn mode_and_owner_stay() {
+fn mode_and_owner_are_kept() {
     let workspace = Workspace::new();
     let path = workspace.path("envoy/filter.json");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
@@ -97,7 +97,7 @@ fn mode_and_owner_stay() {
         (before.mode(), before.uid(), before.gid()),
         (after.mode(), after.uid(), after.gid())
     );
-    // Else the owner could not take the lock once root has made it.
+    // Otherwise the owner could not take a lock that root has created.
     let lock = fs::metadata(workspace.path("envoy/.filter.json.lock")).unwrap();
     assert_eq!((lock.uid(), lock.gid()), (after.uid(), after.gid()));
 }
@@ -105,13 +105,15 @@ fn mode_and_owner_stay() {
 #[test]
 fn a_file_of_another_user_is_refused() {
     let workspace = Workspace::new();
-    // Another user must reach the file and the tool.
+    // Another user needs access to the file and the tool.
     for folder in ["", "envoy"] {
         let open = fs::Permissions::from_mode(0o777);
         fs::set_permissions(workspace.path(folder), open).unwrap();
     }
     let tool = workspace.path("portcullis");
-    fs::copy(PORTCULLIS, &tool).unwrap();
+    // By another process: a command that another test starts would inherit the open file, which then can't be executed.
+    let copied = Command::new("cp").arg(PORTCULLIS).arg(&tool).status();
+    assert!(copied.unwrap().success());
     let writable = fs::Permissions::from_mode(0o666);
     fs::set_permissions(workspace.path("envoy/filter.json"), writable).unwrap();
     let before = state(&workspace);
@@ -132,7 +134,7 @@ fn a_file_of_another_user_is_refused() {
 }
 
 #[test]
-fn what_is_no_file_is_refused() {
+fn directories_and_pipes_are_refused() {
     let workspace = Workspace::new();
     let status = Command::new("mkfifo")
         .arg(workspace.path("pipe"))
@@ -144,7 +146,7 @@ fn what_is_no_file_is_refused() {
             &["--config", name, "disable_firewall"],
             1,
             &format!(
-                "error: {name} was not changed: it is no regular file; --config FILE names the file that holds the \
+                "error: {name} was not changed: it is not a regular file; --config FILE names the file that holds the \
                  filter\n"
             ),
         );
@@ -168,7 +170,7 @@ fn a_command_that_changes_nothing_writes_nothing() {
 }
 
 #[test]
-fn a_read_only_file_is_refused_to_root_too() {
+fn a_read_only_file_is_refused_even_to_root() {
     let workspace = Workspace::new();
     let path = workspace.path("envoy/filter.json");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
@@ -176,13 +178,13 @@ fn a_read_only_file_is_refused_to_root_too() {
     workspace.assert_refused(
         &["disable_firewall"],
         1,
-        "error: envoy/filter.json was not changed: it is read-only; take write permission for it, or run as who has it\n",
+        "error: envoy/filter.json was not changed: it is read-only; make it writable, or run as a user who may write it\n",
     );
     assert_eq!(state(&workspace), before);
 }
 
 #[test]
-fn an_invalid_file_is_refused_and_stays() {
+fn an_invalid_file_is_refused_and_not_changed() {
     let table = [
         (
             "{\"resources\": [}",
@@ -195,8 +197,7 @@ fn an_invalid_file_is_refused_and_stays() {
         ),
         (
             "",
-            "error: envoy/filter.json is empty; give with --config the file in which the filter's \"configuration\" \
-             stands\n",
+            "error: envoy/filter.json is empty; give with --config the file that holds the filter's \"configuration\"\n",
         ),
         (
             "a: [1\n",
@@ -214,7 +215,7 @@ fn an_invalid_file_is_refused_and_stays() {
 }
 
 #[test]
-fn a_file_that_is_no_text_is_refused() {
+fn a_file_that_is_not_text_is_refused() {
     let workspace = Workspace::new();
     fs::write(workspace.path("envoy/filter.json"), b"{\"\xff\": 1}").unwrap();
     workspace.assert_refused(
@@ -224,8 +225,8 @@ fn a_file_that_is_no_text_is_refused() {
     );
 }
 
-/// A file system of 64 KiB, mounted for one test. Only root can mount: where that is not allowed the test fails, since
-/// a full disk was then not tried.
+/// A file system of 64 KiB, mounted for one test. Only root can mount: without that permission the test fails, since it
+/// could not try a full disk.
 struct SmallDisk<'a> {
     path: &'a Path,
 }
@@ -253,13 +254,13 @@ impl Drop for SmallDisk<'_> {
 }
 
 #[test]
-fn a_full_disk_is_told_and_the_file_stays() {
+fn a_full_disk_is_reported_and_the_file_not_changed() {
     let workspace = Workspace::new();
     let shipped = workspace.read("envoy/filter.json");
     let folder = workspace.path("envoy");
     let _disk = SmallDisk::mount(&folder);
     workspace.write("envoy/filter.json", &shipped);
-    // The lock file must not be what fails.
+    // So that creating the lock file does not fail.
     workspace.write("envoy/.filter.json.lock", "");
     let filling = fs::write(workspace.path("envoy/filling"), vec![0; 128 * 1024]);
     assert_eq!(filling.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
@@ -275,10 +276,10 @@ fn a_full_disk_is_told_and_the_file_stays() {
 }
 
 #[test]
-fn a_file_in_a_config_map_volume_is_left_to_the_kubelet() {
+fn a_file_in_a_config_map_volume_is_not_changed() {
     let workspace = Workspace::new();
     let shipped = workspace.read("envoy/filter.json");
-    // As the kubelet lays a volume out.
+    // The layout of a volume of the kubelet.
     fs::remove_file(workspace.path("envoy/filter.json")).unwrap();
     fs::create_dir(workspace.path("envoy/..2026_11_23_18_00_00.1")).unwrap();
     workspace.write("envoy/..2026_11_23_18_00_00.1/filter.json", &shipped);
@@ -288,12 +289,12 @@ fn a_file_in_a_config_map_volume_is_left_to_the_kubelet() {
     workspace.assert_refused(
         &["disable_firewall"],
         1,
-        "error: envoy/filter.json was not changed: it stands in a Kubernetes ConfigMap or Secret volume, which the \
+        "error: envoy/filter.json was not changed: it is in a Kubernetes ConfigMap or Secret volume, which the \
          kubelet fills and overwrites; change the ConfigMap's manifest instead (portcullis --config MANIFEST ...) and \
          apply it\n",
     );
     assert_eq!(state(&workspace), before);
-    // Reading is another matter.
+    // Reading is allowed.
     assert!(workspace.run(&["status"]).status.success());
     assert!(
         workspace
@@ -304,7 +305,7 @@ fn a_file_in_a_config_map_volume_is_left_to_the_kubelet() {
 }
 
 #[test]
-fn a_plain_symbolic_link_stays_one() {
+fn a_symbolic_link_is_kept() {
     let workspace = Workspace::new();
     fs::rename(
         workspace.path("envoy/filter.json"),
@@ -323,7 +324,7 @@ fn a_plain_symbolic_link_stays_one() {
 }
 
 #[test]
-fn a_file_mounted_by_itself_is_refused() {
+fn a_file_that_is_a_mount_point_is_refused() {
     let workspace = Workspace::new();
     let path = workspace.path("envoy/filter.json");
     let source = workspace.path("source.json");
@@ -362,7 +363,7 @@ fn a_command_waits_for_the_lock_of_another() {
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    // It has the lock file open once it waits for it.
+    // It has opened the lock file when it waits for it.
     let waits = |process: u32| {
         let open = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
         open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())

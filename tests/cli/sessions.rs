@@ -1,12 +1,12 @@
 use crate::support::{Workspace, assert_session};
 
 #[test]
-fn flags_are_switched_in_the_words_of_ase() {
+fn switches_print_what_ase_prints() {
     assert_session(&Workspace::new(), "flags");
 }
 
 #[test]
-fn manual_lists_are_kept_in_the_words_of_ase() {
+fn manual_lists_print_what_ase_prints() {
     assert_session(&Workspace::new(), "lists");
 }
 
@@ -27,7 +27,7 @@ fn one_string_is_a_list_of_one_in_every_command() {
 }
 
 #[test]
-fn yaml_is_read_and_written_as_its_reader_does() {
+fn yaml_is_read_as_envoy_and_kubernetes_read_it() {
     let workspace = Workspace::new();
     workspace.write("words.yaml", WORDS);
     workspace.write("marked.yaml", &format!("\u{FEFF}{WASM_PLUGIN}"));
@@ -68,7 +68,7 @@ fn yaml_is_read_and_written_as_its_reader_does() {
 }
 
 #[test]
-fn what_is_no_file_is_refused() {
+fn directories_pipes_and_devices_are_refused() {
     let workspace = Workspace::new();
     workspace.write(
         "large.json",
@@ -78,7 +78,7 @@ fn what_is_no_file_is_refused() {
 }
 
 #[test]
-fn configurations_are_checked_with_every_error_and_its_place() {
+fn check_config_reports_every_error_with_its_path() {
     let workspace = Workspace::new();
     workspace.write(
         "typos.json",
@@ -124,7 +124,7 @@ fn configurations_are_checked_with_every_error_and_its_place() {
 }
 
 #[test]
-fn manifests_are_changed_where_they_stand() {
+fn manifests_are_edited_in_place() {
     let workspace = Workspace::new();
     workspace.write("wasm-plugin.yaml", WASM_PLUGIN);
     workspace.write("several.yaml", SEVERAL);
@@ -180,7 +180,7 @@ fn help_completions_and_man_page_name_every_command() {
 }
 
 #[test]
-fn the_completion_script_of_bash_is_one() {
+fn bash_accepts_its_completion_script() {
     let workspace = Workspace::new();
     let replayed = workspace.replay("$ portcullis completions bash > complete && bash -n complete");
     assert_eq!(
@@ -190,7 +190,7 @@ fn the_completion_script_of_bash_is_one() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     let replayed = Workspace::new().replay("$ portcullis man | head -n 1 > first");
     assert_eq!(replayed, "$ portcullis man | head -n 1 > first\n");
 }

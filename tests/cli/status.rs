@@ -1,143 +1,18 @@
-//! The answers are those of an Envoy 1.40.0 with the filter, cut to the parts that are read, and changed by each test.
+//! `status --envoy`: each test changes the responses of an Envoy.
 
-use std::collections::HashMap;
-use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::support::{Workspace, repository};
-
-const CONFIGURATION: &str =
-    "/configs/1/ecds_filters/0/ecds_filter/typed_config/config/configuration/value";
-const FILE_CONFIGURATION: &str = "/resources/0/typed_config/config/configuration/value";
+use crate::envoy_admin::{Admin, Update, now};
+use crate::support::Workspace;
 
 const TWO_HOURS: u64 = 7200;
-/// Seconds from the making of an answer to its being read, on any machine.
+/// The longest time in seconds between writing a response and reading it, on any machine.
 const TAKES_AT_MOST: u64 = 60;
 
-/// What Envoy did with the newest configuration.
-#[derive(Clone, Copy)]
-enum Update {
-    Accepted,
-    Refused,
-}
-
-/// What a running Envoy answers.
-struct Admin {
-    info: Value,
-    stats: Value,
-    listeners: Value,
-    dump: Value,
-}
-
-impl Admin {
-    /// An Envoy that runs what the workspace's file says and has just fetched a list.
-    fn of(workspace: &Workspace) -> Self {
-        let fixture = |name: &str| -> Value {
-            let path = repository().join(format!("tests/cli/fixtures/{name}.json"));
-            serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
-        };
-        let file: Value = serde_json::from_str(&workspace.read("envoy/filter.json")).unwrap();
-        let mut dump = fixture("config_dump");
-        *dump.pointer_mut(CONFIGURATION).unwrap() =
-            file.pointer(FILE_CONFIGURATION).unwrap().clone();
-        let mut admin = Self {
-            info: fixture("server_info"),
-            stats: fixture("stats"),
-            listeners: fixture("listeners"),
-            dump,
-        };
-        admin.set("attack_list.last_success_unix_seconds", now());
-        admin.set("fetch.last_attempt_unix_seconds", now());
-        admin.set_last_update(Update::Accepted);
-        admin
-    }
-
-    /// Makes the newest configuration one that Envoy accepted or refused.
-    fn set_last_update(&mut self, update: Update) {
-        const GOT: u64 = 1_795_463_339_628;
-        let stat = |name: &str| format!("extension_config_discovery.http_filter.portcullis.{name}");
-        self.dump["configs"][1]["ecds_filters"][0]["last_updated"] =
-            json!("2026-11-23T19:48:59.628Z");
-        self.set_stat(
-            &stat("update_time"),
-            match update {
-                Update::Accepted => GOT + 1,
-                Update::Refused => GOT - 1,
-            },
-        );
-        self.set_stat(&stat("update_rejected"), 3);
-    }
-
-    /// Sets a metric of the filter.
-    fn set(&mut self, name: &str, value: u64) {
-        self.set_stat(&format!("wasmcustom.portcullis.{name}"), value);
-    }
-
-    fn set_stat(&mut self, name: &str, value: u64) {
-        let stats = self.stats["stats"].as_array_mut().unwrap();
-        let stat = stats.iter_mut().find(|stat| stat["name"] == name);
-        stat.unwrap_or_else(|| panic!("the fixture lacks {name}"))["value"] = json!(value);
-    }
-
-    fn configuration(&mut self) -> &mut Value {
-        self.dump.pointer_mut(CONFIGURATION).unwrap()
-    }
-
-    /// Serves one answer of each kind, and gives the address.
-    fn serve(self) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let answers = HashMap::from([
-            ("/server_info", self.info.to_string()),
-            (
-                "/stats?format=json&filter=%5E%28wasm%7Cextension_config_discovery%29",
-                self.stats.to_string(),
-            ),
-            ("/listeners?format=json", self.listeners.to_string()),
-            ("/config_dump", self.dump.to_string()),
-        ]);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().take(answers.len()) {
-                let mut stream = stream.unwrap();
-                let mut request = String::new();
-                let mut reader = BufReader::new(stream.try_clone().unwrap());
-                reader.read_line(&mut request).unwrap();
-                let path = request.split(' ').nth(1).unwrap();
-                let body = answers.get(path).cloned();
-                let status = if body.is_some() {
-                    "200 OK"
-                } else {
-                    "404 Not Found"
-                };
-                let body = body.unwrap_or_default();
-                let mut header = String::new();
-                while reader.read_line(&mut header).unwrap() > 2 {
-                    header.clear();
-                }
-                write!(
-                    stream,
-                    "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
-                    body.len()
-                )
-                .unwrap();
-            }
-        });
-        url
-    }
-}
-
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_secs()
-}
-
-/// What is printed, the age of the list left out: it is what it was set to, or more where the machine took its time.
+/// The output without ages, which grow while the test runs.
 fn status(workspace: &Workspace, admin: Admin, further: &[&str]) -> String {
     let url = admin.serve();
     let output = workspace.run(&[&["status", "--envoy", &url], further].concat());
@@ -157,7 +32,7 @@ fn status(workspace: &Workspace, admin: Admin, further: &[&str]) -> String {
     })
 }
 
-/// The warnings among what is printed.
+/// The warnings in the output.
 fn warnings(printed: &str) -> Vec<&str> {
     printed
         .lines()
@@ -166,7 +41,7 @@ fn warnings(printed: &str) -> Vec<&str> {
 }
 
 #[test]
-fn a_running_envoy_is_shown() {
+fn status_shows_what_a_running_envoy_reports() {
     let workspace = Workspace::new();
     let mut admin = Admin::of(&workspace);
     admin.set("attack_list.bytes", 25 * 1024 * 1024 + 629_146);
@@ -200,7 +75,7 @@ audit                   : enabled
 ase detected attack     : disabled
 attack list memory      : configured 128.00 MB, used 25.60 MB, free 102.40 MB
 envoy                   : 1.40.0
-configuration in force  : that of the file
+active configuration    : that of the file
 configuration updates   : accepted 1, refused 3, unreadable 0
 attack list entries     : ip 900000, cookie 12, oauth_token 3, api_key 4, username 5
 attack list generation  : 7
@@ -234,7 +109,7 @@ vm reloads              : done 1, failed 0, put off 0
 }
 
 #[test]
-fn the_same_goes_to_programs() {
+fn status_prints_the_same_as_json() {
     let workspace = Workspace::new();
     let mut admin = Admin::of(&workspace);
     admin.set("attack_list.last_success_unix_seconds", 0);
@@ -243,13 +118,13 @@ fn the_same_goes_to_programs() {
     assert_eq!(json["status"], "started");
     assert_eq!(json["http_ws"], json!([10000]));
     assert_eq!(json["attack_list_age"], Value::Null);
-    assert_eq!(json["configuration_in_force"]["matches_file"], true);
+    assert_eq!(json["active_configuration"]["matches_file"], true);
     assert_eq!(json["attack_list_memory"]["configured_bytes"], 128 << 20);
     assert_eq!(json["warnings"], json!([]));
 }
 
 #[test]
-fn tls_is_seen_at_listeners_and_at_the_cluster_of_abs() {
+fn tls_is_detected_on_listeners_and_the_cluster_of_abs() {
     let workspace = Workspace::new();
     let mut admin = Admin::of(&workspace);
     let tls = |side: &str| {
@@ -282,7 +157,7 @@ fn tls_is_seen_at_listeners_and_at_the_cluster_of_abs() {
 }
 
 #[test]
-fn what_an_operator_should_look_at_is_told() {
+fn every_problem_has_its_warning() {
     let workspace = Workspace::new();
     type Change<'a> = &'a dyn Fn(&mut Admin);
     let table: [(Change<'_>, &[&str]); 15] = [
@@ -291,7 +166,7 @@ fn what_an_operator_should_look_at_is_told() {
             &|admin| admin.configuration()["enable_firewall"] = json!(false),
             &[
                 "the running Envoy does not match envoy/filter.json: it differs from the file in enable_firewall; does it \
-               watch this very file?",
+               watch this file?",
             ],
         ),
         (
@@ -303,29 +178,27 @@ fn what_an_operator_should_look_at_is_told() {
             &|admin| admin.configuration()["enable_firewall"] = json!("no"),
             &[
                 "the running Envoy does not match envoy/filter.json: it differs from the file in enable_firewall; does \
-                 it watch this very file?",
-                "the running Envoy was given a configuration that the filter refuses: an older one is in force, or \
+                 it watch this file?",
+                "the running Envoy was given a configuration that the filter refuses: an older one is active, or \
                  none; see check_config and Envoy's log",
             ],
         ),
         (
             &|admin| admin.dump["configs"][1]["ecds_filters"] = json!([]),
-            &[
-                "the running Envoy holds no filter of the name \"portcullis\": nothing is blocked by it",
-            ],
+            &["the running Envoy has no filter named \"portcullis\": nothing is blocked by it"],
         ),
         (
             &|admin| admin.set("attack_list.stale", 1),
-            &["the attack list is stale (age AGE): ABS has given none within attack_list_max_age"],
+            &["the attack list is stale (age AGE): ABS returned none within attack_list_max_age"],
         ),
         (
-            // The counters say the opposite: they have no order.
+            // The counters suggest the opposite: they have no order.
             &|admin| {
                 admin.set("attack_list.last_success_unix_seconds", now() - TWO_HOURS);
                 admin.set("fetch.last_result", 3);
                 admin.set("fetch.result=unauthorized", 0);
             },
-            &["the last fetch of the attack list failed (list's age: 2 H); Envoy's log says why"],
+            &["the last fetch of the attack list failed (list's age: 2 H); see Envoy's log"],
         ),
         (
             // Old failures do not matter after a success.
@@ -339,13 +212,13 @@ fn what_an_operator_should_look_at_is_told() {
         (
             &|admin| admin.set("fetch.last_attempt_unix_seconds", now() - TWO_HOURS),
             &[
-                "the last fetch ended 2 H ago, and one is due every 10 minutes; is Envoy in distress?",
+                "the last fetch ended 2 H ago, and one is due every 10 minutes; is Envoy overloaded?",
             ],
         ),
         (
             &|admin| admin.set_last_update(Update::Refused),
             &[
-                "the running Envoy refused the newest configuration of \"portcullis\" (update_rejected 3): the one before \
+                "the running Envoy refused the newest configuration of \"portcullis\" (update_rejected 3): the previous one \
                  stays active; see check_config and Envoy's log",
             ],
         ),
@@ -393,7 +266,7 @@ fn what_an_operator_should_look_at_is_told() {
                 admin.set("fetch.last_result", 3);
             },
             &[
-                "the last fetch of the attack list failed (list's age: no list has come); Envoy's log says why",
+                "the last fetch of the attack list failed (list's age: no list yet); see Envoy's log",
             ],
         ),
         (
@@ -416,7 +289,7 @@ fn what_an_operator_should_look_at_is_told() {
     }
 }
 
-/// An Envoy that sends traffic information to ASE, whose cluster it has.
+/// An Envoy that sends traffic information to ASE and has a cluster for it.
 fn sending(workspace: &Workspace) -> Admin {
     let file = workspace.read("envoy/filter.json");
     let file = file.replace("\"enable_abs\": false", "\"enable_abs\": true");
@@ -432,7 +305,7 @@ fn sending(workspace: &Workspace) -> Admin {
 }
 
 #[test]
-fn whether_abs_receives_traffic_information_is_told() {
+fn status_reports_whether_abs_receives_traffic_information() {
     let workspace = Workspace::new();
     let no_interface = "what responds does not have ASE's sideband interface (status 404); check that traffic.cluster \
                         names the address of ASE's sideband, not of ABS, and that ASE runs in sideband mode";
@@ -448,7 +321,7 @@ fn whether_abs_receives_traffic_information_is_told() {
         (Some(5), None, 0, "received", None),
         (None, Some(5), 404, "ABS receives nothing", Some(&nothing)),
         (None, Some(5), 0, "ABS receives nothing", Some(no_response)),
-        // It worked once, and is broken now.
+        // It worked once, and fails now.
         (
             Some(900),
             Some(5),
@@ -495,15 +368,15 @@ fn whether_abs_receives_traffic_information_is_told() {
 }
 
 #[test]
-fn one_private_address_behind_most_denied_requests_is_told() {
+fn one_private_address_behind_most_denied_requests_is_reported() {
     let workspace = Workspace::new();
     let line =
         |client: &str| format!("{{\"client\":\"{client}\",\"verdict\":\"denied abs ip\"}}\n");
     let log = line("10.1.2.3").repeat(30) + &line("198.51.100.7").repeat(3) + "not JSON\n";
     workspace.write("access.log", &log);
     let expected = [
-        "30 of the last 33 denied requests come from the private address 10.1.2.3: Envoy seems to take a proxy in front \
-         of it for the client; see use_remote_address and xff_num_trusted_hops",
+        "30 of the last 33 denied requests come from the private address 10.1.2.3: Envoy seems to use the address \
+         of a proxy in front of it as the client's; see use_remote_address and xff_num_trusted_hops",
     ];
     let printed = status(
         &workspace,
@@ -511,7 +384,7 @@ fn one_private_address_behind_most_denied_requests_is_told() {
         &["--access-log", "access.log"],
     );
     assert_eq!(warnings(&printed), expected);
-    // The file that Envoy says it writes is read without being named.
+    // Without --access-log, the file that Envoy writes is read.
     let mut admin = Admin::of(&workspace);
     admin.dump["configs"][2]["static_listeners"][0]["listener"]["access_log"] =
         json!([{"typed_config": {"path": workspace.path("access.log")}}]);
@@ -535,7 +408,7 @@ fn one_private_address_behind_most_denied_requests_is_told() {
 }
 
 #[test]
-fn a_server_that_is_no_envoy_is_told() {
+fn a_server_that_is_not_envoy_is_reported() {
     let mut workspace = Workspace::new();
     let mut admin = Admin::of(&workspace);
     admin.info = json!("not what Envoy says");
@@ -544,7 +417,7 @@ fn a_server_that_is_no_envoy_is_told() {
     workspace.assert_refused(
         &["status", "--envoy", &url],
         1,
-        "error: http://envoy/server_info answered with status 200 and no JSON of Envoy's; \
+        "error: http://envoy/server_info returned status 200 without Envoy's JSON; \
          is this Envoy's admin interface?\n",
     );
 
@@ -565,7 +438,6 @@ fn a_server_that_is_no_envoy_is_told() {
     workspace.assert_refused(
         &["status", "--envoy", &url],
         1,
-        "error: http://envoy/server_info answered with status 404 and no JSON of Envoy's; is this Envoy's admin \
-         interface?\n",
+        "error: http://envoy/server_info returned status 404 without Envoy's JSON; is this Envoy's admin interface?\n",
     );
 }

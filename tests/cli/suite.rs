@@ -1,7 +1,7 @@
-//! The command line tool, seen from outside: what it prints, how it ends, and what becomes of the file.
+//! The command line tool from outside: its output, its exit code, and the file afterwards.
 //!
-//! Sessions (`sessions/*.txt`) are what a terminal would show: lines after `$ ` are run by a shell, what follows is what
-//! must be printed. `PORTCULLIS_BLESS=1` writes them anew from what is printed; look at the difference before you keep it.
+//! Sessions (`sessions/*.txt`) are what a terminal would show: lines after `$ ` are run by a shell, and the lines below
+//! each are its expected output. `PORTCULLIS_BLESS=1` rewrites them with the actual output; review the difference.
 
 #![cfg(not(target_family = "wasm"))]
 #![allow(
@@ -11,15 +11,16 @@
     reason = "helpers of tests fail loudly"
 )]
 
+mod envoy_admin;
 mod support;
 
 // ABS's list over the network, against the simulator: keys, faults, TLS.
 mod abs;
-// Two changes at once, and changes that can't be made: the file is as it was.
+// Concurrent changes, and changes that fail.
 mod files;
-// Documented walk-throughs are run as they stand.
+// The examples in the documents.
 mod docs;
-// Every command's words and exit code.
+// Every command's output and exit code.
 mod sessions;
-// `status --envoy`, against answers that an Envoy gave.
+// `status --envoy`, with recorded responses of an Envoy.
 mod status;

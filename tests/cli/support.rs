@@ -17,16 +17,16 @@ pub fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// A folder with `envoy/filter.json` as it is shipped.
+/// A directory with the shipped `envoy/filter.json`.
 pub struct Workspace {
     folder: TempDir,
     environment: Vec<(String, String)>,
-    /// What is shown in place of what differs from run to run.
+    /// Replacements for output that differs between runs.
     shown: Vec<(String, String)>,
 }
 
 impl Workspace {
-    /// A new one.
+    /// A new workspace.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("envoy")).unwrap();
@@ -42,12 +42,12 @@ impl Workspace {
         }
     }
 
-    /// Sets an environment variable for what runs in it.
+    /// Sets an environment variable for its commands.
     pub fn set(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Shows `shown` wherever `text` is printed.
+    /// Replaces `text` with `shown` in all output.
     pub fn show_as(&mut self, text: &str, shown: &str) {
         self.shown.push((text.to_owned(), shown.to_owned()));
     }
@@ -80,7 +80,7 @@ impl Workspace {
         self.command(arguments).output().unwrap()
     }
 
-    /// Runs the tool, which must refuse with `exit_code` and these words on standard error.
+    /// Runs the tool, which must fail with `exit_code` and print `words` on standard error.
     pub fn assert_refused(&self, arguments: &[&str], exit_code: i32, words: &str) {
         let output = self.run(arguments);
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -89,7 +89,7 @@ impl Workspace {
         assert!(output.stdout.is_empty(), "{:?}", output.stdout);
     }
 
-    /// Runs each command of a session, and gives the session as it went.
+    /// Runs each command of a session, and returns the session with the actual output.
     pub fn replay(&self, session: &str) -> String {
         let mut replayed = String::new();
         for command in session.lines().filter_map(|line| line.strip_prefix("$ ")) {
@@ -105,13 +105,13 @@ impl Workspace {
         replayed
     }
 
-    /// Runs a shell command; both outputs in the order in which they came, as on a terminal.
+    /// Runs a shell command; its outputs are interleaved as on a terminal.
     fn shell(&self, command: &str) -> (String, Option<i32>) {
         let printed = tempfile::tempfile().unwrap();
         let mut shell = Command::new("sh");
         shell.args(["-c", command]);
         self.prepare(&mut shell);
-        // The test's own output must not be the shell's.
+        // The shell must not write to the test's own output.
         let status = shell
             .stdout(append(&printed))
             .stderr(append(&printed))
@@ -152,7 +152,7 @@ fn append(file: &File) -> Stdio {
     Stdio::from(file.try_clone().unwrap())
 }
 
-/// Runs the session in `sessions/NAME.txt` and compares it with what stands there.
+/// Runs the session in `sessions/NAME.txt` and compares the output.
 pub fn assert_session(workspace: &Workspace, name: &str) {
     let path = repository().join(format!("tests/cli/sessions/{name}.txt"));
     let session = fs::read_to_string(&path).unwrap();
@@ -195,7 +195,7 @@ pub struct Abs {
 }
 
 impl Abs {
-    /// Starts one with further arguments.
+    /// Starts one with additional arguments.
     pub fn start(arguments: &[&str]) -> Self {
         let path = match std::env::var_os("ABS_SIMULATOR") {
             Some(path) => PathBuf::from(path),
@@ -234,13 +234,13 @@ impl Abs {
              content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
         )
         .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
-        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        assert!(response.starts_with("HTTP/1.1 2"), "{response}");
+        response.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
 
-    /// A workspace in which the tool finds this ABS and the keys for it.
+    /// A workspace with the address of this ABS and its keys in the environment.
     pub fn workspace(&self) -> Workspace {
         let mut workspace = Workspace::new();
         workspace.set("ABS_URL", &self.url);
@@ -253,7 +253,7 @@ impl Abs {
 
 impl Drop for Abs {
     fn drop(&mut self) {
-        // Both fail only where it is gone already.
+        // Both fail only if it has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -108,7 +108,7 @@ fn status_shows_what_the_running_envoy_enforces() {
             "{status:#}"
         );
         assert_eq!(
-            status["configuration_in_force"]["matches_file"], true,
+            status["active_configuration"]["matches_file"], true,
             "{status:#}"
         );
         assert_eq!(status["attack_list_entries"]["ip"], 1, "{status:#}");
@@ -156,7 +156,7 @@ fn status_reports_a_configuration_that_envoy_refused() {
         assert_eq!(harness.envoy.take_module(missing).await, Change::Refused);
         let status = tool.status().await;
         assert_eq!(
-            status["configuration_in_force"]["matches_file"], false,
+            status["active_configuration"]["matches_file"], false,
             "{status:#}"
         );
         assert_eq!(status["configuration_updates"]["refused"], 1, "{status:#}");

@@ -2,21 +2,22 @@ use serde_json::json;
 
 use super::*;
 
-/// Changes the first value of `text` by `edit` and gives the lines that went (-) and came (+).
+/// Changes the first value of `text` by `edit` and returns the removed (-) and added (+) lines.
 fn lines_changed(text: &str, edit: impl Fn(&mut Value)) -> String {
     let document = Document::parse(text).unwrap();
     let mut value = document.values()[0].clone();
     edit(&mut value);
-    let changed = document.replace(0, &value).unwrap();
+    let changed = document.replace(&ValuePath::default(), value).unwrap();
     let (old, new): (Vec<_>, Vec<_>) = (text.lines().collect(), changed.lines().collect());
-    let gone = old.iter().filter(|line| !new.contains(line));
-    let came = new.iter().filter(|line| !old.contains(line));
-    gone.map(|line| format!("-{line}\n"))
-        .chain(came.map(|line| format!("+{line}\n")))
+    let removed = old.iter().filter(|line| !new.contains(line));
+    let added = new.iter().filter(|line| !old.contains(line));
+    removed
+        .map(|line| format!("-{line}\n"))
+        .chain(added.map(|line| format!("+{line}\n")))
         .collect()
 }
 
-/// A change, and the lines that it makes differ.
+/// A change, and the lines that differ after it.
 type Case<'a> = (&'a dyn Fn(&mut Value), &'a str);
 
 const JSON: &str = r#"{
@@ -32,7 +33,7 @@ const JSON: &str = r#"{
 "#;
 
 #[test]
-fn json_changes_touch_only_their_lines() {
+fn an_edit_of_json_changes_only_its_lines() {
     let table: [Case<'_>; 6] = [
         (
             &|v| v["nested"][0]["deep"]["k"] = json!(false),
@@ -80,7 +81,7 @@ second: 1
 "#;
 
 #[test]
-fn yaml_changes_keep_comments() {
+fn an_edit_of_yaml_keeps_comments() {
     let table: [Case<'_>; 7] = [
         (
             &|v| v["spec"]["config"]["flag"] = json!(false),
@@ -117,7 +118,7 @@ fn yaml_changes_keep_comments() {
 }
 
 #[test]
-fn strings_that_yaml_takes_for_something_else_are_written_in_quotes() {
+fn strings_that_yaml_reads_as_other_values_are_quoted() {
     let words = [
         "no",
         "On",
@@ -177,7 +178,7 @@ fn strings_that_yaml_takes_for_something_else_are_written_in_quotes() {
             value["list"] = json!(["first", word]);
             value["key"] = json!(word);
             let changed = document
-                .replace(0, &value)
+                .replace(&ValuePath::default(), value.clone())
                 .unwrap_or_else(|error| panic!("{word:?}: {error}"));
             assert_eq!(
                 Document::parse(&changed).unwrap().values()[0],
@@ -192,7 +193,9 @@ fn strings_that_yaml_takes_for_something_else_are_written_in_quotes() {
 fn a_byte_order_mark_is_kept_in_yaml_and_refused_in_json() {
     let text = "\u{FEFF}a: 1 # why\n";
     let document = Document::parse(text).unwrap();
-    let changed = document.replace(0, &json!({"a": 2})).unwrap();
+    let changed = document
+        .replace(&ValuePath::default(), json!({"a": 2}))
+        .unwrap();
     assert_eq!(changed, "\u{FEFF}a: 2 # why\n");
     let error = Document::parse("\u{FEFF}{\"a\": 1}")
         .unwrap_err()
@@ -204,43 +207,51 @@ fn a_byte_order_mark_is_kept_in_yaml_and_refused_in_json() {
 }
 
 #[test]
-fn the_second_yaml_document_can_be_changed() {
+fn the_second_yaml_document_can_be_edited() {
     let document = Document::parse(YAML).unwrap();
-    let changed = document.replace(1, &json!({"second": 2})).unwrap();
+    let second = ValuePath {
+        document: 1,
+        steps: Vec::new(),
+    };
+    let changed = document.replace(&second, json!({"second": 2})).unwrap();
     assert_eq!(changed, YAML.replace("second: 1", "second: 2"));
 }
 
 #[test]
-fn a_long_list_is_written_anew() {
+fn a_long_list_is_rewritten() {
     for text in ["{\"list\": [\"old\"]}", "list:\n  - old\n"] {
         let document = Document::parse(text).unwrap();
         let long: Vec<_> = (0..10_000).map(|number| number.to_string()).collect();
         let new = json!({ "list": long });
-        let changed = document.replace(0, &new).unwrap();
+        let changed = document
+            .replace(&ValuePath::default(), new.clone())
+            .unwrap();
         assert_eq!(Document::parse(&changed).unwrap().values()[0], new);
     }
 }
 
 #[test]
-fn what_can_not_be_changed_in_place_is_refused() {
+fn an_edit_that_is_impossible_in_place_is_refused() {
     let aliased = "a: &x {k: 1}\nb: *x\n";
     let document = Document::parse(aliased).unwrap();
     let mut value = document.values()[0].clone();
     value["b"]["k"] = json!(2);
     assert_eq!(
-        document.replace(0, &value).unwrap_err(),
-        DocumentError::Layout
+        document.replace(&ValuePath::default(), value).unwrap_err(),
+        LAYOUT
     );
     let twice = r#"{"a": 1, "a": 2}"#;
     let document = Document::parse(twice).unwrap();
     assert_eq!(
-        document.replace(0, &json!({"a": 3})).unwrap_err(),
-        DocumentError::Layout
+        document
+            .replace(&ValuePath::default(), json!({"a": 3}))
+            .unwrap_err(),
+        LAYOUT
     );
 }
 
 #[test]
-fn faults_are_told_with_their_place() {
+fn errors_name_their_place() {
     let table = [
         (
             "{\"a\": }",

@@ -1,0 +1,42 @@
+//! The commands, one file a command or group of them.
+
+mod attack_list;
+mod check_config;
+mod explain;
+mod manual_lists;
+mod shell;
+mod status;
+mod switches;
+
+use self::manual_lists::List;
+use self::switches::Switch;
+use crate::args::{Arguments, Command};
+use crate::error::Result;
+use crate::output::Report;
+
+/// Runs the command that the command line names.
+pub fn run(arguments: &Arguments) -> Result<Report> {
+    let common = &arguments.common;
+    match &arguments.command {
+        Command::EnableFirewall => switches::set(common, Switch::Firewall, true),
+        Command::DisableFirewall => switches::set(common, Switch::Firewall, false),
+        Command::EnableAbs => switches::set(common, Switch::Abs, true),
+        Command::DisableAbs => switches::set(common, Switch::Abs, false),
+        Command::EnableAbsAttack => switches::set(common, Switch::AbsAttack, true),
+        Command::DisableAbsAttack => switches::set(common, Switch::AbsAttack, false),
+        Command::Status(args) => status::run(common, args),
+        Command::AddWhitelist(words) => manual_lists::add(common, List::Allow, words),
+        Command::DeleteWhitelist(words) => manual_lists::delete(common, List::Allow, words),
+        Command::ViewWhitelist => manual_lists::view_allow_list(common),
+        Command::ClearWhitelist => manual_lists::clear(common, List::Allow),
+        Command::AddBlacklist(words) => manual_lists::add(common, List::Deny, words),
+        Command::DeleteBlacklist(words) => manual_lists::delete(common, List::Deny, words),
+        Command::ViewBlacklist(args) => manual_lists::view_deny_list(common, args),
+        Command::ClearBlacklist => manual_lists::clear(common, List::Deny),
+        Command::AttackList(args) => attack_list::run(common, args),
+        Command::Explain(args) => explain::run(common, args),
+        Command::CheckConfig(args) => check_config::run(common, args),
+        Command::Completions { shell } => Ok(shell::completions(*shell)),
+        Command::Man => shell::man_page(),
+    }
+}

@@ -1,0 +1,53 @@
+//! `check_config`: whether the filter would accept a configuration, by the filter's own loader.
+
+use serde_json::json;
+
+use crate::args::{CheckConfigArgs, Common};
+use crate::config_file::ConfigFile;
+use crate::error::{Result, errors_to_json};
+use crate::output::Report;
+
+/// Runs the command.
+pub fn run(common: &Common, args: &CheckConfigArgs) -> Result<Report> {
+    let path = args.file.as_ref().unwrap_or(&common.config);
+    let config_file = ConfigFile::read_from(path, common)?;
+    let file = &config_file.file;
+    let (mut warnings, errors) = match config_file.validate() {
+        Ok(config) => (
+            config.warnings.iter().map(ToString::to_string).collect(),
+            Vec::new(),
+        ),
+        Err(errors) => (Vec::new(), errors),
+    };
+    let of = match config_file.names.first() {
+        None => String::new(),
+        Some(name) => format!(" of \"{name}\""),
+    };
+    let verdict = match errors.len() {
+        0 => "is valid".to_owned(),
+        1 => "has 1 error".to_owned(),
+        more => format!("has {more} errors"),
+    };
+    let mut lines = vec![format!("{file}: the configuration{of} {verdict}")];
+    lines.extend(errors.iter().map(|error| format!("  {error}")));
+    let mut json = json!({
+        "file": file,
+        "names": config_file.names,
+        "valid": errors.is_empty(),
+        "errors": errors_to_json(&errors),
+    });
+    if errors.is_empty() {
+        warnings.extend(config_file.listener_warnings.iter().cloned());
+        lines.extend(
+            warnings
+                .iter()
+                .map(|warning| format!("  warning: {warning}")),
+        );
+        json.as_object_mut()
+            .map(|json| json.insert("warnings".to_owned(), json!(warnings)));
+    }
+    Ok(Report {
+        success: errors.is_empty(),
+        ..Report::new(lines.join("\n"), json)
+    })
+}

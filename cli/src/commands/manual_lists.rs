@@ -1,0 +1,222 @@
+//! The manual lists: add, delete, view, clear. ASE's whitelist is `allow_list`, its blacklist `deny_list`.
+
+use portcullis::config::Guard;
+use serde_json::{Map, Value, json};
+
+use crate::args::{BlacklistPart, Common, EntryWords, ListStatus, ViewBlacklistArgs};
+use crate::clients::abs;
+use crate::config_file::edit::edit;
+use crate::config_file::{ConfigFile, manual_list, validate};
+use crate::entry::{Entry, kind_name};
+use crate::error::{Failure, Result};
+use crate::output::Report;
+
+/// One of the two manual lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum List {
+    /// Clients that are always allowed.
+    Allow,
+    /// Clients that are always blocked.
+    Deny,
+}
+
+impl List {
+    const fn key(self) -> &'static str {
+        match self {
+            List::Allow => "allow_list",
+            List::Deny => "deny_list",
+        }
+    }
+
+    /// The name in ASE's commands.
+    const fn ase_name(self) -> &'static str {
+        match self {
+            List::Allow => "whitelist",
+            List::Deny => "blacklist",
+        }
+    }
+}
+
+/// Adds an entry.
+pub fn add(common: &Common, list: List, words: &EntryWords) -> Result<Report> {
+    let entry = Entry::from_words(words.kind, &words.words)?;
+    edit(common, |configuration| {
+        let added = manual_list::add(list_of(configuration, list)?, std::slice::from_ref(&entry))?;
+        let shown = entry.words(common.show_secrets);
+        let name = list.ase_name();
+        Ok(match added {
+            0 => format!("{shown} is already in the {name}"),
+            _ => format!("{shown} added to {name}"),
+        })
+    })
+}
+
+/// Deletes an entry.
+pub fn delete(common: &Common, list: List, words: &EntryWords) -> Result<Report> {
+    let entry = Entry::from_words(words.kind, &words.words)?;
+    edit(common, |configuration| {
+        let shown = entry.words(common.show_secrets);
+        match manual_list::remove(list_of(configuration, list)?, &entry) {
+            true => Ok(format!("{shown} deleted from {}", list.ase_name())),
+            false => Err(Failure::refused(format!(
+                "{shown} is not in the {}",
+                list.ase_name()
+            ))),
+        }
+    })
+}
+
+/// Deletes every entry.
+pub fn clear(common: &Common, list: List) -> Result<Report> {
+    edit(common, |configuration| {
+        let before = entries(configuration, list).len();
+        if before > 0 {
+            configuration.insert(list.key().to_owned(), json!({}));
+        }
+        let name = list.ase_name();
+        Ok(match before {
+            0 => format!("{name} is empty already"),
+            1 => format!("{name} cleared: 1 entry deleted"),
+            more => format!("{name} cleared: {more} entries deleted"),
+        })
+    })
+}
+
+/// Adds the list that `fetch` returns to the deny list, or with `replace` replaces the deny list by it, but never by an
+/// empty one. `fetch` takes the guard of the configuration.
+pub fn import_deny(
+    common: &Common,
+    fetch: impl FnOnce(&Guard) -> Result<abs::List>,
+    replace: bool,
+    source: &str,
+) -> Result<(abs::List, Report)> {
+    let mut imported = abs::List::default();
+    let report = edit(common, |configuration| {
+        let guard = guard_of(common, configuration)?;
+        imported = fetch(&guard)?;
+        let new = imported.entries.as_slice();
+        if new.is_empty() && !imported.skipped.is_empty() {
+            return Err(Failure::refused(format!(
+                "nothing of {source} can be imported: {}; the blacklist was not changed",
+                imported.skipped.join("; ")
+            )));
+        }
+        let before = entries(configuration, List::Deny);
+        if replace && new.is_empty() && !before.is_empty() {
+            return Err(Failure::refused(format!(
+                "{source} is empty: the blacklist was not replaced; clear_blacklist empties it"
+            )));
+        }
+        if replace {
+            configuration.insert(List::Deny.key().to_owned(), json!({}));
+        }
+        let added = manual_list::add(list_of(configuration, List::Deny)?, new)?;
+        Ok(match replace {
+            true => format!(
+                "blacklist now holds the {added} entries of {source}, in place of {} before",
+                before.len()
+            ),
+            false => format!(
+                "{added} entries of {source} added to blacklist, {} were in it already",
+                new.len() - added
+            ),
+        })
+    })?;
+    Ok((imported, report))
+}
+
+fn guard_of(common: &Common, configuration: &Map<String, Value>) -> Result<Guard> {
+    let json = Value::Object(configuration.clone()).to_string();
+    match validate(json.as_bytes()) {
+        Ok(config) => Ok(config.guard),
+        Err(errors) => {
+            let file = common.config.display().to_string();
+            Err(Failure::invalid_configuration(&file, true, &errors))
+        }
+    }
+}
+
+/// Shows the allow list.
+pub fn view_allow_list(common: &Common) -> Result<Report> {
+    let entries = read(common, List::Allow)?;
+    Ok(Report::new(
+        section("Whitelist", &entries, common.show_secrets),
+        json!({ "whitelist": rows(&entries, common.show_secrets) }),
+    ))
+}
+
+/// Shows the manual deny list, what ABS lists, or both.
+pub fn view_deny_list(common: &Common, args: &ViewBlacklistArgs) -> Result<Report> {
+    let mut sections = Vec::new();
+    let mut json = Map::new();
+    let mut notes = Vec::new();
+    if args.part != BlacklistPart::AbsDetected {
+        let entries = read(common, List::Deny)?;
+        sections.push(section("Manual Blacklist", &entries, common.show_secrets));
+        json.insert("manual".to_owned(), rows(&entries, common.show_secrets));
+    }
+    if args.part != BlacklistPart::Manual {
+        if args.part == BlacklistPart::All && args.abs.abs_url.is_none() {
+            notes.push("ABS's list is not shown; --abs URL reads it from ABS".to_owned());
+        } else {
+            let list = abs::Client::new(&args.abs)?.fetch(ListStatus::Active)?;
+            sections.push(section(
+                "ABS Detected Blacklist",
+                &list.entries,
+                common.show_secrets,
+            ));
+            json.insert(
+                "abs_detected".to_owned(),
+                rows(&list.entries, common.show_secrets),
+            );
+        }
+    }
+    Ok(Report {
+        notes,
+        ..Report::new(sections.join("\n"), Value::Object(json))
+    })
+}
+
+fn read(common: &Common, list: List) -> Result<Vec<Entry>> {
+    let file = ConfigFile::read(common)?;
+    Ok(entries(&file.configuration, list))
+}
+
+fn entries(configuration: &Map<String, Value>, list: List) -> Vec<Entry> {
+    let list = configuration.get(list.key()).and_then(Value::as_object);
+    list.map_or_else(Vec::new, manual_list::entries)
+}
+
+fn list_of(configuration: &mut Map<String, Value>, list: List) -> Result<&mut Map<String, Value>> {
+    let place = configuration.entry(list.key()).or_insert(json!({}));
+    if place.is_null() {
+        *place = json!({});
+    }
+    place
+        .as_object_mut()
+        .ok_or_else(|| manual_list::not_a_list(list.key()))
+}
+
+fn section(title: &str, entries: &[Entry], show_secrets: bool) -> String {
+    let mut text = title.to_owned();
+    for (number, entry) in (1_u64..).zip(entries) {
+        let name = match &entry.name {
+            Some(name) => format!(", name : {name}"),
+            None => String::new(),
+        };
+        let (kind, value) = (kind_name(entry.kind), entry.shown_value(show_secrets));
+        text.push_str(&format!("\n{number}) type : {kind}{name}, value : {value}"));
+    }
+    text
+}
+
+fn rows(entries: &[Entry], show_secrets: bool) -> Value {
+    let row = |entry: &Entry| {
+        let (kind, value) = (kind_name(entry.kind), entry.shown_value(show_secrets));
+        match &entry.name {
+            Some(name) => json!({"type": kind, "name": name, "value": value}),
+            None => json!({"type": kind, "value": value}),
+        }
+    };
+    entries.iter().map(row).collect()
+}

@@ -1,0 +1,227 @@
+//! A file that holds the filter: which of its Wasm filters is meant, its configuration, and the text with another one.
+//!
+//! What a configuration means is the library's business.
+
+pub mod atomic_file;
+mod diff;
+pub mod edit;
+pub mod listener;
+pub mod locate;
+pub mod manual_list;
+
+use std::path::Path;
+
+use portcullis::config::{Config, ConfigError};
+use serde_json::{Map, Value};
+
+use self::locate::{DEFAULT_NAME, Form, Location};
+use crate::args::Common;
+use crate::document::Document;
+use crate::document::path::ValuePath;
+use crate::error::{Failure, Result};
+
+/// A file that holds the filter, as it was read.
+#[derive(Debug)]
+pub struct ConfigFile {
+    /// The file, as the user named it.
+    pub file: String,
+    /// The filter's names, the most specific one first; none for a plain plugin configuration.
+    pub names: Vec<String>,
+    /// The filter's configuration, unchecked.
+    pub configuration: Map<String, Value>,
+    /// The same as the filter gets it, duplicate keys included.
+    pub raw: Vec<u8>,
+    /// What the listeners of the file do not do for the filter.
+    pub listener_warnings: Vec<String>,
+    text: String,
+    path: Vec<ValuePath>,
+}
+
+impl ConfigFile {
+    /// Reads the file that holds the filter.
+    pub fn read(common: &Common) -> Result<Self> {
+        Self::read_from(&common.config, common)
+    }
+
+    /// Reads another file than that of `--config`.
+    pub fn read_from(path: &Path, common: &Common) -> Result<Self> {
+        Self::parse(path, atomic_file::read(path)?, common.name.as_deref())
+    }
+
+    /// Finds the filter in a text. `name` says which one, where there are several.
+    pub fn parse(path: &Path, text: String, name: Option<&str>) -> Result<Self> {
+        let file = path.display().to_string();
+        let refused = |error| Failure::refused(format!("{file}: {error}"));
+        if text.trim().is_empty() {
+            return Err(Failure::refused(format!(
+                "{file} is empty; give with --config the file that holds the filter's \"configuration\""
+            )));
+        }
+        let document = Document::parse(&text).map_err(refused)?;
+        let location = choose(&file, document.values(), name)?;
+        let (value, raw) = read(&text, &location.path).map_err(refused)?;
+        let configuration = match value {
+            Some(Value::Object(object)) => object,
+            // A manifest may omit an empty configuration.
+            None | Some(Value::Null) => Map::new(),
+            Some(other) => {
+                let found = type_name(&other);
+                return Err(refused(format!(
+                    "the configuration is {found}; it must be a JSON object"
+                )));
+            }
+        };
+        let raw = raw.unwrap_or_else(|| Value::Object(configuration.clone()).to_string());
+        Ok(Self {
+            listener_warnings: listener::warnings(document.values(), &location.names),
+            names: location.names,
+            path: location.path,
+            configuration,
+            raw: raw.into_bytes(),
+            text,
+            file,
+        })
+    }
+
+    /// The configuration as the filter reads it.
+    pub fn validate(&self) -> std::result::Result<Config, Vec<ConfigError>> {
+        validate(&self.raw)
+    }
+
+    /// The same for a command that needs a valid one.
+    pub fn config(&self) -> Result<Config> {
+        self.validate()
+            .map_err(|errors| Failure::invalid_configuration(&self.file, false, &errors))
+    }
+
+    /// The file's text with another configuration; everything else stays as written.
+    pub fn text_with(&self, configuration: &Map<String, Value>) -> Result<String> {
+        let new = Value::Object(configuration.clone());
+        write(&self.text, &self.path, new)
+            .map_err(|error| Failure::refused(format!("{}: {error}", self.file)))
+    }
+}
+
+/// A configuration as the filter reads it. The environment variables that it names are those of the VM and not of this
+/// process: they may be set there.
+pub fn validate(configuration: &[u8]) -> std::result::Result<Config, Vec<ConfigError>> {
+    Config::parse(configuration, &|_| None)
+}
+
+fn choose(file: &str, values: &[Value], name: Option<&str>) -> Result<Location> {
+    let found = locate::find(values);
+    if let ([], [value], None) = (found.as_slice(), values, name)
+        && !locate::is_wrapper(value)
+    {
+        return Ok(Location {
+            path: vec![ValuePath::default()],
+            ..Location::default()
+        });
+    }
+    let names = || {
+        let names = found
+            .iter()
+            .map(|location| match location.names.is_empty() {
+                true => "unnamed".to_owned(),
+                false => location.names.join("/"),
+            });
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let wanted = name.unwrap_or(DEFAULT_NAME);
+    let called: Vec<_> = found.iter().filter(|one| one.is_called(wanted)).collect();
+    let location = match (name, found.as_slice(), called.as_slice()) {
+        (None, [], _) => {
+            return Err(Failure::refused(format!(
+                "{file} holds no Wasm filter; give with --config the file that holds the filter's \"configuration\" \
+                 (an ECDS, LDS or bootstrap file of Envoy, a WasmPlugin, EnvoyExtensionPolicy or ConfigMap manifest)"
+            )));
+        }
+        (None, [only], _) => only,
+        (_, _, [one]) => *one,
+        (None, ..) => {
+            return Err(Failure::refused(format!(
+                "{file} holds several Wasm filters ({}); choose one with --name",
+                names()
+            )));
+        }
+        (Some(name), ..) => {
+            return Err(Failure::refused(format!(
+                "{file} holds {} Wasm filters named \"{name}\"; it holds: {}",
+                called.len(),
+                names()
+            )));
+        }
+    };
+    let name = location.names.first().map_or("", String::as_str);
+    match &location.form {
+        Form::Object => Ok(location.clone()),
+        Form::Absent => Err(Failure::refused(format!(
+            "{file}: the Wasm filter \"{name}\" has no configuration; add to it \"configuration\": \
+             {{\"@type\": \"type.googleapis.com/google.protobuf.Struct\", \"value\": {{}}}}"
+        ))),
+        Form::Unsupported(found) => Err(Failure::refused(format!(
+            "{file}: the configuration of the Wasm filter \"{name}\" is of the type {found}; allowed are \
+             google.protobuf.Struct and google.protobuf.StringValue"
+        ))),
+    }
+}
+
+/// A value, and its text where it has one of its own.
+type ValueAndText = (Option<Value>, Option<String>);
+
+/// Reads the value at a path.
+fn read(text: &str, path: &[ValuePath]) -> std::result::Result<ValueAndText, String> {
+    let document = Document::parse(text)?;
+    let Some((first, rest)) = path.split_first() else {
+        return Ok((None, None));
+    };
+    let value = first.get(document.values());
+    document.refuse_duplicates(rest.is_empty().then_some(first.steps.as_slice()))?;
+    match (rest, value) {
+        ([], value) => Ok((value.cloned(), document.raw(first))),
+        // The text of a StringValue reaches the filter unchanged.
+        ([path], Some(Value::String(inner))) if path.steps.is_empty() => read_json(inner),
+        (rest, Some(Value::String(inner))) => read(inner, rest),
+        (_, other) => Ok((other.cloned(), None)),
+    }
+}
+
+/// A configuration that the filter gets as a text: JSON, or nothing for one without keys.
+fn read_json(text: &str) -> std::result::Result<ValueAndText, String> {
+    let raw = Some(text.to_owned());
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    if text.trim_ascii().is_empty() {
+        return Ok((None, raw));
+    }
+    let document = Document::parse_json(text)
+        .map_err(|error| format!("{error}, in the StringValue, whose text must be JSON"))?;
+    Ok((document.values().first().cloned(), raw))
+}
+
+/// The text with another value at a path.
+fn write(text: &str, path: &[ValuePath], new: Value) -> std::result::Result<String, String> {
+    if text.trim_ascii().is_empty() {
+        return Ok(format!("{new:#}"));
+    }
+    let document = Document::parse(text)?;
+    match path {
+        [] => Ok(text.to_owned()),
+        [target] => document.replace(target, new),
+        [outer, rest @ ..] => {
+            let inner = outer.get(document.values()).and_then(Value::as_str);
+            let inner = write(inner.unwrap_or_default(), rest, new)?;
+            document.replace(outer, Value::String(inner))
+        }
+    }
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

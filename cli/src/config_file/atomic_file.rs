@@ -1,0 +1,279 @@
+//! Replaces a file atomically: no reader sees half of it, and of two changes at once both count.
+//!
+//! A lock file beside it is held from before the read until after the write. The successor is written beside the file,
+//! synced to disk and renamed over it; Envoy watches for that rename. If a step fails, the file stays as it was.
+
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::NamedTempFile;
+
+use crate::error::{Failure, Result};
+
+/// How long to wait for another command's lock. Each command holds it for milliseconds.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// How often the lock is tried.
+const LOCK_POLL: Duration = Duration::from_millis(5);
+
+/// The largest configuration that is read: what a VM of 1 GiB could use is far smaller.
+const LARGEST_CONFIGURATION: u64 = 64 << 20;
+
+/// The largest list that is read.
+const LARGEST_LIST: u64 = 1 << 30;
+
+/// Reads the file that holds the filter.
+pub fn read(path: &Path) -> Result<String> {
+    if let Ok(false) = path.try_exists() {
+        return Err(missing(path));
+    }
+    let bytes = read_bounded(path, LARGEST_CONFIGURATION, &[])?;
+    String::from_utf8(bytes).map_err(|error| {
+        let position = error.utf8_error().valid_up_to() + 1;
+        Failure::refused(format!(
+            "{} can't be read: it is not UTF-8 text (byte {position})",
+            path.display()
+        ))
+    })
+}
+
+/// Reads a file with a list, whatever bytes it holds, or a pipe.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    read_bounded(path, LARGEST_LIST, &["a pipe"])
+}
+
+/// Reads a regular file, or another kind that is allowed, up to `limit` bytes.
+fn read_bounded(path: &Path, limit: u64, allowed: &[&str]) -> Result<Vec<u8>> {
+    let refused =
+        |reason: String| Failure::refused(format!("{} can't be read: {reason}", path.display()));
+    let failed = |error: io::Error| refused(error.to_string());
+    // Checked before the file is opened: opening a pipe without a writer blocks.
+    let metadata = fs::metadata(path).map_err(failed)?;
+    if let Some(kind) = kind(&metadata).filter(|kind| !allowed.contains(kind)) {
+        return Err(refused(format!(
+            "it is {kind}, and a regular file is needed; write its content to a file and name that"
+        )));
+    }
+    let mut bytes = Vec::new();
+    let opened = File::open(path).map_err(failed)?;
+    opened
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    match u64::try_from(bytes.len()) {
+        Ok(length) if length <= limit => Ok(bytes),
+        _ => Err(refused(format!("it is larger than {} MB", limit >> 20))),
+    }
+}
+
+/// What a file is, where it is not a regular one.
+fn kind(metadata: &Metadata) -> Option<&'static str> {
+    let kind = metadata.file_type();
+    match () {
+        () if kind.is_file() => None,
+        () if kind.is_dir() => Some("a directory"),
+        () if kind.is_fifo() => Some("a pipe"),
+        () if kind.is_socket() => Some("a socket"),
+        () => Some("a device"),
+    }
+}
+
+fn missing(path: &Path) -> Failure {
+    Failure::refused(format!(
+        "{} does not exist; --config FILE names the file that holds the filter",
+        path.display()
+    ))
+}
+
+/// Changes a file under its lock: `change` gets the text and returns the new one, if it is to change, and its own result.
+pub fn update<T>(
+    path: &Path,
+    change: impl FnOnce(String) -> Result<(Option<String>, T)>,
+) -> Result<T> {
+    let target = Target::of(path)?;
+    let _lock = target.lock()?;
+    let (new, result) = change(read(path)?)?;
+    if let Some(new) = new {
+        target.replace(&new)?;
+    }
+    Ok(result)
+}
+
+/// The file that a path leads to, through symbolic links.
+struct Target {
+    /// The name that the user gave, for errors.
+    name: String,
+    path: PathBuf,
+    directory: PathBuf,
+}
+
+impl Target {
+    fn of(path: &Path) -> Result<Self> {
+        let name = path.display().to_string();
+        let read = |error: io::Error| match error.kind() {
+            ErrorKind::NotFound => missing(path),
+            _ => Failure::refused(format!("{name} can't be read: {error}")),
+        };
+        let target = fs::canonicalize(path).map_err(read)?;
+        // A volume of the kubelet: FILE -> ..data/FILE, ..data -> ..2026_11_23_18_00_00.1; no other real path has ..
+        // at the start of a component.
+        let in_cluster_volume = target
+            .components()
+            .any(|part| part.as_os_str().as_encoded_bytes().starts_with(b".."));
+        if in_cluster_volume {
+            return Err(unchanged(
+                &name,
+                "it is in a Kubernetes ConfigMap or Secret volume, which the kubelet fills and overwrites; change the \
+                 ConfigMap's manifest instead (portcullis --config MANIFEST ...) and apply it",
+            ));
+        }
+        let metadata = fs::metadata(&target).map_err(read)?;
+        if !metadata.is_file() {
+            return Err(unchanged(
+                &name,
+                "it is not a regular file; --config FILE names the file that holds the filter",
+            ));
+        }
+        // Root may write anywhere: the permissions decide for root too.
+        let opened = OpenOptions::new().append(true).open(&target);
+        if metadata.permissions().readonly() || opened.is_err() {
+            return Err(unchanged(&name, READ_ONLY));
+        }
+        let directory = target.parent().unwrap_or(Path::new("/")).to_owned();
+        Ok(Self {
+            name,
+            directory,
+            path: target,
+        })
+    }
+
+    /// Takes the lock, which is released when the file is closed. The lock file is never deleted: otherwise two commands
+    /// could hold two locks.
+    fn lock(&self) -> Result<File> {
+        let file_name = self.path.file_name().unwrap_or_default();
+        let path = self
+            .directory
+            .join(format!(".{}.lock", file_name.to_string_lossy()));
+        let failed = self.failed("the lock file beside it can't be opened");
+        let owner = fs::metadata(&self.path).map_err(&failed)?;
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let created = OpenOptions::new()
+                    .write(true)
+                    .create(true)
+                    .truncate(false)
+                    .mode(owner.mode())
+                    .open(&path);
+                // Whoever may change the file must be able to take its lock, even if root created it. Other users can't
+                // change the owner, and need not.
+                let _ = chown(&path, Some(owner.uid()), Some(owner.gid()));
+                created
+            }
+            other => other,
+        };
+        let file = file.map_err(failed)?;
+        let deadline = Instant::now() + LOCK_WAIT;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    thread::sleep(LOCK_POLL);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(unchanged(
+                        &self.name,
+                        &format!(
+                            "another command has held the lock {} for {} seconds; try again",
+                            path.display(),
+                            LOCK_WAIT.as_secs()
+                        ),
+                    ));
+                }
+                Err(TryLockError::Error(error)) => {
+                    return Err(self.failed("its lock can't be taken")(error));
+                }
+            }
+        }
+    }
+
+    fn replace(&self, text: &str) -> Result<()> {
+        let writing = || self.failed("its successor can't be written beside it");
+        let before = fs::metadata(&self.path).map_err(writing())?;
+        let mut successor = self.successor().map_err(writing())?;
+        successor.write_all(text.as_bytes()).map_err(writing())?;
+        let now = successor.as_file().metadata().map_err(writing())?;
+        if (now.uid(), now.gid()) != (before.uid(), before.gid()) {
+            chown(successor.path(), Some(before.uid()), Some(before.gid())).map_err(|error| {
+                match error.kind() {
+                    ErrorKind::PermissionDenied => unchanged(
+                        &self.name,
+                        "it belongs to another user, and its successor would not; run as its owner, or as root",
+                    ),
+                    _ => self.failed("its owner and group can't be kept")(error),
+                }
+            })?;
+        }
+        successor
+            .as_file()
+            .set_permissions(before.permissions())
+            .map_err(self.failed("its permissions can't be kept"))?;
+        successor.as_file().sync_all().map_err(writing())?;
+        successor
+            .persist(&self.path)
+            .map_err(|error| self.failed("its successor can't be renamed to it")(error.error))?;
+        // The rename itself must reach the disk too.
+        File::open(&self.directory)
+            .and_then(|directory| directory.sync_all())
+            .or_else(|error| match error.kind() {
+                // Some file systems can't sync a directory.
+                ErrorKind::InvalidInput | ErrorKind::Unsupported => Ok(()),
+                _ => Err(error),
+            })
+            .map_err(|error| {
+                Failure::refused(format!(
+                    "{} was changed, but its directory could not be written to disk: {error}; check the disk",
+                    self.name
+                ))
+            })
+    }
+
+    fn successor(&self) -> io::Result<NamedTempFile> {
+        let file_name = self.path.file_name().unwrap_or_default();
+        tempfile::Builder::new()
+            .prefix(&format!(".{}.", file_name.to_string_lossy()))
+            .suffix(".new")
+            .tempfile_in(&self.directory)
+    }
+
+    /// An error of the system while `doing` something, with what an operator can do about it.
+    fn failed(&self, doing: &'static str) -> impl Fn(io::Error) -> Failure {
+        move |error| {
+            let reason = match error.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                    "no space left on its disk; make room and try again"
+                }
+                ErrorKind::ReadOnlyFilesystem => READ_ONLY,
+                ErrorKind::PermissionDenied => {
+                    "nothing can be written to its directory; a change needs write permission there, since a new file \
+                     replaces the old one"
+                }
+                ErrorKind::ResourceBusy => {
+                    "it is mounted as a single file and can't be replaced; mount its directory instead, or change the \
+                     file where it comes from"
+                }
+                _ => &format!("{doing}: {error}"),
+            };
+            unchanged(&self.name, reason)
+        }
+    }
+}
+
+const READ_ONLY: &str = "it is read-only; make it writable, or run as a user who may write it";
+
+fn unchanged(file: &str, reason: &str) -> Failure {
+    Failure::refused(format!("{file} was not changed: {reason}"))
+}

@@ -1,0 +1,123 @@
+//! How two configurations differ, with secrets shortened.
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use crate::document::array_edit::ArrayEdit;
+use crate::output::shorten;
+
+/// The differences, in the order of the new configuration.
+pub fn differences(
+    old: &Map<String, Value>,
+    new: &Map<String, Value>,
+    show_secrets: bool,
+) -> Vec<Difference> {
+    let mut found = Vec::new();
+    compare_objects("", old, new, &mut found);
+    if !show_secrets {
+        found.iter_mut().for_each(Difference::shorten_secrets);
+    }
+    found
+}
+
+/// One difference between two configurations.
+#[derive(Debug, PartialEq)]
+pub struct Difference {
+    path: String,
+    old: Option<Value>,
+    new: Option<Value>,
+}
+
+impl Difference {
+    /// The same for programs.
+    pub fn to_json(&self) -> Value {
+        let mut object = Map::new();
+        object.insert("path".to_owned(), json!(self.path));
+        for (key, value) in [("old", &self.old), ("new", &self.new)] {
+            if let Some(value) = value {
+                object.insert(key.to_owned(), value.clone());
+            }
+        }
+        Value::Object(object)
+    }
+
+    /// The commands edit three flags, which are not text, and the lists: an entry is a secret unless it is an address.
+    fn shorten_secrets(&mut self) {
+        if matches!(self.path.as_str(), "allow_list.ips" | "deny_list.ips") {
+            return;
+        }
+        for value in [&mut self.old, &mut self.new] {
+            if let Some(Value::String(text)) = value {
+                *text = shorten(text, false);
+            }
+        }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = &self.path;
+        match (&self.old, &self.new) {
+            (Some(old), Some(new)) => write!(f, "{path}: {old} -> {new}"),
+            (None, Some(new)) => write!(f, "{path}: + {new}"),
+            (Some(old), None) => write!(f, "{path}: - {old}"),
+            (None, None) => f.write_str(path),
+        }
+    }
+}
+
+fn compare_objects(
+    path: &str,
+    old: &Map<String, Value>,
+    new: &Map<String, Value>,
+    found: &mut Vec<Difference>,
+) {
+    let removed = old.keys().filter(|key| !new.contains_key(*key));
+    for key in new.keys().chain(removed) {
+        let path = match path.is_empty() {
+            true => key.to_owned(),
+            false => format!("{path}.{key}"),
+        };
+        compare(&path, old.get(key), new.get(key), found);
+    }
+}
+
+fn compare(path: &str, old: Option<&Value>, new: Option<&Value>, found: &mut Vec<Difference>) {
+    // A missing object or list counts as an empty one: its elements are reported one by one.
+    let empty = match old.or(new) {
+        Some(Value::Object(object)) if !object.is_empty() => Some(json!({})),
+        Some(Value::Array(array)) if !array.is_empty() => Some(json!([])),
+        _ => None,
+    };
+    match (old.or(empty.as_ref()), new.or(empty.as_ref())) {
+        (old, new) if old == new => {}
+        (Some(Value::Object(old)), Some(Value::Object(new))) => {
+            compare_objects(path, old, new, found);
+        }
+        (Some(Value::Array(old)), Some(Value::Array(new))) => match ArrayEdit::between(old, new) {
+            ArrayEdit::InPlace => {
+                for (index, (old, new)) in old.iter().zip(new).enumerate() {
+                    compare(&format!("{path}[{index}]"), Some(old), Some(new), found);
+                }
+            }
+            ArrayEdit::Splice { removed, appended } => {
+                for index in removed.into_iter().rev() {
+                    note(path, old.get(index), None, found);
+                }
+                for value in appended {
+                    note(path, None, Some(value), found);
+                }
+            }
+        },
+        (old, new) => note(path, old, new, found),
+    }
+}
+
+fn note(path: &str, old: Option<&Value>, new: Option<&Value>, found: &mut Vec<Difference>) {
+    found.push(Difference {
+        path: path.to_owned(),
+        old: old.cloned(),
+        new: new.cloned(),
+    });
+}

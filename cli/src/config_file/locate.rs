@@ -1,0 +1,264 @@
+//! Where in a file, or in what Envoy dumps, the configurations of Wasm filters are.
+//!
+//! Knows the shapes of Envoy (a `PluginConfig` with its `configuration`, whatever encloses it), of Istio's WasmPlugin and
+//! TrafficExtension, of Envoy Gateway's EnvoyExtensionPolicy, and of a ConfigMap that holds any of them as text. Reads and
+//! edits no file.
+
+use serde_json::{Map, Value};
+
+use crate::document::Document;
+use crate::document::path::{Step, ValuePath, keys};
+
+/// The filter's name where nothing else is said.
+pub const DEFAULT_NAME: &str = "portcullis";
+
+/// Where the configuration of one Wasm filter is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Location {
+    /// What the filter is called: the names of its PluginConfig, of its filter, its root id.
+    pub names: Vec<String>,
+    /// The path to the configuration. All but the last lead to strings that hold a text themselves, outermost first.
+    pub path: Vec<ValuePath>,
+    /// How it is written there.
+    pub form: Form,
+}
+
+/// How a configuration is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// As an object, or nothing where a manifest omits it.
+    #[default]
+    Object,
+    /// The Wasm filter has none.
+    Absent,
+    /// As another message than a Struct or a StringValue.
+    Unsupported(String),
+}
+
+impl Location {
+    /// Whether the filter is called `name`.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known == name)
+    }
+
+    /// Whether the filter has one of these names, or the default one.
+    pub fn is_ours(&self, names: &[String]) -> bool {
+        self.is_called(DEFAULT_NAME) || names.iter().any(|name| self.is_called(name))
+    }
+}
+
+/// Finds the configuration of every Wasm filter in the values of a text.
+pub fn find(values: &[Value]) -> Vec<Location> {
+    let mut found = Vec::new();
+    Walk::over(values, &[], &[], &mut found);
+    found
+}
+
+/// The configuration at a location; an empty one where nothing is there.
+pub fn resolve(values: &[Value], location: &Location) -> Option<Value> {
+    fn at(values: &[Value], path: &[ValuePath]) -> Option<Value> {
+        let (first, rest) = path.split_first()?;
+        let value = first.get(values)?;
+        match (rest, value) {
+            ([], value) => Some(value.clone()),
+            (rest, Value::String(text)) if !text.trim_ascii().is_empty() => {
+                at(Document::parse(text).ok()?.values(), rest)
+            }
+            _ => None,
+        }
+    }
+    let empty = || Some(Value::Object(Map::new()));
+    match &location.form {
+        Form::Object => at(values, &location.path).or_else(empty),
+        Form::Absent => empty(),
+        Form::Unsupported(_) => None,
+    }
+}
+
+/// Whether this is a file of Envoy or Kubernetes, and so not a plain plugin configuration.
+pub fn is_wrapper(value: &Value) -> bool {
+    const MARKS: [&str; 16] = [
+        "@type",
+        "admin",
+        "apiVersion",
+        "clusters",
+        "configuration",
+        "dynamic_resources",
+        "filter_chains",
+        "http_filters",
+        "kind",
+        "layered_runtime",
+        "listeners",
+        "node",
+        "resources",
+        "static_resources",
+        "typed_config",
+        "vm_config",
+    ];
+    MARKS.iter().any(|mark| value.get(mark).is_some())
+}
+
+struct Walk<'a> {
+    /// Strings that enclose the text.
+    texts: Vec<ValuePath>,
+    /// The value being visited.
+    at: ValuePath,
+    /// Names of what encloses the value.
+    names: Vec<String>,
+    found: &'a mut Vec<Location>,
+}
+
+impl Walk<'_> {
+    /// Visits each document of a text.
+    fn over(documents: &[Value], texts: &[ValuePath], names: &[String], found: &mut Vec<Location>) {
+        for (document, value) in documents.iter().enumerate() {
+            let mut walk = Walk {
+                texts: texts.to_vec(),
+                at: ValuePath {
+                    document,
+                    steps: Vec::new(),
+                },
+                names: names.to_vec(),
+                found,
+            };
+            walk.visit(value);
+        }
+    }
+
+    fn visit(&mut self, value: &Value) {
+        match value {
+            Value::Object(_) if self.visit_manifest(value) => {}
+            Value::Object(object) => {
+                let depth = self.names.len();
+                // Only what encloses a configuration names it; a listener or a cluster does not.
+                if let Some(name) = text(value, "name")
+                    && (object.contains_key("typed_config") || is_plugin(value))
+                {
+                    self.names.push(name.to_owned());
+                }
+                if is_plugin(value) {
+                    self.visit_plugin(value);
+                }
+                for (key, inner) in object {
+                    // What Envoy dumps of a configuration that it refused is not active.
+                    if key != "configuration" && key != "error_state" {
+                        self.step(Step::Key(key.clone()), |walk| walk.visit(inner));
+                    }
+                }
+                self.names.truncate(depth);
+            }
+            Value::Array(values) => {
+                for (index, inner) in values.iter().enumerate() {
+                    self.step(Step::Index(index), |walk| walk.visit(inner));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A Kubernetes object that holds configurations; `false` for anything else.
+    fn visit_manifest(&mut self, value: &Value) -> bool {
+        let names = || {
+            let plugin_name = value.pointer("/spec/pluginName").and_then(Value::as_str);
+            let name = value.pointer("/metadata/name").and_then(Value::as_str);
+            owned([plugin_name, name])
+        };
+        match text(value, "kind") {
+            Some("WasmPlugin") => {
+                self.add(names(), keys(&["spec", "pluginConfig"]), Form::Object);
+            }
+            Some("TrafficExtension") if value.pointer("/spec/wasm").is_some() => {
+                let steps = keys(&["spec", "wasm", "pluginConfig"]);
+                self.add(names(), steps, Form::Object);
+            }
+            Some("EnvoyExtensionPolicy") => {
+                let plugins = value.pointer("/spec/wasm").and_then(Value::as_array);
+                for (index, plugin) in plugins.into_iter().flatten().enumerate() {
+                    // The policy's own name is that of all its plugins.
+                    let names = owned([text(plugin, "name"), text(plugin, "rootID")]);
+                    let mut steps = keys(&["spec", "wasm"]);
+                    steps.extend([Step::Index(index), Step::Key("config".to_owned())]);
+                    self.add(names, steps, Form::Object);
+                }
+            }
+            Some("ConfigMap") => {
+                let data = value.get("data").and_then(Value::as_object);
+                for (key, inner) in data.into_iter().flatten() {
+                    let document = inner.as_str().and_then(|text| Document::parse(text).ok());
+                    if let Some(document) = document {
+                        let texts = self.path_to(&keys(&["data", key]));
+                        Walk::over(document.values(), &texts, &self.names, self.found);
+                    }
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Envoy's `PluginConfig`.
+    fn visit_plugin(&mut self, plugin: &Value) {
+        let mut names = self.names.clone();
+        names.extend(owned([text(plugin, "root_id"), text(plugin, "rootId")]));
+        names.dedup();
+        let configuration = plugin.get("configuration");
+        let Some(configuration) = configuration.filter(|value| !value.is_null()) else {
+            self.add(names, Vec::new(), Form::Absent);
+            return;
+        };
+        let message = text(configuration, "@type").unwrap_or_default();
+        let steps = keys(&["configuration", "value"]);
+        match message.rsplit('/').next().unwrap_or_default() {
+            "google.protobuf.Struct" => self.add(names, steps, Form::Object),
+            "google.protobuf.StringValue" => {
+                self.add(names, steps, Form::Object);
+                // The configuration is the whole text.
+                if let Some(location) = self.found.last_mut() {
+                    location.path.push(ValuePath::default());
+                }
+            }
+            "" => self.add(names, steps, Form::Unsupported("no @type".to_owned())),
+            other => self.add(names, steps, Form::Unsupported(other.to_owned())),
+        }
+    }
+
+    fn step(&mut self, step: Step, visit: impl FnOnce(&mut Self)) {
+        self.at.steps.push(step);
+        visit(self);
+        self.at.steps.pop();
+    }
+
+    /// Adds a configuration that is `steps` below the value being visited.
+    fn add(&mut self, names: Vec<String>, steps: Vec<Step>, form: Form) {
+        let path = self.path_to(&steps);
+        self.found.push(Location { names, path, form });
+    }
+
+    fn path_to(&self, steps: &[Step]) -> Vec<ValuePath> {
+        let mut last = self.at.clone();
+        last.steps.extend_from_slice(steps);
+        self.texts.iter().cloned().chain([last]).collect()
+    }
+}
+
+/// Whether this is a `PluginConfig`: nothing else has a `vm_config`, or a root id beside a configuration.
+fn is_plugin(value: &Value) -> bool {
+    let has = |key: &str| value.get(key).is_some();
+    has("vm_config")
+        || has("vmConfig")
+        || (has("configuration") && (has("root_id") || has("rootId")))
+}
+
+fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
+    value.get(key)?.as_str()
+}
+
+/// The names that are there, each once.
+fn owned(names: [Option<&str>; 2]) -> Vec<String> {
+    let mut names: Vec<_> = names.into_iter().flatten().map(str::to_owned).collect();
+    names.dedup();
+    names
+}
+
+#[cfg(test)]
+mod tests;
