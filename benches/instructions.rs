@@ -56,7 +56,9 @@ fn count(operation: &str, repeats: u64) -> u64 {
         .args([operation, &repeats.to_string()])
         .output()
         .unwrap_or_else(|error| {
-            panic!("valgrind did not start ({error}): install it (Debian: apt-get install valgrind)")
+            panic!(
+                "valgrind did not start ({error}): install it (Debian: apt-get install valgrind)"
+            )
         });
     let text = String::from_utf8_lossy(&output.stderr);
     text.lines()

@@ -6,8 +6,8 @@ use std::sync::Once;
 
 use portcullis::host::memory::{MemoryHost, MemoryProcess, MemoryRequest, MemoryResponse};
 use portcullis::host::{
-    CallResponse, CallToken, HostError, HttpCall, LocalReply, MetricHandle, MetricStore, MetricType,
-    RootContext, RootId, SharedData, SharedValue, Stream, System, WriteCondition,
+    CallResponse, CallToken, HostError, HttpCall, LocalReply, MetricHandle, MetricStore,
+    MetricType, RootContext, RootId, SharedData, SharedValue, Stream, System, WriteCondition,
 };
 use portcullis::list::frame::{FrameHeader, Record, frame};
 
@@ -40,7 +40,11 @@ fn check_disclosed(bytes: &[u8]) {
         for secret in secrets {
             let mut windows = bytes.windows(secret.len());
             let is_disclosed = windows.any(|window| window == secret.as_bytes());
-            assert!(!is_disclosed, "a secret is disclosed: {}", bytes.escape_ascii());
+            assert!(
+                !is_disclosed,
+                "a secret is disclosed: {}",
+                bytes.escape_ascii()
+            );
         }
     });
 }
