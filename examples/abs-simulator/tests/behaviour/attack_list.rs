@@ -409,7 +409,7 @@ fn the_times_of_fetches_are_reported() {
     assert!(times().is_empty());
     server.active();
     let first = times();
-    wait_until("the clock goes on", || {
+    wait_until("the clock advances", || {
         server.active();
         times().last() > first.last()
     });
