@@ -1,11 +1,11 @@
-//! Wall time of the core's operations, on this machine's own instruction set: `cargo bench --bench core`.
+//! Wall time of the core's operations in native code: `cargo bench --bench core`.
 //!
-//! What the same costs within Envoy is measured by `benches/envoy`.
+//! `benches/envoy` measures their cost in Envoy.
 
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a benchmark that can't go on stops loudly"
+    reason = "a benchmark that fails stops loudly"
 )]
 
 use divan::{Bencher, black_box};
@@ -14,7 +14,7 @@ mod operations;
 use operations::{Extraction, LookUp};
 
 const ENTRIES: u32 = 100_000;
-/// As many calls make one sample where one is too short for the clock.
+/// Number of calls in a sample, where one call is too short for the clock.
 const CALLS: u32 = 4_096;
 
 fn main() {

@@ -1,14 +1,14 @@
 //! Instructions of the core's operations, counted by Valgrind's callgrind: `cargo bench --bench instructions`.
 //!
-//! Counts are the same from run to run, on a busy machine too, so a change of a few percent is a change of the code.
-//! The program runs itself under Valgrind with few and with many repeats of an operation; the difference, over the
-//! repeats, is what one takes, without its set-up.
+//! Counts are the same in each run, even on a busy machine, so a change of a few percent is a change of the code. The
+//! program runs itself under Valgrind with few and with many repeats of an operation; the difference divided by the
+//! repeats is the cost of one operation without its set-up.
 
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a benchmark that can't go on stops loudly"
+    reason = "a benchmark that fails stops loudly"
 )]
 
 use std::env;
@@ -20,7 +20,7 @@ use operations::{Extraction, LookUp};
 
 const ENTRIES: u32 = 100_000;
 
-/// Name and repeats. An operation on a whole list is long enough by itself.
+/// Name and repeats. An operation on a whole list needs few repeats.
 const OPERATIONS: [(&str, u64); 6] = [
     ("allowed_look_up", 10_000),
     ("blocked_look_up", 10_000),
@@ -48,7 +48,7 @@ fn table() {
     }
 }
 
-/// Instructions of this program's whole run.
+/// Number of instructions of a whole run of this program.
 fn count(operation: &str, repeats: u64) -> u64 {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
@@ -56,7 +56,9 @@ fn count(operation: &str, repeats: u64) -> u64 {
         .args([operation, &repeats.to_string()])
         .output()
         .unwrap_or_else(|error| {
-            panic!("valgrind can't be run ({error}): install it (Debian: apt-get install valgrind)")
+            panic!(
+                "valgrind did not start ({error}): install it (Debian: apt-get install valgrind)"
+            )
         });
     let text = String::from_utf8_lossy(&output.stderr);
     text.lines()

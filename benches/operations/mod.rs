@@ -1,5 +1,5 @@
-//! The core's operations that cost something: on a request's path, and when a list comes. Fixtures and calls; who
-//! measures what is `core.rs` and `instructions.rs`.
+//! The core's expensive operations, on a request's path and for a new list: fixtures and calls. `core.rs` and
+//! `instructions.rs` measure them.
 
 use std::fmt::Write;
 use std::hint::black_box;
@@ -16,12 +16,12 @@ use portcullis::request::{RequestHeaders, select_api, visit_readings};
 const KEY: FingerprintKey =
     FingerprintKey::from_words([0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]);
 const LISTED_ADDRESSES: u32 = 1_000_000;
-/// As many clients in turn: look-ups then meet cold cache lines, as in production.
+/// Number of clients in turn, so that look-ups have cache misses as in production.
 const CLIENTS: u32 = 4_096;
-/// Between one client and the next; prime.
+/// Distance between successive clients; prime.
 const STRIDE: u32 = 7_919;
 
-/// What every VM keeps of a list of 1,000,000 addresses, and what shared data holds of it.
+/// The part of a list of 1,000,000 addresses in every VM, and the part in shared data.
 pub struct LookUp {
     manifest: Manifest,
     gate: MembershipFilter,
@@ -52,13 +52,13 @@ impl LookUp {
         }
     }
 
-    /// A clean address: its fingerprint, the ranges, the gate.
+    /// A clean address: its fingerprint, the ranges, the membership filter.
     pub fn allowed(&mut self) -> bool {
         let number = self.turn();
         self.contains(IpAddr::V4(Ipv4Addr::from(0xc612_0000 + number)))
     }
 
-    /// A listed address: the same, and its bucket.
+    /// A listed address: the same and its bucket.
     pub fn blocked(&mut self) -> bool {
         let number = self.turn() * STRIDE % LISTED_ADDRESSES;
         self.contains(listed(number))
@@ -81,7 +81,7 @@ impl LookUp {
     }
 }
 
-/// A request with a bearer token, two cookies and an API key, and the rules that hold by default.
+/// A request with a bearer token, two cookies and an API key, and the default rules.
 pub struct Extraction {
     apis: Apis,
     headers: RequestHeaders,
@@ -139,7 +139,7 @@ impl Extraction {
     }
 }
 
-/// Entries of all five kinds in the JSON of ABS.
+/// Entries of all five kinds in ABS's JSON.
 pub fn attack_list_json(entries: u32) -> String {
     let each = entries / 5;
     let list = |make: &dyn Fn(u32) -> String| {
@@ -167,12 +167,12 @@ pub fn parse(json: &str) -> Blocklist {
     sink.0.finish().unwrap()
 }
 
-/// The gate's shards as shared data holds them: the dearest part of publishing a list.
+/// The membership filter's shards as in shared data: the most expensive part of publishing a list.
 pub fn build_gate(list: &Blocklist) -> Vec<Vec<u8>> {
     shards(list, &Manifest::new(list, KEY, None))
 }
 
-/// What a worker does with a new list: it checks the shards and keeps them.
+/// A worker's load of a new list: it checks the shards and keeps them.
 pub fn load_gate(list: &Blocklist, shards: &[Vec<u8>]) -> usize {
     assemble(Manifest::new(list, KEY, None), shards)
         .1

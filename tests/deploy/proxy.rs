@@ -67,10 +67,10 @@ impl Proxy {
     }
 }
 
-async fn becomes(request: &Request, what: &str, holds: fn(&Reply) -> bool) {
+async fn becomes(request: &Request, what: &str, is_expected: fn(&Reply) -> bool) {
     eventually(&format!("{request:?} is {what}"), async || {
         for _ in 0..CONNECTIONS {
-            if !holds(&request.send().await) {
+            if !is_expected(&request.send().await) {
                 return None;
             }
         }

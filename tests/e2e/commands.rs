@@ -317,8 +317,8 @@ impl Client {
         }
     }
 
-    /// Fails the test unless every worker's reply satisfies `holds` in time.
-    async fn becomes(&mut self, what: &str, holds: impl Fn(&Reply) -> bool) {
+    /// Fails the test unless `is_expected` accepts every worker's reply in time.
+    async fn becomes(&mut self, what: &str, is_expected: impl Fn(&Reply) -> bool) {
         let Self {
             request,
             connections,
@@ -326,7 +326,7 @@ impl Client {
         let what = format!("{request} is {what}");
         let every_worker = async || {
             for connection in connections.iter_mut() {
-                if !holds(&connection.send(request).await.unwrap()) {
+                if !is_expected(&connection.send(request).await.unwrap()) {
                     return None;
                 }
             }

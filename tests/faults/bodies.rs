@@ -5,7 +5,7 @@ use crate::every_second;
 use crate::harness::{Setup, eventually, scenario};
 use crate::matrix::{List, Row, readme};
 use crate::scripted_server::{ScriptedServer, length, ok};
-use crate::watch::{Watch, recovers, strike};
+use crate::watch::{Watch, inject, recovers};
 use serde_json::json;
 
 /// The rows that the tests below show.
@@ -172,7 +172,7 @@ fn each_cut_is_refused(fault: &str, cut: impl Fn(&[u8], usize) -> Vec<u8>) {
         eventually_slowly("every cut body was sent", async || server.waiting() == 1).await;
         recovers(harness).await;
         // The log has the line of the failure before the one of the recovery.
-        watch.sees_its_effects(harness, PLACES as u64).await;
+        watch.expect_effects(harness, PLACES as u64).await;
         background.stop(&[fault]).await;
     });
 }
@@ -211,31 +211,31 @@ fn a_body_cut_in_each_of_twenty_places_in_chunks() {
 fn bodies_that_are_not_a_list() {
     scenario(every_second(), async |harness| {
         let background = BackgroundTraffic::with_list(harness).await;
-        strike(
+        inject(
             harness,
             "not_json",
             json!({"body": "<html><title>Sign in</title></html>"}),
         )
         .await;
-        strike(
+        inject(
             harness,
             "no_known_key",
             json!({"body": "{\"message\": \"no\"}"}),
         )
         .await;
-        strike(
+        inject(
             harness,
             "nothing_usable",
             json!({"body": "{\"ips\": [{\"value\": \"192.0.2.1\"}]}"}),
         )
         .await;
-        strike(
+        inject(
             harness,
             "another_shape",
             json!({"body": "{\"ips\": [\"192.0.2.1\"], \"usernames\": \"bob,eve\"}"}),
         )
         .await;
-        strike(harness, "gzip_bomb", json!({"gzip_bomb_megabytes": 2000})).await;
+        inject(harness, "gzip_bomb", json!({"gzip_bomb_megabytes": 2000})).await;
         background
             .stop(&[
                 "not_json",
@@ -264,7 +264,7 @@ fn a_body_of_100_mb_within_the_limit_of_envoy() {
             harness
                 .metric_reaches("attack_list.entries.kind=username", 100_000)
                 .await;
-            watch.sees_its_effects(harness, 1).await;
+            watch.expect_effects(harness, 1).await;
             harness.becomes_denied(&harness.get("/").from(LISTED)).await;
             background.stop(&["huge_and_allowed"]).await;
         },
@@ -283,7 +283,7 @@ fn a_body_of_100_mb_over_the_limit_of_envoy() {
         });
     scenario(setup, async |harness| {
         let background = BackgroundTraffic::with_list(harness).await;
-        strike(harness, "huge", json!({"huge_megabytes": 100})).await;
+        inject(harness, "huge", json!({"huge_megabytes": 100})).await;
         background.stop(&["huge"]).await;
     });
 }
@@ -330,7 +330,7 @@ fn unusual_bodies() {
             faults.push(fault);
             let watch = Watch::begin(harness, fault).await;
             server.respond(&list(&body));
-            watch.sees_its_effects(harness, 1).await;
+            watch.expect_effects(harness, 1).await;
             eventually("the list is active", async || {
                 (harness.envoy.count("attack_list.entries.kind=ip").await < 3).then_some(())
             })
@@ -341,7 +341,7 @@ fn unusual_bodies() {
         server.respond(&list(
             format!("{{\"ips\": [{listed}, \"a\0b\"]}}").as_bytes(),
         ));
-        watch.sees_its_effects(harness, 1).await;
+        watch.expect_effects(harness, 1).await;
         background.stop(&faults).await;
     });
 }

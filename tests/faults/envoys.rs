@@ -99,7 +99,7 @@ fn one_filter_on_ten_listeners() {
         }
         let (started, fetches) = (std::time::Instant::now(), harness.abs.fetches().await);
         harness.abs.list(json!({"ips": ["127.0.0.9"]})).await;
-        watch.sees_its_effects(harness, 5).await;
+        watch.expect_effects(harness, 5).await;
         for listener in harness.envoy.listeners().await {
             let request = at(harness, listener, "127.0.0.9");
             assert!(request.send().await.is_denied());
@@ -162,7 +162,7 @@ fn two_filters_with_different_configurations() {
                 "oauth_tokens": ["first", "second"]
             }))
             .await;
-        watch.sees_its_effects(harness, 1).await;
+        watch.expect_effects(harness, 1).await;
         let status = async |listener: SocketAddr, client: &str, token: Option<&str>| {
             let mut request = at(harness, listener, client);
             if let Some(token) = token {
@@ -215,7 +215,7 @@ fn a_configuration_with_errors() {
             }))
             .await;
         assert_eq!(change, Change::Refused);
-        watch.sees_its_effects(harness, 1).await;
+        watch.expect_effects(harness, 1).await;
         let suggestion = "enable_firewal: unknown key; did you mean \"enable_firewall\"?";
         harness.envoy.logs(suggestion).await;
         let manual = harness.get("/").from("127.0.0.9");
@@ -242,7 +242,7 @@ fn envoy_is_restarted() {
         harness.restart_envoy().await;
         let watch = Watch::from_start("restart");
         let background = BackgroundTraffic::once_listed(harness).await;
-        watch.sees_its_effects(harness, 1).await;
+        watch.expect_effects(harness, 1).await;
         assert_eq!(harness.envoy.count("fetch.result=ok").await, 1);
         background.stop(&["restart"]).await;
     });
@@ -261,7 +261,7 @@ fn abs_refuses_traffic_records() {
             .abs
             .fault(json!({"status": 500, "endpoint": "traffic"}))
             .await;
-        watch.sees_its_effects(harness, 1).await;
+        watch.expect_effects(harness, 1).await;
         let sent = harness.envoy.count("traffic.sent").await;
         harness.abs.clear_faults().await;
         harness.metric_reaches("traffic.sent", sent + 100).await;

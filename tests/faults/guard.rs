@@ -5,7 +5,7 @@ use crate::every_second;
 use crate::harness::client::Reply;
 use crate::harness::{eventually, scenario};
 use crate::matrix::{List, Requests, Row, readme};
-use crate::watch::{Watch, recovers, strike};
+use crate::watch::{Watch, inject, recovers};
 use serde_json::{Value, json};
 
 /// The rows that the tests below show.
@@ -87,7 +87,7 @@ fn is_refused(fault: &str, plugin: Value, list: Value) {
         let background = BackgroundTraffic::with_list(harness).await;
         let watch = Watch::begin(harness, fault).await;
         harness.abs.list(list.clone()).await;
-        watch.sees_its_effects(harness, 2).await;
+        watch.expect_effects(harness, 2).await;
         harness.abs.unlist(list).await;
         recovers(harness).await;
         background.stop(&[fault]).await;
@@ -100,7 +100,7 @@ fn a_list_with_too_many_unusable_entries() {
     let body = json!({"ips": ips}).to_string();
     scenario(every_second(), async |harness| {
         let background = BackgroundTraffic::with_list(harness).await;
-        strike(harness, "skips_too_many", json!({"body": body})).await;
+        inject(harness, "skips_too_many", json!({"body": body})).await;
         background.stop(&["skips_too_many"]).await;
     });
 }
@@ -141,7 +141,7 @@ fn a_list_over_the_memory_bound() {
         assert!(bytes > 0 && bytes <= 8 << 10, "{bytes}");
         let watch = Watch::begin(harness, "over_memory").await;
         harness.abs.list(json!({"ips": ips})).await;
-        watch.sees_its_effects(harness, 2).await;
+        watch.expect_effects(harness, 2).await;
         assert_eq!(harness.envoy.count("attack_list.bytes").await, bytes);
         assert_eq!(harness.envoy.count("attack_list.entries.kind=ip").await, 1);
         // A higher bound takes effect with the next fetch.
@@ -174,7 +174,7 @@ fn entries_that_must_not_be_blocked() {
             }))
             .await;
         // No client has an unspecified address.
-        watch.sees_its_effects(harness, 2).await;
+        watch.expect_effects(harness, 2).await;
         harness
             .becomes_denied(&harness.get("/").from("127.0.0.9"))
             .await;
@@ -223,7 +223,7 @@ fn a_list_that_would_deny_most_requests() {
             (n_lines("this worker enforces it again") == 4).then_some(())
         })
         .await;
-        watch.sees_its_effects(harness, 1).await;
+        watch.expect_effects(harness, 1).await;
         background.stop(&["denied_share"]).await;
     });
 }

@@ -1,7 +1,7 @@
 //! The fault matrix: what each fault does to requests, to the list, to metrics and to the log.
 //!
-//! Owns the shape of a row, the order of the sections and the rendering to `matrix.md`. The rows are beside the tests
-//! that show them, in `ROWS` of each module.
+//! Owns the shape of a row, the order of the sections and the rendering to `matrix.md`. Each test module
+//! has its rows in `ROWS`, next to the tests that show them.
 
 use crate::harness::process::repository;
 use crate::{bodies, envoys, guard, responses, traps, unreachable};

@@ -4,7 +4,7 @@ use crate::background_traffic::BackgroundTraffic;
 use crate::every_second;
 use crate::harness::{eventually, scenario};
 use crate::matrix::{Row, readme};
-use crate::watch::{Watch, recovers, strike};
+use crate::watch::{Watch, inject, recovers};
 use serde_json::json;
 use std::time::Duration;
 
@@ -107,7 +107,7 @@ fn error_statuses() {
             ("status_503", 503),
         ];
         for (fault, status) in faults {
-            strike(harness, fault, json!({"status": status})).await;
+            inject(harness, fault, json!({"status": status})).await;
         }
         background.stop(&faults.map(|(fault, _)| fault)).await;
     });
@@ -122,18 +122,18 @@ fn a_response_with_retry_after() {
             .abs
             .fault(json!({"status": 429, "retry_after": 4, "times": 1}))
             .await;
-        let struck = eventually("the fault occurs", async || {
-            let strikes = harness.abs.counter("faults").await;
-            (strikes == 1).then_some(harness.abs.fetches().await)
+        let n_fetches = eventually("the fault occurs", async || {
+            let n_faults = harness.abs.counter("faults").await;
+            (n_faults == 1).then_some(harness.abs.fetches().await)
         })
         .await;
-        watch.sees_its_effects(harness, 1).await;
+        watch.expect_effects(harness, 1).await;
         let times = eventually("the next fetch", async || {
             let times = harness.abs.fetch_times().await;
-            (times.len() as u64 > struck).then_some(times)
+            (times.len() as u64 > n_fetches).then_some(times)
         })
         .await;
-        let next = usize::try_from(struck).unwrap();
+        let next = usize::try_from(n_fetches).unwrap();
         let waited = times[next] - times[next - 1];
         // Envoy's timer and the simulator's clock may differ slightly.
         assert!(waited >= Duration::from_millis(3_990), "{waited:?}");
@@ -147,14 +147,14 @@ fn incomplete_responses() {
     let setup = every_second().plugin(json!({"abs": {"timeout": "3s"}}));
     scenario(setup, async |harness| {
         let background = BackgroundTraffic::with_list(harness).await;
-        strike(harness, "no_answer", json!({"delay_ms": 60_000})).await;
-        strike(
+        inject(harness, "no_answer", json!({"delay_ms": 60_000})).await;
+        inject(
             harness,
             "silence_after_headers",
             json!({"hang_after_headers": true}),
         )
         .await;
-        strike(harness, "reset", json!({"reset": true})).await;
+        inject(harness, "reset", json!({"reset": true})).await;
         background
             .stop(&["no_answer", "silence_after_headers", "reset"])
             .await;

@@ -134,7 +134,7 @@ fn a_vm_crashes_in_a_request() {
         let reply = command(harness, "request").send().await;
         assert_eq!(reply.status, 503, "{reply:?}");
         reloads(harness, 1).await;
-        watch.sees_its_effects(harness, 1).await;
+        watch.expect_effects(harness, 1).await;
         new_entries_are_blocked(harness, "127.0.0.9").await;
         background.stop(&["trap_in_request"]).await;
     });
@@ -146,8 +146,8 @@ fn a_vm_crashes_again_at_once() {
         let background = with_old_vms(harness).await;
         background.stop(&[]).await;
         let watch = Watch::begin(harness, "trap_again_at_once").await;
-        // All on one connection, so on one worker, and at once, so that the worker sees no pause between them: the first
-        // crashes the old VM, the second the new one, and the third finds none.
+        // On one connection and so on one worker, without a pause: the first crashes the old VM, the second the new one, and
+        // for the third there is no VM.
         let crash = command(harness, "request").http2();
         let mut connection = crash.connect().await.unwrap();
         let crashed = Stopwatch::start();
@@ -165,7 +165,7 @@ fn a_vm_crashes_again_at_once() {
         })
         .await;
         assert!(crashed.elapsed() < BACKOFF, "{:?}", crashed.elapsed());
-        watch.sees_its_effects(harness, 1).await;
+        watch.expect_effects(harness, 1).await;
         new_entries_are_blocked(harness, "127.0.0.9").await;
     });
 }
@@ -177,7 +177,7 @@ fn a_worker_vm_crashes_in_its_tick() {
         let watch = Watch::begin(harness, "trap_in_tick").await;
         assert!(command(harness, "tick").send().await.is_allowed());
         reloads(harness, 1).await;
-        watch.sees_its_effects(harness, 1).await;
+        watch.expect_effects(harness, 1).await;
         new_entries_are_blocked(harness, "127.0.0.9").await;
         background.stop(&["trap_in_tick"]).await;
     });
@@ -189,7 +189,7 @@ fn the_main_thread_vm_crashes() {
         let background = with_old_vms(harness).await;
         let watch = Watch::begin(harness, "trap_on_main_thread").await;
         assert!(command(harness, "main").send().await.is_allowed());
-        watch.sees_its_effects(harness, 1).await;
+        watch.expect_effects(harness, 1).await;
         new_entries_are_blocked(harness, "127.0.0.9").await;
         // It serves no requests, so Envoy does not recreate it.
         let reloads = harness
@@ -209,13 +209,13 @@ fn a_vm_crashes_while_it_publishes_a_list() {
         assert!(command(harness, "publish").send().await.is_allowed());
         let new = harness.get("/").from("127.0.0.9");
         harness.abs.list(json!({"ips": ["127.0.0.9"]})).await;
-        watch.sees_its_effects(harness, 1).await;
+        watch.expect_effects(harness, 1).await;
         // The main thread's VM crashed. A worker takes over, publishes, and crashes next.
         harness.becomes_denied(&new).await;
         let watch = Watch::begin(harness, "trap_while_a_worker_publishes").await;
         assert!(command(harness, "publish").send().await.is_allowed());
         harness.abs.list(json!({"ips": ["127.0.0.10"]})).await;
-        watch.sees_its_effects(harness, 1).await;
+        watch.expect_effects(harness, 1).await;
         reloads(harness, 1).await;
         harness
             .becomes_denied(&harness.get("/").from("127.0.0.10"))

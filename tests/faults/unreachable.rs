@@ -5,7 +5,7 @@ use crate::every_second;
 use crate::harness::certificate::Certificate;
 use crate::harness::{Setup, scenario};
 use crate::matrix::{List, Requests, Row, readme};
-use crate::watch::{Watch, recovers, strike};
+use crate::watch::{Watch, inject, recovers};
 use serde_json::json;
 
 /// The rows that the tests below show.
@@ -112,7 +112,7 @@ fn abs_is_down_at_the_start() {
     scenario(every_second().abs_down(), async |harness| {
         let background = BackgroundTraffic::clean(harness).await;
         Watch::from_start("down_at_start")
-            .sees_its_effects(harness, 2)
+            .expect_effects(harness, 2)
             .await;
         harness.abs.restart().await;
         harness.abs.list(json!({"ips": [LISTED]})).await;
@@ -128,10 +128,10 @@ fn abs_goes_down_after_its_first_response_and_stays_down() {
         let mut background = BackgroundTraffic::with_list(harness).await;
         let watch = Watch::begin(harness, "down_at_second_fetch").await;
         harness.abs.stop();
-        watch.sees_its_effects(harness, 1).await;
+        watch.expect_effects(harness, 1).await;
         // At least as many fetches as an hour of the default interval has.
         let watch = watch.continues_as("down_for_long");
-        watch.sees_its_effects(harness, 20).await;
+        watch.expect_effects(harness, 20).await;
         assert_eq!(harness.envoy.count("attack_list.stale").await, 1);
         // It restarts with an empty list.
         background.stop_listed().await;
@@ -152,7 +152,7 @@ fn abs_fails_and_recovers_repeatedly() {
     scenario(every_second(), async |harness| {
         let background = BackgroundTraffic::with_list(harness).await;
         for round in 1..=5 {
-            strike(harness, "flapping", json!({"status": 500})).await;
+            inject(harness, "flapping", json!({"status": 500})).await;
             let next = format!("127.0.1.{round}");
             harness.abs.list(json!({"ips": [next]})).await;
             harness.becomes_denied(&harness.get("/").from(&next)).await;
@@ -172,7 +172,7 @@ fn the_name_of_abs_does_not_resolve() {
     scenario(setup, async |harness| {
         let background = BackgroundTraffic::clean(harness).await;
         Watch::from_start("unknown_name")
-            .sees_its_effects(harness, 3)
+            .expect_effects(harness, 3)
             .await;
         background.stop(&["unknown_name"]).await;
     });
@@ -185,7 +185,7 @@ fn the_configured_cluster_does_not_exist() {
         let background = BackgroundTraffic::clean(harness).await;
         harness.abs.list(json!({"ips": [LISTED]})).await;
         Watch::from_start("no_cluster")
-            .sees_its_effects(harness, 3)
+            .expect_effects(harness, 3)
             .await;
         harness
             .envoy
@@ -214,7 +214,7 @@ fn bad_certificate(fault: &str, name: &str, last_year: i32) {
         .abs_over_tls(certificate.path());
     scenario(setup, async |harness| {
         let background = BackgroundTraffic::clean(harness).await;
-        Watch::from_start(fault).sees_its_effects(harness, 3).await;
+        Watch::from_start(fault).expect_effects(harness, 3).await;
         assert_eq!(harness.envoy.count("fetch.result=ok").await, 0);
         background.stop(&[fault]).await;
     });
@@ -234,7 +234,7 @@ fn the_clock_of_abs_is_a_day_off() {
                 .list(json!({"ips": [client], "detected_at": days_from_now(days)}))
                 .await;
             harness.list_is_fetched_again().await;
-            watch.sees_its_effects(harness, 1).await;
+            watch.expect_effects(harness, 1).await;
             let request = harness.get("/").from(client);
             match fault {
                 "clock_behind" => harness.assert_denied(&request).await,

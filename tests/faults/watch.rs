@@ -51,7 +51,7 @@ impl Watch {
     /// was counted or logged, or if the list is not what the row says. [`BackgroundTraffic`] checks the requests.
     ///
     /// [`BackgroundTraffic`]: crate::background_traffic::BackgroundTraffic
-    pub async fn sees_its_effects(&self, harness: &Harness, times: u64) {
+    pub async fn expect_effects(&self, harness: &Harness, times: u64) {
         let Row {
             fault,
             metrics: rising,
@@ -114,10 +114,10 @@ impl Watch {
 }
 
 /// Makes the simulator fail as `how` says until the row's effects are there, then waits for the next good fetch.
-pub async fn strike(harness: &Harness, fault: &str, how: Value) {
+pub async fn inject(harness: &Harness, fault: &str, how: Value) {
     let watch = Watch::begin(harness, fault).await;
     harness.abs.fault(how).await;
-    watch.sees_its_effects(harness, 1).await;
+    watch.expect_effects(harness, 1).await;
     harness.abs.clear_faults().await;
     recovers(harness).await;
 }

@@ -1,4 +1,4 @@
-//! The yardstick of the benchmarks: a proxy-wasm filter that does nothing, built with the SDK's defaults.
+//! The baseline of the benchmarks: a proxy-wasm filter that does nothing, built with the SDK's defaults.
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};

@@ -148,7 +148,7 @@ impl Fault {
         let body = self
             .body
             .clone()
-            .unwrap_or_else(|| r#"{"error":"a fault was asked for"}"#.to_owned());
+            .unwrap_or_else(|| r#"{"error":"injected fault"}"#.to_owned());
         let mut response = json_response(Body::from(body));
         *response.status_mut() = self
             .status
@@ -212,7 +212,7 @@ impl Faults {
     }
 
     /// The fault for a request to `endpoint`; counts it.
-    pub fn strike(&mut self, endpoint: Endpoint) -> Option<Fault> {
+    pub fn next(&mut self, endpoint: Endpoint) -> Option<Fault> {
         let slot = match endpoint {
             Endpoint::Attacklist => &mut self.attacklist,
             Endpoint::Traffic => &mut self.traffic,

@@ -13,7 +13,7 @@ use crate::state::{Simulator, State};
 use crate::transport::ConnectionControl;
 
 /// Counts the request and applies the active fault to its response.
-pub async fn strike(
+pub async fn inject(
     simulator: Arc<Simulator>,
     endpoint: Endpoint,
     Extension(connection): Extension<ConnectionControl>,
@@ -23,7 +23,7 @@ pub async fn strike(
     let fault = {
         let mut state = simulator.state();
         count(&mut state, &request);
-        let fault = state.faults.strike(endpoint);
+        let fault = state.faults.next(endpoint);
         state.counters.faults += u64::from(fault.is_some());
         fault
     };

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
 use crate::faults::Endpoint;
-use crate::injection::strike;
+use crate::injection::inject;
 use crate::state::Simulator;
 
 /// The largest request body: enough for a list of several million entries.
@@ -43,7 +43,7 @@ fn faulty(
 ) -> Router<Arc<Simulator>> {
     let simulator = Arc::clone(simulator);
     router.route_layer(middleware::from_fn(move |connection, request, next| {
-        strike(Arc::clone(&simulator), endpoint, connection, request, next)
+        inject(Arc::clone(&simulator), endpoint, connection, request, next)
     }))
 }
 

@@ -144,19 +144,19 @@ impl Harness {
         self.becomes(request, "allowed", Reply::is_allowed).await
     }
 
-    /// Waits until the replies of all workers to `request` satisfy `holds`.
+    /// Waits until `is_expected` accepts the replies of all workers to `request`.
     pub async fn becomes(
         &self,
         request: &Request,
         what: &str,
-        holds: impl Fn(&Reply) -> bool,
+        is_expected: impl Fn(&Reply) -> bool,
     ) -> Reply {
         let mut connections = self.connections_to_all_workers(request).await;
         eventually(&format!("{request:?} is {what}"), async || {
             let mut last = None;
             for connection in &mut connections {
                 let reply = connection.send(request).await.unwrap();
-                if !holds(&reply) {
+                if !is_expected(&reply) {
                     return None;
                 }
                 last = Some(reply);
@@ -253,14 +253,15 @@ impl Harness {
         Traffic::start(connections, request, Reply::is_allowed).await
     }
 
-    /// Sends `request` in the background on one connection to each worker; the replies should satisfy `holds`.
+    /// Sends `request` in the background on one connection to each worker; `is_expected` should
+    /// accept the replies.
     pub async fn traffic_on_every_worker(
         &self,
         request: &Request,
-        holds: fn(&Reply) -> bool,
+        is_expected: fn(&Reply) -> bool,
     ) -> Traffic {
         let connections = self.connections_to_all_workers(request).await;
-        Traffic::start(connections, request, holds).await
+        Traffic::start(connections, request, is_expected).await
     }
 
     async fn assert_no_secret_leaked(&mut self) {

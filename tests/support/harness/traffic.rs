@@ -34,12 +34,12 @@ pub struct Report {
 }
 
 impl Traffic {
-    /// Sends the first `request` on each connection and continues in the background. A reply that does not satisfy
-    /// `holds` is a failure; so is a connection without a reply, which then ends.
+    /// Sends the first `request` on each connection and continues in the background. A reply that `is_expected` rejects is a
+    /// failure; so is a connection without a reply, which then ends.
     pub async fn start(
         connections: Vec<Connection>,
         request: &Request,
-        holds: fn(&Reply) -> bool,
+        is_expected: fn(&Reply) -> bool,
     ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let good = Arc::new(AtomicU64::new(0));
@@ -49,7 +49,7 @@ impl Traffic {
             let mut lane = Lane {
                 connection,
                 request: request.clone(),
-                holds,
+                is_expected,
                 good: Arc::clone(&good),
                 bad: Vec::new(),
             };
@@ -129,7 +129,7 @@ impl Report {
 struct Lane {
     connection: Connection,
     request: Request,
-    holds: fn(&Reply) -> bool,
+    is_expected: fn(&Reply) -> bool,
     good: Arc<AtomicU64>,
     bad: Vec<String>,
 }
@@ -150,7 +150,7 @@ impl Lane {
     /// Sends one request; returns whether there was a reply.
     async fn send(&mut self) -> bool {
         match self.connection.send(&self.request).await {
-            Ok(reply) if (self.holds)(&reply) => {
+            Ok(reply) if (self.is_expected)(&reply) => {
                 self.good.fetch_add(1, Ordering::Relaxed);
                 true
             }

@@ -55,7 +55,9 @@ fn contexts(linker: &mut Linker<Guest>) -> Result<()> {
         |mut host: Host<'_>, level_at: u32| {
             let level = host.data().process.state().log_level;
             give_word(&mut host, "proxy_get_log_level", level_at, level)?;
-            Ok(deed(&mut host, "proxy_get_log_level").told.unwrap_or(OK))
+            Ok(effect(&mut host, "proxy_get_log_level")
+                .reported
+                .unwrap_or(OK))
         },
     )?;
     linker.func_wrap(

@@ -96,7 +96,7 @@ async fn respond(request: Request<Incoming>) -> Result<Response<Body>, Infallibl
         body_bytes = body_bytes.saturating_add(frame.data_ref().map_or(0, |data| data.len()));
     }
     if is_grpc(&parts.headers) {
-        return Ok(grpc_answer());
+        return Ok(grpc_response());
     }
     let seen = json!({
         "method": parts.method.as_str(),
@@ -143,7 +143,7 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 // One empty message and grpc-status 0.
-fn grpc_answer() -> Response<Body> {
+fn grpc_response() -> Response<Body> {
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", HeaderValue::from_static("0"));
     let frames = [

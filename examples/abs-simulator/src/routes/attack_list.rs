@@ -85,12 +85,12 @@ async fn get_list(
             .store
             .view(status, window, visibility, SystemTime::now())
             .map_err(ApiError::internal)?;
-        answer_view(&simulator, &view, &headers)
+        view_response(&simulator, &view, &headers)
     })
     .await
 }
 
-fn answer_view(
+fn view_response(
     simulator: &Simulator,
     view: &View,
     headers: &HeaderMap,

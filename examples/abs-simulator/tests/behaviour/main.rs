@@ -8,7 +8,9 @@
     reason = "a test fails by panicking"
 )]
 
-/// ABS's attack list API, and the admin interface for the list.
+/// The admin interface: listing, generated lists, times of fetches.
+mod admin;
+/// ABS's attack list API.
 mod attack_list;
 /// Every fault, seen from a raw TCP client.
 mod faults;
