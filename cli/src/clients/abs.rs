@@ -8,8 +8,9 @@ use std::{env, fmt};
 
 use ipnet::IpNet;
 use portcullis::config::{Abs, Config, Guard};
-use portcullis::feed::abs::{AttackListError, EntryCounts, EntrySink, Skipped, read_attack_list};
-use portcullis::feed::fetch::request_path;
+use portcullis::feed::abs::call::request_path;
+use portcullis::feed::abs::{AttackListError, read_attack_list};
+use portcullis::feed::entries::{EntryCounts, EntrySink, Skipped};
 use portcullis::feed::guard::{skips_too_many, too_wide};
 use portcullis::identifier::{ClientIdentifier, IdentifierKind};
 use serde_json::Value;
@@ -153,7 +154,7 @@ pub fn read(body: &[u8], guard: Option<&Guard>) -> std::result::Result<List, Att
         n_ips: 0,
         list: List::default(),
     };
-    reader.list.counts = read_attack_list(body, &mut reader)?;
+    reader.list.counts = read_attack_list(&mut &*body, &mut reader)?;
     Ok(reader.list)
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use portcullis::feed::abs::list_key;
 use portcullis::identifier::IdentifierKind;
 use serde_json::{Map, Value, json};
 
@@ -22,7 +21,7 @@ pub fn entries(list: &Map<String, Value>) -> Vec<Entry> {
                 });
             }
         };
-        match list.get(list_key(kind)) {
+        match list.get(kind.list_key()) {
             Some(Value::Object(by_name)) => {
                 for (name, values) in by_name {
                     add(Some(name), values);
@@ -52,7 +51,7 @@ pub fn in_abs_format(entries: &[Entry], show_secrets: bool) -> Value {
             IdentifierKind::Cookie => json!({}),
             _ => json!([]),
         };
-        list.insert(list_key(kind).to_owned(), empty);
+        list.insert(kind.list_key().to_owned(), empty);
     }
     for entry in entries {
         if let Ok(values) = values_for(&mut list, entry) {
@@ -99,7 +98,7 @@ pub fn remove(list: &mut Map<String, Value>, entry: &Entry) -> bool {
             removed |= values.len() != before;
         }
     };
-    match list.get_mut(list_key(entry.kind)) {
+    match list.get_mut(entry.kind.list_key()) {
         Some(Value::Object(by_name)) => {
             by_name
                 .iter_mut()
@@ -116,7 +115,7 @@ pub fn remove(list: &mut Map<String, Value>, entry: &Entry) -> bool {
 
 /// The values that an entry belongs to, created if missing.
 fn values_for<'l>(list: &'l mut Map<String, Value>, entry: &Entry) -> Result<&'l mut Vec<Value>> {
-    let key = list_key(entry.kind);
+    let key = entry.kind.list_key();
     let place = list.entry(key).or_insert(Value::Null);
     if place.is_null() {
         *place = match &entry.name {

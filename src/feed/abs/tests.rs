@@ -4,9 +4,9 @@ use std::io;
 
 use super::*;
 use crate::feed::entries::Skipped;
+use crate::identifier::ClientIdentifier;
 use crate::identifier::IdentifierKind::{ApiKey, Cookie, Ip, OauthToken, Username};
 use crate::identifier::listed::Unusable;
-use crate::identifier::ClientIdentifier;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
