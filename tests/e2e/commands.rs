@@ -163,7 +163,7 @@ fn status_reports_a_configuration_that_envoy_refused() {
         assert_eq!(
             status["warnings"],
             json!([
-                "the running Envoy refused the newest configuration of \"portcullis\" (update_rejected 1): the one before \
+                "the running Envoy refused the newest configuration of \"portcullis\" (update_rejected 1): the previous one \
                  stays active; see check_config and Envoy's log"
             ]),
             "{status:#}"
