@@ -181,7 +181,7 @@ pub enum BlacklistPart {
     AbsDetected,
 }
 
-/// How to reach ABS.
+/// How to reach ABS. Last in each command: the heading applies to everything that follows.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "ABS")]
 pub struct AbsArgs {
@@ -211,9 +211,6 @@ pub struct AbsArgs {
 /// The options of `attack_list`.
 #[derive(Debug, Args)]
 pub struct AttackListArgs {
-    /// How to reach ABS.
-    #[command(flatten)]
-    pub abs: AbsArgs,
     /// The entries to read
     #[arg(long, value_enum, default_value_t = ListStatus::Active)]
     pub status: ListStatus,
@@ -240,6 +237,9 @@ pub struct AttackListArgs {
     /// With --remove: as for add_blacklist
     #[arg(value_name = "VALUE", requires = "kind")]
     pub words: Vec<String>,
+    /// How to reach ABS.
+    #[command(flatten)]
+    pub abs: AbsArgs,
 }
 
 /// The entries of ABS's list to read.
