@@ -20,12 +20,12 @@ mod routing;
 mod text;
 
 pub use authorization::{authorizations, basic_username, bearer_token};
-pub use cookies::{visit_cookie_readings, visit_cookies};
+pub use cookies::visit_cookies;
 pub use headers::RequestHeaders;
 pub use identifiers::{visit_identifiers, visit_readings};
 pub use jwt::visit_jwt_claims;
 pub use lazy_request::{LazyRequest, RequestBuffers};
-pub use query::{query_values, visit_query_readings};
+pub use query::query_values;
 pub use routing::{host_name, path_matches, select_api, visit_apis};
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ impl fmt::Display for Unusable {
             Unusable::Scheme => "the name of an authentication scheme",
             Unusable::LongNumber => "a number that can't be read exactly",
             Unusable::Null => "null",
-            Unusable::WrongType => "of a type that no entry has",
+            Unusable::WrongType => "of an unsupported type",
         })
     }
 }

@@ -47,7 +47,7 @@ pub fn bearer_token(authorization: &[u8]) -> Option<&[u8]> {
 }
 
 /// The user of an Authorization header with the scheme Basic (RFC 7617, 2): the text before the first colon of the decoded
-/// credentials. `None` for another scheme, for credentials without a colon, and for an empty user. [`visit_user_readings`]
+/// credentials. `None` for another scheme, for credentials without a colon, and for an empty user. `visit_user_readings`
 /// visits all readings.
 ///
 /// `Basic Ym9iOnNlY3JldA==` gives `bob`.

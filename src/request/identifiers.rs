@@ -98,12 +98,10 @@ fn visit_all<R: Reading>(
     }
     if reads_keys {
         let mut visit_key = |key: &[u8]| visit(ClientIdentifier::ApiKey(key));
-        for value in api
-            .apikey_header
-            .iter()
-            .flat_map(|name| headers.values(name))
-        {
-            (R::HEADER)(value, &mut visit_key);
+        for name in &api.apikey_header {
+            for value in headers.values(name) {
+                (R::HEADER)(value, &mut visit_key);
+            }
         }
         (R::QUERY)(headers.path(), &api.apikey_qs, &mut visit_key);
     }

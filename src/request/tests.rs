@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::codec::base64::tests::{URL_SAFE, encode};
-use crate::config::{Api, Apis, Mode, UsernameSource};
+use crate::config::{Api, Apis, UsernameSource};
 use crate::identifier::{ClientIdentifier, FingerprintKey, IdentifierKind, PerKind};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -20,23 +20,7 @@ const EVERY_KIND: PerKind<bool> = PerKind {
 fn api() -> Api {
     Api {
         api_id: String::from("shop"),
-        hostname: None,
-        url: String::new(),
-        enable_blocking: true,
-        mode: Mode::Enforce,
-        cookie: None,
-        oauth2_access_token: true,
-        oauth2_query: vec![String::from("access_token")],
-        oauth2_cookie: Vec::new(),
-        path_parameters: vec![String::from("jsessionid")],
-        url_case_insensitive: false,
-        jwt: None,
-        apikey_header: vec![String::from("x-api-key")],
-        apikey_qs: vec![String::from("api_key")],
-        username: vec![
-            UsernameSource::BasicAuth,
-            UsernameSource::JwtClaim(String::from("sub")),
-        ],
+        ..Api::default()
     }
 }
 

@@ -135,7 +135,7 @@ fn a_list_without_a_usable_entry_or_in_another_shape_is_refused_whole() {
         (r#"[{"value":"192.0.2.3"}]"#, "found a list; check"),
         (
             r#"{"ips":[{"value":"192.0.2.3"}]}"#,
-            "of a type that no entry has",
+            "of an unsupported type",
         ),
         (r#""192.0.2.3,192.0.2.4""#, "found a string"),
         (

@@ -205,7 +205,7 @@ fn unusable_entries_are_skipped_and_counted() {
     );
     assert_eq!(
         of_ips[10].to_string(),
-        "entry 12 of ips: of a type that no entry has"
+        "entry 12 of ips: of an unsupported type"
     );
 }
 
