@@ -1,4 +1,4 @@
-//! What leaves the module, by whatever way, holds no secret; credentials go to ABS alone.
+//! What leaves the module, on any way, contains no secret; credentials go only to ABS.
 
 use portcullis_wasm_host::secrets::{holds_secret, secret};
 use portcullis_wasm_host::vm::{Answer, Request, Vm};
@@ -129,7 +129,7 @@ fn the_list_stands_in_shared_data_as_keyed_fingerprints() {
         words.collect::<Vec<[u8; 8]>>()
     };
     let (one, other) = (fingerprints(3), fingerprints(4));
-    // The range stands elsewhere.
+    // The range is elsewhere.
     assert_eq!(one.len(), 5);
     assert_eq!(other.len(), 5);
     assert!(one.iter().all(|print| !other.contains(print)));
