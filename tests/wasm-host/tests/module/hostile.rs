@@ -209,7 +209,7 @@ fn live_with_faults() -> BTreeMap<&'static str, u64> {
 
 /// A value of shared data may be larger than a VM has memory for: whoever wrote it must not end the VM by it.
 #[test]
-fn where_there_is_no_room_it_says_so_and_lives() {
+fn it_survives_a_failed_allocation() {
     let process = Process::new(10);
     let mut vm = Vm::new(&MODULE, &process);
     for size in [0x8000_0000, u32::MAX] {

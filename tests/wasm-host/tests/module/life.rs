@@ -27,7 +27,7 @@ fn it_fetches_blocks_keeps_the_list_and_unblocks() {
         envoy.assert_denied(&request, kind);
     }
 
-    // A bad configuration is refused, and the one in force goes on.
+    // An invalid configuration is refused, and the active one stays.
     for vm in &mut envoy.vms {
         assert!(!vm.configure(ROOT, br#"{"enable_firewal": true}"#).unwrap());
     }

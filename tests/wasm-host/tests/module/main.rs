@@ -21,5 +21,5 @@ mod life;
 mod link;
 /// Which log lines it writes.
 mod log_level;
-/// It tells no secret, and sends its credentials to ABS alone.
+/// It leaks no secret, and sends its credentials only to ABS.
 mod secrets;

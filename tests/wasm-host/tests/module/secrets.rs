@@ -1,4 +1,4 @@
-//! What leaves the module, by whatever way, holds no secret; credentials go to ABS alone.
+//! What leaves the module, on any way, contains no secret; credentials go only to ABS.
 
 use portcullis_wasm_host::secrets::{holds_secret, secret};
 use portcullis_wasm_host::vm::{Answer, Request, Vm};
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::support::{Envoy, MODULE, ROOT, attacks, clean, config, list, listed};
 
 #[test]
-fn it_tells_no_secret() {
+fn it_leaks_no_secret() {
     let mut config = config();
     config["enable_abs"] = json!(true);
     config["abs"] = json!({"cluster": "abs"});
@@ -98,7 +98,7 @@ fn it_tells_no_secret() {
 
 /// The search of the other tests sees a secret that leaves the module.
 #[test]
-fn a_secret_that_is_told_is_found() {
+fn a_leaked_secret_is_found() {
     let mut config = config();
     config["deny_response"] = json!({"body": secret("body")});
     let mut envoy = Envoy::start(&MODULE, 8, &config, 1);
@@ -111,7 +111,7 @@ fn a_secret_that_is_told_is_found() {
 
 /// Equal lists of two processes have no fingerprint in common: each process has a key of its own.
 #[test]
-fn the_list_stands_in_shared_data_as_keyed_fingerprints() {
+fn the_list_in_shared_data_is_keyed_fingerprints() {
     let fingerprints = |seed| {
         let mut envoy = Envoy::start(&MODULE, seed, &config(), 1);
         envoy.run(2_000, &list(&listed()));
@@ -129,7 +129,7 @@ fn the_list_stands_in_shared_data_as_keyed_fingerprints() {
         words.collect::<Vec<[u8; 8]>>()
     };
     let (one, other) = (fingerprints(3), fingerprints(4));
-    // The range stands elsewhere.
+    // The range is elsewhere.
     assert_eq!(one.len(), 5);
     assert_eq!(other.len(), 5);
     assert!(one.iter().all(|print| !other.contains(print)));
@@ -137,7 +137,7 @@ fn the_list_stands_in_shared_data_as_keyed_fingerprints() {
 
 /// The credentials go to ABS, and nowhere else: not in a path, and not in a body.
 #[test]
-fn credentials_stand_in_their_headers_alone() {
+fn credentials_are_only_in_their_headers() {
     let mut config = config();
     config["enable_abs"] = json!(true);
     config["traffic"] = json!({"format": "batch", "flush_interval": "1s"});
