@@ -6,7 +6,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::feed::retry_after::retry_after;
-use crate::host::Host;
+use crate::host::CallResponse;
 
 /// The cookie by which ASE's load balancer routes a client's calls to one node.
 pub const SESSION_COOKIE: &str = "PISESSIONID";
@@ -51,8 +51,8 @@ impl Response {
         }
     }
 
-    /// Reads the response that the host delivers now; `None` if the call failed.
-    pub fn read(host: &dyn Host) -> Option<Self> {
+    /// Reads the response that the host delivers at `unix_now`; `None` if the call failed.
+    pub fn read(host: &dyn CallResponse, unix_now: Duration) -> Option<Self> {
         let mut status = None;
         let mut response = Self::new(0);
         host.visit_call_headers(&mut |name, value| match name {
@@ -61,7 +61,7 @@ impl Response {
                     .ok()
                     .and_then(|s| s.parse().ok())
             }
-            b"retry-after" => response.retry_after = retry_after(value, host.unix_now()),
+            b"retry-after" => response.retry_after = retry_after(value, unix_now),
             b"set-cookie" => {
                 if let Some(session) = session_of(value) {
                     response.session = Some(Session(session.into()));

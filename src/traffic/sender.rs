@@ -80,7 +80,7 @@ impl Sender {
         if self.call.take_if(|call| call.matches(token)).is_none() {
             return false;
         }
-        let response = Response::read(&*host);
+        let response = Response::read(&*host, host.unix_now());
         let now = host.monotonic_now();
         let tally = self.queue.finished(response, settings.traffic, now);
         report(host, settings.traffic, tally);
