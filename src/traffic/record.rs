@@ -218,8 +218,8 @@ fn push_verdict(text: &mut Vec<u8>, verdict: Verdict) {
         Verdict::WouldDeny(reason) => push_display(text, "would_deny ", reason),
     }
     let is_blocked = matches!(verdict, Verdict::Deny(_));
-    push_display(text, r#"","blocked":"#, is_blocked);
-    push(text, ",");
+    push(text, r#"","blocked":"#);
+    push(text, if is_blocked { "true," } else { "false," });
 }
 
 fn push_request_headers(
