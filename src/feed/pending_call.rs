@@ -46,3 +46,21 @@ impl PendingCall {
         now > self.deadline
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_call_is_overdue_after_its_timeout_or_when_it_is_abandoned() {
+        let second = Duration::from_secs(1);
+        let mut call = PendingCall::new(CallToken(7), RootId(1), 10 * second, 30 * second);
+        assert!(call.matches(CallToken(7)) && !call.matches(CallToken(8)));
+        assert!(!call.is_overdue(40 * second));
+        assert!(call.is_overdue(43 * second));
+        call.abandon();
+        assert!(call.is_overdue(11 * second));
+    }
+}
