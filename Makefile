@@ -61,7 +61,9 @@ build: module cli ## the shippable module at target/portcullis.wasm, the CLI at 
 .PHONY: module
 module trap-module: export CARGO_TARGET_WASM32_WASIP1_LINKER := $(CURDIR)/wasm-target/linker
 # Panics name files of libraries: by their path in the registry, not on this machine.
-module trap-module: export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/=
+# Little inlining: the module is a sixth smaller, and a request takes as long as with LLVM's default.
+module trap-module: export CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/= \
+	-Cllvm-args=-inline-threshold=30
 module: ## only the shippable module
 	@tools/install rust-targets wasm-opt
 	cargo build $(LOCKED) --profile wasm --target wasm32-wasip1 -p portcullis-wasm

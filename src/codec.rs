@@ -4,4 +4,5 @@ pub mod base64;
 pub mod form;
 pub mod gzip;
 pub mod json;
+pub mod visible;
 pub mod whitespace;

@@ -104,11 +104,16 @@ pub struct Apis {
 impl Apis {
     /// Orders the APIs: longest url first, and of equal urls those with a hostname first. If none matches every request, adds
     /// one with all defaults.
-    pub fn new(mut apis: Vec<Api>) -> Self {
-        apis.sort_by_key(|api| (Reverse(api.url.len()), api.hostname.is_none()));
-        let catch_all = apis.pop_if(|api| api.hostname.is_none() && api.url.is_empty());
+    pub fn new(apis: Vec<Api>) -> Self {
+        let order = |api: &Api| (Reverse(api.url.len()), api.hostname.is_none());
+        let mut others: Vec<Api> = Vec::with_capacity(apis.len());
+        for api in apis {
+            let index = others.partition_point(|other| order(other) <= order(&api));
+            others.insert(index, api);
+        }
+        let catch_all = others.pop_if(|api| api.hostname.is_none() && api.url.is_empty());
         Self {
-            others: apis,
+            others,
             catch_all: catch_all.unwrap_or_default(),
         }
     }

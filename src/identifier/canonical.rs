@@ -8,6 +8,7 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 
 use crate::codec::base64;
 use crate::codec::form::percent_decode;
+use crate::codec::visible::is_visible_without;
 use crate::codec::whitespace::trim_wide;
 
 /// Shorter text is not a signature: HMAC-SHA-1 has 20 bytes, which are 27 base64 digits.
@@ -28,9 +29,8 @@ pub fn is_blank(value: &[u8]) -> bool {
 /// Calls `use_value` with the canonical form of a token, an API key or a cookie's value: percent-decoded, up to a NUL, with
 /// `+` equal to a space, without white space and double quotes around it, and without a signature.
 pub(super) fn with_canonical_value<T>(value: &[u8], use_value: impl FnOnce(&[u8]) -> T) -> T {
-    let is_canonical = |byte: &u8| byte.is_ascii_graphic() && *byte != b'%';
     let is_trimmed = !matches!(value, [b'+' | b'"', ..] | [.., b'+' | b'"']);
-    if is_trimmed && value.iter().all(is_canonical) {
+    if is_trimmed && is_visible_without(value, b'%') {
         return use_value(&signed_part(value));
     }
     let decoded = plain_value(value);
@@ -87,6 +87,9 @@ fn until_nul(text: &[u8]) -> &[u8] {
 ///
 /// Any other value identifies as a whole.
 fn signed_part(value: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'.', value).is_none() {
+        return Cow::Borrowed(value);
+    }
     jose_part(value).unwrap_or_else(|| Cow::Borrowed(text_before_signature(value)))
 }
 
@@ -160,12 +163,7 @@ pub fn decoded_cookie_name(name: &[u8]) -> Cow<'_, [u8]> {
 
 /// Whether the canonical form of a name is each byte folded.
 fn is_plain_name(name: &[u8]) -> bool {
-    let (mut is_plain, mut closes) = (true, false);
-    for byte in name {
-        is_plain &= byte.is_ascii_graphic() && *byte != b'%';
-        closes |= *byte == b']';
-    }
-    is_plain && !closes
+    is_visible_without(name, b'%') && !name.contains(&b']')
 }
 
 /// Calls `use_name` with the canonical form of a cookie's name: percent-decoded, up to a NUL, without white space around it,

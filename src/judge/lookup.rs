@@ -35,12 +35,12 @@ impl Findings {
         if self.in_range {
             return Some(IdentifierKind::Ip);
         }
-        self.candidates
-            .sort_unstable_by_key(|fingerprint| (fingerprint.kind(), *fingerprint));
+        self.candidates.sort_unstable();
         self.candidates.dedup();
-        let mut candidates = self.candidates.into_iter();
-        let listed = candidates.find(|fingerprint| list.contains(*fingerprint));
-        listed.and_then(Fingerprint::kind)
+        IdentifierKind::ALL.into_iter().find(|kind| {
+            let mut of_kind = self.candidates.iter().filter(|it| it.kind() == Some(*kind));
+            of_kind.any(|candidate| list.contains(*candidate))
+        })
     }
 }
 
@@ -57,9 +57,7 @@ impl<'a, L: ActiveList> Lookup<'a, L> {
 
     /// Whether any list has an identifier of this kind.
     pub(super) fn holds(&self, kind: IdentifierKind) -> bool {
-        self.policy.allow_list.holds(kind)
-            || self.policy.deny_list.holds(kind)
-            || self.list.is_some_and(|list| list.holds(kind))
+        *self.policy.manual_kinds.get(kind) || self.list.is_some_and(|list| list.holds(kind))
     }
 
     /// The kinds to read from headers: those that any list has.
@@ -76,19 +74,19 @@ impl<'a, L: ActiveList> Lookup<'a, L> {
     /// Looks up an address and the first address of its `ipv6_prefix`. Denials also apply to the IPv4 address that it
     /// embeds; allowances don't, since anyone may have an address that embeds another's.
     pub(super) fn find_address(&self, address: IpAddr, ipv6_prefix: u8, findings: &mut Findings) {
-        let network = host_of_prefix(address, ipv6_prefix);
-        let own = [Some(address), Some(network).filter(|it| *it != address)];
-        let own = own.into_iter().flatten();
-        if own
-            .clone()
-            .any(|it| self.policy.allow_list.contains_address(it))
-        {
+        let addresses = [address, host_of_prefix(address, ipv6_prefix)];
+        let own = match addresses {
+            [address, network] if address == network => &addresses[..1],
+            _ => &addresses[..],
+        };
+        let policy = self.policy;
+        if own.iter().any(|it| policy.allow_list.contains_address(*it)) {
             findings.is_allowed = true;
             return;
         }
-        let never_block = own.clone().any(|it| self.policy.never_block.contains(it));
-        for address in own.chain(embedded_ipv4(address)) {
-            if self.policy.deny_list.contains_address(address) {
+        let never_block = own.iter().any(|it| policy.never_block.contains(*it));
+        for address in own.iter().copied().chain(embedded_ipv4(address)) {
+            if policy.deny_list.contains_address(address) {
                 findings.denied = Some(IdentifierKind::Ip);
             }
             if let Some(list) = self.list.filter(|_| !never_block) {
@@ -101,9 +99,11 @@ impl<'a, L: ActiveList> Lookup<'a, L> {
     /// Looks up an identifier that is no address.
     pub(super) fn find(&self, identifier: ClientIdentifier<'_>, findings: &mut Findings) {
         let kind = identifier.kind();
-        findings.is_allowed |= self.policy.allow_list.contains(identifier);
-        if self.policy.deny_list.contains(identifier) {
-            findings.denied = Some(findings.denied.map_or(kind, |known| known.min(kind)));
+        if *self.policy.manual_kinds.get(kind) {
+            findings.is_allowed |= self.policy.allow_list.contains(identifier);
+            if self.policy.deny_list.contains(identifier) {
+                findings.denied = Some(findings.denied.map_or(kind, |known| known.min(kind)));
+            }
         }
         if let Some(list) = self.list
             && list.holds(kind)

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::breaker::DenyBreaker;
 use crate::config::Config;
-use crate::identifier::FingerprintKey;
+use crate::identifier::{FingerprintKey, IdentifierKind, PerKind};
 use crate::list::{AddressRanges, ManualList};
 
 /// The state of a feed's list.
@@ -21,6 +21,8 @@ pub struct FeedList<L> {
 pub struct Policy {
     pub(super) allow_list: ManualList,
     pub(super) deny_list: ManualList,
+    /// The kinds that either of them has.
+    pub(super) manual_kinds: PerKind<bool>,
     pub(super) never_block: AddressRanges,
     pub(super) breaker: DenyBreaker,
 }
@@ -33,9 +35,16 @@ impl Policy {
             never_block.push(*range);
         }
         never_block.seal();
+        let allow_list = ManualList::new(key, config.allow_list.identifiers());
+        let deny_list = ManualList::new(key, config.deny_list.identifiers());
+        let mut manual_kinds = PerKind::default();
+        for kind in IdentifierKind::ALL {
+            *manual_kinds.get_mut(kind) = allow_list.holds(kind) || deny_list.holds(kind);
+        }
         Self {
-            allow_list: ManualList::new(key, config.allow_list.identifiers()),
-            deny_list: ManualList::new(key, config.deny_list.identifiers()),
+            allow_list,
+            deny_list,
+            manual_kinds,
             never_block,
             breaker: DenyBreaker::default(),
         }

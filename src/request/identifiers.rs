@@ -63,11 +63,8 @@ fn visit_all<R: Reading>(
     let reads_tokens = wanted.oauth_token && api.oauth2_access_token;
     let reads_keys = wanted.api_key && !(api.apikey_header.is_empty() && api.apikey_qs.is_empty());
     let reads_keys_in_authorization = reads_keys && R::HAS_KEY_IN_AUTHORIZATION;
-    let claims = match wanted.username {
-        true => username_claims(api),
-        false => Vec::new(),
-    };
-    if reads_tokens || reads_keys_in_authorization || !claims.is_empty() {
+    let reads_claims = wanted.username && username_claims(api).next().is_some();
+    if reads_tokens || reads_keys_in_authorization || reads_claims {
         for value in headers.values("authorization") {
             let mut jwts: Vec<&[u8]> = Vec::new();
             (R::TOKENS)(value, &mut |token| {
@@ -77,23 +74,25 @@ fn visit_all<R: Reading>(
                 if reads_keys_in_authorization {
                     visit(ClientIdentifier::ApiKey(token));
                 }
-                if !claims.is_empty() && jwt::payload(token).is_some() {
+                if reads_claims && jwt::payload(token).is_some() {
                     jwts.push(token);
                 }
             });
-            visit_claims_of(&jwts, &claims, &mut |name| {
+            visit_claims_of(&jwts, api, &mut |name| {
                 visit(ClientIdentifier::Username(name));
             });
         }
     }
-    if reads_tokens || !claims.is_empty() {
+    if reads_tokens || reads_claims {
         visit_other_tokens::<R>(api, headers, &mut |token| {
             if reads_tokens {
                 visit(ClientIdentifier::OauthToken(token));
             }
-            visit_jwt_claims(token, &claims, &mut |name| {
-                visit(ClientIdentifier::Username(name));
-            });
+            if reads_claims {
+                visit_claims_of(&[token], api, &mut |name| {
+                    visit(ClientIdentifier::Username(name));
+                });
+            }
         });
     }
     if reads_keys {
@@ -132,21 +131,25 @@ fn visit_usernames<R: Reading>(api: &Api, headers: &RequestHeaders, visit: &mut 
 }
 
 /// The claims that contain user names.
-fn username_claims(api: &Api) -> Vec<&str> {
+fn username_claims(api: &Api) -> impl Iterator<Item = &str> {
     let claims = api.username.iter().filter_map(|source| match source {
         UsernameSource::JwtClaim(claim) => Some(claim.as_str()),
         UsernameSource::BasicAuth | UsernameSource::Header(_) => None,
     });
     let of_jwt = api.jwt.as_ref().and_then(|jwt| jwt.username.as_deref());
-    claims.chain(of_jwt).collect()
+    claims.chain(of_jwt)
 }
 
-/// Calls `visit` with each value of `claims` in the first and last tokens.
-fn visit_claims_of(tokens: &[&[u8]], claims: &[&str], visit: &mut dyn FnMut(&[u8])) {
+/// Calls `visit` with each user name in the first and last tokens.
+fn visit_claims_of(tokens: &[&[u8]], api: &Api, visit: &mut dyn FnMut(&[u8])) {
+    if tokens.is_empty() {
+        return;
+    }
+    let claims: Vec<&str> = username_claims(api).collect();
     let from_end = tokens.len().saturating_sub(MAX_JWTS).max(MAX_JWTS);
     let last = tokens.iter().skip(from_end);
     for token in tokens.iter().take(MAX_JWTS).chain(last) {
-        visit_jwt_claims(token, claims, visit);
+        visit_jwt_claims(token, &claims, visit);
     }
 }
 

@@ -8,6 +8,7 @@ use super::authorization::{
 use super::cookies::{visit_cookie_readings, visit_cookies};
 use super::query::{query_values, visit_query_readings};
 use super::text::{trim_ows, words};
+use crate::codec::visible::is_visible_without;
 
 type ReadCookies = fn(&[u8], &mut dyn FnMut(&[u8], &[u8]));
 type ReadTokens = for<'a> fn(&'a [u8], &mut dyn FnMut(&'a [u8]));
@@ -74,8 +75,7 @@ fn visit_words(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
     const MAX_WORDS: usize = 16;
     let whole = trim_ows(value);
     visit(whole);
-    let is_in_word = |byte: &u8| byte.is_ascii_graphic() && *byte != b',';
-    if !whole.iter().all(is_in_word) {
+    if !is_visible_without(whole, b',') {
         let mut words = words(whole, b",");
         words.by_ref().take(MAX_WORDS).for_each(&mut *visit);
         words.rev().take(MAX_WORDS).for_each(visit);

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use portcullis_wasm_host::seeded::Random;
 use portcullis_wasm_host::vm::Request;
+use serde_json::json;
 
 use crate::support::{Envoy, MODULE, ROOT, config, list, listed};
 
@@ -12,6 +13,10 @@ const BLOCK: usize = 59 * 1024;
 
 /// The most that one header block may cost: about 2 ms in the V8 of Envoy 1.40; see benches/RESULTS.md.
 const MOST: u64 = 46_000_000;
+
+/// The most that a clean request may cost, with a list of all kinds and with one of addresses.
+const MOST_CLEAN: u64 = 23_000;
+const MOST_CLEAN_ADDRESS: u64 = 2_700;
 
 /// How many blocks the search tries.
 const TRIES: u64 = 150;
@@ -169,4 +174,32 @@ fn a_search_finds_no_header_block_that_costs_more() {
         dearest.0,
         dearest.1.escape_ascii()
     );
+}
+
+#[test]
+fn a_clean_request_costs_no_more_than_its_bound() {
+    let all_kinds = list(&listed());
+    let addresses = list(&json!({"ips": ["192.0.2.1", "198.51.100.0/24"]}));
+    for (name, list, most) in [
+        ("all kinds", all_kinds, MOST_CLEAN),
+        ("addresses", addresses, MOST_CLEAN_ADDRESS),
+    ] {
+        let mut envoy = Envoy::start(&MODULE, 1, &config(), 1);
+        envoy.run(3_000, &list);
+        let request = Request::from("198.18.0.7", "/shop/cart")
+            .header("user-agent", "wrk/4")
+            .header("accept", "*/*")
+            .header("authorization", format!("Bearer tok-cccccccc-{:030x}", 7))
+            .header("cookie", format!("theme=dark; SESSION=cccccccc{:024x}", 7))
+            .header("x-api-key", format!("key-cccccccc-{:023x}", 7));
+        let worker = &mut envoy.vms[1];
+        // The first requests of a VM allocate what later ones reuse.
+        for _ in 0..3 {
+            worker.take_instructions();
+            assert!(!worker.request(ROOT, request.clone()).unwrap().stopped);
+        }
+        let instructions = worker.take_instructions();
+        println!("{instructions:>10} {name}");
+        assert!(instructions <= most, "{name}: {instructions} instructions");
+    }
 }

@@ -11,7 +11,10 @@ use portcullis_wasm_host::vm::{Answer, Compiled, Outcome, Request, Vm};
 use serde_json::{Value, json};
 
 pub static MODULE: LazyLock<Compiled> =
-    LazyLock::new(|| Compiled::read(&repository().join("target/portcullis.wasm")));
+    LazyLock::new(|| match std::env::var_os("PORTCULLIS_WASM") {
+        Some(path) => Compiled::read(Path::new(&path)),
+        None => Compiled::read(&repository().join("target/portcullis.wasm")),
+    });
 
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
