@@ -54,23 +54,23 @@ pub enum List {
 
 /// The first cells of the README's table of failures.
 pub mod readme {
-    pub const AWAY_AT_START: &str = "ABS is away when Envoy starts";
-    pub const AWAY: &str = "ABS is away, slow, or answers nonsense";
-    pub const AWAY_FOR_LONG: &str = "ABS is away for long";
+    pub const UNREACHABLE_AT_START: &str = "ABS is unreachable when Envoy starts";
+    pub const UNREACHABLE: &str = "ABS is unreachable or slow, or sends an invalid response";
+    pub const UNREACHABLE_FOR_LONG: &str = "ABS is unreachable for long";
     pub const CLOCK: &str = "ABS's clock is wrong";
     pub const KEYS: &str = "the keys are wrong";
     pub const UNUSABLE_LIST: &str = "ABS's list has no usable entry, or a kind in another shape";
-    pub const OVER_ENVOYS_LIMIT: &str = "the list is larger than Envoy takes";
-    pub const UNUSABLE_ENTRY: &str = "an entry can't be used";
+    pub const OVER_ENVOYS_LIMIT: &str = "the list is larger than Envoy's limit";
+    pub const UNUSABLE_ENTRY: &str = "an entry is unusable";
     pub const GUARD: &str =
         "the list is larger than `attack_list_memory`, or breaks a rule of `guard`";
     pub const DENIED_SHARE: &str = "ABS's list denies more than `guard.max_denied_percent`";
     pub const CONFIGURATION: &str = "the configuration is wrong";
     pub const SEVERAL_FILTERS: &str = "several filters in one Envoy";
     pub const RESTART: &str = "Envoy restarts";
-    pub const RECORDS: &str = "ABS does not take traffic records";
+    pub const RECORDS: &str = "ABS refuses traffic records";
     pub const WORKER_VM: &str = "the VM of a worker crashes";
-    pub const FETCHING_VM: &str = "the VM that fetches dies";
+    pub const FETCHING_VM: &str = "the VM that fetches crashes";
 }
 
 impl Row {
@@ -82,7 +82,7 @@ impl Row {
         list: List::Stays,
         metrics: &[],
         log: &[],
-        readme: readme::AWAY,
+        readme: readme::UNREACHABLE,
         test: "",
     };
 

@@ -71,7 +71,6 @@ pub const ROWS: &[Row] = &[
         log: &[("unreachable", 1)],
         readme: readme::FETCHING_VM,
         test: "traps::a_vm_crashes_while_it_publishes_a_list",
-        ..Row::BASE
     },
 ];
 

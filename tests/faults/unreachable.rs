@@ -16,7 +16,7 @@ pub const ROWS: &[Row] = &[
         list: List::NoneYet,
         metrics: &["fetch.result=status"],
         log: &[("status 503", 1)],
-        readme: readme::AWAY_AT_START,
+        readme: readme::UNREACHABLE_AT_START,
         test: "unreachable::abs_is_down_at_the_start",
         ..Row::BASE
     },
@@ -33,7 +33,7 @@ pub const ROWS: &[Row] = &[
         what: "the same for twenty fetches, past `attack_list_max_age`",
         metrics: &["fetch.result=status"],
         log: &[("status 503", 1), ("the attack list is stale", 1)],
-        readme: readme::AWAY_FOR_LONG,
+        readme: readme::UNREACHABLE_FOR_LONG,
         test: "unreachable::abs_goes_down_after_its_first_response_and_stays_down",
         ..Row::BASE
     },
@@ -51,7 +51,7 @@ pub const ROWS: &[Row] = &[
         list: List::NoneYet,
         metrics: &["fetch.result=reset"],
         log: &[("no healthy host", 1)],
-        readme: readme::AWAY_AT_START,
+        readme: readme::UNREACHABLE_AT_START,
         test: "unreachable::the_name_of_abs_does_not_resolve",
         ..Row::BASE
     },
@@ -61,7 +61,7 @@ pub const ROWS: &[Row] = &[
         list: List::NoneYet,
         metrics: &["fetch.result=reset"],
         log: &[("no such cluster", 1)],
-        readme: readme::AWAY_AT_START,
+        readme: readme::UNREACHABLE_AT_START,
         test: "unreachable::the_configured_cluster_does_not_exist",
         ..Row::BASE
     },
@@ -71,7 +71,7 @@ pub const ROWS: &[Row] = &[
         list: List::NoneYet,
         metrics: &["fetch.result=status"],
         log: &[("TLS settings", 1)],
-        readme: readme::AWAY_AT_START,
+        readme: readme::UNREACHABLE_AT_START,
         test: "unreachable::the_certificate_of_abs_is_for_another_name",
         ..Row::BASE
     },
@@ -81,7 +81,7 @@ pub const ROWS: &[Row] = &[
         list: List::NoneYet,
         metrics: &["fetch.result=status"],
         log: &[("TLS settings", 1)],
-        readme: readme::AWAY_AT_START,
+        readme: readme::UNREACHABLE_AT_START,
         test: "unreachable::the_certificate_of_abs_has_expired",
         ..Row::BASE
     },
