@@ -46,7 +46,7 @@ pub(super) fn with_canonical_value<T>(value: &[u8], use_value: impl FnOnce(&[u8]
 }
 
 /// A value decoded and trimmed.
-fn plain_value(value: &[u8]) -> Vec<u8> {
+fn plain_value(value: &[u8]) -> Cow<'_, [u8]> {
     let mut decoded = percent_decode(value);
     if decoded.contains(&b'+') {
         for byte in decoded.to_mut() {
@@ -55,13 +55,21 @@ fn plain_value(value: &[u8]) -> Vec<u8> {
             }
         }
     }
-    let trimmed = trim_wide(trim_quotes(trim_wide(until_nul(&decoded))));
+    let trimmed = match &decoded {
+        Cow::Borrowed(text) => Cow::Borrowed(trim(text)),
+        Cow::Owned(text) => Cow::Owned(trim(text).to_vec()),
+    };
     if !trimmed.contains(&b' ') {
-        return trimmed.to_vec();
+        return trimmed;
     }
     // `+` for a space, as in values that need no decoding.
     let plus = |&byte: &u8| if byte == b' ' { b'+' } else { byte };
     trimmed.iter().map(plus).collect()
+}
+
+/// The text up to a NUL, without the white space and double quotes around it.
+fn trim(text: &[u8]) -> &[u8] {
+    trim_wide(trim_quotes(trim_wide(until_nul(text))))
 }
 
 fn trim_quotes(mut text: &[u8]) -> &[u8] {
@@ -190,11 +198,11 @@ pub(super) fn with_canonical_cookie<T>(
         for (to, from) in start.iter_mut().zip(name) {
             *to = fold(*from);
         }
-        if let (Some(value), Some((equals, end))) = (value, end.split_first_mut()) {
+        if let (Some(value), Some((equals, end))) = (value, end.split_first_mut())
+            && let Some(end) = end.get_mut(..value.len())
+        {
             *equals = b'=';
-            for (to, from) in end.iter_mut().zip(value) {
-                *to = *from;
-            }
+            end.copy_from_slice(value);
         }
         let length = name.len().saturating_add(value_length);
         return use_bytes(short.get(..length).unwrap_or_default());
