@@ -8,6 +8,7 @@
 //! | [`election`] | which VM owns the lease |
 //! | [`freshness`] | the age of the active list, and its ETag |
 //! | [`publisher`] | a list into shared data |
+//! | `report` | metrics and log lines about a list |
 //! | [`updater`] | one VM's part: lease, fetch, publication, results |
 //! | [`replica`] | one VM's copy of the list; the request path touches only this |
 //!
@@ -21,6 +22,7 @@ pub mod keys;
 pub mod lease;
 pub mod publisher;
 pub mod replica;
+mod report;
 pub mod store;
 pub mod updater;
 

@@ -12,6 +12,7 @@ use super::keys::ListId;
 use super::lease::{LeaseView, VmId};
 use super::publisher::{self, Published};
 use super::replica::Replica;
+use super::report;
 use super::store::{Store, write};
 use crate::config::{Abs, Config};
 use crate::feed::abs::call::{self, Method};
@@ -20,9 +21,9 @@ use crate::feed::fetch::{self, FetchOutcome, Rules};
 use crate::feed::pending_call::PendingCall;
 use crate::feed::response::ResponseHeaders;
 use crate::host::{CallToken, HostError, HttpCall, RootId, System, WriteCondition};
-use crate::identifier::{FingerprintKey, IdentifierKind};
+use crate::identifier::FingerprintKey;
 use crate::list::{Blocklist, Manifest};
-use crate::metrics::{FetchResult, LastResult, MeteredHost, Metric};
+use crate::metrics::{FetchResult, MeteredHost, Metric};
 
 /// A VM of the process.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +104,7 @@ impl Updater {
         let view = self.store.lease(&*host);
         let is_owner = view.is_owned_by(vm.id);
         if replica.check_age(&*host, now, settings.config.attack_list_max_age) && is_owner {
-            log_age(replica.is_stale());
+            report::log_age(replica.is_stale());
         }
         let candidacy = Candidacy {
             served: vm.served,
@@ -168,9 +169,9 @@ impl Updater {
                     Ok(Published { manifest, is_new }) => {
                         self.write_freshness(host, &manifest, etag, settings.rules);
                         self.succeed(host, FetchResult::Ok);
-                        report_list(host, &manifest);
+                        report::report_list(host, &manifest);
                         if is_new {
-                            log_list(&manifest, skipped);
+                            report::log_list(&manifest, skipped);
                         }
                     }
                     Err(HostError::CasMismatch) => log::warn!(
@@ -186,7 +187,7 @@ impl Updater {
                 if let Some(manifest) = active {
                     let etag = confirming.map_or(Vec::new(), |known| known.etag);
                     self.write_freshness(host, &manifest, etag, settings.rules);
-                    report_list(host, &manifest);
+                    report::report_list(host, &manifest);
                 }
                 self.succeed(host, FetchResult::NotModified);
             }
@@ -205,19 +206,7 @@ impl Updater {
             return;
         }
         publisher::drop_list(&*host, &self.store);
-        for kind in IdentifierKind::ALL {
-            host.set(Metric::Entries(kind), 0);
-        }
-        // Alerts on the list's age would otherwise fire for a list that no configuration uses.
-        for metric in [
-            Metric::Bytes,
-            Metric::Stale,
-            Metric::LastSuccess,
-            Metric::LastResult,
-            Metric::LastAttempt,
-        ] {
-            host.set(metric, 0);
-        }
+        report::report_no_list(host);
         log::info!("the attack list is dropped: no configuration uses it any more");
     }
 
@@ -353,7 +342,7 @@ impl Updater {
     }
 
     fn succeed(&mut self, host: MeteredHost<'_>, result: FetchResult) {
-        report_attempt(host, result);
+        report::report_attempt(host, result);
         host.set(Metric::LastSuccess, host.unix_now().as_secs());
         if self.failing.take().is_some() {
             log::info!("fetching the attack list works again");
@@ -367,7 +356,7 @@ impl Updater {
             error,
             retry_after,
         } = failure;
-        report_attempt(host, result);
+        report::report_attempt(host, result);
         let failing = self.failing.as_ref();
         if failing.is_none_or(|known| discriminant(known) != discriminant(&error)) {
             let kept = if replica.has_list() {
@@ -389,39 +378,6 @@ impl Updater {
             self.store.write_lease(&*host, &lease, condition);
         }
     }
-}
-
-fn report_attempt(host: MeteredHost<'_>, result: FetchResult) {
-    host.add(Metric::Fetch(result), 1);
-    host.set(Metric::LastResult, LastResult::from(result).value());
-    host.set(Metric::LastAttempt, host.unix_now().as_secs());
-}
-
-fn report_list(host: MeteredHost<'_>, manifest: &Manifest) {
-    for kind in IdentifierKind::ALL {
-        host.set(Metric::Entries(kind), *manifest.counts.get(kind));
-    }
-    host.set(Metric::Bytes, manifest.stored_bytes);
-    host.set(Metric::Generation, manifest.generation);
-}
-
-fn log_age(is_stale: bool) {
-    if is_stale {
-        log::warn!("the attack list is stale: no fetch has succeeded within attack_list_max_age");
-    } else {
-        log::info!("the attack list is fresh again");
-    }
-}
-
-fn log_list(manifest: &Manifest, skipped: u64) {
-    let counts = IdentifierKind::ALL
-        .map(|kind| format!("{} {}", kind.as_str(), manifest.counts.get(kind)))
-        .join(", ");
-    log::info!(
-        "attack list {} is active: {counts}; {} bytes, {skipped} entries skipped",
-        manifest.generation,
-        manifest.stored_bytes
-    );
 }
 
 fn new_key(system: &dyn System) -> FingerprintKey {
