@@ -14,7 +14,7 @@ pub const ROWS: &[Row] = &[
         fault: "cut",
         what: "the body is cut in each of twenty places; `content-length` announces the whole",
         metrics: &["fetch.result=reset"],
-        log: &[("it broke off", 1)],
+        log: &[("it was interrupted", 1)],
         test: "bodies::a_body_cut_in_each_of_twenty_places_with_a_content_length",
         ..Row::BASE
     },
@@ -30,7 +30,7 @@ pub const ROWS: &[Row] = &[
         fault: "cut_in_chunks",
         what: "the same within a chunk",
         metrics: &["fetch.result=reset"],
-        log: &[("it broke off", 1)],
+        log: &[("it was interrupted", 1)],
         test: "bodies::a_body_cut_in_each_of_twenty_places_in_chunks",
         ..Row::BASE
     },
@@ -80,7 +80,7 @@ pub const ROWS: &[Row] = &[
         fault: "gzip_bomb",
         what: "2 MB that unpack to 2 GB",
         metrics: &["fetch.result=malformed"],
-        log: &[("takes more than 1048576 bytes", 1)],
+        log: &[("has more than 1048576 bytes of JSON", 1)],
         test: "bodies::bodies_that_are_not_a_list",
         ..Row::BASE
     },

@@ -80,7 +80,7 @@ pub const ROWS: &[Row] = &[
         fault: "silence_after_headers",
         what: "headers without a body",
         metrics: &["fetch.result=reset"],
-        log: &[("it broke off", 1)],
+        log: &[("it was interrupted", 1)],
         test: "responses::incomplete_responses",
         ..Row::BASE
     },
