@@ -80,7 +80,7 @@ pub const ROWS: &[Row] = &[
         fault: "gzip_bomb",
         what: "2 MB that unpack to 2 GB",
         metrics: &["fetch.result=malformed"],
-        log: &[("has more than 1048576 bytes of JSON", 1)],
+        log: &[("has more than 1048576 bytes", 1)],
         test: "bodies::bodies_that_are_not_a_list",
         ..Row::BASE
     },
