@@ -2,23 +2,23 @@
 //!
 //! No sample of ABS's response to `GET /v4/abs/attacklist` is public, so every shape that its documentation suggests is
 //! accepted: the five keys at the top level or under `attacklist`, any of them missing or null, entries as strings, numbers
-//! or objects, API keys as a list or by name. An unusable entry is skipped and counted. A body of another shape, or without
-//! a single usable entry among its entries, is not a list and never replaces one. The body must be JSON to its last byte, so
-//! that a part of a list is never accepted as the whole.
+//! or objects, API keys as a list or by name. An unusable entry is skipped and counted. A body of another shape, or with
+//! unusable entries only, is not a list and never replaces one. The body must be complete JSON, so that a truncated list is
+//! never accepted.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `abs.rs` | the entry point |
 //! | `abs/call.rs` | the call that fetches the list |
 //! | `abs/reading.rs` | which JSON value is an entry, and of which kind |
-//! | `abs/error.rs` | why a body is not an attack list, in words |
-//! | `abs/repair.rs` | bytes that are almost text |
+//! | `abs/error.rs` | why a body is not an attack list |
+//! | `abs/repair.rs` | replaces invalid UTF-8 and lone surrogates |
 
 use core::cell::Cell;
 use std::io::Read;
 
 pub use self::error::{AttackListError, Shape};
-use self::reading::Reading;
+use self::reading::AttackListReader;
 use self::repair::Repaired;
 use super::entries::{EntryCounts, EntrySink};
 use crate::codec::json::{self, BUFFER_BYTES};
@@ -41,12 +41,12 @@ mod tests;
 /// ```
 ///
 /// The same may be under `attacklist`; if both are there, both count, as do repeated keys. `api_keys` may also map names
-/// to lists of values. Unknown keys are ignored. Values are trimmed as `identifier::listed`
-/// describes; a number is read as its text.
+/// to lists of values. Unknown keys are ignored. `identifier::listed` trims the values; a number is read
+/// as its text.
 ///
 /// Unusable entries go to [`EntrySink::skipped`]: an address that does not parse, a value that no request can carry, a
 /// wrong type, a null. A key whose value is null, an empty list or an empty object has no entries. Bytes that
-/// are not UTF-8, and `\u` escapes that are half a character, make their entry unusable, but not the body unreadable.
+/// are not UTF-8, and lone surrogates in `\u` escapes, make only their own entry unusable.
 ///
 /// Nesting does not grow the stack. Memory is bounded by the longest string of the body.
 ///
@@ -58,11 +58,11 @@ pub fn read_attack_list(
     sink: &mut dyn EntrySink,
 ) -> Result<EntryCounts, AttackListError> {
     let has_replaced = Cell::new(false);
-    let mut reading = Reading::new(sink, &has_replaced);
+    let mut reader = AttackListReader::new(sink, &has_replaced);
     let outcome = json::read(
         &mut Repaired::new(body, &has_replaced),
         BUFFER_BYTES,
-        &mut reading,
+        &mut reader,
     );
-    reading.finish(outcome)
+    reader.finish(outcome)
 }

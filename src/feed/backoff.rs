@@ -1,6 +1,6 @@
-//! How long to wait between attempts that fail, for every server that is called.
+//! The wait between failed attempts, for every server that is called.
 //!
-//! Pure. Counting failures and keeping the time of the last one is up to the callers.
+//! Pure. The callers count failures and remember the time of the last one.
 
 use core::time::Duration;
 
@@ -10,7 +10,7 @@ pub const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest Retry-After that is honoured.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
-/// How long to wait after `failures` failed attempts in a row, at most `longest`.
+/// The wait after `failures` failed attempts in a row, at most `longest`.
 pub fn backoff(failures: u32, longest: Duration) -> Duration {
     let doublings = failures.saturating_sub(1);
     FIRST_WAIT

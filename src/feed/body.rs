@@ -51,9 +51,9 @@ impl Read for CallBody<'_> {
 /// The limit that was exceeded.
 #[derive(Clone, Copy, Debug)]
 pub enum Exceeded {
-    /// That of one entry.
+    /// The limit on one entry.
     Entry,
-    /// That of the whole body.
+    /// The limit on the whole body.
     Total,
 }
 
@@ -123,7 +123,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
-    fn a_small_body_that_unpacks_to_much_is_read_no_further_than_its_limit() {
+    fn a_decompression_bomb_is_read_only_up_to_the_limit() {
         let text = vec![b' '; 4 << 20];
         let bomb = crate::codec::gzip::compress(&text);
         assert!(bomb.len() < 32 << 10);

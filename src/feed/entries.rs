@@ -1,4 +1,4 @@
-//! The entries of a feed's response, as its parser hands them over.
+//! The interface between a feed's parser and the receiver of its entries, and the counts of entries.
 
 use core::fmt;
 
@@ -16,7 +16,7 @@ pub trait EntrySink {
 /// An unusable entry, without its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Skipped {
-    /// The kind of the list that it is in.
+    /// Its kind.
     pub kind: IdentifierKind,
     /// Its number among the entries of its kind, from 1, in the order of the body.
     pub position: u64,

@@ -1,4 +1,4 @@
-//! Why a fetch failed, in words and as a result in the metrics.
+//! The reasons why a fetch fails: the text for the log and the result for the metrics.
 
 use core::fmt;
 use core::time::Duration;
@@ -58,9 +58,9 @@ pub enum FetchError {
     RangeTooWide(IpNet, u8),
     /// The number of entries changed by more than `guard.max_change_percent`.
     ChangedTooMuch {
-        /// In the active list.
+        /// Entries of the active list.
         before: u64,
-        /// In the received list.
+        /// Entries of the received list.
         after: u64,
         /// `guard.max_change_percent`.
         allowed_percent: f64,
@@ -108,7 +108,7 @@ impl fmt::Display for FetchError {
                 received,
             } => write!(
                 f,
-                "the response was truncated: {received} of {announced} bytes were received; check for a proxy that truncates it"
+                "the response was truncated: received {received} of {announced} bytes; check for a proxy that truncates it"
             ),
             FetchError::Encoding => f.write_str(
                 "the response has an unexpected content-encoding; only gzip and identity are supported",
@@ -145,12 +145,12 @@ impl fmt::Display for FetchError {
                 allowed_percent,
             } => write!(
                 f,
-                "the list went from {before} to {after} entries, more than the {allowed_percent} % that \
+                "the number of entries changed from {before} to {after}, more than the {allowed_percent} % that \
                  guard.max_change_percent allows; check the list in ABS, and change the guard if it is right"
             ),
-            FetchError::NotPublished => {
-                f.write_str("the list could not be written to shared data; look for errors of the host above")
-            }
+            FetchError::NotPublished => f.write_str(
+                "the list could not be written to shared data; see the errors of the host above",
+            ),
         }
     }
 }
@@ -190,7 +190,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
-    fn every_failure_has_its_class() {
+    fn failures_map_to_results() {
         let table = [
             (FetchError::Status(401), FetchResult::Unauthorized),
             (FetchError::Status(403), FetchResult::Unauthorized),

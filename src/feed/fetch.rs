@@ -1,4 +1,4 @@
-//! A list server's response to a list, or to the reason why the active list stays.
+//! Turns a list server's response into a list, or into the reason to keep the active one.
 //!
 //! When to fetch, and where a list goes, is decided in `sync`.
 
@@ -16,8 +16,8 @@ use crate::host::Host;
 use crate::identifier::{ClientIdentifier, FingerprintKey, range_of_prefix};
 use crate::list::{Blocklist, Builder};
 
-/// A response is read up to this many bytes of JSON for each byte of `attack_list_memory`: against responses that contain
-/// little and take long, above all compressed ones.
+/// The limit on a response's JSON, per byte of `attack_list_memory`: reading a large response with few entries, such as a
+/// decompression bomb, must not block the thread.
 const JSON_BYTES_PER_LIST_BYTE: u64 = 8;
 const LEAST_JSON_BYTES: u64 = 64 * 1024 * 1024;
 

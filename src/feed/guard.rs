@@ -1,4 +1,4 @@
-//! The bounds of `guard` on a list, whether the filter fetches it or the command line tool imports it.
+//! The limits of `guard` on a list, for the filter and the command line tool.
 
 use ipnet::IpNet;
 
@@ -43,7 +43,7 @@ pub fn changed_too_much(guard: &Guard, before: u64, after: u64) -> bool {
         after.abs_diff(before) as f64,
         before as f64 * percent / 100.0,
     );
-    // An empty list gives no expectation for the next.
+    // Any size may follow an empty list.
     before > 0 && before.max(after) > CHANGE_GUARD_FROM && changed > allowed
 }
 
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_are_held_to_the_widest_of_their_family() {
+    fn the_widest_range_depends_on_the_address_family() {
         let table = [
             ("0.0.0.0/0", Some(8)),
             ("0.0.0.0/1", Some(8)),
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_share_of_skipped_entries_is_bounded_from_101_entries_on() {
+    fn the_share_of_skipped_entries_is_limited_in_lists_of_over_100() {
         let counts = |username, skipped| EntryCounts {
             usable: PerKind {
                 username,

@@ -1,11 +1,11 @@
-//! A call whose response is awaited, whichever server it went to.
+//! A call in flight to any server.
 
 use core::time::Duration;
 
 use crate::host::{CallToken, RootId};
 
-/// How long a response is awaited after the call's timeout. The host promises one, except if the calling root context
-/// was deleted.
+/// The wait for a response beyond the call's timeout. The host always delivers one, except if the calling root context was
+/// deleted.
 const RESPONSE_GRACE: Duration = Duration::from_secs(2);
 
 /// A call in flight.
@@ -36,12 +36,12 @@ impl PendingCall {
         self.token == token
     }
 
-    /// No response will come: the call is overdue.
+    /// Marks the call as overdue: there will be no response.
     pub fn abandon(&mut self) {
         self.deadline = Duration::ZERO;
     }
 
-    /// Whether no response is awaited any more.
+    /// Whether the response is overdue.
     pub fn is_overdue(&self, now: Duration) -> bool {
         now > self.deadline
     }

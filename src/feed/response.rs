@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::retry_after::retry_after;
 use crate::host::Host;
 
-/// Envoy's limit on a response, unless its runtime key `http.async_response_buffer_limit` is set.
+/// Envoy's default limit on a response (runtime key `http.async_response_buffer_limit`).
 pub const ENVOY_RESPONSE_LIMIT: u64 = 32 * 1024 * 1024;
 
 /// A longer ETag is ignored.
@@ -74,7 +74,7 @@ impl Coding {
         let mut all = self;
         for coding in value.split(|byte| *byte == b',') {
             let coding = coding.trim_ascii();
-            // Software that confuses the header with the character set, or always sends it, uses one of these.
+            // Sent by software that confuses the header with the character set, or always sends it.
             all = if is(coding, &["", "identity", "none", "utf-8", "utf8"]) {
                 all
             } else if all == Coding::Identity && is(coding, &["gzip", "x-gzip"]) {

@@ -1,18 +1,17 @@
 //! The response header Retry-After (RFC 9110, 10.2.3) as a time to wait.
 //!
-//! Owns the spellings of that one value, for every server that is called. How long a wait is honoured is for the
-//! callers to decide.
+//! Owns the formats of this header, for every server that is called. The callers decide how long a wait they honour.
 
 use core::time::Duration;
 use std::time::UNIX_EPOCH;
 
-/// How long the sender of this Retry-After wants to be left alone; `None` where the value says nothing of it.
+/// The time until the next allowed attempt; `None` for an invalid value.
 ///
 /// A number of seconds, with a fraction or without, or a date in one of the three forms of HTTP (RFC 9110, 5.6.7).
-/// A date that has passed means no wait; a number that no [`Duration`] holds means the longest one.
+/// A past date means no wait; a number too large for [`Duration`] means the longest one.
 pub fn retry_after(value: &[u8], unix_now: Duration) -> Option<Duration> {
     let text = core::str::from_utf8(value.trim_ascii()).ok()?;
-    // Only digits and a point: `f64` would read "inf", "1e9" and "-1" too.
+    // Only digits and a point: `f64` also accepts "inf", "1e9" and "-1".
     if text
         .bytes()
         .all(|byte| byte.is_ascii_digit() || byte == b'.')
@@ -31,7 +30,7 @@ mod tests {
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    /// 1994-11-06 08:49:37, the moment of the examples in RFC 9110, is two minutes later.
+    /// Two minutes before 1994-11-06 08:49:37, the date in the examples of RFC 9110.
     const NOW: Duration = Duration::from_secs(784_111_777 - 120);
 
     #[test]
@@ -52,7 +51,7 @@ mod tests {
                 Some(Duration::from_secs(120)),
             ),
             (b"Sun Nov  6 08:49:37 1994", Some(Duration::from_secs(120))),
-            // It has passed.
+            // Past dates.
             (b"Sun, 06 Nov 1994 08:40:00 GMT", Some(Duration::ZERO)),
             (b"Thu, 01 Jan 1970 00:00:00 GMT", Some(Duration::ZERO)),
             (b"", None),

@@ -1,4 +1,4 @@
-//! What a request asks of a feed's list, however the list is stored.
+//! The look-ups that judging a request needs, independent of how a list is stored.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ pub trait ActiveList {
     fn holds(&self, kind: IdentifierKind) -> bool;
     /// Whether a range of the list contains the address.
     fn contains_address(&self, address: IpAddr) -> bool;
-    /// What to pass to [`ActiveList::contains`]; `None` if the list surely does not contain the identifier. Cheap.
+    /// The fingerprint to pass to [`ActiveList::contains`]; `None` if the identifier is not listed. Cheap.
     fn candidate(&self, identifier: ClientIdentifier<'_>) -> Option<Fingerprint>;
     /// Whether the list contains the candidate. Exact; may cost a hostcall.
     fn contains(&mut self, candidate: Fingerprint) -> bool;

@@ -7,16 +7,16 @@ use super::membership::{MembershipFilter, Shard, bits_for, top_bits};
 use super::ranges::AddressRanges;
 use crate::identifier::{ClientIdentifier, Fingerprint, FingerprintKey, IdentifierKind, PerKind};
 
-/// Entries are sorted into this many partitions by the top bits of their fingerprint, which saves a big sort.
+/// Entries are partitioned by the top bits of their fingerprint, so that no large array is sorted.
 const PARTITION_BITS: u8 = 8;
 const N_PARTITIONS: usize = 1 << PARTITION_BITS;
 
-/// A bucket has about this many entries, about 1 KiB: the host copies the value while it holds its mutex.
+/// A bucket has about 1 KiB: the host copies the value while it holds its mutex.
 const ENTRIES_PER_BUCKET: usize = 128;
-/// 16.7 million entries in buckets of 128, so that the set of shared-data keys is bounded.
+/// Bounds the number of buckets, and so the set of shared-data keys: 16.7 million entries in buckets of 128.
 pub(crate) const MAX_BUCKET_BITS: u8 = 17;
 
-/// The size of an entry in shared data: 8 bytes in its bucket, and its share of the membership filter and of the frames.
+/// The size of an entry in shared data: 8 bytes in its bucket, the rest in the membership filter and the frames.
 const STORED_BYTES_PER_ENTRY: u64 = 10;
 
 /// The list is larger than it may be.
@@ -70,7 +70,7 @@ impl Builder {
         };
         if partition.len() == partition.capacity() {
             let before = partition.len();
-            make_room(partition);
+            free_space(partition);
             let duplicates = before.saturating_sub(partition.len());
             self.n_entries = self
                 .n_entries
@@ -118,7 +118,7 @@ impl Builder {
         })
     }
 
-    /// Duplicates need no space in the end, but finding them takes time: up to an eighth over the limit is accepted before.
+    /// Finding duplicates takes time, so they are removed only when the list exceeds its limit by an eighth.
     fn check_occasionally(&mut self) -> Result<(), ListTooLarge> {
         if self.stored_bytes() > self.limit.saturating_add(self.limit / 8) {
             self.check()?;
@@ -153,8 +153,8 @@ impl Builder {
     }
 }
 
-/// Makes room in a full partition: by dropping duplicates where there are many, else by growing by half.
-fn make_room(partition: &mut Vec<u64>) {
+/// Frees space in a full partition: removes duplicates, and grows it by half if there were few.
+fn free_space(partition: &mut Vec<u64>) {
     let capacity = partition.capacity();
     if capacity >= 64 {
         partition.sort_unstable();
@@ -169,7 +169,7 @@ fn make_room(partition: &mut Vec<u64>) {
 /// A finished list, ready to be published.
 #[derive(Debug)]
 pub struct Blocklist {
-    /// Sorted, without duplicates; so is their concatenation.
+    /// Sorted, without duplicates, also across partitions.
     partitions: Vec<Vec<u64>>,
     ranges: AddressRanges,
     counts: PerKind<u64>,
@@ -184,13 +184,13 @@ impl Blocklist {
         &self.counts
     }
 
-    /// All entries, ranges too.
+    /// The number of entries, including ranges.
     pub fn n_entries(&self) -> u64 {
         let by_kind = IdentifierKind::ALL.map(|kind| *self.counts.get(kind));
         by_kind.into_iter().fold(0, u64::saturating_add)
     }
 
-    /// Equal for lists of equal entries under one key.
+    /// Equal for lists with the same entries under the same key.
     pub fn digest(&self) -> u64 {
         self.digest
     }
@@ -215,7 +215,7 @@ impl Blocklist {
         Shard::build(&entries)
     }
 
-    /// Puts into `entries` all fingerprints whose top `bits` make `index`, in order.
+    /// Replaces `entries` with the fingerprints whose top `bits` equal `index`, in order.
     pub(crate) fn entries_with_prefix(&self, bits: u8, index: usize, entries: &mut Vec<u64>) {
         entries.clear();
         let fewer = PARTITION_BITS.saturating_sub(bits);
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn every_prefix_gives_its_entries_once_and_in_order() {
+    fn prefixes_partition_the_entries_in_order() {
         let list = names(0..50_000, u64::MAX).unwrap();
         for bits in [0, 1, 7, 8, 9, 12] {
             let (mut all, mut some) = (Vec::new(), Vec::new());
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn duplicates_count_once_and_take_no_memory() {
+    fn duplicates_count_once_and_use_no_memory() {
         let mut builder = Builder::new(KEY, 1_000);
         for i in 0..100_000u32 {
             builder
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_over_its_limit_is_refused_and_one_at_its_limit_is_not() {
+    fn lists_over_the_limit_are_rejected() {
         assert!(names(0..100, 1_000).is_ok());
         assert_eq!(
             names(0..101, 1_000).unwrap_err(),
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_tells_lists_apart_whatever_their_order() {
+    fn the_digest_depends_on_the_entries_and_not_on_their_order() {
         let mut forward = Builder::new(KEY, u64::MAX);
         let mut backward = Builder::new(KEY, u64::MAX);
         for i in 0..1_000u32 {
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_counted_apart_and_ranges_as_addresses() {
+    fn entries_are_counted_by_kind_and_ranges_as_addresses() {
         let mut builder = Builder::new(KEY, u64::MAX);
         builder
             .insert(ClientIdentifier::Ip("192.0.2.1/32".parse().unwrap()))

@@ -1,7 +1,7 @@
 //! The frame around every value in shared data: written by a publisher, read without trusting it.
 //!
-//! Magic, format version, record, generation, index, length, checksum, payload. Bytes that are cut, changed, of another
-//! format, another record or another generation read as absent.
+//! Magic, format version, record, generation, index, length, checksum, payload. Truncated or changed bytes, and those of
+//! another format, record or generation, read as absent.
 
 use core::hash::Hasher;
 
@@ -11,7 +11,7 @@ const MAGIC: [u8; 4] = *b"PRTC";
 const FORMAT: u8 = 2;
 const HEADER: usize = 32;
 
-/// What a frame holds.
+/// The type of a frame's payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Record {
@@ -34,14 +34,14 @@ pub enum Record {
 /// The header of a valid frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHeader {
-    /// Of the list that the record belongs to; 0 for records of no list.
+    /// The generation of the list; 0 for records that belong to no list.
     pub generation: u64,
-    /// Which shard, bucket or chunk.
+    /// The number of the shard, bucket or chunk.
     pub index: u32,
 }
 
 impl FrameHeader {
-    /// Of records that belong to no list.
+    /// For records that belong to no list.
     pub const NO_LIST: FrameHeader = FrameHeader {
         generation: 0,
         index: 0,
@@ -53,14 +53,14 @@ pub fn frame(record: Record, header: FrameHeader, payload: &[u8]) -> Vec<u8> {
     frame_of([0; 2], record, header, payload)
 }
 
-/// As [`frame`], with a checksum keyed by the identity of a list.
+/// Like [`frame`], with a checksum keyed by the identity of a list.
 pub fn frame_of(list: [u64; 2], record: Record, header: FrameHeader, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER.saturating_add(payload.len()));
     bytes.extend_from_slice(&MAGIC);
     bytes.extend_from_slice(&[FORMAT, record as u8, 0, 0]);
     bytes.extend_from_slice(&header.generation.to_le_bytes());
     bytes.extend_from_slice(&header.index.to_le_bytes());
-    // No payload exceeds 32 bits; one that did would read as absent.
+    // No payload is longer than 32 bits can count; a longer one would read as absent.
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     bytes.extend_from_slice(&length.to_le_bytes());
     let sum = checksum(list, &bytes, payload);
@@ -74,7 +74,7 @@ pub fn unframe(record: Record, bytes: &[u8]) -> Option<(FrameHeader, &[u8])> {
     unframe_of([0; 2], record, bytes)
 }
 
-/// As [`unframe`], for a frame of [`frame_of`].
+/// Like [`unframe`], for a frame of [`frame_of`].
 pub fn unframe_of(list: [u64; 2], record: Record, bytes: &[u8]) -> Option<(FrameHeader, &[u8])> {
     let (header, payload) = bytes.split_at_checked(HEADER)?;
     let (checked, sum) = header.split_at_checked(24)?;

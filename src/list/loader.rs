@@ -21,7 +21,7 @@ pub enum NextValue {
     Shard(u32),
     /// This chunk of ranges.
     Ranges(u32),
-    /// None: the list is complete.
+    /// No value: the list is complete.
     Nothing,
 }
 
@@ -53,7 +53,7 @@ impl Loader {
         }
     }
 
-    /// Adds the next value. `None`: it is not of this list, which was replaced meanwhile.
+    /// Adds the next value. `None` if it belongs to another list, since this one was replaced.
     pub fn add(&mut self, bytes: &[u8]) -> Option<()> {
         match self.needs() {
             NextValue::Shard(index) => {

@@ -1,7 +1,7 @@
 //! The manifest of a published list, and the list's values in shared data.
 //!
 //! The manifest is written last, so it names only complete lists. The values are shards of the membership filter, buckets
-//! of fingerprints and chunks of address ranges. Which keys they are stored under is decided in `sync`.
+//! of fingerprints and chunks of address ranges. `sync` decides their keys.
 
 use super::builder::{Blocklist, MAX_BUCKET_BITS};
 use super::frame::{FrameHeader, Reader, Record, frame, frame_of, unframe, unframe_of};
@@ -18,9 +18,9 @@ const MAX_RANGE_CHUNKS: u32 = 1 << 15;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Slot {
-    /// The first.
+    /// The first slot.
     A = 0,
-    /// The second.
+    /// The second slot.
     B = 1,
 }
 
@@ -58,7 +58,7 @@ impl Layout {
 /// Describes the active list and where its values are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
-    /// The number of the list: each published list of the process has the next.
+    /// The number of the list; each published list of the process has the next number.
     pub generation: u64,
     /// The slot of the list.
     pub slot: Slot,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::ranges::AddressRanges;
 use crate::identifier::{ClientIdentifier, FingerprintKey, IdentifierKind, PerKind, fold_mapped};
 
-/// A manual list. Its values are kept as fingerprints under a key of this VM's own.
+/// A manual list. Its values are fingerprints under a key of this VM.
 #[derive(Clone, Debug)]
 pub struct ManualList {
     key: FingerprintKey,
@@ -47,12 +47,12 @@ impl ManualList {
         *self.holds.get(kind)
     }
 
-    /// Whether the list has the address, by itself or in a range.
+    /// Whether the list contains the address, itself or in a range.
     pub fn contains_address(&self, address: IpAddr) -> bool {
         self.ranges.contains(fold_mapped(address))
     }
 
-    /// Whether the list has the identifier, which is no address.
+    /// Whether the list contains the identifier, which must not be an address.
     pub fn contains(&self, identifier: ClientIdentifier<'_>) -> bool {
         self.holds(identifier.kind())
             && self
@@ -69,7 +69,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
-    fn each_kind_is_found_and_its_neighbour_is_not() {
+    fn only_listed_identifiers_are_found() {
         use ClientIdentifier::{ApiKey, Cookie, Ip, OauthToken, Username};
         let cookie = |name: &'static str| Cookie {
             name: name.as_bytes(),

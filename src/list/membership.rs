@@ -1,27 +1,28 @@
-//! The gate: what each VM keeps of a list, so that clean traffic asks the host for nothing.
+//! The membership filter of a list. Every VM keeps one, so that clean requests need no hostcall.
 //!
-//! A binary fuse filter (Graf and Lemire, "Binary Fuse Filters", 2022) says "surely not listed" or "maybe", the latter
-//! for about one clean identifier in 256. It takes about 1.2 bytes an entry. The entries are spread over shards by
-//! the top bits of their fingerprint, so that building needs little memory and loading can be spread over ticks.
+//! A binary fuse filter (Graf and Lemire, "Binary Fuse Filters", 2022) returns "not listed" or "maybe"; the latter for
+//! about one clean identifier in 256. It takes about 1.2 bytes per entry. Entries are distributed over shards by the top
+//! bits of their fingerprint: building needs little memory, and loading can be spread over ticks. Reads shards without
+//! trusting them; the exact entries are in the buckets.
 
 use xorf::{BinaryFuse8, BinaryFuse8Ref, DmaSerializable, Filter, FilterRef};
 
 use crate::identifier::Fingerprint;
 
-/// At about this many entries a list gets another shard.
+/// The number of entries in a shard, approximately.
 const ENTRIES_PER_SHARD: usize = 65_536;
 
-/// No list has more shards than this, so the set of shared-data keys is bounded.
+/// Bounds the number of shards, and so the set of shared-data keys.
 pub(crate) const MAX_SHARD_BITS: u8 = 10;
 
-/// The gate of one list.
+/// The membership filter of one list.
 #[derive(Clone, Debug, Default)]
 pub struct MembershipFilter {
     shard_bits: u8,
     shards: Vec<Shard>,
 }
 
-/// The filter of the fingerprints that share their top bits: a descriptor, then its 8-bit cells.
+/// The filter of the fingerprints with the same top bits: a descriptor, then 8-bit cells.
 #[derive(Clone, Debug)]
 pub(crate) struct Shard {
     bytes: Vec<u8>,
@@ -30,8 +31,8 @@ pub(crate) struct Shard {
 const DESCRIPTOR: usize = BinaryFuse8::DESCRIPTOR_LEN;
 
 impl Shard {
-    /// Builds a shard from distinct fingerprints. `None` where the filter can't be built, which takes duplicates
-    /// or very bad luck a thousand times over.
+    /// Builds a shard from distinct fingerprints. `None` if construction fails, which is practically impossible without
+    /// duplicates.
     pub(crate) fn build(fingerprints: &[u64]) -> Option<Self> {
         if fingerprints.is_empty() {
             return Some(Self { bytes: Vec::new() });
@@ -43,7 +44,7 @@ impl Shard {
         Some(Self { bytes })
     }
 
-    /// Takes a shard's bytes if a look-up in them can't go out of bounds.
+    /// Reads a shard; `None` if a look-up could read out of bounds.
     pub(crate) fn from_bytes(bytes: Vec<u8>) -> Option<Self> {
         if bytes.is_empty() {
             return Some(Self { bytes });
@@ -55,19 +56,19 @@ impl Shard {
                 descriptor.get(at..end)?.try_into().ok()?,
             ))
         };
-        // The layout of the descriptor is seed (8 bytes), segment length, its mask, length of all start segments.
-        // A look-up reads one cell in each of three segments in a row, the first of which starts below that length.
+        // The descriptor: seed (8 bytes), segment length, its mask, total length of the start segments. A look-up reads
+        // one cell in each of three consecutive segments, the first of which starts below that length.
         let (segment, mask, starts) = (word(8)?, word(12)?, word(16)?);
         let cells_needed = u64::from(starts).checked_add(u64::from(segment).checked_mul(2)?)?;
-        let sound = segment.is_power_of_two()
+        let is_valid = segment.is_power_of_two()
             && Some(mask) == segment.checked_sub(1)
             && starts != 0
             && starts.checked_rem(segment) == Some(0)
             && u64::try_from(cells.len()) == Ok(cells_needed);
-        sound.then_some(Self { bytes })
+        is_valid.then_some(Self { bytes })
     }
 
-    /// The bytes, for the snapshot.
+    /// The bytes, for shared data.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -83,25 +84,25 @@ impl Shard {
 }
 
 impl MembershipFilter {
-    /// How many top bits of a fingerprint choose the shard, for a list of `n_entries`.
+    /// The number of top bits that select the shard, for a list of `n_entries`.
     pub(crate) fn shard_bits_for(n_entries: usize) -> u8 {
         bits_for(n_entries.div_ceil(ENTRIES_PER_SHARD), MAX_SHARD_BITS)
     }
 
-    /// A gate of `1 << shard_bits` shards, in order. `None` where their number is another.
+    /// A filter of `1 << shard_bits` shards, in order; `None` if there are more or fewer.
     pub(crate) fn from_shards(shard_bits: u8, shards: Vec<Shard>) -> Option<Self> {
         let expected = 1usize.checked_shl(u32::from(shard_bits))?;
         (shards.len() == expected).then_some(Self { shard_bits, shards })
     }
 
-    /// False: surely not listed. True: ask the bucket.
+    /// False: not listed. True: the bucket decides.
     pub fn may_contain(&self, fingerprint: Fingerprint) -> bool {
         self.shards
             .get(top_bits(fingerprint.0, self.shard_bits))
             .is_some_and(|shard| shard.may_contain(fingerprint.0))
     }
 
-    /// What this VM keeps, in bytes.
+    /// The memory of the filter, in bytes.
     pub fn memory_bytes(&self) -> usize {
         self.shards
             .iter()
@@ -110,13 +111,13 @@ impl MembershipFilter {
     }
 }
 
-/// The smallest number of bits that count to `n`, at most `most`.
+/// The smallest number of bits with at least `n` values, at most `most`.
 pub(crate) fn bits_for(n: usize, most: u8) -> u8 {
     let bits = n.max(1).next_power_of_two().trailing_zeros();
     u8::try_from(bits).unwrap_or(most).min(most)
 }
 
-/// The number that the top `bits` of a fingerprint make.
+/// The value of the top `bits` of a fingerprint.
 pub(crate) fn top_bits(fingerprint: u64, bits: u8) -> usize {
     let shift = 64u32.saturating_sub(u32::from(bits));
     let index = fingerprint.checked_shr(shift).unwrap_or(0);
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn every_size_finds_its_own() {
+    fn every_entry_is_found_at_every_size() {
         for n in [0, 1, 2, 3, 4, 5, 10, 100, 1000, 70_000] {
             let entries = spread(n);
             let shard = Shard::build(&entries).unwrap();
@@ -146,15 +147,15 @@ mod tests {
     }
 
     #[test]
-    fn few_strangers_pass_for_listed() {
+    fn false_positives_are_rare() {
         let shard = Shard::build(&spread(10_000)).unwrap();
-        let strangers = (1..=100_000u64).map(|i| i.wrapping_mul(0xD6E8_FEB8_6659_FD93));
-        let maybe = strangers.filter(|s| shard.may_contain(*s)).count();
+        let unlisted = (1..=100_000u64).map(|i| i.wrapping_mul(0xD6E8_FEB8_6659_FD93));
+        let maybe = unlisted.filter(|s| shard.may_contain(*s)).count();
         assert!(maybe < 1_000, "{maybe} of 100000");
     }
 
     #[test]
-    fn bytes_that_would_be_read_out_of_bounds_are_refused() {
+    fn shards_with_out_of_bounds_look_ups_are_rejected() {
         let good = Shard::build(&spread(1_000)).unwrap().bytes;
         for at in 8..DESCRIPTOR {
             for bit in 0..8 {
@@ -173,14 +174,14 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_gate_holds_nothing() {
+    fn an_empty_filter_contains_nothing() {
         assert!(!MembershipFilter::default().may_contain(Fingerprint(0)));
         let shard = Shard::build(&[]).unwrap();
         assert!(spread(1_000).iter().all(|e| !shard.may_contain(*e)));
     }
 
     #[test]
-    fn top_bits_count_from_the_top() {
+    fn top_bits_are_the_most_significant() {
         assert_eq!(top_bits(u64::MAX, 0), 0);
         assert_eq!(top_bits(u64::MAX, 4), 15);
         assert_eq!(top_bits(1 << 63, 1), 1);

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use std::net::IpAddr;
 
-/// A set of address ranges. IPv4 and IPv6 are apart, since IPv4-mapped IPv6 is folded before it gets here.
+/// A set of address ranges. IPv4-mapped IPv6 addresses must be converted to IPv4 before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressRanges {
     v4: Vec<(u32, u32)>,
@@ -22,21 +22,21 @@ impl AddressRanges {
         }
     }
 
-    /// Adds an interval as it was stored; one whose ends are in the wrong order holds nothing.
+    /// Adds a stored interval; ignores one with its ends in the wrong order.
     pub(crate) fn push_v4(&mut self, first: u32, last: u32) {
         if first <= last {
             self.v4.push((first, last));
         }
     }
 
-    /// As [`AddressRanges::push_v4`], for IPv6.
+    /// Like [`AddressRanges::push_v4`], for IPv6.
     pub(crate) fn push_v6(&mut self, first: u128, last: u128) {
         if first <= last {
             self.v6.push((first, last));
         }
     }
 
-    /// Sorts and merges, so that look-ups find every range.
+    /// Sorts and merges the intervals, for look-ups.
     pub fn seal(&mut self) {
         self.v4.sort_unstable();
         merge(&mut self.v4, |last| last.checked_add(1));
@@ -44,7 +44,7 @@ impl AddressRanges {
         merge(&mut self.v6, |last| last.checked_add(1));
     }
 
-    /// Whether a range holds `address` (IPv4-mapped IPv6 already folded).
+    /// Whether a range contains `address`.
     pub fn contains(&self, address: IpAddr) -> bool {
         match address {
             IpAddr::V4(v4) => covers(&self.v4, v4.to_bits(), v4.to_bits()),
@@ -52,7 +52,7 @@ impl AddressRanges {
         }
     }
 
-    /// Whether ranges hold every address of `range`.
+    /// Whether the ranges contain every address of `range`.
     pub fn covers(&self, range: IpNet) -> bool {
         match ends(range) {
             Ends::V4(first, last) => covers(&self.v4, first, last),
@@ -60,7 +60,7 @@ impl AddressRanges {
         }
     }
 
-    /// How many intervals there are.
+    /// The number of intervals.
     pub fn len(&self) -> usize {
         self.v4.len().saturating_add(self.v6.len())
     }
@@ -70,7 +70,7 @@ impl AddressRanges {
         self.v4.is_empty() && self.v6.is_empty()
     }
 
-    /// What the intervals take when stored, in bytes.
+    /// The size of the intervals in shared data, in bytes.
     pub fn stored_bytes(&self) -> usize {
         let (v4, v6) = Self::STORED_BYTES;
         self.v4
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_are_inside_and_neighbours_outside() {
+    fn a_range_contains_its_ends_and_not_their_neighbours() {
         let ranges = ranges(&["192.0.2.0/28", "2001:db8::/48"]);
         let table = [
             ("192.0.1.255", false),
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_is_covered_by_one_range_or_by_several_together() {
+    fn a_range_may_be_covered_by_several_ranges() {
         let ranges = ranges(&[
             "10.0.0.0/9",
             "10.128.0.0/9",
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn any_order_gives_the_same() {
+    fn the_order_of_insertion_does_not_matter() {
         let mut texts: Vec<String> = (0..200u32)
             .flat_map(|i| {
                 [
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_can_be_one_range() {
+    fn one_range_may_contain_all_addresses() {
         let ranges = ranges(&["0.0.0.0/0", "::/0", "1.2.3.4/32"]);
         assert_eq!(ranges.len(), 2);
         assert!(ranges.contains("255.255.255.255".parse().unwrap()));

@@ -44,9 +44,9 @@ fn an_error_of_abs_is_reported_and_changes_nothing() {
         ),
         (
             r#"{"body": "{}"}"#,
-            "error: ABS at http://abs: the attack list holds none of the keys ips, cookies, oauth_tokens, \
-            api_keys and usernames, at the top level or under attacklist: found an empty object; check that ABS \
-            answered with its attack list\n",
+            "error: ABS at http://abs: the attack list has none of the keys ips, cookies, oauth_tokens, \
+            api_keys and usernames, at the top level or under attacklist: found an empty object; check that the \
+            response is ABS's attack list\n",
         ),
         (
             r#"{"hang_after_headers": true}"#,
@@ -162,18 +162,18 @@ fn an_empty_list_never_replaces_the_blacklist() {
         (
             r#"{"ips": ["hunter2"]}"#,
             "error: ABS at http://abs: none of the entries of the attack list can be used: ips 1 of 1 (entry 1 of \
-             ips: not an address or a CIDR range); check that ABS answered with its attack list\n",
+             ips: not an address or a CIDR range); check that the response is ABS's attack list\n",
         ),
         (
             r#"{"ips": ["192.0.2.1"], "usernames": "hunter2,bob"}"#,
-            "error: ABS at http://abs: the attack list has another shape: found a string under usernames; expected a \
-             list of user names; check that ABS answered with its attack list\n",
+            "error: ABS at http://abs: the attack list has an unexpected shape: found a string under usernames; expected a \
+             list of user names; check that the response is ABS's attack list\n",
         ),
         (
             r#"{"message": "hunter2"}"#,
-            "error: ABS at http://abs: the attack list holds none of the keys ips, cookies, oauth_tokens, api_keys \
-             and usernames, at the top level or under attacklist: found an object with 1 key; check that ABS \
-             answered with its attack list\n",
+            "error: ABS at http://abs: the attack list has none of the keys ips, cookies, oauth_tokens, api_keys \
+             and usernames, at the top level or under attacklist: found an object with 1 key; check that the \
+             response is ABS's attack list\n",
         ),
         (
             &many,

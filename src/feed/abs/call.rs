@@ -1,4 +1,4 @@
-//! The call that fetches ABS's attack list: `GET /v4/abs/attacklist`, as ABS's administration guide describes it.
+//! The call that fetches ABS's attack list: `GET /v4/abs/attacklist` of ABS's administration guide.
 
 use core::time::Duration;
 

@@ -1,6 +1,6 @@
-//! Why a body is not an attack list.
+//! The reasons why a body is not an attack list, and their text.
 //!
-//! Owns the words. They show shapes, positions and counts, never the body's content.
+//! Errors show shapes, positions and counts, never the body's content.
 
 use core::fmt;
 use std::io;
@@ -47,23 +47,23 @@ impl fmt::Display for Shape {
 
 /// Why a body is not an attack list. Entries that went to the sink before the error must not be enforced.
 ///
-/// No variant holds anything of the body's content but positions in it.
+/// Contains nothing of the body's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AttackListError {
     /// The body is not JSON (an HTML page, for instance).
     NotJson {
-        /// Line of the fault, from 1.
+        /// Line of the error, from 1.
         line: usize,
-        /// Column of the fault, in bytes from 1.
+        /// Column of the error, in bytes from 1.
         column: usize,
         /// The parser's description, which quotes nothing of the body.
         reason: String,
     },
     /// The body ends inside its JSON value, or is empty.
     Truncated,
-    /// Something follows the JSON value.
+    /// Other data follows the JSON value.
     TrailingData {
-        /// Line of the first byte that does not belong, from 1.
+        /// Line of its first byte, from 1.
         line: usize,
         /// Column of that byte, in bytes from 1.
         column: usize,
@@ -72,28 +72,28 @@ pub enum AttackListError {
     NoKnownKey {
         /// What was found.
         found: Shape,
-        /// It was found under `attacklist`.
+        /// Whether it was under `attacklist`.
         under_attacklist: bool,
     },
-    /// One of the keys has a value of another shape, so that its entries would be lost.
+    /// A key has a value of an unexpected shape; its entries would be lost.
     WrongShape {
-        /// Under which of the five keys; `None` for `attacklist`.
+        /// The kind of the key; `None` for `attacklist`.
         kind: Option<IdentifierKind>,
-        /// Under a name below that key.
+        /// Whether it was under a name below that key.
         under_name: bool,
         /// What was found.
         found: Shape,
     },
-    /// No entry of one kind can be used, since they have another shape.
+    /// No entry of one kind is usable, and some have an unexpected shape.
     WrongEntries {
-        /// Which kind.
+        /// The kind.
         kind: IdentifierKind,
-        /// What can't be used.
+        /// The counts of all entries.
         counts: Box<EntryCounts>,
     },
-    /// There are entries, and none can be used.
+    /// There are entries, but none is usable.
     NothingUsable(Box<EntryCounts>),
-    /// The sink would take no more.
+    /// The sink accepted no more entries.
     SinkFull,
     /// The body could not be read.
     Read(io::ErrorKind),
@@ -112,20 +112,20 @@ impl fmt::Display for AttackListError {
                  check that abs.cluster and abs.authority lead to ABS itself"
             ),
             AttackListError::Truncated => f.write_str(
-                "the attack list ends before its JSON does; check for a proxy or a timeout that cuts it short",
+                "the JSON of the attack list is truncated; check for a proxy or a timeout that truncates it",
             ),
             AttackListError::TrailingData { line, column } => write!(
                 f,
-                "the attack list goes on after its JSON at line {line} column {column}; \
-                 one JSON object is expected"
+                "other data follows the JSON of the attack list at line {line} column {column}; \
+                 expected one JSON object"
             ),
             AttackListError::NoKnownKey {
                 found,
                 under_attacklist,
             } => write!(
                 f,
-                "the attack list holds none of the keys ips, cookies, oauth_tokens, api_keys and usernames, \
-                 at the top level or under attacklist: found {found}{}; check that ABS answered with its attack list",
+                "the attack list has none of the keys ips, cookies, oauth_tokens, api_keys and usernames, \
+                 at the top level or under attacklist: found {found}{}; check that the response is ABS's attack list",
                 if *under_attacklist {
                     " under attacklist"
                 } else {
@@ -138,40 +138,40 @@ impl fmt::Display for AttackListError {
                 found,
             } => write!(
                 f,
-                "the attack list has another shape: found {found} under {}{}; expected {}; \
-                 check that ABS answered with its attack list",
+                "the attack list has an unexpected shape: found {found} under {}{}; expected {}; \
+                 check that the response is ABS's attack list",
                 kind.map_or("attacklist", IdentifierKind::list_key),
-                if *under_name { ", in a name" } else { "" },
+                if *under_name { ", under a name" } else { "" },
                 expected(*kind, *under_name)
             ),
             AttackListError::WrongEntries { kind, counts } => write!(
                 f,
-                "the attack list has another shape: none of its {} can be used: {counts}; expected {}; \
-                 check that ABS answered with its attack list",
+                "the attack list has an unexpected shape: none of its {} can be used: {counts}; expected {}; \
+                 check that the response is ABS's attack list",
                 kind.list_key(),
                 expected_entry(*kind)
             ),
             AttackListError::NothingUsable(counts) => write!(
                 f,
                 "none of the entries of the attack list can be used: {counts}; \
-                 check that ABS answered with its attack list"
+                 check that the response is ABS's attack list"
             ),
             AttackListError::SinkFull => {
-                f.write_str("the attack list has more entries than there is room for")
+                f.write_str("the attack list has too many entries")
             }
             AttackListError::Read(io::ErrorKind::UnexpectedEof) => {
-                f.write_str("the attack list could not be read: its compressed form ends early")
+                f.write_str("the attack list could not be read: its gzip data is truncated")
             }
             AttackListError::Read(io::ErrorKind::InvalidData) => {
-                f.write_str("the attack list could not be read: its compressed form is damaged")
+                f.write_str("the attack list could not be read: its gzip data is corrupt")
             }
-            // In the module no other comes.
+            // The module's readers return no other error.
             AttackListError::Read(_) => f.write_str("the attack list could not be read"),
         }
     }
 }
 
-/// What belongs under a key.
+/// The expected value of a key.
 const fn expected(kind: Option<IdentifierKind>, under_name: bool) -> &'static str {
     match kind {
         None => "an object with the keys of the list",
@@ -186,7 +186,7 @@ const fn expected(kind: Option<IdentifierKind>, under_name: bool) -> &'static st
     }
 }
 
-/// What an entry looks like.
+/// The expected entries of a kind.
 const fn expected_entry(kind: IdentifierKind) -> &'static str {
     match kind {
         IdentifierKind::Ip => "strings, or objects with the key ip",

@@ -1,7 +1,7 @@
 //! The shape of the attack list: JSON events in, entries out.
 //!
-//! Owns which JSON value is an entry and of which kind, and what no list looks like. What makes a value usable belongs to
-//! `list_value`.
+//! Owns which JSON value is an entry and of which kind, and which shapes are not a list. `identifier::listed` decides
+//! which values are usable.
 
 use core::cell::Cell;
 use std::borrow::Cow;
@@ -13,7 +13,7 @@ use crate::feed::entries::{EntryCounts, EntrySink, Skipped};
 use crate::identifier::listed::{Unusable, listed};
 use crate::identifier::{IdentifierKind, PerKind};
 
-/// A decimal number of so many digits is the same after its way through a float.
+/// Decimal numbers with up to this many digits survive the conversion to a float and back.
 const EXACT_DIGITS: usize = 15;
 
 /// Where in the list a JSON value is.
@@ -31,44 +31,44 @@ enum Place {
     Entry(IdentifierKind),
     /// Under the singular name, in an entry that is an object.
     Value(IdentifierKind),
-    /// In a list where an object belongs: software that knows no difference between the two writes an empty one so.
+    /// In a list where an object is expected; an empty one is accepted, since PHP encodes an empty object that way.
     WrongList(Option<IdentifierKind>),
 }
 
-/// A list or an object that has not ended.
+/// An open list or object.
 struct Open {
     place: Place,
     is_object: bool,
-    /// How many keys it has.
+    /// The number of its keys.
     n_keys: u64,
-    /// One of them is known.
+    /// Whether one of them is known.
     has_known_key: bool,
 }
 
-/// One attack list while it is read.
-pub(super) struct Reading<'s> {
+/// Reads one attack list from JSON events.
+pub(super) struct AttackListReader<'s> {
     sink: &'s mut dyn EntrySink,
-    /// Something of the body was no text and was replaced.
+    /// Whether invalid text of the body was replaced.
     has_replaced: &'s Cell<bool>,
-    /// Where the next value is.
+    /// The place of the next value.
     place: Place,
     open: Vec<Open>,
-    /// The name over the values now being read, of a map from names to lists.
+    /// The current name, in a map from names to lists.
     name: String,
-    /// The body says what is listed, if only that nothing is.
+    /// Whether the body has a list, possibly an empty one.
     has_list: bool,
-    /// What the whole body is.
+    /// The shape of the whole body.
     shape: Shape,
     counts: EntryCounts,
-    /// Kinds with an entry of another shape.
+    /// Kinds with an entry of an unexpected shape.
     misshapen: PerKind<bool>,
-    /// The sink takes no more, so that the rest of the body says nothing.
+    /// Whether the sink accepts no more entries; the rest of the body is ignored.
     is_full: bool,
     /// Why the body is not a list.
     refused: Option<AttackListError>,
 }
 
-impl<'s> Reading<'s> {
+impl<'s> AttackListReader<'s> {
     pub(super) fn new(sink: &'s mut dyn EntrySink, has_replaced: &'s Cell<bool>) -> Self {
         Self {
             sink,
@@ -85,7 +85,7 @@ impl<'s> Reading<'s> {
         }
     }
 
-    /// What the body amounts to, once the parser is through with it.
+    /// The result, after the parser has ended with `outcome`.
     pub(super) fn finish(
         self,
         outcome: Result<(), JsonError>,
@@ -123,7 +123,7 @@ impl<'s> Reading<'s> {
         }
     }
 
-    /// `false`: the sink would take no more.
+    /// Passes an entry to the sink; `false` if the sink accepts no more.
     fn take(&mut self, kind: IdentifierKind, text: &str) -> bool {
         let is_text = !self.has_replaced.get() || !text.contains(NO_TEXT);
         let entry = if is_text {
@@ -132,11 +132,11 @@ impl<'s> Reading<'s> {
             Err(Unusable::NotText)
         };
         match entry.map(|entry| self.sink.entry(entry)) {
-            Ok(goes_on) => {
+            Ok(continues) => {
                 let usable = self.counts.usable.get_mut(kind);
                 *usable = usable.saturating_add(1);
-                self.is_full |= !goes_on;
-                goes_on
+                self.is_full |= !continues;
+                continues
             }
             Err(reason) => {
                 self.skip(kind, reason);
@@ -164,7 +164,7 @@ impl<'s> Reading<'s> {
         }
     }
 
-    /// A value that has another shape than those which belong in its place.
+    /// Handles a value of an unexpected shape.
     fn wrong_shape(&mut self, place: Place, found: Shape) {
         let (kind, under_name) = match place {
             Place::Top => {
@@ -179,7 +179,7 @@ impl<'s> Reading<'s> {
             Place::Key(kind) => (Some(kind), false),
             Place::Name(kind) => (Some(kind), true),
         };
-        // Of a list that should be an object, the list is what is wrong, and not what is in it.
+        // The list itself is wrong, not the element in it.
         let found = match place {
             Place::WrongList(_) => Shape::List,
             _ => found,
@@ -201,7 +201,7 @@ impl<'s> Reading<'s> {
     }
 }
 
-impl Handler for Reading<'_> {
+impl Handler for AttackListReader<'_> {
     fn scalar(&mut self, value: Scalar<'_>) -> bool {
         if self.refused.is_some() {
             return false;
@@ -329,7 +329,7 @@ fn kind_of_key(key: &str) -> Option<IdentifierKind> {
         .find(|kind| kind.list_key() == key)
 }
 
-/// Under what an entry that is an object carries its value.
+/// The keys under which an entry that is an object has its value.
 const fn singular_names(kind: IdentifierKind) -> &'static [&'static str] {
     match kind {
         IdentifierKind::Ip => &["ip"],

@@ -1,30 +1,29 @@
-//! Makes text out of what is almost text, so that one odd entry can't make a whole list unreadable.
+//! Replaces invalid text in a body, so that one malformed entry can't make a whole list unreadable.
 //!
-//! User names and cookies are the attacker's to choose, and software on the way to the list cuts them at a fixed
-//! length: through the middle of a UTF-8 sequence, or of the pair of `\u` escapes that JSON writes for a character
-//! past U+FFFF. A JSON parser refuses the body for either, and for a byte order mark before it. Here all that is
-//! overwritten, at the same length, so that positions in errors stay true. Knows nothing else of JSON.
+//! Attackers choose user names and cookies, and software that writes the list may truncate them within a UTF-8 sequence or
+//! a surrogate pair of `\u` escapes. JSON parsers reject such a body, and one with a byte order mark. This reader
+//! overwrites all three, at the same length, so that positions in errors stay correct. Knows nothing else of JSON.
 
 use core::cell::Cell;
 use std::io::{self, Read};
 
-/// Replaces a byte that is not UTF-8, since JSON allows it in a string. Where [`Repaired`] has replaced anything, a text
-/// with this character is not the one that was meant.
+/// Replaces each byte that is not UTF-8; JSON allows this character in a string. Once [`Repaired`] has replaced anything, a
+/// text with this character may not be the original one.
 pub(super) const NO_TEXT: char = '\u{7f}';
 
-/// The same character, for an escape that is half a character.
+/// The same character, for a lone surrogate.
 const NO_CHARACTER: &[u8; 6] = br"\u007f";
 
-/// The byte order mark that some software writes before UTF-8 (RFC 8259, 8.1: a parser may ignore it).
+/// The byte order mark, which a JSON parser may ignore (RFC 8259, 8.1).
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads `body` with its text made good. Wants to be read with room for 32 bytes at least, so put a buffer before it.
+/// Reads `body` and repairs its text. Wrap it in a buffer: each read needs space for at least 32 bytes.
 pub(super) struct Repaired<'b> {
     body: &'b mut dyn Read,
-    /// The end of what was read, where what follows decides.
-    undecided: Vec<u8>,
+    /// An incomplete sequence or escape at the end of the bytes read so far.
+    incomplete: Vec<u8>,
     is_at_start: bool,
-    /// Set once anything was replaced by [`NO_TEXT`].
+    /// Set when anything was replaced by [`NO_TEXT`].
     has_replaced: &'b Cell<bool>,
 }
 
@@ -32,7 +31,7 @@ impl<'b> Repaired<'b> {
     pub(super) fn new(body: &'b mut dyn Read, has_replaced: &'b Cell<bool>) -> Self {
         Self {
             body,
-            undecided: Vec::new(),
+            incomplete: Vec::new(),
             is_at_start: true,
             has_replaced,
         }
@@ -42,43 +41,43 @@ impl<'b> Repaired<'b> {
 impl Read for Repaired<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         loop {
-            let held = self.undecided.len();
-            let (front, room) = out
+            let held = self.incomplete.len();
+            let (front, free) = out
                 .split_at_mut_checked(held)
-                .filter(|(_, room)| !room.is_empty())
+                .filter(|(_, free)| !free.is_empty())
                 .ok_or(io::ErrorKind::InvalidInput)?;
-            front.copy_from_slice(&self.undecided);
-            let read = self.body.read(room)?;
+            front.copy_from_slice(&self.incomplete);
+            let read = self.body.read(free)?;
             if read == 0 {
-                // A body that ends here is cut short, whatever these bytes are.
-                self.undecided.clear();
+                // The body is truncated here; the parser reports that.
+                self.incomplete.clear();
                 return Ok(held);
             }
             let bytes = out
                 .get_mut(..held.saturating_add(read))
                 .ok_or(io::ErrorKind::InvalidData)?;
-            let decided = repair(bytes, self.has_replaced);
-            self.undecided.clear();
-            self.undecided
-                .extend_from_slice(bytes.get(decided..).unwrap_or_default());
-            if decided > 0 {
+            let complete = repair(bytes, self.has_replaced);
+            self.incomplete.clear();
+            self.incomplete
+                .extend_from_slice(bytes.get(complete..).unwrap_or_default());
+            if complete > 0 {
                 if self.is_at_start {
                     self.is_at_start = false;
                     blank_byte_order_mark(bytes);
                 }
-                return Ok(decided);
+                return Ok(complete);
             }
         }
     }
 }
 
-/// Makes the text good, and tells how many bytes of it need not know what follows.
+/// Repairs the text; returns the number of bytes before an incomplete sequence or escape at the end.
 fn repair(bytes: &mut [u8], has_replaced: &Cell<bool>) -> usize {
     let whole = repair_utf8(bytes, has_replaced);
     repair_escapes(bytes.get_mut(..whole).unwrap_or_default(), has_replaced)
 }
 
-/// The mark is one character, so it is decided as a whole.
+/// Overwrites a byte order mark with spaces. The mark is one character, so it is never split between reads.
 fn blank_byte_order_mark(bytes: &mut [u8]) {
     if bytes.starts_with(BYTE_ORDER_MARK) {
         let mark = bytes.iter_mut().take(BYTE_ORDER_MARK.len());
@@ -94,7 +93,7 @@ fn repair_utf8(bytes: &mut [u8], has_replaced: &Cell<bool>) -> usize {
         };
         good = good.saturating_add(error.valid_up_to());
         let Some(length) = error.error_len() else {
-            // A sequence that may go on in the next bytes.
+            // The next bytes may complete this sequence.
             return good;
         };
         let bad = rest.iter_mut().skip(error.valid_up_to()).take(length);
@@ -114,11 +113,11 @@ fn repair_escapes(bytes: &mut [u8], has_replaced: &Cell<bool>) -> usize {
         at = at.saturating_add(found);
         let escape = rest.get_mut(found..).unwrap_or_default();
         let length = match read_escape(escape) {
-            Escape::Undecided => return at,
+            Escape::Incomplete => return at,
             Escape::Other => 2,
             Escape::Unit(0xd800..=0xdbff) => {
                 match read_escape(escape.get(6..).unwrap_or_default()) {
-                    Escape::Undecided => return at,
+                    Escape::Incomplete => return at,
                     Escape::Unit(0xdc00..=0xdfff) => 12,
                     Escape::Unit(_) | Escape::Other => overwrite(escape, has_replaced),
                 }
@@ -131,14 +130,14 @@ fn repair_escapes(bytes: &mut [u8], has_replaced: &Cell<bool>) -> usize {
     bytes.len()
 }
 
-/// What stands where an escape may stand.
+/// The text at the position of a possible escape.
 enum Escape {
     /// `\u` and a UTF-16 code unit.
     Unit(u16),
     /// Another escape, or none.
     Other,
-    /// What follows decides.
-    Undecided,
+    /// The bytes end within it.
+    Incomplete,
 }
 
 fn read_escape(bytes: &[u8]) -> Escape {
@@ -148,9 +147,9 @@ fn read_escape(bytes: &[u8]) -> Escape {
                 .ok()
                 .and_then(|digits| u16::from_str_radix(digits, 16).ok())
                 .map_or(Escape::Other, Escape::Unit),
-            None => Escape::Undecided,
+            None => Escape::Incomplete,
         },
-        [] | [b'\\'] => Escape::Undecided,
+        [] | [b'\\'] => Escape::Incomplete,
         _ => Escape::Other,
     }
 }
@@ -170,7 +169,7 @@ mod tests {
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    /// Gives `piece` bytes at a time.
+    /// Returns at most `piece` bytes per read.
     struct Pieces<'a>(&'a [u8], usize);
 
     impl Read for Pieces<'_> {
@@ -183,12 +182,12 @@ mod tests {
         }
     }
 
-    fn repaired(bytes: &[u8], piece: usize, room: usize) -> Vec<u8> {
+    fn repaired(bytes: &[u8], piece: usize, buffer: usize) -> Vec<u8> {
         let mut pieces = Pieces(bytes, piece);
         let has_replaced = Cell::new(false);
-        // As the JSON parser reads: byte by byte, so that only the buffer reads what is below it.
+        // Byte by byte, like the JSON parser: only the buffer reads from `Repaired`.
         let found: Vec<u8> =
-            BufReader::with_capacity(room, Repaired::new(&mut pieces, &has_replaced))
+            BufReader::with_capacity(buffer, Repaired::new(&mut pieces, &has_replaced))
                 .bytes()
                 .map(Result::unwrap)
                 .collect();
@@ -199,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_made_good_in_pieces_of_any_size() {
+    fn text_is_repaired_in_pieces_of_any_size() {
         let table: &[(&[u8], &[u8])] = &[
             (b"", b""),
             (b"plain", b"plain"),
@@ -229,19 +228,19 @@ mod tests {
             (b"\xef\xbb\xbf\xef\xbb\xbf", b"   \xef\xbb\xbf"),
             (b"a\xef\xbb\xbf", b"a\xef\xbb\xbf"),
             (b"\xef\xbb.", b"\x7f\x7f."),
-            // What ends early is cut short anyway, and stays as it is.
+            // A truncated body stays as it is.
             (b"a\xf0\x9f\x98", b"a\xf0\x9f\x98"),
             (br"a\ud83d", br"a\ud83d"),
             (br"a\", br"a\"),
         ];
         for (bytes, expected) in table {
             for piece in [1, 2, 3, 5, 7, 64] {
-                for room in [32, 33, 4096] {
-                    let found = repaired(bytes, piece, room);
+                for buffer in [32, 33, 4096] {
+                    let found = repaired(bytes, piece, buffer);
                     assert_eq!(
                         found.escape_ascii().to_string(),
                         expected.escape_ascii().to_string(),
-                        "{} in pieces of {piece} with room for {room}",
+                        "{} in pieces of {piece} with a buffer of {buffer}",
                         bytes.escape_ascii()
                     );
                 }
@@ -250,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn any_bytes_come_out_at_their_length() {
+    fn the_length_never_changes() {
         const ALPHABET: &[u8] = b"\\\\\\uudD89cCfF0\"\xf0\x9f\x98\x80\xc3\xab\xff";
         let mut random = 0x9e37_79b9_7f4a_7c15_u64;
         let mut next = move |below: usize| {

@@ -1,4 +1,4 @@
-//! What is read of each body, and what each body that is no list is refused for.
+//! The entries of valid bodies, and the errors of invalid ones.
 
 use std::io;
 
@@ -19,32 +19,32 @@ const API_KEYS_BY_NAME: &str =
     include_str!("../../../tests/fixtures/attack_list/api_keys_by_name.json");
 const UNUSABLE: &str = include_str!("../../../tests/fixtures/attack_list/unusable.json");
 
-/// Writes down what it gets, and is full after `room` entries.
+/// Records entries; accepts `capacity` of them.
 struct Listed {
     entries: Vec<String>,
     skipped: Vec<Skipped>,
-    room: usize,
+    capacity: usize,
 }
 
 impl Listed {
-    fn new(room: usize) -> Self {
+    fn new(capacity: usize) -> Self {
         Listed {
             entries: Vec::new(),
             skipped: Vec::new(),
-            room,
+            capacity,
         }
     }
 
-    fn note(&mut self, entry: String) -> bool {
+    fn record(&mut self, entry: String) -> bool {
         self.entries.push(entry);
-        self.entries.len() <= self.room
+        self.entries.len() <= self.capacity
     }
 }
 
 impl EntrySink for Listed {
     fn entry(&mut self, entry: ClientIdentifier<'_>) -> bool {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        self.note(match entry {
+        self.record(match entry {
             ClientIdentifier::Ip(range) => format!("ip {range}"),
             ClientIdentifier::Cookie { name, value } => {
                 format!("cookie {} {}", text(name), text(value))
@@ -60,7 +60,7 @@ impl EntrySink for Listed {
     }
 }
 
-/// A body that comes in pieces of `piece` bytes, then ends with `failure`, if any.
+/// A body in pieces of `piece` bytes that ends with `failure`, if any.
 struct Pieces<'a> {
     rest: &'a [u8],
     piece: usize,
@@ -96,15 +96,15 @@ fn check(body: &str, entries: &[&str], skipped: u64) {
     assert_eq!(counts.n_entries(), entries.len() as u64 + skipped, "{body}");
 }
 
-/// Asserts that the body is refused, and what is said of it.
+/// Asserts that the body is rejected with an error that contains `words` and nothing secret.
 #[track_caller]
 fn check_refused(body: &str, words: &str) {
     let error = read_all(body.as_bytes()).0.unwrap_err();
-    let said = error.to_string();
-    assert!(said.contains(words), "{body}: {said}");
+    let shown = error.to_string();
+    assert!(shown.contains(words), "{body}: {shown}");
     for secret in ["A", "B", "SECRET"] {
-        let said = said.replace("ABS", "").replace("API", "");
-        assert!(!said.contains(secret), "{body}: {said}");
+        let shown = shown.replace("ABS", "").replace("API", "");
+        assert!(!shown.contains(secret), "{body}: {shown}");
     }
 }
 
@@ -167,7 +167,7 @@ fn entries_may_be_objects() {
 }
 
 #[test]
-fn api_keys_may_stand_under_names() {
+fn api_keys_may_be_under_names() {
     check(
         API_KEYS_BY_NAME,
         &["api_key key1", "api_key key2", "api_key key3"],
@@ -210,7 +210,7 @@ fn unusable_entries_are_skipped_and_counted() {
 }
 
 #[test]
-fn white_space_around_a_value_is_cut_off_and_so_is_its_scheme() {
+fn white_space_and_schemes_are_removed_from_values() {
     check(
         r#"{"ips": ["192.0.2.1\n", " 198.51.100.0/24\r\n"], "cookies": {" SID ": ["\tv ", " \"w\" "]},
             "oauth_tokens": ["T\n", "Bearer U", "bearer  V", {"token": "BEARER W "}],
@@ -249,7 +249,7 @@ fn numbers_are_read_as_their_text() {
 }
 
 #[test]
-fn a_byte_order_mark_is_passed_over() {
+fn a_byte_order_mark_is_ignored() {
     check("\u{feff}{\"usernames\": [\"bob\"]}", &["username bob"], 0);
     check("\u{feff}\n{\"ips\": []}", &[], 0);
     for body in [
@@ -308,7 +308,7 @@ fn a_list_is_empty_only_if_it_is_well_formed_and_empty() {
 }
 
 #[test]
-fn a_key_of_another_shape_is_refused_whatever_the_others_are() {
+fn an_unexpected_shape_of_any_key_is_rejected() {
     for key in ["ips", "cookies", "oauth_tokens", "api_keys", "usernames"] {
         for (wrong, found) in [
             ("1", "a number"),
@@ -317,20 +317,20 @@ fn a_key_of_another_shape_is_refused_whatever_the_others_are() {
             ("\"A,B\"", "a string"),
             ("\"\"", "a string"),
         ] {
-            let told = format!("found {found} under {key}; expected ");
-            check_refused(&format!("{{\"{key}\": {wrong}}}"), &told);
+            let message = format!("found {found} under {key}; expected ");
+            check_refused(&format!("{{\"{key}\": {wrong}}}"), &message);
             check_refused(
                 &format!(r#"{{"{key}": ["192.0.2.1"], "attacklist": {{"{key}": {wrong}}}}}"#)
                     .replace(
                         r#""cookies": ["192.0.2.1"]"#,
                         r#""cookies": {"S": ["SECRET"]}"#,
                     ),
-                &told,
+                &message,
             );
         }
     }
     let others = r#""usernames": ["SECRET"]"#;
-    for (list, told) in [
+    for (list, message) in [
         (
             r#""ips": {"A": {}}"#,
             "found an object with 1 key under ips; expected a list of addresses",
@@ -351,15 +351,15 @@ fn a_key_of_another_shape_is_refused_whatever_the_others_are() {
         (r#""cookies": [["A"]]"#, "found a list under cookies"),
         (
             r#""cookies": {"A": "B"}"#,
-            "found a string under cookies, in a name; expected a list of values",
+            "found a string under cookies, under a name; expected a list of values",
         ),
         (
             r#""cookies": {"A": {"B": []}}"#,
-            "found an object with 1 key under cookies, in a name",
+            "found an object with 1 key under cookies, under a name",
         ),
         (
             r#""api_keys": {"A": "B"}"#,
-            "found a string under api_keys, in a name",
+            "found a string under api_keys, under a name",
         ),
         (
             r#""attacklist": ["A"]"#,
@@ -376,14 +376,14 @@ fn a_key_of_another_shape_is_refused_whatever_the_others_are() {
             "found an object with 2 keys under attacklist",
         ),
     ] {
-        check_refused(&format!("{{{list}}}"), told);
-        check_refused(&format!("{{{others}, {list}}}"), told);
-        check_refused(&format!("{{{list}, {others}}}"), told);
+        check_refused(&format!("{{{list}}}"), message);
+        check_refused(&format!("{{{others}, {list}}}"), message);
+        check_refused(&format!("{{{list}, {others}}}"), message);
     }
 }
 
 #[test]
-fn entries_of_another_shape_are_refused_where_none_of_their_kind_is_usable() {
+fn entries_of_an_unexpected_shape_are_rejected_if_none_of_their_kind_is_usable() {
     let others = r#""ips": ["192.0.2.1"]"#;
     for (list, kind) in [
         (r#""usernames": [{"value": "A"}]"#, Username),
@@ -409,13 +409,13 @@ fn entries_of_another_shape_are_refused_where_none_of_their_kind_is_usable() {
         check_refused(&format!("{{{others}, {list}}}"), "(entry 1 of ");
         check_refused(&format!("{{{list}}}"), "can be used");
     }
-    // One that is usable shows that the shape is right.
+    // A usable entry shows that the shape is right.
     check(
         r#"{"usernames": [{"value": "A"}, "bob"]}"#,
         &["username bob"],
         1,
     );
-    // Values, and not the shape: a client chooses them, and must not be able to have a list refused.
+    // Values, not the shape: clients choose them, and must not be able to get a list rejected.
     check(
         r#"{"ips": ["192.0.2.1"], "usernames": ["a\nb", "", null]}"#,
         &["ip 192.0.2.1/32"],
@@ -429,8 +429,8 @@ fn entries_of_another_shape_are_refused_where_none_of_their_kind_is_usable() {
 }
 
 #[test]
-fn a_body_without_one_usable_entry_is_refused() {
-    for (body, told) in [
+fn a_body_without_one_usable_entry_is_rejected() {
+    for (body, message) in [
         (
             r#"{"ips": ["A", "192.0.2.1:443"]}"#,
             "none of the entries of the attack list can be used: ips 2 of 2 \
@@ -454,12 +454,12 @@ fn a_body_without_one_usable_entry_is_refused() {
              usernames 1 of 1 (entry 1 of usernames: empty)",
         ),
     ] {
-        check_refused(body, told);
+        check_refused(body, message);
     }
 }
 
 #[test]
-fn a_body_without_the_five_keys_is_refused() {
+fn a_body_without_the_five_keys_is_rejected() {
     for (body, found) in [
         ("{}", "an empty object"),
         ("[]", "a list"),
@@ -508,7 +508,7 @@ fn a_body_without_the_five_keys_is_refused() {
 }
 
 #[test]
-fn a_body_cut_at_any_byte_is_never_a_list() {
+fn a_truncated_body_is_never_a_list() {
     for body in [
         DOCUMENTED,
         UNDER_ATTACKLIST,
@@ -527,7 +527,7 @@ fn a_body_cut_at_any_byte_is_never_a_list() {
 }
 
 #[test]
-fn pieces_of_any_size_give_the_same_list() {
+fn the_list_does_not_depend_on_the_size_of_reads() {
     let (_, expected) = read_all(OBJECTS.as_bytes());
     for piece in [1, 2, 3, 7, 64] {
         let mut listed = Listed::new(usize::MAX);
@@ -542,7 +542,7 @@ fn pieces_of_any_size_give_the_same_list() {
 }
 
 #[test]
-fn what_is_not_json_is_refused_with_its_place() {
+fn json_errors_have_a_position() {
     let table: &[(&[u8], usize, usize)] = &[
         (b"<html>not the API</html>", 1, 1),
         (b"{\"ips\": [\n\"192.0.2.1\",\n]}", 3, 1),
@@ -570,7 +570,7 @@ fn what_is_not_json_is_refused_with_its_place() {
 }
 
 #[test]
-fn nothing_but_white_space_may_follow() {
+fn only_white_space_may_follow_the_json() {
     assert!(read_all(b"{\"ips\": []} \r\n\t").0.is_ok());
     for (body, column) in [("{\"ips\": []}x", 12), ("{\"ips\": []} {}", 13)] {
         assert_eq!(
@@ -588,7 +588,7 @@ fn an_empty_body_is_truncated() {
 }
 
 #[test]
-fn a_full_sink_ends_the_reading() {
+fn a_full_sink_stops_the_reader() {
     let body = r#"{"ips": ["192.0.2.1", "192.0.2.2", "192.0.2.3"], "usernames": ["bob"]}"#;
     let mut listed = Listed::new(1);
     assert_eq!(
@@ -599,7 +599,7 @@ fn a_full_sink_ends_the_reading() {
 }
 
 #[test]
-fn a_body_that_fails_says_how() {
+fn read_errors_are_reported() {
     for length in [0, 1, 20, DOCUMENTED.trim_end().len()] {
         let mut body = Pieces {
             rest: &DOCUMENTED.as_bytes()[..length],
@@ -634,7 +634,7 @@ fn deep_nesting_does_not_grow_the_stack() {
 }
 
 #[test]
-fn halves_of_characters_make_their_entry_unusable_and_no_other() {
+fn invalid_text_makes_only_its_own_entry_unusable() {
     let body =
         b"{\"usernames\": [\"b\\ud83d\", \"c\\ude00\\ud83d\", \"d\xf0\x9f\", \"e\xeb\", \"bob\"]}";
     let (outcome, listed) = read_all(body);
@@ -646,7 +646,7 @@ fn halves_of_characters_make_their_entry_unusable_and_no_other() {
             .iter()
             .all(|entry| entry.reason == Unusable::NotText)
     );
-    // The character that takes their place may be in a name that is whole.
+    // The replacement character itself is valid in a name.
     check(
         "{\"usernames\": [\"a\\u007f\", \"\u{fffd}\"]}",
         &["username a\u{7f}", "username \u{fffd}"],
@@ -655,7 +655,7 @@ fn halves_of_characters_make_their_entry_unusable_and_no_other() {
 }
 
 #[test]
-fn long_values_are_read_whole() {
+fn long_values_are_read_completely() {
     let long = "x".repeat(1 << 20);
     check(
         &format!("{{\"usernames\": [\"{long}\"]}}"),

@@ -24,49 +24,49 @@ fn list(n: u32) -> Blocklist {
 }
 
 #[test]
-fn a_list_comes_back_whole() {
+fn a_list_is_loaded_completely() {
     for n in [0, 1, 127, 128, 129, 3_000, 140_000] {
         let list = list(n);
         let manifest = Manifest::new(&list, KEY, None);
         let manifest = Manifest::from_bytes(&manifest.to_bytes()).unwrap();
         assert_eq!(manifest.counts.username, u64::from(n));
-        let mut assembly = Loader::new(manifest.clone());
+        let mut loader = Loader::new(manifest.clone());
         let ranges = manifest.ranges_to_bytes(&list);
         loop {
-            let bytes = match assembly.needs() {
+            let bytes = match loader.needs() {
                 NextValue::Shard(index) => manifest.shard_to_bytes(&list, index).unwrap(),
                 NextValue::Ranges(index) => ranges[index as usize].clone(),
                 NextValue::Nothing => break,
             };
-            assembly.add(&bytes).unwrap();
+            loader.add(&bytes).unwrap();
         }
-        let (manifest, gate, ranges) = assembly.finish().unwrap();
+        let (manifest, filter, ranges) = loader.finish().unwrap();
         assert!(ranges.contains("10.1.2.3".parse().unwrap()));
         assert!(ranges.contains("2001:db8::1".parse().unwrap()));
-        let mut room = Vec::new();
+        let mut scratch = Vec::new();
         for i in (0..n).step_by(37) {
-            let print = KEY.username(i.to_string().as_bytes());
-            assert!(gate.may_contain(print));
-            let index = manifest.bucket_index(print);
-            let bucket = manifest.bucket_to_bytes(&list, index, &mut room);
-            assert_eq!(manifest.bucket_contains(&bucket, print), Some(true));
-            let stranger = Fingerprint(print.0 ^ 8);
-            assert_eq!(manifest.bucket_contains(&bucket, stranger), Some(false));
+            let fingerprint = KEY.username(i.to_string().as_bytes());
+            assert!(filter.may_contain(fingerprint));
+            let index = manifest.bucket_index(fingerprint);
+            let bucket = manifest.bucket_to_bytes(&list, index, &mut scratch);
+            assert_eq!(manifest.bucket_contains(&bucket, fingerprint), Some(true));
+            let unlisted = Fingerprint(fingerprint.0 ^ 8);
+            assert_eq!(manifest.bucket_contains(&bucket, unlisted), Some(false));
         }
     }
 }
 
 #[test]
-fn every_flipped_bit_and_every_cut_reads_as_absent() {
+fn changed_and_truncated_values_read_as_absent() {
     let list = list(20);
     let manifest = Manifest::new(&list, KEY, None);
-    let print = KEY.username(7u32.to_string().as_bytes());
+    let fingerprint = KEY.username(7u32.to_string().as_bytes());
     let bucket = manifest.bucket_to_bytes(&list, 0, &mut Vec::new());
     let values = [manifest.to_bytes(), bucket];
     for value in &values {
         let absent = |bytes: &[u8]| {
             Manifest::from_bytes(bytes).is_none()
-                && manifest.bucket_contains(bytes, print).is_none()
+                && manifest.bucket_contains(bytes, fingerprint).is_none()
         };
         for at in 0..value.len() {
             for bit in 0..8 {
@@ -74,7 +74,7 @@ fn every_flipped_bit_and_every_cut_reads_as_absent() {
                 changed[at] ^= 1 << bit;
                 assert!(absent(&changed), "bit {bit} of byte {at}");
             }
-            assert!(absent(&value[..at]), "cut at {at}");
+            assert!(absent(&value[..at]), "truncated at {at}");
         }
         let mut longer = value.clone();
         longer.push(0);
@@ -88,9 +88,9 @@ fn a_value_of_another_list_reads_as_absent() {
     let first = Manifest::new(&list, KEY, None);
     let second = Manifest::new(&list, KEY, Some(&first));
     assert_eq!((second.generation, second.slot), (2, Slot::B));
-    let print = KEY.username(7u32.to_string().as_bytes());
+    let fingerprint = KEY.username(7u32.to_string().as_bytes());
     let bucket = second.bucket_to_bytes(&list, 0, &mut Vec::new());
-    assert_eq!(first.bucket_contains(&bucket, print), None);
+    assert_eq!(first.bucket_contains(&bucket, fingerprint), None);
     let shard = second.shard_to_bytes(&list, 0).unwrap();
     assert_eq!(Loader::new(first).add(&shard), None);
 }
@@ -113,9 +113,9 @@ fn a_value_of_another_list_of_the_same_generation_reads_as_absent() {
 
 #[test]
 fn a_manifest_with_more_values_than_any_list_has_reads_as_absent() {
-    let sound = Manifest::new(&list(20), KEY, None);
+    let valid = Manifest::new(&list(20), KEY, None);
     let read = |change: &dyn Fn(&mut Manifest)| {
-        let mut manifest = sound.clone();
+        let mut manifest = valid.clone();
         change(&mut manifest);
         Manifest::from_bytes(&manifest.to_bytes())
     };
@@ -137,7 +137,7 @@ fn a_manifest_with_more_values_than_any_list_has_reads_as_absent() {
         read(&|manifest| manifest.other_layout.range_chunks = u32::MAX),
         None
     );
-    // The largest list that a configuration allows is one of ranges alone, each in a chunk with others.
+    // The configuration allows no list with more chunks than one of IPv4 ranges only.
     let most = (1u64 << 30) / (8 * INTERVALS_PER_CHUNK as u64);
     assert!(most + 1 < u64::from(MAX_RANGE_CHUNKS));
 }
