@@ -46,14 +46,14 @@ fn parse_100_000_entries(bencher: Bencher) {
 }
 
 #[divan::bench]
-fn build_gate_of_100_000(bencher: Bencher) {
+fn build_filter_of_100_000(bencher: Bencher) {
     let list = operations::parse(&operations::attack_list_json(ENTRIES));
-    bencher.bench(|| operations::build_gate(black_box(&list)));
+    bencher.bench(|| operations::build_filter(black_box(&list)));
 }
 
 #[divan::bench]
-fn load_gate_of_100_000(bencher: Bencher) {
+fn load_filter_of_100_000(bencher: Bencher) {
     let list = operations::parse(&operations::attack_list_json(ENTRIES));
-    let shards = operations::build_gate(&list);
-    bencher.bench(|| operations::load_gate(black_box(&list), black_box(&shards)));
+    let shards = operations::build_filter(&list);
+    bencher.bench(|| operations::load_filter(black_box(&list), black_box(&shards)));
 }

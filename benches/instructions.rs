@@ -26,8 +26,8 @@ const OPERATIONS: [(&str, u64); 6] = [
     ("blocked_look_up", 10_000),
     ("header_extraction", 10_000),
     ("parse_100_000_entries", 2),
-    ("build_gate_of_100_000", 2),
-    ("load_gate_of_100_000", 2),
+    ("build_filter_of_100_000", 2),
+    ("load_filter_of_100_000", 2),
 ];
 
 fn main() {
@@ -84,15 +84,15 @@ fn repeat(operation: &str, repeats: u64) {
             let json = operations::attack_list_json(ENTRIES);
             run(repeats, || operations::parse(black_box(&json)));
         }
-        "build_gate_of_100_000" => {
+        "build_filter_of_100_000" => {
             let list = operations::parse(&operations::attack_list_json(ENTRIES));
-            run(repeats, || operations::build_gate(black_box(&list)));
+            run(repeats, || operations::build_filter(black_box(&list)));
         }
-        "load_gate_of_100_000" => {
+        "load_filter_of_100_000" => {
             let list = operations::parse(&operations::attack_list_json(ENTRIES));
-            let shards = operations::build_gate(&list);
+            let shards = operations::build_filter(&list);
             run(repeats, || {
-                operations::load_gate(black_box(&list), black_box(&shards))
+                operations::load_filter(black_box(&list), black_box(&shards))
             });
         }
         other => panic!("no operation is called {other}"),

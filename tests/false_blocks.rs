@@ -22,9 +22,9 @@ const OPTIMISED: bool = !cfg!(debug_assertions);
 
 const N_LISTED: u64 = if OPTIMISED { 1_000_000 } else { 100_000 };
 
-const N_STRANGERS: u64 = if OPTIMISED { 100_000_000 } else { 500_000 };
+const N_UNLISTED: u64 = if OPTIMISED { 100_000_000 } else { 500_000 };
 
-/// Calls `act` with identifier `i`, of one of the four kinds that can have more than a million; no two are equal.
+/// Calls `act` with identifier `i`, of one of the four kinds with more than a million values; all differ.
 fn with_identifier<T>(i: u64, act: impl FnOnce(ClientIdentifier<'_>) -> T) -> T {
     // As text: canonical forms decode white space and escapes.
     let digit = |shift: u32| b"0123456789abcdef"[usize::try_from(i >> shift & 0xf).unwrap()];
@@ -60,20 +60,20 @@ fn a_full_list_contains_all_of_its_entries_and_none_of_a_hundred_million_others(
         .count();
     assert_eq!(n_found as u64, N_LISTED);
 
-    let strangers = N_LISTED..N_LISTED + N_STRANGERS;
+    let unlisted = N_LISTED..N_LISTED + N_UNLISTED;
     let (mut n_maybe, mut n_blocked) = (0u64, 0u64);
-    for i in strangers {
-        let stranger = fingerprint(&key, i);
-        if list.gate.may_contain(stranger) {
+    for i in unlisted {
+        let clean = fingerprint(&key, i);
+        if list.filter.may_contain(clean) {
             n_maybe += 1;
-            n_blocked += u64::from(list.contains(stranger));
+            n_blocked += u64::from(list.contains(clean));
         }
     }
-    assert_eq!(n_blocked, 0, "false blocks in {N_STRANGERS} look-ups");
-    // The gate must have been at work: about one stranger of 256 gets past it.
-    let share = N_STRANGERS / n_maybe.max(1);
+    assert_eq!(n_blocked, 0, "false blocks in {N_UNLISTED} look-ups");
+    // The membership filter was used: it returns "maybe" for about one clean identifier in 256.
+    let share = N_UNLISTED / n_maybe.max(1);
     assert!(
         (128..512).contains(&share),
-        "1 of {share} strangers asks a bucket"
+        "1 of {share} look-ups reads a bucket"
     );
 }

@@ -18,11 +18,11 @@ mod targets;
 type Target = fn(&[u8]);
 
 const TARGETS: [(&str, Target); 6] = [
-    ("answers", targets::answers),
     ("attack_list", targets::attack_list),
     ("configuration", targets::configuration),
     ("gzip", targets::gzip),
     ("request", targets::request),
+    ("responses", targets::responses),
     ("snapshot", targets::snapshot),
 ];
 
@@ -50,11 +50,6 @@ fn replay(name: &str) {
 }
 
 #[test]
-fn answers() {
-    replay("answers");
-}
-
-#[test]
 fn attack_list() {
     replay("attack_list");
 }
@@ -72,6 +67,11 @@ fn gzip() {
 #[test]
 fn request() {
     replay("request");
+}
+
+#[test]
+fn responses() {
+    replay("responses");
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn edges(ranges: &[IpNet]) -> Vec<IpAddr> {
 }
 
 proptest! {
-    // A failure prints its smallest input, which becomes a test of its own instead of a file of seeds.
+    // Failures print a minimal input, to be added as a test of its own; there is no file of seeds.
     #![proptest_config(ProptestConfig {
         cases: 128,
         failure_persistence: None,
@@ -161,21 +161,21 @@ proptest! {
     })]
 
     #[test]
-    fn a_published_list_names_what_was_inserted_and_nothing_else(
+    fn a_published_list_contains_exactly_its_entries(
         key in key(),
         listed in vec(secret(), 0..400),
         ranges in vec(range(), 0..60),
-        strangers in vec(secret(), 0..400),
+        unlisted in vec(secret(), 0..400),
         clients in vec(address(), 0..100),
     ) {
         let list = Published::new(&build(key, &listed, &ranges), key);
         let model: HashSet<&Secret> = listed.iter().collect();
-        for secret in listed.iter().chain(&strangers) {
+        for secret in listed.iter().chain(&unlisted) {
             prop_assert_eq!(list.contains(secret.fingerprint(&key)), model.contains(secret));
         }
         for address in edges(&ranges).into_iter().chain(clients) {
-            let named = list.ranges.contains(address) || list.contains(key.ip(address));
-            prop_assert_eq!(named, ranges.iter().any(|range| range.contains(&address)), "{}", address);
+            let is_listed = list.ranges.contains(address) || list.contains(key.ip(address));
+            prop_assert_eq!(is_listed, ranges.iter().any(|range| range.contains(&address)), "{}", address);
         }
         for kind in IdentifierKind::ALL {
             if kind != IdentifierKind::Ip {
@@ -186,7 +186,7 @@ proptest! {
     }
 
     #[test]
-    fn two_lists_are_the_same_just_if_their_entries_are(
+    fn lists_are_equal_if_and_only_if_their_entries_are(
         key in key(),
         one in vec(secret(), 0..6),
         other in vec(secret(), 0..6),
@@ -206,7 +206,7 @@ proptest! {
     }
 
     #[test]
-    fn ranges_hold_what_a_scan_of_them_finds(
+    fn ranges_contain_what_a_linear_search_finds(
         texts in vec(range(), 0..60),
         clients in vec(address(), 0..100),
         probes in vec(range(), 0..60),
@@ -220,8 +220,7 @@ proptest! {
             let expected = texts.iter().any(|range| range.contains(&address));
             prop_assert_eq!(ranges.contains(address), expected, "{}", address);
         }
-        // A model of `covers`: the narrowest networks with the same addresses, none of them wider than the probe unless
-        // it contains it.
+        // A model of `covers`: aggregated networks either contain the probe or don't cover it.
         let merged = IpNet::aggregate(&texts);
         for probe in probes {
             let expected = merged.iter().any(|net| net.contains(&probe));
@@ -230,9 +229,9 @@ proptest! {
     }
 
     #[test]
-    fn memory_is_what_distinct_entries_take_whatever_comes_twice(
+    fn duplicates_use_no_memory(
         listed in vec(secret(), 1..300),
-        // Disjoint ranges: joined ones count as much as before.
+        // Ranges that do not merge.
         numbers in vec((0u8..100, any::<bool>()), 0..40),
         repeats in 1usize..6,
     ) {
@@ -263,7 +262,7 @@ proptest! {
     }
 
     #[test]
-    fn changed_bytes_are_taken_for_no_value_and_panic_nothing(
+    fn changed_values_read_as_absent(
         listed in vec(secret(), 1..50),
         ranges in vec(range(), 1..20),
         changes in vec((any::<prop::sample::Index>(), 1u8..), 0..4),
@@ -295,18 +294,18 @@ proptest! {
                 prop_assert!(Manifest::from_bytes(bytes).is_none());
                 prop_assert!(!manifest.is_value(record, 0, bytes));
                 prop_assert!(manifest.bucket_contains(bytes, listed[0].fingerprint(&key)).is_none());
-                let mut assembly = Loader::new(manifest.clone());
-                prop_assert!(assembly.add(bytes).is_none());
+                let mut loader = Loader::new(manifest.clone());
+                prop_assert!(loader.add(bytes).is_none());
             }
         }
     }
 
     #[test]
-    fn a_manual_list_names_what_was_typed_and_nothing_else(
+    fn a_manual_list_contains_exactly_its_entries(
         key in key(),
         typed in vec(secret(), 0..60),
         ips in vec(range(), 0..30),
-        strangers in vec(secret(), 0..60),
+        unlisted in vec(secret(), 0..60),
         clients in vec(address(), 0..60),
     ) {
         let mut entries = ManualEntries { ips: ips.clone(), ..ManualEntries::default() };
@@ -320,7 +319,7 @@ proptest! {
         }
         let list = ManualList::new(key, entries.identifiers());
         let model: HashSet<&Secret> = typed.iter().collect();
-        for secret in typed.iter().chain(&strangers) {
+        for secret in typed.iter().chain(&unlisted) {
             prop_assert_eq!(list.contains(secret.identifier()), model.contains(secret));
         }
         for kind in IdentifierKind::ALL {
@@ -337,7 +336,7 @@ proptest! {
 }
 
 #[test]
-fn lists_of_every_size_around_a_change_of_layout_contain_each_entry() {
+fn lists_contain_each_entry_at_sizes_around_a_change_of_layout() {
     let key = FingerprintKey::from_words([7, 8]);
     // The number of buckets grows at each power of two of 128 entries, the number of filter shards at each of 65,536.
     for n in [
@@ -350,8 +349,8 @@ fn lists_of_every_size_around_a_change_of_layout_contain_each_entry() {
             assert!(list.contains(name.fingerprint(&key)), "{n} entries");
         }
         for i in n..n + 2_000 {
-            let stranger = Secret::Username(i.to_string());
-            assert!(!list.contains(stranger.fingerprint(&key)), "{n} entries");
+            let unlisted = Secret::Username(i.to_string());
+            assert!(!list.contains(unlisted.fingerprint(&key)), "{n} entries");
         }
     }
 }

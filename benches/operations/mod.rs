@@ -16,7 +16,7 @@ use portcullis::request::{RequestHeaders, select_api, visit_readings};
 const KEY: FingerprintKey =
     FingerprintKey::from_words([0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]);
 const LISTED_ADDRESSES: u32 = 1_000_000;
-/// Number of clients in turn, so that look-ups have cache misses as in production.
+/// The number of clients, so that look-ups have cache misses as in production.
 const CLIENTS: u32 = 4_096;
 /// Distance between successive clients; prime.
 const STRIDE: u32 = 7_919;
@@ -24,7 +24,7 @@ const STRIDE: u32 = 7_919;
 /// The part of a list of 1,000,000 addresses in every VM, and the part in shared data.
 pub struct LookUp {
     manifest: Manifest,
-    gate: MembershipFilter,
+    filter: MembershipFilter,
     ranges: AddressRanges,
     buckets: Vec<Vec<u8>>,
     next: u32,
@@ -38,14 +38,14 @@ impl LookUp {
         }
         let list = builder.finish().unwrap();
         let manifest = Manifest::new(&list, KEY, None);
-        let mut room = Vec::new();
+        let mut scratch = Vec::new();
         let buckets = (0..manifest.layout.buckets)
-            .map(|index| manifest.bucket_to_bytes(&list, index, &mut room))
+            .map(|index| manifest.bucket_to_bytes(&list, index, &mut scratch))
             .collect();
-        let (manifest, gate, ranges) = assemble(manifest.clone(), &shards(&list, &manifest));
+        let (manifest, filter, ranges) = load(manifest.clone(), &shards(&list, &manifest));
         Self {
             manifest,
-            gate,
+            filter,
             ranges,
             buckets,
             next: 0,
@@ -72,7 +72,7 @@ impl LookUp {
     fn contains(&self, address: IpAddr) -> bool {
         let fingerprint = KEY.ip(black_box(address));
         self.ranges.contains(address)
-            || self.gate.may_contain(fingerprint) && self.in_bucket(fingerprint)
+            || self.filter.may_contain(fingerprint) && self.in_bucket(fingerprint)
     }
 
     fn in_bucket(&self, fingerprint: Fingerprint) -> bool {
@@ -167,14 +167,14 @@ pub fn parse(json: &str) -> Blocklist {
     sink.0.finish().unwrap()
 }
 
-/// The membership filter's shards as in shared data: the most expensive part of publishing a list.
-pub fn build_gate(list: &Blocklist) -> Vec<Vec<u8>> {
+/// Builds the shards of the membership filter: the most expensive part of publishing a list.
+pub fn build_filter(list: &Blocklist) -> Vec<Vec<u8>> {
     shards(list, &Manifest::new(list, KEY, None))
 }
 
-/// A worker's load of a new list: it checks the shards and keeps them.
-pub fn load_gate(list: &Blocklist, shards: &[Vec<u8>]) -> usize {
-    assemble(Manifest::new(list, KEY, None), shards)
+/// Loads a new list in a worker: checks the shards and keeps them.
+pub fn load_filter(list: &Blocklist, shards: &[Vec<u8>]) -> usize {
+    load(Manifest::new(list, KEY, None), shards)
         .1
         .memory_bytes()
 }
@@ -189,12 +189,12 @@ fn shards(list: &Blocklist, manifest: &Manifest) -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn assemble(manifest: Manifest, shards: &[Vec<u8>]) -> (Manifest, MembershipFilter, AddressRanges) {
-    let mut assembly = Loader::new(manifest);
-    while let NextValue::Shard(index) = assembly.needs() {
-        assembly.add(&shards[index as usize]).unwrap();
+fn load(manifest: Manifest, shards: &[Vec<u8>]) -> (Manifest, MembershipFilter, AddressRanges) {
+    let mut loader = Loader::new(manifest);
+    while let NextValue::Shard(index) = loader.needs() {
+        loader.add(&shards[index as usize]).unwrap();
     }
-    assembly.finish().unwrap()
+    loader.finish().unwrap()
 }
 
 struct Sink(Builder);

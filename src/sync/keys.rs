@@ -22,7 +22,8 @@ impl ListId {
     }
 }
 
-/// The keys of one list. Their number is bounded, since the host can't delete a key:
+/// The keys of one list. Their number is bounded, since the host can't delete a key. Some names are older than those in the
+/// code; VMs of two versions share the data during an upgrade, so they don't change.
 ///
 /// | key | value |
 /// |---|---|

@@ -22,7 +22,7 @@ pub const ROWS: &[Row] = &[
         fault: "cut_without_length",
         what: "the same without `content-length`",
         metrics: &["fetch.result=malformed"],
-        log: &[("ends before its JSON does", 1)],
+        log: &[("the JSON of the attack list is truncated", 1)],
         test: "bodies::a_body_cut_in_each_of_twenty_places_without_a_content_length",
         ..Row::BASE
     },

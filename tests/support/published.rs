@@ -1,4 +1,4 @@
-//! A list as in shared data, and as a VM loads it from there.
+//! A list as a VM loads it from shared data.
 
 use portcullis::identifier::{Fingerprint, FingerprintKey};
 use portcullis::list::{AddressRanges, Blocklist, MembershipFilter};
@@ -7,7 +7,7 @@ use portcullis::list::{Loader, Manifest, NextValue};
 /// The part of a list that a VM loads, and the buckets that stay in shared data.
 pub struct Published {
     pub manifest: Manifest,
-    pub gate: MembershipFilter,
+    pub filter: MembershipFilter,
     pub ranges: AddressRanges,
     pub buckets: Vec<Vec<u8>>,
 }
@@ -18,25 +18,25 @@ impl Published {
         let manifest = Manifest::new(list, key, None);
         let manifest = Manifest::from_bytes(&manifest.to_bytes()).expect("it was just written");
         let ranges = manifest.ranges_to_bytes(list);
-        let mut assembly = Loader::new(manifest.clone());
+        let mut loader = Loader::new(manifest.clone());
         loop {
-            let bytes = match assembly.needs() {
+            let bytes = match loader.needs() {
                 NextValue::Shard(index) => {
                     manifest.shard_to_bytes(list, index).expect("it is built")
                 }
                 NextValue::Ranges(index) => ranges[index as usize].clone(),
                 NextValue::Nothing => break,
             };
-            assembly.add(&bytes).expect("it was just written");
+            loader.add(&bytes).expect("it was just written");
         }
-        let (manifest, gate, ranges) = assembly.finish().expect("nothing is needed");
-        let mut room = Vec::new();
+        let (manifest, filter, ranges) = loader.finish().expect("nothing is needed");
+        let mut scratch = Vec::new();
         let buckets = (0..manifest.layout.buckets)
-            .map(|index| manifest.bucket_to_bytes(list, index, &mut room))
+            .map(|index| manifest.bucket_to_bytes(list, index, &mut scratch))
             .collect();
         Self {
             manifest,
-            gate,
+            filter,
             ranges,
             buckets,
         }
@@ -44,7 +44,7 @@ impl Published {
 
     /// Whether the list contains the identifier: the membership filter first, then one bucket.
     pub fn contains(&self, fingerprint: Fingerprint) -> bool {
-        self.gate.may_contain(fingerprint) && self.bucket_contains(fingerprint)
+        self.filter.may_contain(fingerprint) && self.bucket_contains(fingerprint)
     }
 
     fn bucket_contains(&self, fingerprint: Fingerprint) -> bool {

@@ -8,32 +8,32 @@ use portcullis::feed::entries::{EntrySink, Skipped};
 use portcullis::identifier::{ClientIdentifier, FingerprintKey};
 use portcullis::list::Builder;
 
-/// Checks each entry, and builds a list of them that has little room.
+/// Checks each entry, and inserts up to `capacity` of them into a small list.
 struct Sink {
     builder: Builder,
-    room: usize,
-    taken: usize,
+    capacity: usize,
+    accepted: usize,
     skipped: usize,
 }
 
 impl Sink {
-    fn new(room: usize) -> Self {
+    fn new(capacity: usize) -> Self {
         Self {
             builder: Builder::new(FingerprintKey::from_words([1, 2]), 1 << 16),
-            room,
-            taken: 0,
+            capacity,
+            accepted: 0,
             skipped: 0,
         }
     }
 
-    fn take(&mut self) -> bool {
-        self.taken += 1;
-        self.taken <= self.room
+    fn accept(&mut self) -> bool {
+        self.accepted += 1;
+        self.accepted <= self.capacity
     }
 }
 
 fn check_value(value: &[u8]) {
-    assert!(!value.is_empty(), "an empty value identifies nobody");
+    assert!(!value.is_empty(), "an empty value identifies no client");
     let breaks_line = value.iter().any(|byte| b"\r\n\0".contains(byte));
     assert!(!breaks_line, "no request carries such a value");
 }
@@ -59,7 +59,7 @@ impl EntrySink for Sink {
             | ClientIdentifier::ApiKey(value)
             | ClientIdentifier::Username(value) => check_value(value),
         }
-        self.builder.insert(entry).is_ok() && self.take()
+        self.builder.insert(entry).is_ok() && self.accept()
     }
 
     fn skipped(&mut self, entry: Skipped) {
@@ -68,10 +68,10 @@ impl EntrySink for Sink {
     }
 }
 
-/// Gives few bytes at a time.
-struct Drop<'a>(&'a [u8], usize);
+/// Returns few bytes per read.
+struct Drip<'a>(&'a [u8], usize);
 
-impl Read for Drop<'_> {
+impl Read for Drip<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let n = self.1.min(self.0.len()).min(buffer.len());
         let (head, rest) = self.0.split_at(n);
@@ -90,27 +90,30 @@ pub fn attack_list(data: &[u8]) {
 
     let mut in_pieces = Sink::new(usize::MAX);
     let step = 1 + data.len() % 7;
-    let again = read_attack_list(&mut Drop(data, step), &mut in_pieces);
+    let again = read_attack_list(&mut Drip(data, step), &mut in_pieces);
     assert_eq!(outcome, again, "in pieces of {step}");
-    let taken = |sink: &Sink| (sink.taken, sink.skipped);
-    assert_eq!(taken(&whole), taken(&in_pieces));
+    let counts_of = |sink: &Sink| (sink.accepted, sink.skipped);
+    assert_eq!(counts_of(&whole), counts_of(&in_pieces));
 
-    if whole.taken > 0 {
-        let mut little_room = Sink::new(whole.taken / 2);
-        let full = read_attack_list(&mut &*data, &mut little_room);
+    if whole.accepted > 0 {
+        let mut small = Sink::new(whole.accepted / 2);
+        let full = read_attack_list(&mut &*data, &mut small);
         assert_eq!(full, Err(AttackListError::SinkFull));
     }
     if let Ok(counts) = outcome {
         assert_eq!(counts.n_skipped(), whole.skipped as u64);
-        assert_eq!(counts.n_entries(), (whole.taken + whole.skipped) as u64);
-        assert!(whole.taken > 0 || whole.skipped == 0, "nothing is usable");
-        // A part is never taken for the whole.
+        assert_eq!(counts.n_entries(), (whole.accepted + whole.skipped) as u64);
+        assert!(
+            whole.accepted > 0 || whole.skipped == 0,
+            "nothing is usable"
+        );
+        // A truncated list is never accepted.
         let text = data.trim_ascii_end();
         let cut = text.len() - 1 - data.len() % text.len();
         let part = read_attack_list(&mut &text[..cut], &mut Sink::new(usize::MAX));
-        assert!(part.is_err(), "cut at {cut}");
+        assert!(part.is_err(), "truncated at {cut}");
 
-        let list = whole.builder.finish().expect("it had room for each entry");
-        assert!(list.n_entries() <= whole.taken as u64);
+        let list = whole.builder.finish().expect("each entry was inserted");
+        assert!(list.n_entries() <= whole.accepted as u64);
     }
 }

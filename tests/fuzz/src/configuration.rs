@@ -1,4 +1,4 @@
-//! A plugin configuration: JSON, and the bytes of a `google.protobuf.Struct`. What is sound goes into a VM.
+//! A plugin configuration, as JSON and as a `google.protobuf.Struct`; a VM runs with each valid one.
 
 use portcullis::config::Config;
 use portcullis::host::{RootId, StreamId};
@@ -30,7 +30,7 @@ pub fn configuration(data: &[u8]) {
     if let Ok(value @ Value::Object(_)) = serde_json::from_slice::<Value>(data)
         && is_exact(&value, 0)
     {
-        // The same in both forms means the same. Not `data` itself: its keys may be repeated.
+        // Both forms have the same meaning. Not `data` itself: it may have repeated keys.
         let json = Config::parse(value.to_string().as_bytes(), &environment);
         let message = Config::parse(&struct_bytes(&value), &environment);
         match (json, message) {
@@ -40,16 +40,15 @@ pub fn configuration(data: &[u8]) {
         }
     }
     if parsed.is_ok() {
-        live(data);
+        run(data);
     }
 }
 
-/// A VM with this configuration ticks and judges.
-fn live(json: &[u8]) {
+/// Runs a VM with this configuration.
+fn run(json: &[u8]) {
     let host = FuzzHost::default();
     let mut vm = Vm::new(&host);
-    vm.configure(&host, ROOT, json)
-        .expect("it was sound before");
+    vm.configure(&host, ROOT, json).expect("it is valid");
     host.set_request(vec![
         (b":authority".to_vec(), b"api.example.com".to_vec()),
         (b":path".to_vec(), b"/shop?api_key=1".to_vec()),
@@ -67,7 +66,7 @@ fn live(json: &[u8]) {
     }
 }
 
-/// Whether both forms can say it: numbers as doubles, and not too deep.
+/// Whether both forms can represent the value: numbers are doubles, and nesting is limited.
 fn is_exact(value: &Value, depth: usize) -> bool {
     match value {
         Value::Number(number) => number

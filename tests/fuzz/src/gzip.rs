@@ -1,20 +1,20 @@
-//! gzip bytes read, and read again in other pieces; and any bytes compressed and read back.
+//! Decompresses the input, in pieces of two sizes; and compresses it and decompresses the result.
 
 use std::io::{ErrorKind, Read};
 
 use portcullis::codec::gzip::{GzipReader, compress};
 
-/// More than this does not have to come out: the bound on it is for the reader behind.
+/// Limit on the output, like that of the filter's body reader.
 const MOST: u64 = 1 << 20;
 
 fn unzip(mut body: &[u8], step: usize) -> (Vec<u8>, Result<(), ErrorKind>) {
     let mut reader = GzipReader::new(&mut body).take(MOST);
     let mut text = Vec::new();
-    let mut room = vec![0; step];
+    let mut buffer = vec![0; step];
     loop {
-        match reader.read(&mut room) {
+        match reader.read(&mut buffer) {
             Ok(0) => return (text, Ok(())),
-            Ok(n) => text.extend_from_slice(&room[..n]),
+            Ok(n) => text.extend_from_slice(&buffer[..n]),
             Err(error) => return (text, Err(error.kind())),
         }
     }
@@ -26,7 +26,7 @@ pub fn gzip(data: &[u8]) {
         outcome,
         Ok(()) | Err(ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
     ));
-    // Deflate makes at most about 1,032 bytes of one.
+    // Deflate's highest ratio is about 1,032.
     assert!(text.len() <= data.len() * 1_100);
     let (again, second) = unzip(data, 1 + data.len() % 300);
     assert_eq!(outcome, second);
@@ -37,5 +37,5 @@ pub fn gzip(data: &[u8]) {
     let packed = compress(data);
     assert_eq!(unzip(&packed, 4096), (data.to_vec(), Ok(())));
     let cut = data.len() % packed.len();
-    assert!(unzip(&packed[..cut], 4096).1.is_err(), "cut at {cut}");
+    assert!(unzip(&packed[..cut], 4096).1.is_err(), "truncated at {cut}");
 }

@@ -1,4 +1,4 @@
-//! `FuzzHost`: a [`MemoryHost`] with one VM, whose results an input chooses.
+//! `FuzzHost`: a [`MemoryHost`] for one VM, with hostcall results from an input.
 
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
@@ -14,7 +14,7 @@ use portcullis::list::frame::{FrameHeader, Record, frame};
 pub use portcullis::host::memory::Headers;
 
 thread_local! {
-    /// What the filter knows and must not disclose.
+    /// Secrets that the filter must not disclose.
     static SECRETS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -51,11 +51,11 @@ fn check_disclosed(bytes: &[u8]) {
 
 /// A value that replaces a shared value when it is read.
 pub struct Forged {
-    /// What the key ends with, up to its number.
+    /// Selects the key.
     pub record: Record,
     pub generation: u64,
     pub payload: Vec<u8>,
-    /// With a valid frame around the payload, or the payload only.
+    /// Whether the payload gets a valid frame.
     pub framed: bool,
 }
 
@@ -64,7 +64,7 @@ pub struct FuzzHost {
     slice: Cell<usize>,
     request: RefCell<MemoryRequest>,
     forged: RefCell<Vec<Forged>>,
-    /// Each bit refuses one more write or call, from the lowest on.
+    /// Each bit rejects one further write or call, from the lowest bit on.
     refusals: Cell<u64>,
 }
 
@@ -107,7 +107,7 @@ impl FuzzHost {
         self.host.set_request(request.clone());
     }
 
-    pub fn set_answer(&self, headers: Headers, body: Vec<u8>, slice: usize) {
+    pub fn set_response(&self, headers: Headers, body: Vec<u8>, slice: usize) {
         self.host.set_response(MemoryResponse { headers, body });
         self.slice.set(slice);
     }
@@ -126,7 +126,7 @@ impl FuzzHost {
         self.forged.borrow_mut().push(forged);
     }
 
-    /// From now on, everything that leaves the filter is checked for this secret.
+    /// Checks all further output of the filter for this secret.
     pub fn keep_secret(&self, secret: &str) {
         SECRETS.with_borrow_mut(|secrets| secrets.push(secret.to_owned()));
     }

@@ -1,6 +1,6 @@
-//! Fuzz bytes read from the front, as numbers and pieces; zeros and nothing past their end.
+//! Reads numbers and byte strings from the front of a fuzz input; zeros and empty strings past its end.
 
-/// What is left of an input.
+/// The rest of an input.
 pub struct Input<'a>(pub &'a [u8]);
 
 impl<'a> Input<'a> {
@@ -29,7 +29,7 @@ impl<'a> Input<'a> {
         piece
     }
 
-    /// A piece whose length, of two bytes, stands before it.
+    /// A byte string with its length in the two bytes before it.
     pub fn piece(&mut self) -> &'a [u8] {
         let length = usize::from(self.byte()) << 8 | usize::from(self.byte());
         self.take(length)

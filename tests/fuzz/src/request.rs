@@ -1,4 +1,4 @@
-//! A request's headers, as lines `name: value` of any bytes, judged by several APIs.
+//! A request's headers, as lines `name: value` of any bytes, read by the rules of several APIs.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ const ALL: PerKind<bool> = PerKind {
 };
 
 pub fn request(data: &[u8]) {
-    let config = Config::parse(APIS.as_bytes(), &|_| None).expect("sound");
+    let config = Config::parse(APIS.as_bytes(), &|_| None).expect("valid");
     let lines: Vec<(&[u8], &[u8])> = data
         .split(|byte| *byte == b'\n')
         .map(|line| {
@@ -62,7 +62,7 @@ pub fn request(data: &[u8]) {
         },
     );
     for api in config.apis.iter() {
-        judge(api, &lines, &headers, data.len());
+        check(api, &lines, &headers, data.len());
     }
     let shown = format!("{headers:?}");
     assert_eq!(
@@ -72,7 +72,7 @@ pub fn request(data: &[u8]) {
     );
 }
 
-fn judge(api: &Api, lines: &[(&[u8], &[u8])], headers: &RequestHeaders, length: usize) {
+fn check(api: &Api, lines: &[(&[u8], &[u8])], headers: &RequestHeaders, length: usize) {
     let all = identifiers(api, headers, ALL, length);
     let mut one_by_one = BTreeSet::new();
     for kind in IdentifierKind::ALL {
@@ -88,12 +88,12 @@ fn judge(api: &Api, lines: &[(&[u8], &[u8])], headers: &RequestHeaders, length: 
     visit_readings(api, headers, ALL, &mut |identifier| {
         readings.insert((identifier.kind(), identifier.fingerprint(&KEY).0));
     });
-    // Longer texts with white space inside are reported, but no token.
+    // A longer text with white space is reported, but is not a token in the readings.
     if length <= 1024 {
         assert!(all.is_subset(&readings), "what is reported is judged");
     }
 
-    // A listed identifier can't hide behind a clean one, wherever that is put.
+    // A listed identifier can't hide behind a clean one at any position.
     let clean: [(&[u8], &[u8]); 4] = [
         (b"cookie", b"sid=clean"),
         (b"authorization", b"Bearer clean"),
@@ -128,9 +128,9 @@ fn identifiers(
         };
         assert!(value.len() <= length);
         assert!(!value.is_empty() || identifier.kind() == IdentifierKind::ApiKey);
-        let print = identifier.fingerprint(&KEY);
-        assert_eq!(print.kind(), Some(identifier.kind()));
-        found.insert((identifier.kind(), print.0));
+        let fingerprint = identifier.fingerprint(&KEY);
+        assert_eq!(fingerprint.kind(), Some(identifier.kind()));
+        found.insert((identifier.kind(), fingerprint.0));
     });
     found
 }

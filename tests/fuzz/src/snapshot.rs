@@ -1,7 +1,6 @@
-//! Values of shared data that another wrote: each record by itself, a list put together of them, and a whole VM that
-//! finds them.
+//! Hostile values in shared data: single records, the values of a list, and a VM that reads them.
 //!
-//! The first byte says which. Check sums are put right, as no fuzzer finds one.
+//! The first byte selects one of the three. Checksums are correct, since no fuzzer finds one.
 
 use core::time::Duration;
 
@@ -32,12 +31,12 @@ pub fn snapshot(data: &[u8]) {
     match input.byte() {
         0 => raw(input.0),
         1 => records(input),
-        2 => assembly(input),
+        2 => load(input),
         _ => vm(input),
     }
 }
 
-/// No bytes but a frame's are taken for one.
+/// Only frames are read as frames.
 fn raw(bytes: &[u8]) {
     for record in RECORDS {
         if let Some((header, payload)) = unframe(record, bytes) {
@@ -67,8 +66,8 @@ fn one(bytes: &[u8]) {
     if let Some(lease) = Lease::from_bytes(bytes) {
         assert_eq!(Lease::from_bytes(&lease.to_bytes()), Some(lease));
     }
-    if let Some(eldest) = FirstVm::from_bytes(bytes) {
-        assert_eq!(FirstVm::from_bytes(&eldest.to_bytes()), Some(eldest));
+    if let Some(first) = FirstVm::from_bytes(bytes) {
+        assert_eq!(FirstVm::from_bytes(&first.to_bytes()), Some(first));
     }
     if let Some(freshness) = Freshness::from_bytes(bytes) {
         let _ = freshness.is_stale(Duration::MAX, Some(Duration::ZERO));
@@ -76,28 +75,28 @@ fn one(bytes: &[u8]) {
     }
 }
 
-/// A manifest of the input's, and the shards, ranges and bucket that it asks for.
-fn assembly(mut input: Input<'_>) {
+/// Loads a list: the manifest, shards, ranges and a bucket are from the input.
+fn load(mut input: Input<'_>) {
     let generation = input.word();
     let header = |index| FrameHeader { generation, index };
     let bytes = frame(Record::Manifest, header(0), input.piece());
     let Some(manifest) = Manifest::from_bytes(&bytes) else {
         return;
     };
-    let print = Fingerprint(input.word());
-    let bucket = header(manifest.bucket_index(print));
+    let fingerprint = Fingerprint(input.word());
+    let bucket = header(manifest.bucket_index(fingerprint));
     let bucket = frame(Record::Bucket, bucket, input.piece());
-    let _ = manifest.bucket_contains(&bucket, print);
+    let _ = manifest.bucket_contains(&bucket, fingerprint);
 
-    let mut assembly = Loader::new(manifest);
-    // Many values may be asked for; the input's come first, then empty ones.
+    let mut loader = Loader::new(manifest);
+    // The list may need many values: first those of the input, then empty ones.
     for _ in 0..2_000 {
-        let added = match assembly.needs() {
+        let added = match loader.needs() {
             NextValue::Shard(index) => {
-                assembly.add(&frame(Record::Shard, header(index), input.piece()))
+                loader.add(&frame(Record::Shard, header(index), input.piece()))
             }
             NextValue::Ranges(index) => {
-                assembly.add(&frame(Record::Ranges, header(index), input.piece()))
+                loader.add(&frame(Record::Ranges, header(index), input.piece()))
             }
             NextValue::Nothing => break,
         };
@@ -105,13 +104,13 @@ fn assembly(mut input: Input<'_>) {
             return;
         }
     }
-    let Some((_, gate, ranges)) = assembly.finish() else {
+    let Some((_, filter, ranges)) = loader.finish() else {
         return;
     };
     for bits in 0..64 {
-        let _ = gate.may_contain(Fingerprint(print.0.rotate_left(bits)));
+        let _ = filter.may_contain(Fingerprint(fingerprint.0.rotate_left(bits)));
     }
-    let _ = gate.memory_bytes();
+    let _ = filter.memory_bytes();
     for address in [
         "0.0.0.0",
         "10.1.2.3",
@@ -128,7 +127,7 @@ fn assembly(mut input: Input<'_>) {
     assert!(sorted(ranges.v4()));
 }
 
-/// A VM ticks and judges while each value that it reads is the input's.
+/// A VM ticks and judges with shared data from the input.
 fn vm(mut input: Input<'_>) {
     let host = FuzzHost::default();
     let mut vm = Vm::new(&host);
@@ -136,7 +135,7 @@ fn vm(mut input: Input<'_>) {
         br#"{"enable_abs_attack": true, "abs": {"cluster": "abs"}, "before_first_list": "deny",
         "attack_list_max_age": "1h", "when_stale": "drop"}"#;
     let root = RootId(1);
-    vm.configure(&host, root, json).expect("sound");
+    vm.configure(&host, root, json).expect("valid");
     host.set_address(b"10.1.2.3:4000");
     host.set_request(vec![
         (b":path".to_vec(), b"/?api_key=1".to_vec()),

@@ -1,6 +1,6 @@
-//! A VM's life, told by the input: ticks, requests, and answers to its calls for the list and with traffic information.
+//! The input controls a VM: ticks, requests, configurations, and the responses to its fetches and traffic calls.
 //!
-//! The filter's credentials stand in its configuration, and are looked for in all that it says.
+//! The configurations contain credentials; the host searches everything that the filter outputs for them.
 
 use core::time::Duration;
 
@@ -36,7 +36,7 @@ const NAMES: [&[u8]; 8] = [
     b"",
 ];
 
-pub fn answers(data: &[u8]) {
+pub fn responses(data: &[u8]) {
     let mut input = Input(data);
     let host = FuzzHost::default();
     for secret in ["pl4nted-access", "pl4nted-secret", "pl4nted-token"] {
@@ -46,7 +46,7 @@ pub fn answers(data: &[u8]) {
     let mut root = RootId(1);
     let mut calls: Vec<CallToken> = Vec::new();
     let first = CONFIGURATIONS[usize::from(input.byte()) % CONFIGURATIONS.len()];
-    vm.configure(&host, root, first.as_bytes()).expect("sound");
+    vm.configure(&host, root, first.as_bytes()).expect("valid");
     for step in 0..64 {
         if input.is_empty() {
             break;
@@ -62,13 +62,13 @@ pub fn answers(data: &[u8]) {
                     true => CallToken(u32::from(choice)),
                     false => calls.swap_remove(usize::from(choice) % calls.len()),
                 };
-                let body_size = answer(&host, &mut input);
+                let body_size = set_response(&host, &mut input);
                 vm.on_call_response(&host, root, token, body_size);
             }
             5 => {
                 request(&host, &mut input);
                 let _ = vm.request(&host, root, StreamId(step));
-                let _ = answer(&host, &mut input);
+                let _ = set_response(&host, &mut input);
                 vm.stream_ended(&host, StreamId(step));
             }
             6 => host.set_refusals(u64::from(input.byte())),
@@ -76,15 +76,15 @@ pub fn answers(data: &[u8]) {
                 let choice = input.byte();
                 root = RootId(1 + u32::from(choice >> 7));
                 let json = CONFIGURATIONS[usize::from(choice) % CONFIGURATIONS.len()];
-                vm.configure(&host, root, json.as_bytes()).expect("sound");
+                vm.configure(&host, root, json.as_bytes()).expect("valid");
             }
         }
         calls.extend(host.take_calls());
     }
 }
 
-/// Puts an answer of the input's into the host; gives the body's size, or another.
-fn answer(host: &FuzzHost, input: &mut Input<'_>) -> usize {
+/// Sets a response from the input; returns the size of its body, or a wrong one.
+fn set_response(host: &FuzzHost, input: &mut Input<'_>) -> usize {
     let shape = input.byte();
     let text = input.piece();
     let body = match shape & 1 {
@@ -107,12 +107,12 @@ fn answer(host: &FuzzHost, input: &mut Input<'_>) -> usize {
         let length = usize::from(input.byte());
         let mut value = input.take(length).to_vec();
         if name == b"etag" {
-            // An ETag is kept as it came. It is ABS's own word, so it tells nothing that ABS was not told.
+            // An ETag from the input must not contain a planted secret: the filter stores ETags unchanged.
             value.retain(u8::is_ascii_hexdigit);
         }
         header(name, &value);
     }
-    let told = match shape & 8 {
+    let announced = match shape & 8 {
         0 => body.len(),
         _ => usize::from(input.byte()) << (shape % 32),
     };
@@ -120,8 +120,8 @@ fn answer(host: &FuzzHost, input: &mut Input<'_>) -> usize {
         0 => usize::MAX,
         _ => usize::from(input.byte()),
     };
-    host.set_answer(headers, body, slice);
-    told
+    host.set_response(headers, body, slice);
+    announced
 }
 
 fn request(host: &FuzzHost, input: &mut Input<'_>) {
