@@ -86,9 +86,9 @@ pub struct MetricHandle(pub u32);
 /// The type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricType {
-    /// Only grows.
+    /// Only increases.
     Counter,
-    /// Has the last value recorded.
+    /// Has the last recorded value.
     Gauge,
 }
 
@@ -150,7 +150,7 @@ pub trait RootContext {
     ///
     /// # Errors
     ///
-    /// The call was not made; no response will come.
+    /// The call was not made; there will be no response.
     fn dispatch_http_call(&self, call: &HttpCall<'_>) -> Result<CallToken, HostError>;
 }
 

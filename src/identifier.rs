@@ -1,7 +1,6 @@
 //! Client identifiers: their kinds, their canonical forms and their keyed fingerprints.
 //!
-//! Owns what makes two identifiers equal. Where they come from belongs to `request`, `feed` and `config`; where they are
-//! looked up, to `list`.
+//! Owns when two identifiers are equal. `request`, `feed` and `config` produce them; `list` stores them and looks them up.
 
 use core::fmt;
 use std::net::IpAddr;
@@ -112,7 +111,7 @@ impl<T> PerKind<T> {
 }
 
 impl PerKind<bool> {
-    /// Whether it is true of any kind.
+    /// Whether any value is true.
     pub const fn any(&self) -> bool {
         self.ip || self.cookie || self.oauth_token || self.api_key || self.username
     }
@@ -238,7 +237,7 @@ impl FingerprintKey {
         }
     }
 
-    /// The fingerprint of one cookie, in canonical form. `value` comes without enclosing double quotes.
+    /// The fingerprint of one cookie, in canonical form. `value` must not have enclosing double quotes.
     pub fn cookie(&self, name: &[u8], value: &[u8]) -> Fingerprint {
         with_canonical_value(value, |value| {
             with_canonical_cookie(name, Some(value), |cookie| {
@@ -254,21 +253,21 @@ impl FingerprintKey {
         })
     }
 
-    /// The fingerprint of an API key's value, in canonical form. The name it travels under does not count: the same key
-    /// may come in a header or in the query.
+    /// The fingerprint of an API key's value, in canonical form. The name of its header or parameter does
+    /// not count.
     pub fn api_key(&self, value: &[u8]) -> Fingerprint {
         with_canonical_value(value, |value| {
             self.fingerprint(IdentifierKind::ApiKey, value)
         })
     }
 
-    /// The fingerprint of a user name: of its characters in Unicode normalization form C (UAX 15). Bytes that are no UTF-8
-    /// are read as Latin-1.
+    /// The fingerprint of a user name: of its characters in Unicode normalization form C (UAX 15). Bytes that are not
+    /// UTF-8 are read as Latin-1.
     pub fn username(&self, name: &[u8]) -> Fingerprint {
         self.fingerprint(IdentifierKind::Username, &normalized_name(name))
     }
 
-    /// Kinds are distinguished by the lowest bits, so `bytes` need not.
+    /// The lowest bits distinguish the kinds, so the hash does not include the kind.
     fn fingerprint(&self, kind: IdentifierKind, bytes: &[u8]) -> Fingerprint {
         let [first, second] = self.words;
         let hash = SipHasher13::new_with_keys(first, second).hash(bytes);

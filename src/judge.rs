@@ -1,4 +1,4 @@
-//! Identifiers and lists to a verdict, and the verdict carried out: the only place with blocking policy.
+//! Judges requests by their identifiers and the lists, and enforces the verdicts: the only place with blocking policy.
 //!
 //! [`judge`] reads top-down in the documented order: firewall, allow list, deny list, the API's `enable_blocking`, the
 //! feed's list (`before_first_list`, `when_stale`, `guard.never_block`), the API's `mode`, the bound on denied requests.
@@ -7,10 +7,10 @@
 //! |---|---|
 //! | `judge.rs` | the order |
 //! | `judge/policy.rs` | the lists and bounds of one configuration |
-//! | `judge/lookup.rs` | what the lists say of a request's identifiers |
+//! | `judge/lookup.rs` | look-ups of a request's identifiers in the lists |
 //! | [`verdict`] | verdicts and their reasons |
-//! | `judge/breaker.rs` | the share of denied requests |
-//! | `judge/enforce.rs` | a verdict carried out |
+//! | `judge/breaker.rs` | the circuit breaker for denials |
+//! | `judge/enforce.rs` | local reply, filter state, metrics |
 //!
 //! Knows neither headers (see `request`) nor list formats (see `list`).
 
@@ -104,7 +104,7 @@ fn judge_by_apis<L: ActiveList>(
     verdicts.fold(Verdict::Allow, Verdict::or_severer)
 }
 
-/// Judges by the rules of one API. Asks the feed's list for exact entries only if they decide.
+/// Judges by the rules of one API. Reads exact entries of the feed's list only if they decide.
 fn judge_for_api<L: ActiveList>(
     policy: &Policy,
     api: &Api,

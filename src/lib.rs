@@ -10,8 +10,8 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`host`] | the port: everything that the core asks of its host |
-//! | [`vm`] | one method for each callback of the host; `root`: one configuration in force |
+//! | [`host`] | the port: everything that the core needs from its host |
+//! | [`vm`] | one method for each callback of the host; `root`: one active configuration |
 //! | [`config`] | the plugin configuration: what it means, every error with its path |
 //! | [`identifier`] | the kinds of client identifier, their canonical forms, their fingerprints |
 //! | [`request`] | what a request carries: header bytes to identifiers, by an API's rules |
@@ -25,7 +25,7 @@
 //!
 //! # Invariants
 //!
-//! - The core has no proxy-wasm, no clock and no I/O: time, bytes and randomness come through the traits of [`host`].
+//! - The core has no proxy-wasm, no clock and no I/O: it gets time, bytes and random numbers through the traits of [`host`].
 //! - The core never logs or stores a raw secret: identifiers leave this crate as keyed fingerprints only.
 //! - An HTTP context never writes shared data.
 //! - Only [`sync`] names shared-data keys.

@@ -1,5 +1,5 @@
-//! Every metric's name. Envoy shows them as `wasmcustom.<name>`; `envoy/` turns `source=`, `kind=` and `result=` into
-//! Prometheus labels. No name is ever made from traffic.
+//! The metrics and their names. Envoy shows them as `wasmcustom.<name>`; `envoy/` turns `source=`, `kind=` and `result=` into
+//! Prometheus labels. No name depends on traffic.
 
 use core::cell::OnceCell;
 use core::ops::Deref;
@@ -29,7 +29,7 @@ pub enum FetchResult {
     Malformed,
     /// More than `attack_list_memory`.
     Memory,
-    /// Against `guard`, or it could not be published.
+    /// Rejected by `guard`, or it could not be published.
     Refused,
 }
 
@@ -136,7 +136,7 @@ pub enum Metric {
     TrafficLastSuccess,
     /// When a call with traffic records last failed.
     TrafficLastFailure,
-    /// The status of that failed call; 0 where no response came.
+    /// The status of that failed call; 0 without a response.
     TrafficLastFailureStatus,
     /// Entries of the active list.
     Entries(IdentifierKind),
@@ -171,7 +171,7 @@ impl Metric {
         ];
         for kind in DenyKind::ALL {
             for origin in [ListOrigin::Abs, ListOrigin::Manual] {
-                // The manual list is never missing.
+                // Only a feed's list can be missing.
                 if (origin, kind) != (ListOrigin::Manual, DenyKind::NoList) {
                     let reason = DenyReason { origin, kind };
                     all.push(Metric::Denied(reason));

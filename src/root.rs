@@ -1,4 +1,4 @@
-//! A root context: one configuration in force, and what follows from it.
+//! A root context: one active configuration, and what is derived from it. Makes no decision about lists or requests.
 
 use core::hash::Hasher;
 use core::time::Duration;
@@ -28,7 +28,7 @@ pub struct Root {
     destination: Option<Destination>,
     rules: u64,
     tick_period: Duration,
-    /// How long others have ticked since it did.
+    /// The time since its own last tick, as measured by the ticks of others.
     idle: Duration,
 }
 
@@ -65,12 +65,12 @@ impl Root {
         &self.config
     }
 
-    /// What it judges by.
+    /// The policy by which it judges.
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    /// Headers that are read besides those that HTTP defines for identifiers and APIs.
+    /// The headers to read in addition to those that HTTP defines for identifiers and APIs.
     pub fn header_names(&self) -> &[String] {
         &self.header_names
     }
@@ -80,12 +80,12 @@ impl Root {
         self.list
     }
 
-    /// Where its traffic information is sent.
+    /// The destination of its traffic information.
     pub fn destination(&self) -> Option<&Destination> {
         self.destination.as_ref()
     }
 
-    /// What it records, and how it is sent.
+    /// The settings for its traffic information.
     pub fn traffic_settings(&self) -> Option<TrafficSettings<'_>> {
         Some(TrafficSettings {
             root: self.id,
@@ -96,7 +96,7 @@ impl Root {
         })
     }
 
-    /// How its list is fetched, by calls of the root context `root`.
+    /// The settings for fetching its list, with calls of the root context `root`.
     pub fn sync_settings(&self, root: RootId) -> Option<SyncSettings<'_>> {
         Some(SyncSettings {
             root,
@@ -124,7 +124,8 @@ impl Root {
         }
     }
 
-    /// Notes that root context `ticking` ticks `passed` after the last tick of any; returns whether this one still exists.
+    /// Records a tick of root context `ticking`, `passed` after the previous tick of any. Returns whether this root context
+    /// still exists.
     pub fn is_live(&mut self, ticking: RootId, passed: Duration) -> bool {
         self.idle = if self.id == ticking {
             Duration::ZERO

@@ -7,11 +7,11 @@
 //! | [`recorder`] | one VM's records, from a request to the sender of its destination |
 //! | [`record`] | which parts of a request and its response a record has, and its bytes |
 //! | [`identifiers`] | which identifiers a record reports |
-//! | [`queue`] | records that wait: what to send next, and what follows from each outcome |
+//! | [`queue`] | waiting records: what to send next, and the effect of each outcome |
 //! | [`sender`] | the calls, metrics and log lines |
 //! | [`payload`] | what one call carries |
 //! | [`response`] | the receiver's response to a call |
-//! | [`outcome`] | what became of records, and why a call was not accepted |
+//! | [`outcome`] | counts of sent, failed and dropped records; why a call was not accepted |
 
 pub mod identifiers;
 pub mod outcome;

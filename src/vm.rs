@@ -96,7 +96,7 @@ impl Vm {
             self.recorder.open(destination);
         }
         self.roots.retain(|known| known.id() != id);
-        // Root contexts that had nothing to do tick again, so that deleted ones are noticed.
+        // Stopped root contexts tick again, so that deleted ones are noticed.
         for root in self.roots.iter_mut().filter(|root| root.is_stopped()) {
             root.set_tick_period(host, TICK);
         }
@@ -122,7 +122,7 @@ impl Vm {
             self.tick_traffic(host, position),
         ];
         let period = periods.into_iter().flatten().min().unwrap_or_else(|| {
-            // Ticks go on only to release what older root contexts leave behind.
+            // It continues to tick only to release the resources of older root contexts.
             let nothing_left = self.lists.is_empty() && self.recorder.is_closed();
             if self.roots.len() == 1 && nothing_left {
                 Duration::ZERO
@@ -193,7 +193,7 @@ impl Vm {
         enforce(host, &root.config().deny_response, verdict)
     }
 
-    /// A stream ended: its response is known, if there was one.
+    /// The end of a stream; its response is complete, if there was one.
     pub fn stream_ended(&mut self, host: &dyn Host, stream: StreamId) {
         let roots = &self.roots;
         let settings_of = |id| {
@@ -236,7 +236,7 @@ impl Vm {
         Some(settings.traffic.flush_interval.clamp(SHORT_TICK, TICK))
     }
 
-    /// Forgets root contexts that do not tick any more, except the last one.
+    /// Removes root contexts that no longer tick, except the last one.
     fn forget_deleted_roots(&mut self, now: Duration, ticking: RootId) {
         // If the thread stalled, all its root contexts did; only a part of the pause counts as idle time.
         let passed = now.saturating_sub(self.last_tick).min(TICK);
@@ -244,7 +244,7 @@ impl Vm {
         self.roots.retain_mut(|root| root.is_live(ticking, passed));
     }
 
-    /// Releases the calls, queues and lists that no root context uses any more.
+    /// Releases the calls, queues and lists that no root context uses.
     fn release_unused(&mut self, host: &dyn Host) {
         let host = MeteredHost::new(host, &self.metrics);
         let roots = &self.roots;

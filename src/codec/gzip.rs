@@ -1,13 +1,13 @@
 //! gzip (RFC 1952): bodies compressed at once, and read as a stream.
 //!
-//! Memory is bounded whatever a body holds; limiting how much comes out of it is up to the reader behind.
+//! Memory is bounded for any body. The callers limit the size of the output.
 
 use std::io::{self, BufReader, Read};
 
 use flate2::Compression;
 use flate2::bufread::{GzEncoder, MultiGzDecoder};
 
-/// How much of a body is read at once.
+/// The size of one read.
 const INPUT_BYTES: usize = 16 * 1024;
 
 /// Compresses a body.
@@ -94,7 +94,7 @@ mod tests {
         crc.sum()
     }
 
-    /// A member with these flags and header fields; the checksum of the header is added where the flags name it.
+    /// A member with these flags and header fields; the checksum of the header is added if the flags require it.
     fn member(flags: u8, fields: &[u8], text: &[u8]) -> Vec<u8> {
         let mut body = vec![0x1f, 0x8b, 8, flags, 1, 2, 3, 4, 0, 255];
         body.extend_from_slice(fields);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn records_shrink_to_a_fifth() {
+    fn records_are_compressed_to_a_fifth() {
         let text = records(1_000);
         let body = compress(&text);
         assert!(body.len() * 5 < text.len(), "{}", body.len());
@@ -215,7 +215,7 @@ mod tests {
         for length in 0..two.len() {
             let outcome = read_in(&two[..length], 50);
             match length == first {
-                // A whole member; it does not say that another follows.
+                // The first member is complete, and nothing announces the second.
                 true => assert_eq!(outcome.unwrap(), b"one"),
                 false => assert_eq!(outcome, Err(io::ErrorKind::UnexpectedEof), "{length}"),
             }
@@ -252,8 +252,8 @@ mod tests {
     }
 
     #[test]
-    fn other_bytes_are_an_error_before_members_and_behind_them() {
-        // Fewer bytes than a member's header has are taken for a truncated header.
+    fn other_bytes_before_or_after_members_are_an_error() {
+        // Fewer bytes than a member's header has are a truncated header.
         for (rest, expected) in [
             (b"a few more bytes".as_slice(), io::ErrorKind::InvalidData),
             (b"rest", io::ErrorKind::UnexpectedEof),

@@ -1,6 +1,6 @@
 //! JSON (RFC 8259) as a stream of events; the only parser of JSON in the core.
 //!
-//! Every text goes through one [`Visitor`], so that the module holds the parser once. Knows no key and no meaning.
+//! All texts use the same `Visitor`, so that the module contains the parser once. Knows no key and no meaning.
 
 use core::fmt;
 use std::io::{self, BufReader, Read};
@@ -8,7 +8,7 @@ use std::io::{self, BufReader, Read};
 use serde::de::{self, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess};
 use serde_json::error::Category;
 
-/// How many bytes of a long text are read at once.
+/// The size of one read of a long text.
 pub const BUFFER_BYTES: usize = 16 * 1024;
 
 /// A value that is neither a list nor an object.

@@ -24,7 +24,7 @@ pub fn too_wide(guard: &Guard, range: IpNet) -> Option<u8> {
 pub fn skips_too_many(guard: &Guard, counts: &EntryCounts) -> bool {
     #[expect(
         clippy::cast_precision_loss,
-        reason = "percentages of counts need no exactness"
+        reason = "an approximate percentage is enough"
     )]
     let (skipped, entries) = (counts.n_skipped() as f64, counts.n_entries() as f64);
     counts.n_entries() > SKIPPED_GUARD_FROM && skipped * 100.0 > entries * guard.max_skipped_percent
@@ -37,7 +37,7 @@ pub fn changed_too_much(guard: &Guard, before: u64, after: u64) -> bool {
     };
     #[expect(
         clippy::cast_precision_loss,
-        reason = "percentages of counts need no exactness"
+        reason = "an approximate percentage is enough"
     )]
     let (changed, allowed) = (
         after.abs_diff(before) as f64,

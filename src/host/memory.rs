@@ -6,7 +6,7 @@
 //! - A failed call has neither headers nor a body.
 //! - Each definition of a metric returns a new number; the value belongs to the name. Adding 0 is refused.
 //!
-//! Time moves only by [`MemoryProcess::pass`]. No thread, no I/O.
+//! Time advances only by [`MemoryProcess::pass`]. No thread, no I/O.
 
 use core::cell::{Cell, RefCell};
 use core::time::Duration;

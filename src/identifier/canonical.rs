@@ -1,6 +1,6 @@
 //! Canonical forms of values and names: the part that identifies a client.
 //!
-//! Owns equivalences that are valid for every common server. Where servers differ, `request` visits each reading.
+//! Owns equivalences that every common server has. Where servers differ, `request` visits each reading.
 
 use std::borrow::Cow;
 

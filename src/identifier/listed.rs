@@ -1,7 +1,6 @@
 //! Which listed values are usable, for lists from ABS, the configuration and the command line tool.
 //!
-//! Owns what is removed from a value before it is compared, and which values no request can carry. `identifier` owns which
-//! values are equal.
+//! Owns what is removed from a value before comparison, and which values no request can carry. `identifier` owns equality.
 
 use core::fmt;
 

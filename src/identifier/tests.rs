@@ -33,7 +33,7 @@ fn addresses_are_read_in_every_spelling() {
 }
 
 #[test]
-fn source_addresses_lose_their_port() {
+fn ports_are_removed_from_source_addresses() {
     let table: &[(&[u8], Option<&str>)] = &[
         (b"192.0.2.1:443", Some("192.0.2.1")),
         (b"[2001:db8::1]:443", Some("2001:db8::1")),

@@ -9,7 +9,7 @@ use core::time::Duration;
 const SLOT: Duration = Duration::from_secs(10);
 const N_SLOTS: usize = 6;
 
-/// With fewer requests in a minute the share has no meaning.
+/// With fewer requests in a minute the breaker stays closed.
 const LEAST_REQUESTS: u64 = 100;
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,7 +40,7 @@ impl DenyBreaker {
         });
     }
 
-    /// Whether the share is over its bound.
+    /// Whether denials are only counted.
     pub fn is_open(&self) -> bool {
         self.open
     }
@@ -64,7 +64,7 @@ impl DenyBreaker {
         }
         #[expect(
             clippy::cast_precision_loss,
-            reason = "percentages of counts need no exactness"
+            reason = "an approximate percentage is enough"
         )]
         let exceeded =
             requests >= LEAST_REQUESTS && denied as f64 * 100.0 > requests as f64 * max_percent;
@@ -90,47 +90,47 @@ mod tests {
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    fn count(share: &mut DenyBreaker, passed: u32, denied: u32) {
-        (0..passed).for_each(|_| share.count(false));
-        (0..denied).for_each(|_| share.count(true));
+    fn count(breaker: &mut DenyBreaker, passed: u32, denied: u32) {
+        (0..passed).for_each(|_| breaker.count(false));
+        (0..denied).for_each(|_| breaker.count(true));
     }
 
     #[test]
-    fn it_goes_over_its_bound_and_comes_back_within_a_minute() {
-        let mut share = DenyBreaker::default();
+    fn it_closes_within_a_minute_after_the_share_has_fallen() {
+        let mut breaker = DenyBreaker::default();
         let at = Duration::from_secs;
-        count(&mut share, 60, 50);
-        share.tick(at(1), 40.0);
-        assert!(share.is_open());
-        share.tick(at(2), 40.0);
-        assert!(share.is_open());
+        count(&mut breaker, 60, 50);
+        breaker.tick(at(1), 40.0);
+        assert!(breaker.is_open());
+        breaker.tick(at(2), 40.0);
+        assert!(breaker.is_open());
         for second in (10..=50).step_by(10) {
-            count(&mut share, 10, 1);
-            share.tick(at(second), 40.0);
+            count(&mut breaker, 10, 1);
+            breaker.tick(at(second), 40.0);
         }
-        count(&mut share, 100, 0);
-        share.tick(at(60), 40.0);
+        count(&mut breaker, 100, 0);
+        breaker.tick(at(60), 40.0);
         let mut second = 60;
-        while share.is_open() && second < 200 {
+        while breaker.is_open() && second < 200 {
             second += 10;
-            count(&mut share, 100, 0);
-            share.tick(at(second), 40.0);
+            count(&mut breaker, 100, 0);
+            breaker.tick(at(second), 40.0);
         }
         assert!(second <= 80, "{second}");
     }
 
     #[test]
-    fn few_requests_have_no_share_and_the_bound_itself_is_allowed() {
-        let mut share = DenyBreaker::default();
-        count(&mut share, 0, 99);
-        share.tick(Duration::from_secs(1), 1.0);
-        assert!(!share.is_open());
-        let mut share = DenyBreaker::default();
-        count(&mut share, 60, 40);
-        share.tick(Duration::from_secs(1), 40.0);
-        assert!(!share.is_open());
-        share.count(true);
-        share.tick(Duration::from_secs(1), 40.0);
-        assert!(share.is_open());
+    fn it_opens_above_its_bound_and_not_for_few_requests() {
+        let mut breaker = DenyBreaker::default();
+        count(&mut breaker, 0, 99);
+        breaker.tick(Duration::from_secs(1), 1.0);
+        assert!(!breaker.is_open());
+        let mut breaker = DenyBreaker::default();
+        count(&mut breaker, 60, 40);
+        breaker.tick(Duration::from_secs(1), 40.0);
+        assert!(!breaker.is_open());
+        breaker.count(true);
+        breaker.tick(Duration::from_secs(1), 40.0);
+        assert!(breaker.is_open());
     }
 }

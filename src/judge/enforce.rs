@@ -1,4 +1,4 @@
-//! A verdict carried out: local reply, filter state, metrics.
+//! Enforces a verdict: local reply, filter state, metrics. Makes no decision.
 
 use super::verdict::{DenyReason, Verdict};
 use crate::config::DenyResponse;
@@ -8,7 +8,7 @@ use crate::metrics::{MeteredHost, Metric};
 /// gRPC's PERMISSION_DENIED.
 const GRPC_PERMISSION_DENIED: u32 = 7;
 
-/// What the host does with a request.
+/// What the host must do with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
     /// It continues to the next filter.
@@ -17,7 +17,7 @@ pub enum Disposition {
     Stop,
 }
 
-/// Carries out `verdict` on the current request.
+/// Enforces `verdict` on the current request.
 pub fn enforce(host: MeteredHost<'_>, response: &DenyResponse, verdict: Verdict) -> Disposition {
     match verdict {
         Verdict::Allow => Disposition::Continue,
@@ -45,7 +45,7 @@ pub fn enforce(host: MeteredHost<'_>, response: &DenyResponse, verdict: Verdict)
             if let Err(error) = sent {
                 log::error!("sending the reply: {error}");
             }
-            // The request does not continue even if the reply failed.
+            // The request is stopped even if the reply failed.
             Disposition::Stop
         }
     }

@@ -1,6 +1,6 @@
-//! What the lists say of a request's identifiers.
+//! Looks up a request's identifiers in the lists of one configuration.
 //!
-//! What the findings amount to is decided in `judge`. Makes no hostcall, except for exact entries of a feed's list.
+//! `judge` decides what the findings mean. Makes no hostcall, except for exact entries of a feed's list.
 
 use std::net::IpAddr;
 
@@ -10,22 +10,22 @@ use crate::identifier::{
 };
 use crate::list::ActiveList;
 
-/// What the lists say of a request. Of several kinds on one list the first counts, in the order of
-/// [`IdentifierKind::ALL`].
+/// The identifiers of a request that are on a list. If several kinds are on one list, the first in the order of
+/// [`IdentifierKind::ALL`] counts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Findings {
-    /// On the allow list.
+    /// Whether any identifier is on the allow list.
     pub(super) is_allowed: bool,
-    /// On the deny list.
+    /// The kind on the deny list.
     pub(super) denied: Option<IdentifierKind>,
-    /// In a range of the feed's list.
+    /// Whether the address is in a range of the feed's list.
     in_range: bool,
     /// Identifiers that the feed's list may contain.
     candidates: Vec<Fingerprint>,
 }
 
 impl Findings {
-    /// Whether no list has the request.
+    /// Whether nothing was found.
     pub(super) fn is_empty(&self) -> bool {
         !self.is_allowed && self.denied.is_none() && !self.in_range && self.candidates.is_empty()
     }
@@ -96,7 +96,7 @@ impl<'a, L: ActiveList> Lookup<'a, L> {
         }
     }
 
-    /// Looks up an identifier that is no address.
+    /// Looks up an identifier other than an address.
     pub(super) fn find(&self, identifier: ClientIdentifier<'_>, findings: &mut Findings) {
         let kind = identifier.kind();
         if *self.policy.manual_kinds.get(kind) {
@@ -108,7 +108,7 @@ impl<'a, L: ActiveList> Lookup<'a, L> {
         if let Some(list) = self.list
             && list.holds(kind)
             && let Some(fingerprint) = list.candidate(identifier)
-            // One value that is repeated needs one place.
+            // Repeated values are often adjacent.
             && findings.candidates.last() != Some(&fingerprint)
         {
             findings.candidates.push(fingerprint);

@@ -1,4 +1,4 @@
-//! The lists and bounds by which one configuration judges.
+//! The lists and limits by which one configuration judges. Makes no decision.
 
 use core::time::Duration;
 
@@ -21,7 +21,7 @@ pub struct FeedList<L> {
 pub struct Policy {
     pub(super) allow_list: ManualList,
     pub(super) deny_list: ManualList,
-    /// The kinds that either of them has.
+    /// The kinds on either list.
     pub(super) manual_kinds: PerKind<bool>,
     pub(super) never_block: AddressRanges,
     pub(super) breaker: DenyBreaker,
@@ -50,7 +50,7 @@ impl Policy {
         }
     }
 
-    /// Advances the time of the bound on denied requests.
+    /// Advances the time of the circuit breaker.
     pub fn tick(&mut self, config: &Config, now: Duration) {
         if let Some(max_percent) = config.guard.max_denied_percent {
             self.breaker.tick(now, max_percent);

@@ -16,7 +16,7 @@ const COOKIE: ClientIdentifier<'_> = ClientIdentifier::Cookie {
 };
 const USER: ClientIdentifier<'_> = ClientIdentifier::Username(b"mallory");
 
-/// A list that may contain everything, contains these identifiers, and counts the exact look-ups.
+/// A list with these identifiers, whose filter excludes none; counts exact look-ups.
 struct FakeList<'a> {
     listed: &'a [ClientIdentifier<'a>],
     lookups: &'a Cell<u32>,
@@ -42,7 +42,7 @@ impl ActiveList for FakeList<'_> {
     }
 }
 
-/// The verdict on a request from 192.0.2.1 with the cookie and the user of above.
+/// The verdict on a request from 192.0.2.1 with the cookie and the user above.
 fn verdict_of(json: &str, feed: Option<FeedList<FakeList<'_>>>) -> Verdict {
     let config = Config::parse(json.as_bytes(), &|_| None).unwrap();
     let policy = Policy::new(&config, KEY);
@@ -78,7 +78,7 @@ fn reason(origin: ListOrigin, kind: DenyKind) -> DenyReason {
 }
 
 #[test]
-fn the_order_is_that_of_the_contract() {
+fn judging_follows_the_documented_order() {
     use IdentifierKind::{Cookie, Ip};
     let allow = r#""allow_list": {"ips": ["192.0.2.1"]}"#;
     let deny = r#""deny_list": {"ips": ["192.0.2.1"]}"#;
@@ -115,7 +115,7 @@ fn the_order_is_that_of_the_contract() {
 }
 
 #[test]
-fn of_several_kinds_the_first_counts() {
+fn the_first_of_several_kinds_counts() {
     let lookups = Cell::new(0);
     let verdict = verdict_of("{}", listing(&[USER, COOKIE], &lookups));
     let expected = reason(ListOrigin::Abs, DenyKind::Listed(IdentifierKind::Cookie));
@@ -127,7 +127,7 @@ fn of_several_kinds_the_first_counts() {
 }
 
 #[test]
-fn a_missing_or_a_stale_list_is_judged_by_its_rule() {
+fn before_first_list_and_when_stale_apply() {
     let lookups = Cell::new(0);
     let missing = || {
         Some(FeedList {
@@ -148,7 +148,7 @@ fn a_missing_or_a_stale_list_is_judged_by_its_rule() {
     };
     let listed = reason(ListOrigin::Abs, DenyKind::Listed(IdentifierKind::Cookie));
     assert_eq!(verdict_of("{}", stale()), Verdict::Deny(listed));
-    // A stale list is not a missing one.
+    // A stale list is not missing.
     let drop =
         r#"{"when_stale": "drop", "attack_list_max_age": "1h", "before_first_list": "deny"}"#;
     assert_eq!(verdict_of(drop, stale()), Verdict::Allow);

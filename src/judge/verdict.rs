@@ -23,7 +23,7 @@ impl ListOrigin {
     }
 }
 
-/// What a request was denied for.
+/// The kind of reason for a denial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DenyKind {
     /// An identifier of this kind is listed.
@@ -62,7 +62,7 @@ pub struct DenyReason {
 }
 
 impl DenyReason {
-    /// Whether an entry of a feed's list is the reason. The absence of a list is no entry.
+    /// Whether an entry of a feed's list is the reason. False if the list is missing.
     pub fn is_feed_entry(self) -> bool {
         self.origin != ListOrigin::Manual && self.kind != DenyKind::NoList
     }
@@ -79,7 +79,7 @@ impl fmt::Display for DenyReason {
 pub enum Verdict {
     /// It passes.
     Allow,
-    /// It passes, whatever the other lists say.
+    /// It passes: it is on the allow list.
     AllowListed,
     /// It gets the deny response.
     Deny(DenyReason),

@@ -169,7 +169,7 @@ fn visit_digest_user(parameter: &[u8], visit: &mut dyn FnMut(&[u8])) {
 
 /// One word, and the word without attached text: `Bearer:token`, `token="token"`, `"token"`, `token;`.
 fn visit_word<'a>(word: &'a [u8], visit: &mut dyn FnMut(&'a [u8])) {
-    // A client that sends `Bearer Bearer` could get this word listed, which would deny everybody.
+    // A client that sends `Bearer Bearer` could get this word listed, which would deny every client.
     if is_scheme(word) {
         return;
     }

@@ -55,7 +55,7 @@ fn has_name_behind_other_byte(pair: &[u8]) -> bool {
     false
 }
 
-/// Visits a reading that differs from the sent value. Very short readings are ignored: they identify nobody, and a header
+/// Visits a reading that differs from the sent value. Very short readings are ignored: they identify no client, and a header
 /// could contain tens of thousands.
 fn visit_derived(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
     const SHORTEST: usize = 3;

@@ -1,6 +1,6 @@
 //! The headers of one request or response, copied from the host once.
 //!
-//! Owns their storage and the access by name. Knows no identifier.
+//! Owns their storage and the access by name. Interprets no value.
 
 use core::fmt;
 

@@ -1,10 +1,10 @@
-//! The current request: each of its parts is read from the host when it is first needed, and only once. A hostcall costs
-//! about as much as everything that is done with its result.
+//! The current request. Reads each part from the host on first use, and only once: a hostcall costs about as much as all
+//! processing of its result. Interprets nothing.
 
 use super::headers::RequestHeaders;
 use crate::host::Stream;
 
-/// Memory for a request's parts, used again for the next request.
+/// Memory for a request's parts, reused for the next request.
 #[derive(Clone, Debug, Default)]
 pub struct RequestBuffers {
     headers: RequestHeaders,

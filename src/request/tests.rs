@@ -356,11 +356,11 @@ fn jwts_are_read_with_and_without_padding_and_signature() {
 
 #[test]
 fn long_and_deeply_nested_jwts_are_limited() {
-    let room = jwt::MAX_BYTES * 3 / 4 - 64;
-    let near = format!(r#"{{"x":"{}","sub":"bob"}}"#, "x".repeat(room));
+    let padding = jwt::MAX_BYTES * 3 / 4 - 64;
+    let near = format!(r#"{{"x":"{}","sub":"bob"}}"#, "x".repeat(padding));
     assert!(jwt(near.as_bytes()).len() <= jwt::MAX_BYTES);
     assert_eq!(claims(&jwt(near.as_bytes())), ["bob"]);
-    let past = format!(r#"{{"x":"{}","sub":"bob"}}"#, "x".repeat(room + 64));
+    let past = format!(r#"{{"x":"{}","sub":"bob"}}"#, "x".repeat(padding + 64));
     assert!(jwt(past.as_bytes()).len() > jwt::MAX_BYTES);
     assert!(claims(&jwt(past.as_bytes())).is_empty());
 
@@ -373,7 +373,7 @@ fn long_and_deeply_nested_jwts_are_limited() {
 }
 
 #[test]
-fn host_names_lose_their_port() {
+fn ports_are_removed_from_host_names() {
     let table: &[(&[u8], &[u8])] = &[
         (b"api.example.com", b"api.example.com"),
         (b"api.example.com:8443", b"api.example.com"),

@@ -1,10 +1,10 @@
 //! Which VM owns the lease, and what it does at each tick.
 //!
-//! A pure state machine: [`Election::on_tick`] and [`Election::on_attempt_ended`] take what was read and the time, and
-//! return what to write and whether to fetch.
+//! A pure state machine: [`Election::on_tick`] and [`Election::on_attempt_ended`] take the lease and the time, and return
+//! the lease to write and whether to fetch.
 //!
 //! Every root context of a process ticks: one on each worker, and one on Envoy's main thread, which serves no request.
-//! The main thread's should own the lease, and no hostcall reveals which that is. So:
+//! The main thread's should own the lease, but no hostcall identifies it. Therefore:
 //! - The VM that was configured first claims first. At start that is the main thread's.
 //! - An owner that has served a request is a worker's: it releases the lease after its fetch, and workers wait before
 //!   claiming a released lease.
@@ -22,13 +22,13 @@ const RENEW_BELOW: Duration = Duration::from_millis(2_500);
 /// Ticks a worker waits before claiming a released lease, so that the main thread can claim it first.
 const WORKER_PATIENCE: u32 = 12;
 
-/// A lease that expired this long ago belonged to a configuration that fetches no more: its last attempt is ignored.
-const FORGOTTEN: Duration = Duration::from_secs(60);
+/// The last attempt of a lease that expired this long ago is ignored: the configuration of that time was replaced.
+const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 
 /// The VM of the process that was configured first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FirstVm {
-    /// Which VM.
+    /// The VM.
     pub id: VmId,
     /// When it was configured, on the monotonic clock.
     pub started: Duration,
@@ -66,8 +66,8 @@ pub struct Candidacy {
 
 impl Candidacy {
     /// The number of ticks that must find the lease free before this VM claims it. At most three, so that the lease of a
-    /// dead owner is claimed within three ticks after it expires. A released lease is meant for the main thread, whose VM
-    /// may be younger than a worker's: workers wait for longer than that takes.
+    /// dead owner is claimed within three ticks after it expires. The main thread should claim a released
+    /// lease, and its VM may be younger than a worker's: workers wait longer.
     fn patience(self, released: bool) -> u32 {
         match (self.first, self.served) {
             (_, true) if released => WORKER_PATIENCE,
@@ -107,12 +107,12 @@ pub struct Election {
     id: VmId,
     /// Ticks of this VM, in a row, that found the lease free.
     free_ticks: u32,
-    /// This VM has ended an attempt since it claimed the lease.
+    /// Whether this VM has ended an attempt since it claimed the lease.
     has_fetched: bool,
 }
 
 impl Election {
-    /// The part of a VM that knows nothing yet.
+    /// The initial state.
     pub fn new(id: VmId) -> Self {
         Self {
             id,
@@ -149,7 +149,7 @@ impl Election {
                 self.as_owner(now, lease, view.condition(), candidacy, interval)
             }
             Some(lease) if now < lease.expires => {
-                // Another VM fetches. A call of ours that is still in flight has lost its lease; its response is not used.
+                // Another VM fetches. The response to a call of this VM that is still in flight will be ignored.
                 self.free_ticks = 0;
                 self.has_fetched = false;
                 Step::Wait
@@ -176,7 +176,7 @@ impl Election {
     ) -> Step {
         if self.has_fetched && candidacy.served {
             if lease.expires <= now {
-                // It was released, and no other VM claimed it in time.
+                // This VM released the lease, and no other VM claimed it in time.
                 return Step::Write(lease.renewed(now), condition);
             }
             let released = Lease {
@@ -210,7 +210,7 @@ impl Election {
         let known = previous.filter(|lease| {
             // A released lease has no expiry; its last attempt shows its age.
             let last_sign = lease.expires.max(lease.last_attempt.unwrap_or_default());
-            now.saturating_sub(last_sign) < FORGOTTEN || lease.expires == Duration::ZERO
+            now.saturating_sub(last_sign) < ABANDONED_AFTER || lease.expires == Duration::ZERO
         });
         Lease {
             owner: self.id,

@@ -56,7 +56,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
-    fn freshness_is_read_back_complete_and_a_list_ages() {
+    fn freshness_round_trips_and_expires() {
         let at = Duration::from_secs;
         let freshness = Freshness {
             generation: 4,

@@ -36,7 +36,7 @@ pub struct Lease {
     pub attempt_open: bool,
     /// The number of failed attempts in a row.
     pub failures: u32,
-    /// The server asked for no attempt before.
+    /// No attempt before this time (the server's Retry-After).
     pub not_before: Duration,
 }
 
@@ -92,7 +92,7 @@ impl Lease {
             return Duration::ZERO;
         };
         let wait = if self.attempt_open {
-            // It was interrupted: by a new configuration, or by the end of its VM.
+            // Interrupted by a new configuration or by the end of its VM.
             FIRST_WAIT
         } else if self.failures > 0 {
             backoff(self.failures, interval)
@@ -103,7 +103,7 @@ impl Lease {
         last_attempt.saturating_add(jittered).max(self.not_before)
     }
 
-    /// Up to a tenth of `wait`, the same at each tick and different after each attempt: proxies that start together do
+    /// Jitter of up to a tenth of `wait`, constant between two attempts: proxies that start together do
     /// not fetch together forever.
     fn jitter(&self, wait: Duration) -> Duration {
         let mut hasher = SipHasher13::new();
@@ -132,7 +132,7 @@ impl LeaseView {
             .map_or(WriteCondition::Absent, WriteCondition::Unchanged)
     }
 
-    /// Whether `vm` owns the lease. An owner that was so slow that another VM has the lease must not publish.
+    /// Whether `vm` owns the lease. A VM that lost it must not publish.
     pub fn is_owned_by(&self, vm: VmId) -> bool {
         self.lease.as_ref().is_some_and(|lease| lease.owner == vm)
     }
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_attempt_is_repeated_soon_but_not_at_once() {
+    fn an_interrupted_attempt_is_repeated_after_a_second() {
         let interrupted = Lease {
             owner: VmId(7),
             expires: Duration::ZERO,
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_is_read_back_complete_and_nothing_else_is() {
+    fn a_lease_round_trips() {
         let lease = Lease {
             owner: VmId(7),
             expires: at(105),

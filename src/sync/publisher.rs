@@ -22,7 +22,7 @@ pub struct Published {
 ///
 /// # Errors
 ///
-/// [`HostError::CasMismatch`]: it took so long that another VM owns the lease. Otherwise the host failed.
+/// [`HostError::CasMismatch`] if another VM has claimed the lease meanwhile. Otherwise the host failed.
 pub fn publish(
     data: &dyn SharedData,
     store: &Store,
@@ -98,8 +98,8 @@ fn write_values(
     Ok(u64::try_from(stored).unwrap_or(u64::MAX))
 }
 
-/// Whether shared data has each value of the active list unchanged. A damaged list must be written again even if the
-/// server's list stays the same.
+/// Whether shared data has all values of the active list unchanged. A damaged list must be written again even if the
+/// server's list has not changed.
 pub fn is_complete(data: &dyn SharedData, store: &Store, manifest: &Manifest) -> bool {
     let (keys, slot, layout) = (store.keys(), manifest.slot, manifest.layout);
     let is_value = |key: String, record, index| {

@@ -104,8 +104,8 @@ impl Replica {
         self.has_loaded = true;
         let value = read(data, &self.store.keys().manifest()).unwrap_or_default();
         let Some(manifest) = Manifest::from_bytes(&value) else {
-            // Nothing was published, or the manifest was lost: the list stays active. It does not if its last
-            // configuration dropped it and this VM did not tick between that one and the next.
+            // A missing or damaged manifest keeps the list active. A dropped one does not: its last configuration was
+            // deleted, and a new one uses the list again.
             if Manifest::dropped_generation(&value).is_some() {
                 self.list = None;
             }

@@ -1,4 +1,4 @@
-//! What operators see of a list and its fetches: metrics and log lines. Only the owner of the lease reports.
+//! The metrics and log lines about a list and its fetches. The callers decide which VM reports: the owner of the lease.
 
 use crate::identifier::IdentifierKind;
 use crate::list::Manifest;
@@ -41,7 +41,7 @@ pub fn log_list(manifest: &Manifest, skipped: u64) {
     );
 }
 
-/// Reports that there is no list any more.
+/// Reports that the list was dropped.
 pub fn report_no_list(host: MeteredHost<'_>) {
     for kind in IdentifierKind::ALL {
         host.set(Metric::Entries(kind), 0);

@@ -57,9 +57,9 @@ pub struct Updater {
     call: Option<PendingCall>,
     /// The call in flight only asks for the size of the response that was interrupted.
     is_probing: bool,
-    /// The call in flight has an ETag; this is what was known of the list when it was sent.
+    /// The freshness of the list whose ETag the call in flight has.
     confirming: Option<Freshness>,
-    /// The last failure that was logged; cleared by success. One line for each change of state.
+    /// The last logged failure, so that only changes of state are logged; cleared by success.
     failing: Option<FetchError>,
 }
 
@@ -81,7 +81,7 @@ impl Updater {
         self.call.map(|call| call.root())
     }
 
-    /// Forgets a call whose root context is deleted: no response will come.
+    /// Abandons a call whose root context was deleted: there will be no response.
     pub fn forget_call(&mut self, is_live: impl Fn(RootId) -> bool) {
         self.call = self.call.filter(|call| is_live(call.root()));
     }
@@ -175,7 +175,7 @@ impl Updater {
                         }
                     }
                     Err(HostError::CasMismatch) => log::warn!(
-                        "an attack list came too late: another worker has the lease; it is not used"
+                        "an attack list arrived too late and is not used: another worker has the lease"
                     ),
                     Err(error) => {
                         log::error!("writing shared data: {error}");
@@ -192,7 +192,7 @@ impl Updater {
                 self.succeed(host, FetchResult::NotModified);
             }
             FetchOutcome::Failed(failure) if failure.error == FetchError::Interrupted => {
-                // A response that is too large looks just like one that was interrupted. A HEAD request distinguishes them.
+                // The host reports a response that is too large as interrupted. A HEAD request returns its size.
                 self.fetch(host, replica, settings, Method::Head);
             }
             FetchOutcome::Failed(failure) => self.fail(host, replica, failure),

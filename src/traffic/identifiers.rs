@@ -1,7 +1,7 @@
 //! Which of a request's identifiers a record reports: each one separately, so that no other value can hide it.
 //!
 //! ABS can list only what it sees. Headers are read strictly by the RFCs; the tolerant readings are for the verdict. No
-//! part of a password is reported. How a record is written is up to `record`.
+//! part of a password is reported. `record` writes them.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ pub const LONGEST_VALUE: usize = 8 * 1024;
 /// A longer URL is truncated to this many bytes.
 pub const LONGEST_URL: usize = 8 * 1024;
 
-/// How many tokens of a request are parsed for claims.
+/// The number of tokens of a request that are parsed for claims.
 const MAX_JWTS: usize = 64;
 
 /// All but the unreserved characters (RFC 3986, 2.3).
@@ -29,8 +29,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// Each bearer token. Of one with white space each word: servers that split the header at spaces take one or another.
-/// Stops at the name of another scheme, since a password may follow.
+/// Each bearer token. A token with white space is reported word by word: servers that split it at spaces differ in the
+/// word they use. Stops at the name of another scheme, since a password may follow.
 pub fn visit_tokens(headers: &RequestHeaders, visit: &mut dyn FnMut(&[u8])) {
     for value in single_authorizations(headers).filter_map(bearer_token) {
         let words = value.split(is_space).filter(|word| !word.is_empty());

@@ -1,17 +1,17 @@
-//! What became of records: how many were sent, failed or dropped, and why a call was not accepted.
+//! How many records were sent, failed or dropped, and why a call was not accepted.
 //!
-//! Owns the explanations that operators read. What follows from an outcome is up to `queue`.
+//! Owns the explanations for operators. `queue` decides what happens next.
 
 use crate::config::TrafficFormat;
 
-/// What became of records, and of the call that carried them.
+/// The outcome of a call, and the number of records that it completed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Records that the receiver accepted.
     pub sent: u64,
     /// Records that the receiver refused.
     pub failed: u64,
-    /// Records that the queue had no room for.
+    /// Records that a full queue dropped.
     pub dropped: u64,
     /// The call was accepted.
     pub accepted: bool,
@@ -28,16 +28,16 @@ pub struct Tally {
 pub enum Problem {
     /// No response: no connection, a reset, or the call was lost.
     NoResponse,
-    /// A status that may be another one later.
+    /// A status that may change with a later attempt.
     Unavailable(u16),
     /// ASE does not know the API or the host name (status 503).
     UnknownApi,
-    /// A status that stays the same however often the call is made.
+    /// A status that repeating the call does not change.
     Refused(u16),
 }
 
 impl Problem {
-    /// The problem that a status means; 0 if no response came.
+    /// The problem that a status means; 0 for no response.
     pub fn of_status(status: u16) -> Self {
         match status {
             0 => Problem::NoResponse,
@@ -48,7 +48,7 @@ impl Problem {
         }
     }
 
-    /// The status, or 0 if no response came.
+    /// The status; 0 for no response.
     pub fn status(self) -> u16 {
         match self {
             Problem::NoResponse => 0,
@@ -68,8 +68,8 @@ impl Problem {
         let receiver = if sideband { "ASE" } else { "the receiver" };
         match self {
             Problem::NoResponse => format!(
-                "no response came; check the cluster that traffic.cluster names (default: abs.cluster), and that {receiver} \
-                 takes calls there"
+                "no response; check the cluster that traffic.cluster names (default: abs.cluster), and that {receiver} accepts \
+                 calls there"
             ),
             Problem::UnknownApi => "ASE does not know the API or the host name of the request (status 503); add the API to \
                  ASE, with its hostname and url"
@@ -82,12 +82,12 @@ impl Problem {
                  sent to abs.cluster only: let Envoy add what another receiver expects"
             ),
             Problem::Refused(status @ (404 | 405 | 501)) if sideband => format!(
-                "what responds does not have ASE's sideband interface (status {status}); check that traffic.cluster names \
+                "the server does not have ASE's sideband interface (status {status}); check that traffic.cluster names \
                  the address of ASE's sideband, not of ABS, and that ASE runs in sideband mode"
             ),
             Problem::Refused(status @ (404 | 405 | 501)) => format!(
-                "the receiver does not take POST at traffic.path (status {status}); traffic.format \"batch\" needs a receiver \
-                 of your own, ABS and ASE take no batches: for ASE use \"sideband\""
+                "the receiver does not accept POST at traffic.path (status {status}); traffic.format \"batch\" needs a receiver \
+                 of your own, since ABS and ASE accept no batches: for ASE use \"sideband\""
             ),
             Problem::Refused(status @ 300..=399) => format!(
                 "{receiver} redirects the calls (status {status}), and redirects are not followed; check the cluster's TLS \
@@ -100,7 +100,7 @@ impl Problem {
                  not know the API; check the cluster, then ASE's APIs"
                 .to_owned(),
             Problem::Unavailable(status) => {
-                format!("{receiver} responded with status {status}; check its own log")
+                format!("{receiver} returned status {status}; check its log")
             }
         }
     }

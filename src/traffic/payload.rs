@@ -1,4 +1,4 @@
-//! What one call to the receiver carries.
+//! The content of one call to the receiver.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! The queue of one VM's records for one destination: what to send next, and what follows from each outcome.
+//! The queue of one VM's records for one destination: what to send next, and the effect of each outcome.
 //!
 //! Pure; `sender` makes the calls. The numbers always add up: records pushed = sent + dropped + failed + queued.
 
@@ -15,11 +15,11 @@ use crate::feed::backoff::{backoff, honoured};
 /// The longest backoff between two attempts.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
-/// How often a sideband record is tried if each response leaves its fate open: one record must not block the queue.
+/// The number of attempts for a sideband record whose responses are not final: one record must not block the queue.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// How long no record must be refused until refusals count as over. If ASE does not know one of several APIs, refused
-/// and accepted records alternate, and each must not be logged as a change of state.
+/// Refusals count as over after this time without one. If ASE does not know one of several APIs, refused and accepted
+/// records alternate, which is not a change of state.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// The records of one VM for one destination, and the state of sending them.
@@ -27,22 +27,22 @@ const QUIET: Duration = Duration::from_secs(60);
 pub struct Queue {
     waiting: VecDeque<Record>,
     in_flight: Vec<Record>,
-    /// Bytes that both take.
+    /// The memory of both, in bytes.
     memory: usize,
     /// Bytes of the bodies that the waiting records would make as batches.
     body_bytes: usize,
-    /// When the oldest waiting record came, on the monotonic clock.
+    /// When the oldest waiting record was queued, on the monotonic clock.
     waiting_since: Duration,
     /// Sideband: the first record's request was accepted, its response is next.
     reported_request: bool,
     /// Sideband: the session of that request.
     session: Option<Session>,
-    /// Sideband: attempts of the first record that got a response which leaves its fate open.
+    /// Sideband: attempts of the first record with a response that was not final.
     attempts: u32,
     /// Failed calls in a row that may succeed later.
     failures: u32,
     not_before: Duration,
-    /// Refusals that were logged and are not over, and when the last one came.
+    /// Logged refusals that are not over, and the time of the last one.
     refusals: Vec<Problem>,
     last_refusal: Duration,
     /// The size of batches after a 413.
@@ -50,7 +50,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// How many records are queued, those in flight among them.
+    /// The number of records, including those in flight.
     pub fn len(&self) -> usize {
         self.waiting.len().saturating_add(self.in_flight.len())
     }
@@ -60,7 +60,7 @@ impl Queue {
         self.len() == 0
     }
 
-    /// Bytes that they take.
+    /// The memory of all records, in bytes.
     pub fn memory(&self) -> usize {
         self.memory
     }
@@ -89,7 +89,7 @@ impl Queue {
         }
     }
 
-    /// Whether enough is queued to send it before it is old.
+    /// Whether to send before the flush interval: a batch is full, or there is any sideband record.
     pub fn is_full(&self, traffic: &Traffic) -> bool {
         match traffic.format {
             TrafficFormat::Batch => self.body_bytes >= self.batch_limit(traffic),
@@ -229,13 +229,13 @@ impl Queue {
         }
     }
 
-    /// The receiver is reachable. Returns whether it was not before.
+    /// Records that the receiver is reachable; returns whether it was unreachable before.
     fn end_outage(&mut self) -> bool {
         self.not_before = Duration::ZERO;
         core::mem::take(&mut self.failures) > 0
     }
 
-    /// The records in flight will never be accepted; the next ones follow at once.
+    /// The records in flight will never be accepted; the next ones are sent immediately.
     fn refused(&mut self, problem: Problem, now: Duration) -> Tally {
         self.end_outage();
         self.last_refusal = now;
@@ -282,7 +282,7 @@ impl Queue {
         }
     }
 
-    /// The first record's request has to be reported again, to whichever node accepts it.
+    /// The first record's request has to be reported again, to any node.
     fn forget_request(&mut self) {
         self.reported_request = false;
         self.session = None;
@@ -293,7 +293,7 @@ impl Queue {
             self.body_bytes = self.body_bytes.saturating_add(record.first.len());
             self.waiting.push_front(record);
         }
-        // They have waited long enough.
+        // They are due immediately.
         self.waiting_since = Duration::ZERO;
     }
 

@@ -18,11 +18,11 @@ use crate::config::{Api, Traffic, TrafficFormat, UsernameSource};
 use crate::judge::Verdict;
 use crate::request::RequestHeaders;
 
-/// Bound on the bytes that tokens take in a record, and on those of user names and clients: many short ones take more
-/// there than in the request.
+/// Limit on the bytes of tokens in a record, and on those of user names and clients: many short ones are larger there than
+/// in the request.
 const MAX_IDENTIFIER_BYTES: usize = 64 * 1024;
 
-/// Memory that a record takes besides its bytes.
+/// The memory of a record without its bytes.
 const OVERHEAD: usize = 128;
 
 /// Ties a request and its response; unique among the records of all workers.
@@ -126,7 +126,7 @@ impl PendingRecord {
         }
     }
 
-    /// Memory that it takes, in bytes.
+    /// Its memory, in bytes.
     pub fn memory(&self) -> usize {
         self.text.len().saturating_add(OVERHEAD)
     }
@@ -201,7 +201,7 @@ impl fmt::Debug for Record {
 }
 
 impl Record {
-    /// Memory that it takes, in bytes.
+    /// Its memory, in bytes.
     pub fn memory(&self) -> usize {
         self.first
             .len()
@@ -237,7 +237,7 @@ fn push_request_headers(
     for (name, value) in headers.iter() {
         let name: &[u8] = match name {
             b":authority" => b"host",
-            // Parts of these two follow below, whatever the configuration names.
+            // Parts of these two are added below.
             b"authorization" | b"cookie" => continue,
             _ => name,
         };
@@ -268,7 +268,7 @@ fn push_request_headers(
     });
 }
 
-/// Adds an identifier to those that begin at `start`, up to their bound.
+/// Adds an identifier to the group that begins at `start`, up to the limit of a group.
 fn push_identifier(text: &mut Vec<u8>, start: usize, name: &[u8], value: &[u8]) {
     if text.len().saturating_sub(start) <= MAX_IDENTIFIER_BYTES {
         push_pair(text, name, value);

@@ -40,7 +40,7 @@ pub struct Recorder {
     senders: Vec<Sender>,
     /// Requests whose stream has not ended.
     pending: HashMap<StreamId, Pending, StreamHash>,
-    /// Bytes that those take.
+    /// Their memory, in bytes.
     memory: usize,
     n_requests: u64,
     // Buffers, reused for each record.
@@ -69,7 +69,7 @@ impl fmt::Debug for Recorder {
 }
 
 impl Recorder {
-    /// Without any records; `vm` is the VM's random number.
+    /// An empty recorder; `vm` is the VM's random number.
     pub fn new(vm: u64) -> Self {
         Self {
             vm,
@@ -89,7 +89,7 @@ impl Recorder {
         self.senders.is_empty()
     }
 
-    /// Whether the next request is in the sample. To be called once for each request.
+    /// Whether the next request is in the sample. Call it once for each request.
     pub fn takes_next(&mut self, traffic: &Traffic) -> bool {
         let n = self.n_requests;
         self.n_requests = n.wrapping_add(1);
@@ -133,14 +133,14 @@ impl Recorder {
         }
     }
 
-    /// A stream ended: completes its record and queues it. `settings_of` finds the settings of a root context.
+    /// Completes the record of a stream that ended, and queues it. `settings_of` finds the settings of a root context.
     pub fn stream_ended<'a>(
         &mut self,
         host: MeteredHost<'_>,
         stream: StreamId,
         settings_of: impl FnOnce(RootId) -> Option<TrafficSettings<'a>>,
     ) {
-        // Without traffic information nothing is hashed.
+        // Saves the hash if traffic information is off.
         if self.pending.is_empty() {
             return;
         }
@@ -149,7 +149,7 @@ impl Recorder {
         };
         self.memory = self.memory.saturating_sub(record.memory());
         let Some(settings) = settings_of(root) else {
-            // Its configuration was deleted, and the record with it.
+            // Its configuration was deleted, so the record is dropped.
             host.add(Metric::TrafficDropped, 1);
             return;
         };
@@ -171,7 +171,7 @@ impl Recorder {
         }
     }
 
-    /// A response came to a call of the root context. `false`: the call carried no records.
+    /// Handles the response to a call of the root context; `false` if the call had no records.
     pub fn on_call_response(
         &mut self,
         host: MeteredHost<'_>,
@@ -184,14 +184,14 @@ impl Recorder {
         }
     }
 
-    /// Forgets the calls of deleted root contexts.
+    /// Abandons the calls of deleted root contexts.
     pub fn forget_calls(&mut self, lives: impl Fn(RootId) -> bool) {
         for sender in &mut self.senders {
             sender.forget_call(&lives);
         }
     }
 
-    /// Stops the senders whose destination no configuration uses any more.
+    /// Stops the senders with destinations that no configuration uses.
     pub fn retain(&mut self, host: MeteredHost<'_>, is_used: impl Fn(&Destination) -> bool) {
         self.senders.retain_mut(|sender| {
             let is_used = is_used(sender.destination());
@@ -209,7 +209,7 @@ impl Recorder {
     }
 }
 
-/// Whether request number `n` is in the sample: evenly, so that any run of requests has that share of them.
+/// Whether request number `n` is in the sample. Samples are evenly spaced.
 fn is_sampled(share: f64, n: u64) -> bool {
     #[expect(
         clippy::cast_precision_loss,

@@ -1,6 +1,6 @@
 //! The receiver's response to a call: its status, and everything else that decides the next step.
 //!
-//! Reads headers and the start of the body; what follows from them is up to `queue`.
+//! Reads headers and the start of the body; `queue` decides what happens next.
 
 use core::fmt;
 use core::time::Duration;
@@ -14,7 +14,7 @@ pub const SESSION_COOKIE: &str = "PISESSIONID";
 /// A longer session cookie is ignored.
 const LONGEST_SESSION: usize = 1024;
 
-/// How much of a body is read; ASE's error messages are shorter.
+/// The number of bytes of a body that are read; ASE's error messages are shorter.
 const BODY_START: usize = 256;
 
 /// A response to one call.
@@ -41,7 +41,7 @@ impl fmt::Debug for Session {
 }
 
 impl Response {
-    /// A response with nothing but a status.
+    /// A response with only a status.
     pub fn new(status: u16) -> Self {
         Self {
             status,
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_vendors_messages_make_a_503_final() {
+    fn a_503_is_final_only_with_a_message_of_the_vendor() {
         assert!(names_unknown_api(b"Error: Unknown API"));
         assert!(names_unknown_api(b"{\"error\":\"Unknown hostname\"}"));
         for outage in [

@@ -1,7 +1,7 @@
 //! Sends one VM's records to one destination: the calls that a [`Queue`] asks for, their metrics and log lines.
 //!
-//! At most one call is in flight. The queue outlives a change of configuration, so no record is lost; a call that the
-//! change cuts off is made again.
+//! At most one call is in flight. The queue outlives a change of configuration, so no record is lost; a call that
+//! the change interrupts is repeated.
 
 use core::time::Duration;
 
@@ -61,7 +61,7 @@ impl Sender {
         self.send(host, settings, now);
     }
 
-    /// Forgets the call of a deleted root context at the next tick.
+    /// Abandons the call of a deleted root context; the next tick ends it.
     pub fn forget_call(&mut self, lives: impl Fn(RootId) -> bool) {
         if let Some(call) = &mut self.call
             && !lives(call.root())
@@ -70,7 +70,7 @@ impl Sender {
         }
     }
 
-    /// A response came. `false`: it is not to this sender's call.
+    /// Handles a response; `false` if it is not the response to this sender's call.
     pub fn on_call_response(
         &mut self,
         host: MeteredHost<'_>,
@@ -88,12 +88,12 @@ impl Sender {
         true
     }
 
-    /// Drops all records: no configuration sends to the destination any more.
+    /// Drops all records: no configuration sends to the destination.
     pub fn stop(&mut self, host: MeteredHost<'_>) {
         self.call = None;
         let tally = self.queue.clear();
         host.add(Metric::TrafficDropped, tally.dropped);
-        // Sending was switched off, so nobody should be alarmed. Senders that still fail set the gauges again.
+        // Sending was switched off on purpose, so alerts must end. Senders that still fail set the gauges again.
         host.set(Metric::TrafficLastFailure, 0);
         host.set(Metric::TrafficLastFailureStatus, 0);
     }
@@ -172,7 +172,7 @@ fn dispatch(
     })
 }
 
-/// Counts what became of records, and logs changes of state.
+/// Updates the metrics, and logs changes of state.
 fn report(host: MeteredHost<'_>, traffic: &Traffic, tally: Tally) {
     host.add(Metric::TrafficSent, tally.sent);
     host.add(Metric::TrafficFailed, tally.failed);
@@ -188,7 +188,7 @@ fn report(host: MeteredHost<'_>, traffic: &Traffic, tally: Tally) {
             let consequence = if problem.is_final() {
                 "such records are dropped and counted in portcullis.traffic.failed"
             } else {
-                "records wait as far as traffic.queue_memory goes"
+                "records wait in the queue, up to traffic.queue_memory"
             };
             let reason = problem.explanation(traffic.format);
             log::warn!("sending traffic information failed: {reason}; {consequence}");

@@ -18,7 +18,7 @@ pub struct TrafficSettings<'a> {
     pub header_names: &'a [String],
 }
 
-/// Where records go: filters of one VM with the same destination share its queue.
+/// The destination of records. Filters of one VM with the same destination share a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
     pub(super) cluster: String,

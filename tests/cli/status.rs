@@ -307,13 +307,13 @@ fn sending(workspace: &Workspace) -> Admin {
 #[test]
 fn status_reports_whether_abs_receives_traffic_information() {
     let workspace = Workspace::new();
-    let no_interface = "what responds does not have ASE's sideband interface (status 404); check that traffic.cluster \
+    let no_interface = "the server does not have ASE's sideband interface (status 404); check that traffic.cluster \
                         names the address of ASE's sideband, not of ABS, and that ASE runs in sideband mode";
     let nothing = format!("ABS receives nothing: {no_interface}");
     let partly = format!("ABS does not receive all traffic information: {no_interface}");
     let no_cluster = "ABS receives nothing: the running Envoy has no cluster \"ase\", which traffic.cluster names";
-    let no_response = "ABS receives nothing: no response came; check the cluster that traffic.cluster names (default: \
-                       abs.cluster), and that ASE takes calls there";
+    let no_response = "ABS receives nothing: no response; check the cluster that traffic.cluster names (default: \
+                       abs.cluster), and that ASE accepts calls there";
     // Seconds since the last success and the last failure, its status, the state, the warning.
     type Row<'a> = (Option<u64>, Option<u64>, u64, &'a str, Option<&'a str>);
     let table: [Row<'_>; 7] = [

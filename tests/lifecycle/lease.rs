@@ -148,7 +148,8 @@ fn a_publisher_that_stands_still_until_another_has_published_does_not_put_its_li
     );
     let logs = process.world().logs();
     assert!(
-        logs.iter().any(|(_, line)| line.contains("came too late")),
+        logs.iter()
+            .any(|(_, line)| line.contains("arrived too late")),
         "{logs:#?}"
     );
 }

@@ -1,9 +1,9 @@
 //! Header maps in the layout of the ABI: the number of pairs, the two sizes of each pair, then names and values, each
 //! followed by a zero byte. Numbers are 32 bits, little-endian.
 
-/// Visits each pair of a header map, up to the first byte that breaks the layout.
+/// Visits each pair of a header map, up to the first error in the layout.
 pub fn visit_pairs(bytes: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) {
-    // `None` only says that the layout was broken.
+    // `None` means an error in the layout.
     let _ = try_visit_pairs(bytes, visit);
 }
 

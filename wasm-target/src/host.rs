@@ -1,8 +1,8 @@
 //! The core's port, [`portcullis::host`], implemented by the hostcalls of proxy-wasm ABI 0.2.1. No other file makes a
 //! hostcall.
 //!
-//! The bindings are declared here and not taken from the SDK, which panics on a status it does not expect, and on header
-//! values that are not UTF-8. A panic in the VM is an outage.
+//! The bindings are declared here because those of the SDK panic on an unexpected status and on header values that are
+//! not UTF-8. A panic in the VM is an outage.
 
 #[cfg(feature = "trap")]
 use core::cell::Cell;
@@ -119,7 +119,7 @@ fn check(status: u32) -> Result<(), HostError> {
     }
 }
 
-/// Shows a property. Zero bytes separate the elements of its path.
+/// Passes a property to `visit`. Zero bytes separate the elements of its path.
 fn visit_property(path: &[u8], visit: &mut dyn FnMut(&[u8])) {
     // SAFETY: the host reads the path and writes through the pointers during the call only.
     visit_bytes(
@@ -146,7 +146,7 @@ pub fn write_log(level: LogLevel, message: &str) {
     unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
 }
 
-/// The number of the least severe level that the host logs; `None` where it does not say.
+/// The number of the least severe level that the host logs; `None` if the host does not report it.
 pub fn log_level() -> Option<u32> {
     let mut level = 0;
     // SAFETY: the host writes the level during the call only.

@@ -40,7 +40,7 @@ thread_local! {
     /// memory, so it is never dropped.
     static VM: RefCell<Option<ManuallyDrop<Vm>>> = const { RefCell::new(None) };
 
-    /// The stream created last, and its root context.
+    /// The newest stream, and its root context.
     static LAST_CREATED: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
 }
 
@@ -53,7 +53,7 @@ fn with_vm<T>(act: impl FnOnce(&mut Vm, &EnvoyHost) -> T) -> Option<T> {
         }
         Err(_) => {
             // Envoy never does this.
-            log::error!("a callback came within another; it is ignored");
+            log::error!("a callback arrived during another and is ignored");
             None
         }
     })

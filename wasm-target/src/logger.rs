@@ -1,4 +1,4 @@
-//! The logger behind the `log` facade. It writes to the host's log and never panics, unlike the SDK's.
+//! The logger of the `log` facade. It writes to the host's log and never panics, unlike the SDK's.
 
 use core::fmt::Write;
 
@@ -23,7 +23,7 @@ impl Log for HostLog {
             Level::Trace => LogLevel::Trace,
         };
         let mut message = String::new();
-        // A message that fails half-way is still worth its first half.
+        // If formatting fails, the text before the failure is logged.
         let _ = message.write_fmt(*record.args());
         write_log(level, &message);
     }
@@ -31,10 +31,10 @@ impl Log for HostLog {
     fn flush(&self) {}
 }
 
-/// Installs the logger. Until [`follow_host`] is called it writes every level: the host traps a VM that asks for the
-/// level while it starts.
+/// Installs the logger. It writes every level until the first call of [`follow_host`]: the host traps a VM that
+/// reads the level during its start.
 pub fn install() {
-    // It fails only where a logger is installed already.
+    // It fails only if a logger is already installed.
     let _ = log::set_logger(&HostLog);
     log::set_max_level(LevelFilter::Trace);
 }

@@ -1,5 +1,5 @@
-//! Memory for the bytes that hostcalls return. The host requests it by a callback while the hostcall runs; the functions
-//! here make such a call and take the memory back.
+//! Memory for the bytes that hostcalls return. The host requests it by a callback during the hostcall; the functions here
+//! make such a call and release the memory.
 
 use core::cell::{Cell, UnsafeCell};
 
@@ -23,7 +23,7 @@ thread_local! {
     static LAST: Cell<(*mut u8, usize)> = const { Cell::new((core::ptr::null_mut(), 0)) };
 }
 
-/// Memory of `size` bytes for the host. Null where there is none: then the hostcall fails, and the VM goes on.
+/// Memory of `size` bytes for the host. Null if there is none: the hostcall fails, and the VM continues.
 pub fn allocate(size: usize) -> *mut u8 {
     let memory = if size <= SCRATCH_SIZE && SCRATCH_OFFERED.replace(false) {
         SCRATCH.0.get().cast()
@@ -39,14 +39,13 @@ pub fn allocate(size: usize) -> *mut u8 {
     memory
 }
 
-/// The capacity of the memory that the host says holds `size` bytes at `data`; `None` unless that is its last
-/// allocation.
+/// The capacity of the host's last allocation, if `data` and `size` are within it.
 fn take_capacity(data: *mut u8, size: usize) -> Option<usize> {
     let (memory, capacity) = LAST.replace((core::ptr::null_mut(), 0));
     (core::ptr::eq(data, memory) && size <= capacity).then_some(capacity)
 }
 
-/// Makes a hostcall and returns its bytes; `None` where it returned none.
+/// Makes a hostcall and returns its bytes; `None` if it returned none.
 pub fn owned_bytes(
     call: impl FnOnce(*mut *mut u8, *mut usize) -> Result<(), HostError>,
 ) -> Result<Option<Vec<u8>>, HostError> {
@@ -63,7 +62,7 @@ pub fn owned_bytes(
     Ok(Some(unsafe { Vec::from_raw_parts(data, size, capacity) }))
 }
 
-/// Makes a hostcall and shows its bytes to `visit`, in the scratch buffer where they fit. `visit` must not call this
+/// Makes a hostcall and passes its bytes to `visit`, in the scratch buffer if they fit. `visit` must not call this
 /// function.
 pub fn visit_bytes(
     call: impl FnOnce(*mut *mut u8, *mut usize) -> Result<(), HostError>,

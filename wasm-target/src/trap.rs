@@ -45,16 +45,16 @@ pub fn on_request() {
     }
 }
 
-/// Traps where a command says so.
+/// Traps if a command is pending.
 pub fn on_tick() {
-    if AT_NEXT_TICK.get() || (!HAS_JUDGED.get() && take_order(b"main")) {
+    if AT_NEXT_TICK.get() || (!HAS_JUDGED.get() && take_command(b"main")) {
         core::arch::wasm32::unreachable();
     }
 }
 
-/// Traps at the write of a manifest where a command says so.
+/// Traps at the write of a manifest if a command is pending.
 fn before_write(key: &str, bytes: &[u8]) {
-    if key.ends_with("/manifest") && !bytes.is_empty() && take_order(b"publish") {
+    if key.ends_with("/manifest") && !bytes.is_empty() && take_command(b"publish") {
         core::arch::wasm32::unreachable();
     }
 }
@@ -65,7 +65,7 @@ fn order(command: &[u8]) {
 }
 
 /// Whether this command is pending; removes it.
-fn take_order(command: &[u8]) -> bool {
+fn take_command(command: &[u8]) -> bool {
     let pending = EnvoyHost.shared_data(COMMAND).ok().flatten();
     let taken = pending.is_some_and(|value| value.bytes == command);
     if taken {

@@ -37,7 +37,7 @@ fn events(text: &str) -> (String, Result<(), ErrorKind>) {
 }
 
 #[test]
-fn events_come_in_the_order_of_the_text() {
+fn events_are_in_the_order_of_the_text() {
     let text = r#" {"a": [null, true, 1, -1, 1.5, "\u0041b"], "skip": {"b": [1]}, "c": {}} "#;
     let expected = "{ a: [ Null Bool(true) Unsigned(1) Negative(-1) Float(1.5) Text(\"Ab\") end skip: c: { end end";
     assert_eq!(events(text), (expected.to_owned(), Ok(())));
@@ -50,7 +50,7 @@ fn a_handler_stops_the_reader() {
     assert_eq!(events(text).1, expected.1);
     assert!(events(text).0.starts_with(&expected.0));
     assert!(!events(text).0.contains("Unsigned"));
-    // What follows need not even be JSON.
+    // The rest is not parsed.
     assert_eq!(events(r#"["stop" and more"#).1, Err(ErrorKind::Stopped));
 }
 

@@ -1,4 +1,4 @@
-//! What all VMs of a process share: clocks, shared data with the host's compare-and-set rules, environment, metrics.
+//! The state that all VMs of a process share: clocks, shared data with the host's compare-and-set rules, environment, metrics.
 
 use core::cell::RefCell;
 use core::time::Duration;
@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::host::{HostError, MetricHandle, SharedValue, WriteCondition};
 
-/// What all VMs of a process share. A clone is the same process.
+/// The state that all VMs of a process share. A clone is the same process.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryProcess(Rc<RefCell<Process>>);
 
@@ -24,7 +24,7 @@ struct Process {
 }
 
 impl MemoryProcess {
-    /// A process whose clocks show these times. `seed`: of its random numbers.
+    /// A process at these times. `seed`: for its random numbers.
     pub fn new(monotonic: Duration, unix: Duration, seed: u64) -> Self {
         let process = Process {
             monotonic,
@@ -52,7 +52,7 @@ impl MemoryProcess {
         process.unix = process.unix.saturating_add(time);
     }
 
-    /// Lets the wall clock jump; the monotonic clock never does.
+    /// Sets the wall clock only.
     pub fn set_unix(&self, unix: Duration) {
         self.0.borrow_mut().unix = unix;
     }

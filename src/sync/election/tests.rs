@@ -45,7 +45,7 @@ fn tick(election: &mut Election, seconds: u64, view: &LeaseView, candidacy: Cand
 }
 
 #[test]
-fn an_absent_lease_is_created_and_never_overwritten() {
+fn an_absent_lease_is_created_only_if_it_is_still_absent() {
     let mut election = Election::new(ME);
     assert_eq!(tick(&mut election, 1, &ABSENT, FIRST), Step::Wait);
     let step = tick(&mut election, 1, &ABSENT, FIRST);
@@ -56,7 +56,7 @@ fn an_absent_lease_is_created_and_never_overwritten() {
 }
 
 #[test]
-fn bytes_that_are_no_lease_are_replaced_as_they_were_read() {
+fn an_invalid_lease_is_replaced_only_if_unchanged() {
     let mut election = Election::new(ME);
     let garbage = LeaseView {
         lease: None,
@@ -71,7 +71,7 @@ fn bytes_that_are_no_lease_are_replaced_as_they_were_read() {
 }
 
 #[test]
-fn a_worker_claims_at_the_third_tick_after_expiry_at_the_latest() {
+fn a_worker_claims_an_expired_lease_within_three_ticks() {
     let mut election = Election::new(VmId(8));
     let expired = view(lease(10));
     let steps = [9, 10, 11, 12].map(|second| tick(&mut election, second, &expired, WORKER));
@@ -83,7 +83,7 @@ fn a_worker_claims_at_the_third_tick_after_expiry_at_the_latest() {
 }
 
 #[test]
-fn the_owner_fetches_at_once_and_then_after_an_interval() {
+fn the_owner_fetches_immediately_and_then_once_per_interval() {
     let mut election = Election::new(ME);
     let step = tick(&mut election, 100, &view(lease(105)), FIRST);
     let Step::Fetch(opened, _) = step else {
@@ -151,7 +151,7 @@ fn a_worker_releases_the_lease_after_its_fetch() {
 }
 
 #[test]
-fn a_forgotten_lease_does_not_delay_the_first_fetch() {
+fn an_abandoned_lease_does_not_delay_the_first_fetch() {
     let old = Lease {
         last_attempt: Some(at(100)),
         failures: 3,
@@ -176,7 +176,7 @@ fn a_vm_that_lost_the_lease_publishes_nothing() {
 }
 
 #[test]
-fn the_first_vm_is_read_back_complete_and_nothing_else_is() {
+fn the_first_vm_round_trips() {
     let first = FirstVm {
         id: ME,
         started: Duration::from_micros(12_345),

@@ -69,7 +69,7 @@ fn sideband_reports_request_and_response_in_turn_in_one_session() {
 }
 
 #[test]
-fn no_response_is_reported_for_a_client_on_ases_list() {
+fn responses_to_clients_on_ases_list_are_not_reported() {
     let config = config(r#"{"format": "sideband"}"#);
     let traffic = &config.traffic;
     let mut queue = queue_of(1, traffic);
@@ -96,7 +96,7 @@ fn a_record_is_reported_again_in_another_session_if_a_call_was_lost() {
 }
 
 #[test]
-fn a_final_status_removes_its_records_and_the_next_follow_at_once() {
+fn a_final_status_removes_its_records_and_the_next_ones_are_sent() {
     for format in ["batch", "sideband"] {
         let config = config(&format!(
             r#"{{"format": "{format}", "batch_bytes": "100B", "flush_interval": "10ms"}}"#
@@ -117,7 +117,7 @@ fn a_final_status_removes_its_records_and_the_next_follow_at_once() {
 }
 
 #[test]
-fn an_api_unknown_to_ase_is_not_an_outage() {
+fn an_unknown_api_is_not_an_outage() {
     let config = config(r#"{"format": "sideband"}"#);
     let traffic = &config.traffic;
     let mut queue = queue_of(3, traffic);
@@ -156,7 +156,7 @@ fn no_sideband_record_blocks_the_queue_forever() {
         let tally = finish(&mut queue, traffic, now, 503);
         assert_eq!(tally.failed, u64::from(attempt == MAX_ATTEMPTS));
     }
-    assert_eq!(queue.next(traffic, now), None, "the backoff holds");
+    assert_eq!(queue.next(traffic, now), None, "the backoff is active");
     now += LONGEST_BACKOFF;
     let next = queue.next(traffic, now).unwrap().sideband.unwrap();
     assert_eq!(next.correlation_id, record(1).correlation_id);
@@ -247,7 +247,7 @@ fn numbers() -> impl FnMut(u64) -> u64 {
 }
 
 #[test]
-fn the_numbers_add_up_whatever_happens() {
+fn the_numbers_always_add_up() {
     for format in ["batch", "sideband"] {
         let config = config(&format!(
             r#"{{"format": "{format}", "queue_memory": "4KB", "batch_bytes": "1KB", "flush_interval": "1s"}}"#

@@ -1,4 +1,4 @@
-//! JSON written piece by piece into one buffer, without an allocation for each record.
+//! Writes JSON into a reused buffer, without an allocation for each record. Knows no field of a record.
 
 use core::fmt;
 use std::io::Write;

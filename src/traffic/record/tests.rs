@@ -1,4 +1,4 @@
-//! What leaves in a record, and what never does.
+//! The content of records, and what they never contain.
 
 use super::*;
 use crate::config::{Config, Jwt, JwtLocation};
@@ -61,7 +61,7 @@ fn line(api: &Api, request: &[(&str, &[u8])], verdict: Verdict) -> Value {
 }
 
 #[test]
-fn a_record_has_what_abs_needs_and_nothing_else() {
+fn a_record_contains_what_abs_needs_and_nothing_else() {
     let line = line(
         &Api::default(),
         &[
@@ -92,7 +92,7 @@ fn a_record_has_what_abs_needs_and_nothing_else() {
 }
 
 #[test]
-fn a_password_never_leaves_and_its_user_is_reported() {
+fn users_are_reported_without_their_password() {
     // bob:hunter2
     let line = line(
         &Api::default(),
@@ -108,7 +108,7 @@ fn a_password_never_leaves_and_its_user_is_reported() {
 }
 
 #[test]
-fn the_password_of_joined_credentials_never_leaves() {
+fn passwords_of_joined_credentials_are_not_reported() {
     for joined in [
         b"Bearer t1,Basic Ym9iOmh1bnRlcjI=",
         b"Basic Ym9iOmh1bnRlcjI=,Bearer t1",
@@ -124,7 +124,7 @@ fn the_password_of_joined_credentials_never_leaves() {
 }
 
 #[test]
-fn only_the_cookies_that_the_api_names_leave() {
+fn only_the_cookies_of_the_api_are_reported() {
     let api = Api {
         cookie: Some(vec!["S".into()]),
         ..Api::default()
@@ -147,7 +147,7 @@ fn only_the_cookies_that_the_api_names_leave() {
 }
 
 #[test]
-fn hostile_bytes_make_valid_json() {
+fn hostile_bytes_become_valid_json() {
     let long = vec![b'x'; 64 * 1024];
     let exact = vec![b'y'; LONGEST_VALUE];
     let line = line(
@@ -182,7 +182,7 @@ fn reported(line: &Value, list: &str, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_cookie_is_reported_whatever_is_beside_it() {
+fn other_cookies_cannot_hide_a_cookie() {
     let junk = "x".repeat(8 * 1024);
     let beside = format!("a={junk}; SID=mallory; b=1");
     let many: Vec<_> = (0..900).map(|n| format!("c{n}=0123456789")).collect();
@@ -203,7 +203,7 @@ fn a_cookie_is_reported_whatever_is_beside_it() {
 }
 
 #[test]
-fn an_api_key_in_a_query_is_reported_whatever_is_beside_it() {
+fn other_parameters_cannot_hide_an_api_key() {
     let junk = "x".repeat(9 * 1024);
     for path in [
         format!("/shop?junk={junk}&api_key=k%201&more=1"),
@@ -228,7 +228,7 @@ fn an_api_key_in_a_query_is_reported_whatever_is_beside_it() {
 }
 
 #[test]
-fn a_token_is_reported_whatever_is_beside_it() {
+fn other_text_cannot_hide_a_token() {
     let junk = "x".repeat(8 * 1024);
     for value in [
         format!("Bearer t1 {junk}x"),
@@ -290,7 +290,7 @@ fn tokens_and_sessions_outside_their_headers_are_reported_too() {
 }
 
 #[test]
-fn many_tokens_take_at_most_their_bound() {
+fn the_size_of_many_tokens_is_limited() {
     let value = format!("Bearer {}", "t ".repeat(30_000));
     let pairs: &[(&str, &[u8])] = &[("authorization", value.as_bytes())];
     let traffic = config(r#"{"format": "batch"}"#).traffic;
@@ -303,7 +303,7 @@ fn many_tokens_take_at_most_their_bound() {
 }
 
 #[test]
-fn no_bit_of_a_password_leaves() {
+fn no_bit_of_a_password_is_reported() {
     // user, without a password; bob:hunter2; and bob:hu, nter2:x in two words.
     for (value, usernames, tokens) in [
         ("Basic dXNlcg,Basic Ym9iOmh1bnRlcjI=", &["bob"][..], &[][..]),
@@ -343,7 +343,7 @@ fn no_bit_of_a_password_leaves() {
 }
 
 #[test]
-fn the_client_of_a_token_is_reported_beside_its_user() {
+fn the_client_of_a_token_is_reported_with_its_user() {
     // {"sub":"bob","client_id":"app-1"}
     let token = b"Bearer e30.eyJzdWIiOiJib2IiLCJjbGllbnRfaWQiOiJhcHAtMSJ9.c2ln";
     let line = line(&Api::default(), &[("authorization", token)], Verdict::Allow);
@@ -385,7 +385,7 @@ fn addresses_of_every_kind_are_split() {
 }
 
 #[test]
-fn the_sideband_interface_gets_a_body_for_each_half() {
+fn sideband_records_have_two_bodies() {
     let config = config(r#"{"format": "sideband"}"#);
     let pairs: &[(&str, &[u8])] = &[(":method", b"GET"), (":path", b"/cart")];
     let record = record(&config.traffic, &Api::default(), pairs, Verdict::Allow);
