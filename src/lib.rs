@@ -35,7 +35,6 @@
 //! - No bytes from the network, a client or shared data can panic the VM.
 
 #![forbid(unsafe_code)]
-#![deny(clippy::arithmetic_side_effects)]
 #![cfg_attr(
     test,
     allow(clippy::arithmetic_side_effects, reason = "tests may overflow loudly")

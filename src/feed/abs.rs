@@ -10,22 +10,22 @@
 //! |---|---|
 //! | `abs.rs` | the entry point |
 //! | `abs/call.rs` | the call that fetches the list |
-//! | `abs/reading.rs` | which JSON value is an entry, and of which kind |
+//! | `abs/attack_list.rs` | which JSON value is an entry, and of which kind |
 //! | `abs/error.rs` | why a body is not an attack list |
 //! | `abs/repair.rs` | replaces invalid UTF-8 and lone surrogates |
 
 use core::cell::Cell;
 use std::io::Read;
 
+use self::attack_list::AttackListReader;
 pub use self::error::{AttackListError, Shape};
-use self::reading::AttackListReader;
 use self::repair::Repaired;
 use super::entries::{EntryCounts, EntrySink};
 use crate::codec::json::{self, BUFFER_BYTES};
 
+mod attack_list;
 pub mod call;
 mod error;
-mod reading;
 mod repair;
 #[cfg(test)]
 mod tests;

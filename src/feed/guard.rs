@@ -22,10 +22,6 @@ pub fn too_wide(guard: &Guard, range: IpNet) -> Option<u8> {
 
 /// Whether more entries are unusable than `guard` allows.
 pub fn skips_too_many(guard: &Guard, counts: &EntryCounts) -> bool {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "an approximate percentage is enough"
-    )]
     let (skipped, entries) = (counts.n_skipped() as f64, counts.n_entries() as f64);
     counts.n_entries() > SKIPPED_GUARD_FROM && skipped * 100.0 > entries * guard.max_skipped_percent
 }
@@ -35,10 +31,6 @@ pub fn changed_too_much(guard: &Guard, before: u64, after: u64) -> bool {
     let Some(percent) = guard.max_change_percent else {
         return false;
     };
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "an approximate percentage is enough"
-    )]
     let (changed, allowed) = (
         after.abs_diff(before) as f64,
         before as f64 * percent / 100.0,

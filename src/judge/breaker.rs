@@ -62,10 +62,6 @@ impl DenyBreaker {
             requests = requests.saturating_add(slot.requests);
             denied = denied.saturating_add(slot.denied);
         }
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "an approximate percentage is enough"
-        )]
         let exceeded =
             requests >= LEAST_REQUESTS && denied as f64 * 100.0 > requests as f64 * max_percent;
         if core::mem::replace(&mut self.open, exceeded) == exceeded {

@@ -15,7 +15,7 @@ const HEADER: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Record {
-    /// A [`Manifest`].
+    /// A [`super::Manifest`].
     Manifest = 1,
     /// A shard of the membership filter.
     Shard = 2,

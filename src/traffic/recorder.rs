@@ -211,10 +211,6 @@ impl Recorder {
 
 /// Whether request number `n` is in the sample. Samples are evenly spaced.
 fn is_sampled(share: f64, n: u64) -> bool {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "numbers are exact up to 2^53 requests"
-    )]
     let (before, after) = (n as f64 * share, n.wrapping_add(1) as f64 * share);
     before.floor() < after.floor()
 }

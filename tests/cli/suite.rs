@@ -8,6 +8,7 @@
     clippy::panic,
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
     reason = "helpers of tests fail loudly"
 )]
 

@@ -1,5 +1,10 @@
 //! The baseline of the benchmarks: a proxy-wasm filter that does nothing, built with the SDK's defaults.
 
+#![expect(
+    missing_docs,
+    reason = "the SDK's macro makes an undocumented entry point"
+)]
+
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};
 

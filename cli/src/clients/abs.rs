@@ -170,7 +170,7 @@ struct Reader<'g> {
 impl EntrySink for Reader<'_> {
     fn entry(&mut self, identifier: ClientIdentifier<'_>) -> bool {
         if let ClientIdentifier::Ip(range) = identifier {
-            self.n_ips += 1;
+            self.n_ips = self.n_ips.saturating_add(1);
             if let Some(widest) = self.guard.and_then(|guard| too_wide(guard, range)) {
                 let key = match range {
                     IpNet::V4(_) => "guard.widest_ipv4",
@@ -192,7 +192,7 @@ impl EntrySink for Reader<'_> {
 
     fn skipped(&mut self, entry: Skipped) {
         if entry.kind == IdentifierKind::Ip {
-            self.n_ips += 1;
+            self.n_ips = self.n_ips.saturating_add(1);
         }
         self.list.skipped.push(entry.to_string());
     }

@@ -118,7 +118,7 @@ pub fn import_deny(
             ),
             false => format!(
                 "{added} entries of {source} added to blacklist, {} were in it already",
-                new.len() - added
+                new.len().saturating_sub(added)
             ),
         })
     })?;

@@ -33,7 +33,7 @@ pub fn read(path: &Path) -> Result<String> {
     }
     let bytes = read_bounded(path, LARGEST_CONFIGURATION, &[])?;
     String::from_utf8(bytes).map_err(|error| {
-        let position = error.utf8_error().valid_up_to() + 1;
+        let position = error.utf8_error().valid_up_to().saturating_add(1);
         Failure::refused(format!(
             "{} can't be read: it is not UTF-8 text (byte {position})",
             path.display()
@@ -176,11 +176,11 @@ impl Target {
             other => other,
         };
         let file = file.map_err(failed)?;
-        let deadline = Instant::now() + LOCK_WAIT;
+        let started = Instant::now();
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_WAIT => {
                     thread::sleep(LOCK_POLL);
                 }
                 Err(TryLockError::WouldBlock) => {

@@ -64,11 +64,11 @@ pub fn in_abs_format(entries: &[Entry], show_secrets: bool) -> Value {
 /// Adds the entries for clients that the list does not have yet; returns their number.
 pub fn add(list: &mut Map<String, Value>, added: &[Entry]) -> Result<usize> {
     let mut known: HashSet<_> = entries(list).iter().map(Entry::key).collect();
-    let mut n_added = 0;
+    let mut n_added = 0usize;
     for entry in added {
         if known.insert(entry.key()) {
             values_for(list, entry)?.push(Value::String(entry.value.clone()));
-            n_added += 1;
+            n_added = n_added.saturating_add(1);
         }
     }
     Ok(n_added)

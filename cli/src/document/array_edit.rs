@@ -51,7 +51,7 @@ impl<'v> ArrayEdit<'v> {
         match self {
             ArrayEdit::InPlace => false,
             ArrayEdit::Splice { removed, appended } => {
-                removed.len() + appended.len() > MANY_ELEMENTS
+                removed.len().saturating_add(appended.len()) > MANY_ELEMENTS
             }
         }
     }

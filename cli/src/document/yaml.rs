@@ -31,13 +31,17 @@ pub fn read(text: &str) -> Result<Vec<Tree>, String> {
             format!(
                 "line {}, column {}: {}",
                 at.line(),
-                at.col() + 1,
+                at.col().saturating_add(1),
                 error.info()
             )
         })?;
         let failed = |reason: &str| {
             let at = span.start;
-            format!("line {}, column {}: {reason}", at.line(), at.col() + 1)
+            format!(
+                "line {}, column {}: {reason}",
+                at.line(),
+                at.col().saturating_add(1)
+            )
         };
         reader.take(event).map_err(failed)?;
         if let Some(node) = reader.whole.take() {
@@ -120,7 +124,7 @@ impl Reader {
     }
 
     fn add(&mut self, anchor: usize, node: Node) -> Result<(), &'static str> {
-        self.n_values += size(&node);
+        self.n_values = self.n_values.saturating_add(size(&node));
         if self.n_values > MOST_VALUES {
             return Err("too many values: aliases of aliases?");
         }

@@ -8,6 +8,10 @@ use crate::state::{Settings, Simulator};
 use crate::store::Visibility;
 
 /// What the user of the request may see; counts a refusal.
+///
+/// # Errors
+///
+/// The user is unknown.
 pub fn authorised(
     simulator: &Simulator,
     endpoint: Endpoint,
@@ -15,14 +19,19 @@ pub fn authorised(
 ) -> Result<Visibility, ApiError> {
     user(&simulator.settings, headers).inspect_err(|_| {
         let counters = &mut simulator.state().counters;
-        match endpoint {
-            Endpoint::Attacklist => counters.attacklist_unauthorized += 1,
-            Endpoint::Traffic => counters.traffic_unauthorized += 1,
-        }
+        let counter = match endpoint {
+            Endpoint::Attacklist => &mut counters.attacklist_unauthorized,
+            Endpoint::Traffic => &mut counters.traffic_unauthorized,
+        };
+        *counter = counter.saturating_add(1);
     })
 }
 
 /// Whether the user of the request may change or send something; counts a refusal.
+///
+/// # Errors
+///
+/// The user is unknown or restricted.
 pub fn authorised_to_write(
     simulator: &Simulator,
     endpoint: Endpoint,
@@ -35,6 +44,10 @@ pub fn authorised_to_write(
 }
 
 /// Checks the token of the sideband, if one is configured.
+///
+/// # Errors
+///
+/// The token is absent or wrong.
 pub fn check_ase_token(settings: &Settings, headers: &HeaderMap) -> Result<(), ApiError> {
     match &settings.ase_token {
         Some(token) if text_of(headers, "ase-token") != Some(token) => Err(ApiError::AseToken),

@@ -98,6 +98,10 @@ pub enum FaultError {
 
 impl Fault {
     /// Checks the rules beyond the types.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that is broken.
     pub fn validate(&self) -> Result<(), FaultError> {
         let kinds = [
             self.status.is_some() || self.body.is_some(),
@@ -274,11 +278,15 @@ fn huge(megabytes: u32) -> Response {
         }
         Bytes::from(bytes)
     });
+    let length = (megabytes as usize)
+        .saturating_mul(MEGABYTE)
+        .saturating_add(OPENING.len())
+        .saturating_add(CLOSING.len());
     chunked_with_length(
         std::iter::once(Bytes::from_static(OPENING))
             .chain(middle)
             .chain([Bytes::from_static(CLOSING)]),
-        OPENING.len() + CLOSING.len() + megabytes as usize * MEGABYTE,
+        length,
     )
 }
 
@@ -306,7 +314,11 @@ fn gzip_bomb(megabytes: u32) -> Response {
     let first = [HEADER, &opening].concat();
     let trailer = [crc.sum().to_le_bytes(), crc.amount().to_le_bytes()].concat();
     let last = [closing, trailer].concat();
-    let length = first.len() + block.len() * megabytes as usize + last.len();
+    let length = block
+        .len()
+        .saturating_mul(megabytes as usize)
+        .saturating_add(first.len())
+        .saturating_add(last.len());
     let mut response = chunked_with_length(
         std::iter::once(Bytes::from(first))
             .chain((0..megabytes).map(move |_| block.clone()))
@@ -321,7 +333,7 @@ fn gzip_bomb(megabytes: u32) -> Response {
 
 fn deflated(bytes: &[u8], flush: FlushCompress) -> Vec<u8> {
     let mut compress = Compress::new(Compression::best(), false);
-    let mut output = Vec::with_capacity(64 + bytes.len() / 64);
+    let mut output = Vec::with_capacity((bytes.len() / 64).saturating_add(64));
     loop {
         let consumed = compress.total_in() as usize;
         let rest = bytes.get(consumed..).unwrap_or_default();

@@ -35,6 +35,10 @@ pub struct GenerateError {
 }
 
 /// The entries of the list, in order.
+///
+/// # Errors
+///
+/// The number of entries is not allowed.
 pub fn generate(
     entries: u32,
     kinds: Kinds,

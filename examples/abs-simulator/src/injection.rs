@@ -24,7 +24,8 @@ pub async fn inject(
         let mut state = simulator.state();
         count(&mut state, &request);
         let fault = state.faults.next(endpoint);
-        state.counters.faults += u64::from(fault.is_some());
+        let faults = &mut state.counters.faults;
+        *faults = faults.saturating_add(u64::from(fault.is_some()));
         fault
     };
     let Some(fault) = fault else {
@@ -78,5 +79,5 @@ fn count(state: &mut State, request: &Request) {
         (&Method::POST, "/portcullis/v1/traffic") => &mut counters.traffic_batches,
         _ => return,
     };
-    *counter += 1;
+    *counter = counter.saturating_add(1);
 }

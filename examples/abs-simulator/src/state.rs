@@ -135,10 +135,10 @@ pub struct State {
 impl State {
     /// Adds one record, with `json` as its JSON, and lists its client if a rule matches.
     pub fn take_in(&mut self, record: &TrafficRecord, json: Box<str>, now: SystemTime) {
-        self.counters.traffic_records += 1;
+        self.counters.traffic_records = self.counters.traffic_records.saturating_add(1);
         self.traffic.keep(json);
         if let Some(identifier) = self.detection.observe(record, now) {
-            self.counters.detected += 1;
+            self.counters.detected = self.counters.detected.saturating_add(1);
             self.store.add([identifier], now, None);
         }
     }

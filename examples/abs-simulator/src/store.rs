@@ -111,6 +111,10 @@ impl View {
     }
 
     /// The body, compressed.
+    ///
+    /// # Errors
+    ///
+    /// Compression failed.
     pub fn gzip(&self) -> std::io::Result<Bytes> {
         if let Some(bytes) = self.gzip.get() {
             return Ok(bytes.clone());
@@ -230,6 +234,10 @@ impl Store {
     }
 
     /// The body for a request. It is cached if the window contains every entry, as with a polling client.
+    ///
+    /// # Errors
+    ///
+    /// The list can't be serialized.
     pub fn view(
         &mut self,
         status: Status,

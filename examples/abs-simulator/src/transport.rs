@@ -39,6 +39,10 @@ pub enum TlsError {
 }
 
 /// TLS from PEM files: a certificate chain, leaf first, and its key.
+///
+/// # Errors
+///
+/// A file can't be read, or its content can't be used.
 pub fn tls_acceptor(certificates: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
     let pem_error = |path: &Path| {
         let path = path.display().to_string();

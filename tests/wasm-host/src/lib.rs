@@ -13,10 +13,15 @@
 //! The last two are the fake host's of the lifecycle tests, too.
 
 #![allow(
+    clippy::missing_errors_doc,
+    reason = "each error is a trap of the module"
+)]
+#![allow(
     clippy::panic,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
     reason = "tests fail by panics"
 )]
 

@@ -75,7 +75,7 @@ fn fetch(vm: &mut Vm, host: &MemoryHost, list: &[u8]) {
     while ticks_left > 0 {
         host.process().pass(SHORT_TICK);
         vm.tick(host, ROOT);
-        ticks_left -= 1;
+        ticks_left = ticks_left.saturating_sub(1);
         for call in host.take_calls() {
             // Calls with traffic information get no response.
             let method = (b":method".to_vec(), b"GET".to_vec());

@@ -89,8 +89,9 @@ fn freshness(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
 /// Whether the last fetch is longer ago than an interval, its jitter and a fetch take.
 fn is_overdue(config: &Config, ago: u64) -> bool {
     let timeout = config.abs.as_ref().map(|abs| abs.timeout);
-    let longest = config.refresh_interval.mul_f64(1.2) + timeout.unwrap_or_default();
-    config.enable_abs_attack && Duration::from_secs(ago) > longest + Duration::from_secs(1)
+    let interval = config.refresh_interval.mul_f64(1.2);
+    let longest = interval.saturating_add(timeout.unwrap_or_default());
+    config.enable_abs_attack && Duration::from_secs(ago.saturating_sub(1)) > longest
 }
 
 fn reasons(origin: ListOrigin) -> impl Iterator<Item = DenyReason> {

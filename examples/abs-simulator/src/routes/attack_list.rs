@@ -64,9 +64,11 @@ impl AttackListQuery {
         if earliest > latest {
             return Err(ApiError::WindowReversed);
         }
+        // To the end of the minute.
+        let latest = latest.checked_add(Duration::new(59, 999_999_999));
         Ok(Window {
             earliest,
-            latest: latest + Duration::from_secs(60) - Duration::from_nanos(1),
+            latest: latest.ok_or(ApiError::WindowReversed)?,
         })
     }
 }
@@ -107,7 +109,8 @@ fn view_response(
         (header::VARY, "accept-encoding".to_owned()),
     ];
     if is_known {
-        simulator.state().counters.attacklist_not_modified += 1;
+        let counters = &mut simulator.state().counters;
+        counters.attacklist_not_modified = counters.attacklist_not_modified.saturating_add(1);
         return Ok((StatusCode::NOT_MODIFIED, tags).into_response());
     }
     let json = [(header::CONTENT_TYPE, "application/json")];

@@ -52,7 +52,7 @@ async fn take_batch(
         }
         let record: TrafficRecord =
             serde_json::from_str(line).map_err(|source| ApiError::Line {
-                number: index + 1,
+                number: index.saturating_add(1),
                 source,
             })?;
         records.push((record, Box::from(line)));
@@ -60,7 +60,8 @@ async fn take_batch(
     let accepted = records.len();
     let now = SystemTime::now();
     let mut state = simulator.state();
-    state.counters.traffic_bytes += body.len() as u64;
+    let bytes = &mut state.counters.traffic_bytes;
+    *bytes = bytes.saturating_add(body.len() as u64);
     for (record, json) in records {
         state.take_in(&record, json, now);
     }
