@@ -7,7 +7,7 @@ use std::rc::Rc;
 use portcullis::host::HostError;
 use serde_json::{Value, json};
 
-use crate::fake_host::{Answer, Reaction, SentCall, World};
+use crate::fake_host::{Response, Reaction, SentCall, World};
 
 #[derive(Clone)]
 pub struct Abs(Rc<RefCell<State>>);
@@ -17,7 +17,7 @@ struct State {
     latency: Duration,
     with_etags: bool,
     version: u64,
-    instead: Option<Reaction>,
+    replacement: Option<Reaction>,
     to_head: Option<Reaction>,
 }
 
@@ -29,7 +29,7 @@ impl Abs {
             latency: Duration::from_millis(20),
             with_etags: false,
             version: 1,
-            instead: None,
+            replacement: None,
             to_head: None,
         })));
         let served = abs.clone();
@@ -44,21 +44,21 @@ impl Abs {
         {
             return reaction.clone();
         }
-        if let Some(reaction) = &state.instead {
+        if let Some(reaction) = &state.replacement {
             return reaction.clone();
         }
         let etag = format!("\"v{}\"", state.version);
         if state.with_etags && call.header("if-none-match") == Some(&etag) {
-            return Reaction::After(state.latency, Answer::new(304, "").header("etag", etag));
+            return Reaction::After(state.latency, Response::new(304, "").header("etag", etag));
         }
-        let mut answer = list_answer(&state.list);
+        let mut response = list_response(&state.list);
         if state.with_etags {
-            answer = answer.header("etag", etag);
+            response = response.header("etag", etag);
         }
         if !call.is_get() {
-            answer.body.clear();
+            response.body.clear();
         }
-        Reaction::After(state.latency, answer)
+        Reaction::After(state.latency, response)
     }
 
     /// Serves this list from now on.
@@ -66,7 +66,7 @@ impl Abs {
         let mut state = self.0.borrow_mut();
         state.list = list;
         state.version += 1;
-        state.instead = None;
+        state.replacement = None;
     }
 
     pub fn with_etags(self) -> Self {
@@ -79,38 +79,38 @@ impl Abs {
     }
 
     /// Answers every call like this, until it serves again.
-    pub fn answer(&self, answer: Answer) {
+    pub fn respond(&self, response: Response) {
         let latency = self.0.borrow().latency;
-        self.0.borrow_mut().instead = Some(Reaction::After(latency, answer));
+        self.0.borrow_mut().replacement = Some(Reaction::After(latency, response));
     }
 
     /// Answers HEAD requests like this.
-    pub fn answer_head(&self, answer: Answer) {
+    pub fn respond_to_head(&self, response: Response) {
         let latency = self.0.borrow().latency;
-        self.0.borrow_mut().to_head = Some(Reaction::After(latency, answer));
+        self.0.borrow_mut().to_head = Some(Reaction::After(latency, response));
     }
 
-    /// Calls stay in flight until the test answers them.
+    /// Calls stay in flight until the test responses them.
     pub fn hold(&self) {
-        self.0.borrow_mut().instead = Some(Reaction::Hold);
+        self.0.borrow_mut().replacement = Some(Reaction::Hold);
     }
 
     /// The host refuses calls.
     pub fn refuse(&self, error: HostError) {
-        self.0.borrow_mut().instead = Some(Reaction::Refuse(error));
+        self.0.borrow_mut().replacement = Some(Reaction::Refuse(error));
     }
 
     /// Serves again.
     pub fn serve(&self) {
-        self.0.borrow_mut().instead = None;
+        self.0.borrow_mut().replacement = None;
     }
 }
 
-/// A whole answer with this list.
-pub fn list_answer(list: &Value) -> Answer {
+/// A whole response with this list.
+pub fn list_response(list: &Value) -> Response {
     let body = list.to_string();
     let length = body.len().to_string();
-    Answer::new(200, body)
+    Response::new(200, body)
         .header("content-type", "application/json")
         .header("content-length", length)
 }

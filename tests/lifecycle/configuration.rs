@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
-use crate::abs::{Abs, ips, list_answer};
-use crate::fake_host::{Answer, Effects, VmId};
+use crate::abs::{Abs, ips, list_response};
+use crate::fake_host::{Response, Effects, VmId};
 use crate::process::{MAIN, Process};
 use crate::secrets::secret;
 use crate::*;
@@ -67,7 +67,7 @@ fn a_bad_configuration_is_refused_with_every_error_and_the_one_in_force_goes_on(
     }
     process.advance(seconds(65));
     assert_eq!(gets(&process), 2);
-    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+    assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_change_while_a_list_is_on_its_way_fetches_it_again_soon_and_once() {
             );
             process.advance(seconds(4));
             assert_eq!(gets(&process), 2, "seed {seed}");
-            assert_denies_just(&process, &["192.0.2.1", "192.0.2.5"], &["192.0.2.2"]);
+            assert_denies_only(&process, &["192.0.2.1", "192.0.2.5"], &["192.0.2.2"]);
             process.advance(seconds(50));
             assert_eq!(gets(&process), 2, "seed {seed}");
         }
@@ -110,7 +110,7 @@ fn fifty_changes_of_configuration_fetch_no_more_than_time_does() {
                 json!({"deny_list": {"ips": [format!("10.0.0.{i}")]}}),
             ));
             process.advance(millis(700));
-            assert_denies_just(
+            assert_denies_only(
                 &process,
                 &["192.0.2.1", &format!("10.0.0.{i}")],
                 &["192.0.2.2"],
@@ -136,7 +136,7 @@ fn fifty_changes_while_every_call_is_lost_fetch_no_more_than_once_a_second() {
     assert!((2..=16).contains(&gets(&process)), "{}", gets(&process));
     abs.serve();
     process.advance(seconds(4));
-    assert_denies_just(&process, &["192.0.2.1"], &[]);
+    assert_denies_only(&process, &["192.0.2.1"], &[]);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn with_fetching_turned_off_nothing_is_blocked_nothing_is_fetched_and_the_list_i
         abs.list(json!({"ips": ["192.0.2.1", "198.51.100.0/24"]}));
         process.advance(seconds(65));
         process.configure(&config_with(json!({"enable_abs_attack": false})));
-        assert_denies_just(&process, &[], &["192.0.2.1", "198.51.100.7"]);
+        assert_denies_only(&process, &[], &["192.0.2.1", "198.51.100.7"]);
         process.advance(seconds(10));
         let world = process.world();
         for key in world.keys() {
@@ -198,13 +198,13 @@ fn with_fetching_turned_off_nothing_is_blocked_nothing_is_fetched_and_the_list_i
         }
         process.advance(seconds(200));
         assert_eq!(gets(&process), 2);
-        assert_denies_just(&process, &[], &["192.0.2.1", "198.51.100.7"]);
+        assert_denies_only(&process, &[], &["192.0.2.1", "198.51.100.7"]);
 
         abs.list(ips(&["192.0.2.2"]));
         process.configure(&config());
         process.advance(seconds(1));
         assert_eq!(gets(&process), 3, "turned on again it fetches at once");
-        assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1", "198.51.100.7"]);
+        assert_denies_only(&process, &["192.0.2.2"], &["192.0.2.1", "198.51.100.7"]);
     }
 }
 
@@ -212,7 +212,7 @@ fn with_fetching_turned_off_nothing_is_blocked_nothing_is_fetched_and_the_list_i
 fn a_worker_that_was_held_up_while_fetching_was_off_enforces_no_half_of_the_old_list() {
     let old = ips(&["192.0.2.1", "198.51.100.0/24"]);
     let (process, abs) = started(2, &config(), old);
-    process.hold_up(1);
+    process.pause(1);
     process.configure(&config_with(json!({"enable_abs_attack": false})));
     process.advance(seconds(10));
     abs.hold();
@@ -226,9 +226,9 @@ fn a_worker_that_was_held_up_while_fetching_was_off_enforces_no_half_of_the_old_
         }
     }
     abs.list(ips(&["192.0.2.2"]));
-    process.let_go(1);
+    process.resume(1);
     process.advance(seconds(10));
-    assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1", "198.51.100.7"]);
+    assert_denies_only(&process, &["192.0.2.2"], &["192.0.2.1", "198.51.100.7"]);
     assert_eq!(process.world().metric("attack_list.generation"), 2);
 }
 
@@ -238,10 +238,10 @@ fn turned_off_and_on_again_within_seconds_it_neither_storms_nor_loses_the_list()
     for i in 0..20 {
         process.configure(&config_with(json!({"enable_abs_attack": false})));
         process.advance(millis(100 * i));
-        assert_denies_just(&process, &[], &["192.0.2.1"]);
+        assert_denies_only(&process, &[], &["192.0.2.1"]);
         process.configure(&config());
         process.advance(seconds(3));
-        assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+        assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
     }
     assert!(gets(&process) <= 21, "{}", gets(&process));
 }
@@ -269,12 +269,12 @@ fn the_firewall_off_and_on_keeps_the_list_and_goes_on_fetching() {
         "enable_firewall": false,
         "deny_list": {"ips": ["192.0.2.5"]},
     })));
-    assert_denies_just(&process, &[], &["192.0.2.1", "192.0.2.5"]);
+    assert_denies_only(&process, &[], &["192.0.2.1", "192.0.2.5"]);
     process.advance(seconds(65));
     assert_eq!(gets(&process), 2);
-    assert_denies_just(&process, &[], &["192.0.2.1", "192.0.2.5"]);
+    assert_denies_only(&process, &[], &["192.0.2.1", "192.0.2.5"]);
     process.configure(&config());
-    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.5"]);
+    assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.5"]);
     assert_eq!(gets(&process), 2);
 }
 
@@ -289,7 +289,7 @@ fn another_source_is_fetched_at_once_and_its_list_alone_counts() {
     let sent = process.world().sent();
     assert_eq!(sent.len(), 2);
     assert_eq!(sent[1].cluster, "other-abs");
-    assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1"]);
+    assert_denies_only(&process, &["192.0.2.2"], &["192.0.2.1"]);
     // The old source's list is dropped.
     process.advance(seconds(10));
     let keys = process.world().keys().into_iter();
@@ -310,7 +310,7 @@ fn two_filters_with_different_sources_share_no_list() {
         } else {
             "192.0.2.2"
         };
-        fake_host::Reaction::After(millis(20), list_answer(&ips(&[listed])))
+        fake_host::Reaction::After(millis(20), list_response(&ips(&[listed])))
     });
     let of = |cluster: &str| config_with(json!({"abs": {"cluster": cluster}}));
     process.configure_filter(0, &of("one"));
@@ -374,7 +374,7 @@ fn while_an_old_configuration_drains_beside_the_new_one_only_one_list_an_interva
     let before = gets(&process);
     process.advance(seconds(5 * 66));
     assert!((5..=6).contains(&(gets(&process) - before)));
-    assert_denies_just(&process, &["192.0.2.1", "192.0.2.5"], &["192.0.2.2"]);
+    assert_denies_only(&process, &["192.0.2.1", "192.0.2.5"], &["192.0.2.2"]);
 }
 
 #[test]
@@ -385,7 +385,7 @@ fn while_a_configuration_that_fetches_drains_beside_one_that_does_not_its_list_s
     process.configure(&config());
     process.advance(seconds(2));
     process.configure(&config_with(json!({"enable_abs_attack": false})));
-    assert_denies_just(&process, &[], &["192.0.2.1"]);
+    assert_denies_only(&process, &[], &["192.0.2.1"]);
     process.advance(seconds(120));
     let manifest = process.world().value("/manifest").unwrap();
     assert!(
@@ -395,7 +395,7 @@ fn while_a_configuration_that_fetches_drains_beside_one_that_does_not_its_list_s
     process.drop_old_roots();
     process.advance(seconds(60));
     assert_eq!(process.world().value("/manifest").unwrap().len(), DROPPED);
-    assert_denies_just(&process, &[], &["192.0.2.1"]);
+    assert_denies_only(&process, &[], &["192.0.2.1"]);
 }
 
 #[test]
@@ -415,19 +415,19 @@ fn an_answer_to_an_old_configuration_that_drains_is_taken() {
     })));
     process.advance(seconds(4));
     assert_eq!(gets(&process), 1);
-    assert_denies_just(&process, &["192.0.2.1", "192.0.2.5"], &["192.0.2.2"]);
+    assert_denies_only(&process, &["192.0.2.1", "192.0.2.5"], &["192.0.2.2"]);
 }
 
 #[test]
 fn new_keys_do_not_lose_the_list() {
     let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
-    abs.answer(Answer::new(401, "who are you?"));
+    abs.respond(Response::new(401, "who are you?"));
     let mut with_new_key = config();
     with_new_key["abs"]["secret_key"] = json!(secret("another-key"));
     process.configure(&with_new_key);
-    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+    assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
     process.advance(seconds(70));
-    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+    assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
     let key = process.world().sent()[1]
         .header("x-abs-sk")
         .unwrap()
@@ -472,9 +472,9 @@ fn a_thread_that_stood_still_for_long_forgets_no_configuration() {
         // Right after it was configured, and once ticks have become rare.
         for before in [millis(0), seconds(14)] {
             process.advance(before);
-            process.hold_up(1);
+            process.pause(1);
             process.advance(seconds(pause));
-            process.let_go(1);
+            process.resume(1);
             process.advance(seconds(2));
             assert_each_judges_by_its_own();
         }
@@ -498,7 +498,7 @@ fn many_filters_of_one_vm_take_no_call_of_one_of_them_for_lost() {
     }
     process.advance(seconds(5));
     assert_eq!(gets(&process), 1);
-    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+    assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
     process.advance(seconds(10));
     let records = process.world().sent().into_iter();
     let records = records.filter(|call| call.header(":method") == Some("POST"));

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use crate::abs::{Abs, ips};
-use crate::fake_host::Answer;
+use crate::fake_host::Response;
 use crate::process::Process;
 use crate::secrets::secret;
 use crate::*;
@@ -25,7 +25,7 @@ fn assert_refused_until(strict: &Value, lax: &Value, list: Value, result: &str, 
         "{:?}",
         process.world().fetches()
     );
-    assert_denies_just(&process, &["192.0.2.1"], &["10.1.0.0", "172.16.0.1"]);
+    assert_denies_only(&process, &["192.0.2.1"], &["10.1.0.0", "172.16.0.1"]);
     assert_eq!(process.world().metric("attack_list.generation"), 1);
     assert_eq!(process.world().metric("attack_list.entries.kind=ip"), 1);
     let logs = process.world().logs();
@@ -35,7 +35,7 @@ fn assert_refused_until(strict: &Value, lax: &Value, list: Value, result: &str, 
     );
     process.configure(lax);
     process.advance(seconds(65));
-    assert_denies_just(&process, &["10.1.0.0"], &["192.0.2.1"]);
+    assert_denies_only(&process, &["10.1.0.0"], &["192.0.2.1"]);
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_first_list_over_its_memory_leaves_none_in_force() {
     Abs::serving(process.world(), json!({"ips": block(1, 1_000)}));
     process.configure(&config_with(json!({"attack_list_memory": "8KB"})));
     process.advance(seconds(30));
-    assert_denies_just(&process, &[], &["10.1.0.0"]);
+    assert_denies_only(&process, &[], &["10.1.0.0"]);
     assert_eq!(process.world().value("/manifest"), None);
 }
 
@@ -86,14 +86,14 @@ fn a_range_wider_than_the_guard_allows_refuses_the_whole_list() {
         abs.list(json!({"ips": ["10.1.0.0", range]}));
         process.advance(seconds(70));
         assert!(process.world().fetches()["refused"] >= 1);
-        assert_denies_just(
+        assert_denies_only(
             &process,
             &["192.0.2.1"],
             &["10.1.0.0", "172.16.0.1", "2001::1"],
         );
         process.configure(&config_with(json!({"guard": guard})));
         process.advance(seconds(65));
-        assert_denies_just(&process, &["10.1.0.0"], &[]);
+        assert_denies_only(&process, &["10.1.0.0"], &[]);
     }
 }
 
@@ -121,7 +121,7 @@ fn a_list_of_which_more_cannot_be_used_than_the_guard_allows_is_refused() {
     );
     for (usable, unusable) in [(91, 10), (1, 99)] {
         let (process, _abs) = started(1, &config(), list(usable, unusable));
-        assert_denies_just(&process, &["10.1.0.0"], &[]);
+        assert_denies_only(&process, &["10.1.0.0"], &[]);
         let skipped = u64::from(unusable);
         assert_eq!(process.world().metric("entries_skipped"), skipped);
     }
@@ -138,7 +138,7 @@ fn what_the_allow_list_and_never_block_name_is_not_skipped() {
         "usernames": [secret("alice")],
     });
     let (process, _abs) = started(1, &config, list);
-    assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1", "198.51.100.7"]);
+    assert_denies_only(&process, &["192.0.2.2"], &["192.0.2.1", "198.51.100.7"]);
     assert_eq!(process.world().metric("entries_skipped"), 0);
     assert_eq!(process.world().metric("attack_list.entries.kind=ip"), 4);
 }
@@ -146,7 +146,7 @@ fn what_the_allow_list_and_never_block_name_is_not_skipped() {
 #[test]
 fn a_range_just_as_wide_as_the_guard_allows_is_taken() {
     let (process, _abs) = started(1, &config(), ips(&["10.0.0.0/8", "2001:db8::/32"]));
-    assert_denies_just(
+    assert_denies_only(
         &process,
         &["10.255.0.1", "2001:db8:ffff::1"],
         &["11.0.0.0", "2001:db9::"],
@@ -184,7 +184,7 @@ fn small_lists_may_change_as_they_like() {
     let (process, abs) = started(1, &strict, json!({"ips": block(2, 1)}));
     abs.list(json!({"ips": block(1, 1_000)}));
     process.advance(seconds(65));
-    assert_denies_just(&process, &["10.1.0.0"], &["10.2.0.0"]);
+    assert_denies_only(&process, &["10.1.0.0"], &["10.2.0.0"]);
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn what_is_never_to_be_blocked_is_not_even_with_a_list_taken_before() {
         &config(),
         ips(&["192.0.2.1", "198.51.100.0/24", "2001:db8::/48"]),
     );
-    assert_denies_just(&process, &["192.0.2.1", "198.51.100.7", "2001:db8::7"], &[]);
+    assert_denies_only(&process, &["192.0.2.1", "198.51.100.7", "2001:db8::7"], &[]);
     process.configure(&config_with(json!({
         "guard": {"never_block": ["192.0.2.0/24", "198.51.100.0/28", "2001:db8::/64"]},
         "deny_list": {"ips": ["192.0.2.5"]},
@@ -203,16 +203,16 @@ fn what_is_never_to_be_blocked_is_not_even_with_a_list_taken_before() {
         ["198.51.100.16", "2001:db8:0:1::7", "192.0.2.5"],
         ["192.0.2.1", "198.51.100.7", "2001:db8::7"],
     );
-    assert_denies_just(&process, &denied, &passed);
+    assert_denies_only(&process, &denied, &passed);
     process.advance(seconds(65));
     assert_eq!(gets(&process), 2);
-    assert_denies_just(&process, &denied, &passed);
+    assert_denies_only(&process, &denied, &passed);
 }
 
 #[test]
 fn the_unspecified_address_is_never_listed() {
     let (process, _abs) = started(1, &config(), ips(&["0.0.0.0", "::", "192.0.2.1"]));
-    assert_denies_just(&process, &["192.0.2.1"], &["0.0.0.0", "::"]);
+    assert_denies_only(&process, &["192.0.2.1"], &["0.0.0.0", "::"]);
     assert_eq!(process.world().metric("entries_skipped"), 2);
 }
 
@@ -257,7 +257,7 @@ fn without_a_first_list_requests_pass_or_not_as_configured() {
     for (policy, denied) in [("allow", false), ("deny", true)] {
         let process = Process::new(2);
         let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
-        abs.answer(Answer::new(500, ""));
+        abs.respond(Response::new(500, ""));
         process.configure(&config_with(json!({
             "before_first_list": policy,
             "allow_list": {"ips": ["192.0.2.8"], "usernames": [secret("alice")]},
@@ -282,7 +282,7 @@ fn without_a_first_list_requests_pass_or_not_as_configured() {
         }
         abs.serve();
         process.advance(seconds(62));
-        assert_denies_just(&process, &["192.0.2.1", "192.0.2.5"], &["192.0.2.9"]);
+        assert_denies_only(&process, &["192.0.2.1", "192.0.2.5"], &["192.0.2.9"]);
     }
 }
 
@@ -293,7 +293,7 @@ fn an_empty_list_is_a_list() {
         &config_with(json!({"before_first_list": "deny"})),
         ips(&[]),
     );
-    assert_denies_just(&process, &[], &["192.0.2.1"]);
+    assert_denies_only(&process, &[], &["192.0.2.1"]);
 }
 
 #[test]
@@ -301,9 +301,9 @@ fn a_stale_list_is_kept_or_dropped_as_configured_and_enforced_again_once_fresh()
     for (policy, kept) in [("keep", true), ("drop", false)] {
         let config = config_with(json!({"attack_list_max_age": "100s", "when_stale": policy}));
         let (process, abs) = started(2, &config, ips(&["192.0.2.1"]));
-        abs.answer(Answer::new(500, ""));
+        abs.respond(Response::new(500, ""));
         process.advance(seconds(90));
-        assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+        assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
         assert_eq!(process.world().metric("attack_list.stale"), 0);
         process.advance(seconds(15));
         assert_eq!(process.world().metric("attack_list.stale"), 1);
@@ -313,7 +313,7 @@ fn a_stale_list_is_kept_or_dropped_as_configured_and_enforced_again_once_fresh()
         abs.serve();
         process.advance(seconds(62));
         assert_eq!(process.world().metric("attack_list.stale"), 0);
-        assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+        assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
     }
 }
 
@@ -325,7 +325,7 @@ fn a_list_that_is_confirmed_does_not_become_stale() {
     abs.list(ips(&["192.0.2.1"]));
     process.advance(seconds(400));
     assert!(process.world().fetches()["not_modified"] >= 4);
-    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+    assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
 }
 
 #[test]
@@ -334,9 +334,9 @@ fn a_stale_list_that_was_dropped_is_no_missing_first_list() {
         "attack_list_max_age": "100s", "when_stale": "drop", "before_first_list": "deny",
     }));
     let (process, abs) = started(2, &config, ips(&["192.0.2.1"]));
-    abs.answer(Answer::new(500, ""));
+    abs.respond(Response::new(500, ""));
     process.advance(seconds(110));
-    assert_denies_just(&process, &[], &["192.0.2.1", "192.0.2.2"]);
+    assert_denies_only(&process, &[], &["192.0.2.1", "192.0.2.2"]);
 }
 
 #[test]
@@ -344,14 +344,14 @@ fn a_list_is_stale_no_more_once_the_configuration_lets_it_be_older() {
     for max_age in [json!("24h"), json!(null)] {
         let strict = config_with(json!({"attack_list_max_age": "100s", "when_stale": "drop"}));
         let (process, abs) = started(2, &strict, ips(&["192.0.2.1"]));
-        abs.answer(Answer::new(500, ""));
+        abs.respond(Response::new(500, ""));
         process.advance(seconds(110));
-        assert_denies_just(&process, &[], &["192.0.2.1"]);
+        assert_denies_only(&process, &[], &["192.0.2.1"]);
         process.configure(&config_with(
             json!({"attack_list_max_age": max_age, "when_stale": "drop"}),
         ));
         process.advance(seconds(1));
-        assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+        assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
         assert_eq!(process.world().metric("attack_list.stale"), 0);
     }
 }

@@ -3,7 +3,7 @@ use std::rc::Rc;
 
 use serde_json::json;
 
-use crate::abs::{Abs, ips, list_answer};
+use crate::abs::{Abs, ips, list_response};
 use crate::fake_host::{Hostcall, Interrupt};
 use crate::process::{MAIN, Process};
 use crate::*;
@@ -57,7 +57,7 @@ fn when_the_holder_dies_with_a_call_in_flight_it_is_made_again_once() {
         abs.serve();
         process.advance(LEASE + seconds(1));
         assert_eq!(gets(&process), 2, "seed {seed}");
-        assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+        assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
         process.advance(seconds(40));
         assert_eq!(gets(&process), 2, "seed {seed}");
     }
@@ -71,20 +71,20 @@ fn a_list_that_comes_after_its_holder_lost_the_lease_is_not_published() {
     process.configure(&config());
     process.advance_until("the first fetch", seconds(2), |process| gets(process) == 1);
     assert_eq!(last_fetcher(&process), Some(MAIN));
-    process.hold_up(MAIN);
+    process.pause(MAIN);
     abs.list(ips(&["192.0.2.2"]));
     process.advance(LEASE + seconds(2));
     assert_eq!(gets(&process), 2);
     assert_ne!(last_fetcher(&process), Some(MAIN));
-    assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1"]);
+    assert_denies_only(&process, &["192.0.2.2"], &["192.0.2.1"]);
 
     let late = process.world().sent()[0].id;
     let published = process.world().value("/manifest");
-    process.let_go(MAIN);
-    process.answer(late, list_answer(&ips(&["192.0.2.1"])));
+    process.resume(MAIN);
+    process.respond(late, list_response(&ips(&["192.0.2.1"])));
     process.advance(seconds(2));
     assert_eq!(process.world().value("/manifest"), published);
-    assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1"]);
+    assert_denies_only(&process, &["192.0.2.2"], &["192.0.2.1"]);
     assert_eq!(process.world().metric("attack_list.generation"), 1);
 }
 
@@ -101,7 +101,7 @@ fn a_lease_about_to_run_out_is_renewed_before_a_list_is_published() {
     abs.serve();
     let call = process.world().sent()[1].id;
     // The main thread stands still until its lease has half a second left, then publishes for a second.
-    process.hold_up(MAIN);
+    process.pause(MAIN);
     process.advance(LEASE - millis(700));
     let others = process.clone();
     process.interrupt(
@@ -109,12 +109,12 @@ fn a_lease_about_to_run_out_is_renewed_before_a_list_is_published() {
         writes_to_slot_b,
         Interrupt::Run(Box::new(move || others.advance(seconds(1)))),
     );
-    process.answer(call, list_answer(&ips(&["192.0.2.2"])));
+    process.respond(call, list_response(&ips(&["192.0.2.2"])));
     assert_eq!(process.world().interrupts_left(), 0);
-    process.let_go(MAIN);
+    process.resume(MAIN);
     process.advance(seconds(2));
     assert_eq!(gets(&process), 2, "nobody else took over");
-    assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1"]);
+    assert_denies_only(&process, &["192.0.2.2"], &["192.0.2.1"]);
 }
 
 #[test]
@@ -125,23 +125,23 @@ fn a_publisher_that_stands_still_until_another_has_published_does_not_put_its_li
     let late = process.world().sent()[1].id;
     let two = ips(&["192.0.2.2", "192.0.2.3"]);
     abs.list(two.clone());
-    process.hold_up(MAIN);
+    process.pause(MAIN);
     let others = process.clone();
     process.interrupt(
         MAIN,
         writes_to_slot_b,
         Interrupt::Run(Box::new(move || others.advance(LEASE + seconds(2)))),
     );
-    process.answer(late, list_answer(&ips(&["192.0.2.4", "192.0.2.5"])));
+    process.respond(late, list_response(&ips(&["192.0.2.4", "192.0.2.5"])));
     assert_eq!(process.world().interrupts_left(), 0);
-    process.let_go(MAIN);
+    process.resume(MAIN);
     process.advance(seconds(1));
     assert_eq!(gets(&process), 3);
     // It overwrote values of the list in force. They read as absent: nobody is blocked for them, and the next fetch
     // mends the list though it is the same.
-    assert_denies_just(&process, &[], &["192.0.2.1", "192.0.2.4", "192.0.2.5"]);
+    assert_denies_only(&process, &[], &["192.0.2.1", "192.0.2.4", "192.0.2.5"]);
     process.advance(seconds(65));
-    assert_denies_just(
+    assert_denies_only(
         &process,
         &["192.0.2.2", "192.0.2.3"],
         &["192.0.2.1", "192.0.2.4"],
@@ -160,7 +160,7 @@ fn of_two_that_claim_an_absent_lease_at_once_one_wins_and_one_list_is_fetched() 
         let process = Process::new(2);
         Abs::serving(process.world(), ips(&["192.0.2.1"]));
         process.configure(&config());
-        process.hold_up(MAIN);
+        process.pause(MAIN);
         process.tick(2);
         process.tick(1);
         process.tick(2);
@@ -189,7 +189,7 @@ fn of_all_that_claim_an_expired_lease_at_once_one_wins_and_one_list_is_fetched()
     let (process, _abs) = started(3, &config(), ips(&["192.0.2.1"]));
     process.kill(MAIN);
     for worker in process.workers() {
-        process.hold_up(worker);
+        process.pause(worker);
     }
     process.advance(seconds(80));
     for _ in 0..2 {
@@ -207,7 +207,7 @@ fn of_all_that_claim_an_expired_lease_at_once_one_wins_and_one_list_is_fetched()
     process.tick(1);
     assert_eq!(process.world().interrupts_left(), 0);
     for worker in process.workers() {
-        process.let_go(worker);
+        process.resume(worker);
     }
     process.advance(seconds(3));
     assert_eq!(gets(&process), 2);
@@ -220,11 +220,11 @@ fn a_worker_that_got_the_lease_lets_it_go_after_its_fetch_and_the_main_thread_en
         Abs::serving(process.world(), ips(&["192.0.2.1"]));
         process.configure(&config_with(json!({"abs_attack_request_minutes": 0.2})));
         // The main thread is busy at start, as with a large configuration.
-        process.hold_up(MAIN);
+        process.pause(MAIN);
         process.advance(seconds(2));
         assert_eq!(gets(&process), 1);
         assert_ne!(last_fetcher(&process), Some(MAIN));
-        process.let_go(MAIN);
+        process.resume(MAIN);
         for _ in 0..40 {
             process.advance(seconds(1));
             serve_on_all_workers(&process);
@@ -313,7 +313,7 @@ fn a_holder_that_dies_at_any_of_its_hostcalls_leaves_the_rest_working() {
         }
         places += 1;
         process.advance(LEASE + seconds(3));
-        assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+        assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
         let asked = gets(&process);
         assert!(asked <= 2, "place {place}: {asked} fetches");
     }

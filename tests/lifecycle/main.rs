@@ -23,8 +23,8 @@ mod abs;
 /// Threads, VMs and the order in which they run.
 mod process;
 
-/// Each answer and failure of a fetch: what it is counted as, and that the list in force stays.
-mod answers;
+/// Each response and failure of a fetch: what it is counted as, and that the list in force stays.
+mod responses;
 /// Trying a configuration, changing it, and what that does to fetching and blocking.
 mod configuration;
 /// Bounds, guards, staleness, and having no list yet.
@@ -109,7 +109,7 @@ fn gets(process: &Process) -> usize {
 
 /// Asserts which of some addresses every worker denies: just these.
 #[track_caller]
-fn assert_denies_just(process: &Process, denied: &[&str], passed: &[&str]) {
+fn assert_denies_only(process: &Process, denied: &[&str], passed: &[&str]) {
     for worker in process.workers() {
         for address in denied {
             assert!(

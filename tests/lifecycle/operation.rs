@@ -4,7 +4,7 @@ use log::Level;
 use serde_json::json;
 
 use crate::abs::{Abs, ips};
-use crate::fake_host::Answer;
+use crate::fake_host::Response;
 use crate::process::Process;
 use crate::secrets::secret;
 use crate::*;
@@ -31,14 +31,14 @@ fn the_last_fetch_is_shown_with_its_result_and_its_time() {
     process.advance(seconds(60));
     abs.list(ips(&["192.0.2.2"]));
     let mut seen = Vec::new();
-    for (name, answer) in [
+    for (name, response) in [
         ("a list", None),
         ("an unchanged list", None),
-        ("a failure", Some(Answer::new(503, ""))),
+        ("a failure", Some(Response::new(503, ""))),
         ("a list again", None),
     ] {
-        match answer {
-            Some(answer) => abs.answer(answer),
+        match response {
+            Some(response) => abs.respond(response),
             None => abs.serve(),
         }
         let before = shown().1;
@@ -96,7 +96,7 @@ fn a_line_end_behind_a_key_is_warned_of_and_not_sent() {
         .set_environment("ABS_SECRET_KEY", "not:sent");
     process.configure(&config_with(json!({"abs": {"cluster": "abs"}})));
     process.advance(seconds(2));
-    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+    assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
     let sent = process.world().sent();
     assert_eq!(sent[0].header("x-abs-ak"), Some(key.as_str()));
     assert_eq!(sent[0].header("x-abs-sk"), None);

@@ -17,7 +17,7 @@ use portcullis::vm::Vm;
 use serde_json::Value;
 
 use crate::fake_host::{
-    Answer, FakeHost, Hostcall, Interrupt, Reply, Request, VmDied, VmId, World,
+    Response, FakeHost, Hostcall, Interrupt, Reply, Request, VmDied, VmId, World,
 };
 
 /// The number of the main thread; workers count from 1.
@@ -41,7 +41,7 @@ struct Inner {
 #[derive(Default)]
 struct Thread {
     vm: RefCell<Option<Rc<ThreadVm>>>,
-    held_up: Cell<bool>,
+    paused: Cell<bool>,
 }
 
 struct ThreadVm {
@@ -61,7 +61,7 @@ pub struct Outcome {
 
 enum Event {
     Tick(usize, RootId),
-    Answer(u64),
+    Response(u64),
 }
 
 impl Process {
@@ -205,13 +205,13 @@ impl Process {
         self.drop_old_roots();
     }
 
-    /// A thread stands still: it neither ticks nor takes answers.
-    pub fn hold_up(&self, thread: usize) {
-        self.0.threads[thread].held_up.set(true);
+    /// A thread stands still: it neither ticks nor takes responses.
+    pub fn pause(&self, thread: usize) {
+        self.0.threads[thread].paused.set(true);
     }
 
-    pub fn let_go(&self, thread: usize) {
-        self.0.threads[thread].held_up.set(false);
+    pub fn resume(&self, thread: usize) {
+        self.0.threads[thread].paused.set(false);
     }
 
     /// The VM of a thread traps.
@@ -296,7 +296,7 @@ impl Process {
     }
 
     /// Answers a call in flight, now. Nothing happens where it was cancelled.
-    pub fn answer(&self, call: u64, answer: Answer) {
+    pub fn respond(&self, call: u64, response: Response) {
         let Some(pending) = self.world().take_pending(call) else {
             return;
         };
@@ -307,15 +307,15 @@ impl Process {
         let Some(vm) = self.living(thread) else {
             return;
         };
-        let size = answer.body.len();
-        vm.host.begin_answer(call.root, answer);
+        let size = response.body.len();
+        vm.host.begin_response(call.root, response);
         self.enter(thread, |vm, host| {
             vm.on_call_response(host, call.root, call.token, size)
         });
-        vm.host.end_answer();
+        vm.host.end_response();
     }
 
-    /// Lets time pass; ticks and answers come as they are due.
+    /// Lets time pass; ticks and responses come as they are due.
     pub fn advance(&self, time: Duration) {
         let end = self.world().now() + time;
         while self.step(end) {}
@@ -345,20 +345,20 @@ impl Process {
         self.world().pass(due.saturating_sub(now));
         match event {
             Event::Tick(thread, root) => self.tick_root(thread, root),
-            Event::Answer(id) => {
+            Event::Response(id) => {
                 let pending = self.world().pending();
-                let answered = pending.into_iter().find(|known| known.call.id == id);
-                let (_, answer) = answered
-                    .and_then(|known| known.answered)
+                let responded = pending.into_iter().find(|known| known.call.id == id);
+                let (_, response) = responded
+                    .and_then(|known| known.responded)
                     .expect("it is due");
-                self.answer(id, answer);
+                self.respond(id, response);
             }
         }
         true
     }
 
     fn next_event(&self) -> Option<(Duration, Event)> {
-        let runs = |thread: usize| !self.0.threads[thread].held_up.get();
+        let runs = |thread: usize| !self.0.threads[thread].paused.get();
         let ticks = self
             .threads()
             .filter(|thread| runs(*thread))
@@ -366,12 +366,12 @@ impl Process {
                 let (due, root) = self.living(thread)?.host.next_tick()?;
                 Some((due, Event::Tick(thread, root)))
             });
-        let answers = self.world().pending().into_iter().filter_map(|pending| {
-            let (due, _) = pending.answered?;
+        let responses = self.world().pending().into_iter().filter_map(|pending| {
+            let (due, _) = pending.responded?;
             let thread = self.thread_of(pending.call.vm)?;
-            runs(thread).then_some((due, Event::Answer(pending.call.id)))
+            runs(thread).then_some((due, Event::Response(pending.call.id)))
         });
-        ticks.chain(answers).min_by_key(|(due, _)| *due)
+        ticks.chain(responses).min_by_key(|(due, _)| *due)
     }
 
     /// A worker judges a request for the first filter. A VM that trapped is made anew, as with FAIL_RELOAD.

@@ -63,17 +63,17 @@ fn a_publisher_that_dies_midway_leaves_the_list_in_force_as_it_was() {
             break;
         }
         deaths += 1;
-        let (in_force, not) = (
+        let (active, not) = (
             ["10.1.0.0", "10.1.2.87", "172.16.9.9"],
             ["10.2.0.0", "10.2.2.87", "172.17.9.9"],
         );
-        assert_denies_just(&process, &in_force, &not);
+        assert_denies_only(&process, &active, &not);
         // A VM that comes to be now finds the same.
         process.kill(1);
-        assert_denies_just(&process, &in_force, &not);
+        assert_denies_only(&process, &active, &not);
         // And the next fetch, by a worker, brings the new list whole.
         process.advance(seconds(10));
-        assert_denies_just(&process, &not, &in_force);
+        assert_denies_only(&process, &not, &active);
     }
     assert!(deaths >= 5, "{deaths} places to die at");
 }
@@ -81,7 +81,7 @@ fn a_publisher_that_dies_midway_leaves_the_list_in_force_as_it_was() {
 #[test]
 fn a_worker_that_missed_a_whole_list_still_judges_right() {
     let (process, abs) = started(2, &config(), many(ip(10, 1, 0, 0), 500));
-    process.hold_up(1);
+    process.pause(1);
     abs.list(many(ip(10, 2, 0, 0), 500));
     next_list(&process);
     // One list behind, its slot still stands: exact by what it knows.
@@ -96,15 +96,15 @@ fn a_worker_that_missed_a_whole_list_still_judges_right() {
     ] {
         assert_eq!(process.denies(1, &from(address)), listed, "{address}");
     }
-    process.let_go(1);
+    process.resume(1);
     process.advance(seconds(1));
-    assert_denies_just(&process, &["10.1.0.7"], &["10.1.1.150", "10.2.0.7"]);
+    assert_denies_only(&process, &["10.1.0.7"], &["10.1.1.150", "10.2.0.7"]);
 }
 
 #[test]
 fn a_worker_that_asks_while_its_slot_is_overwritten_judges_by_the_list_in_force() {
     let (process, abs) = started(1, &config(), many(ip(10, 1, 0, 0), 500));
-    process.hold_up(1);
+    process.pause(1);
     abs.list(many(ip(10, 1, 0, 100), 500));
     next_list(&process);
     // The third list goes where the worker's list stands. In the midst of it, requests come.
@@ -128,9 +128,9 @@ fn a_worker_that_asks_while_its_slot_is_overwritten_judges_by_the_list_in_force(
     );
     next_list(&process);
     assert!(seen.get());
-    process.let_go(1);
+    process.resume(1);
     process.advance(seconds(1));
-    assert_denies_just(&process, &["10.3.0.1"], &["10.1.0.200"]);
+    assert_denies_only(&process, &["10.3.0.1"], &["10.1.0.200"]);
 }
 
 #[test]
@@ -140,10 +140,10 @@ fn a_list_of_many_values_is_taken_up_over_several_ticks_and_then_whole() {
     let abs = crate::abs::Abs::serving(process.world(), many(ip(10, 0, 0, 0), 300_000));
     process.configure(&config());
     process.advance(seconds(2));
-    assert_denies_just(&process, &["10.0.0.0", "10.4.147.223"], &["10.4.147.224"]);
+    assert_denies_only(&process, &["10.0.0.0", "10.4.147.223"], &["10.4.147.224"]);
     abs.list(many(ip(10, 2, 0, 0), 300_000));
     next_list(&process);
-    assert_denies_just(&process, &["10.4.147.224"], &["10.0.0.0"]);
+    assert_denies_only(&process, &["10.4.147.224"], &["10.0.0.0"]);
     assert_eq!(
         process.world().metric("attack_list.entries.kind=ip"),
         300_000
@@ -162,7 +162,7 @@ fn a_list_equal_to_the_one_in_force_is_not_published_again() {
     abs.list(ips(&["192.0.2.2"]));
     next_list(&process);
     assert_eq!(process.world().metric("attack_list.generation"), 2);
-    assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1"]);
+    assert_denies_only(&process, &["192.0.2.2"], &["192.0.2.1"]);
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn whatever_value_of_shared_data_is_damaged_nothing_panics_and_the_next_fetches_
                     assert!(process.denies(worker, &from("172.16.3.4")));
                 }
                 process.advance(seconds(32));
-                assert_denies_just(
+                assert_denies_only(
                     &process,
                     &[
                         "10.1.0.0",
@@ -279,7 +279,7 @@ fn whatever_value_of_shared_data_is_damaged_nothing_panics_and_the_next_fetches_
                 // VMs that come to be now find all they need.
                 process.kill(1);
                 process.kill(2);
-                assert_denies_just(
+                assert_denies_only(
                     &process,
                     &[
                         "10.1.0.0",
@@ -381,10 +381,10 @@ fn a_list_that_cannot_be_written_is_counted_and_the_one_in_force_stays() {
     abs.list(ips(&["192.0.2.2"]));
     next_list(&process);
     assert_eq!(process.world().fetches()["refused"], 1);
-    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+    assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
     process.world().allow_writes();
     process.advance(seconds(3));
-    assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1"]);
+    assert_denies_only(&process, &["192.0.2.2"], &["192.0.2.1"]);
 }
 
 #[test]
@@ -398,5 +398,5 @@ fn when_nothing_at_all_can_be_written_nothing_is_fetched_and_nothing_panics() {
     process.world().allow_writes();
     process.advance(seconds(2));
     assert_eq!(gets(&process), 1);
-    assert_denies_just(&process, &["192.0.2.1"], &[]);
+    assert_denies_only(&process, &["192.0.2.1"], &[]);
 }

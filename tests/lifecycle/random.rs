@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use crate::abs::{ips, list_answer};
-use crate::fake_host::{Answer, Hostcall, Interrupt, Reaction, VmId};
+use crate::abs::{ips, list_response};
+use crate::fake_host::{Response, Hostcall, Interrupt, Reaction, VmId};
 use crate::process::Process;
 use crate::seeded::Random;
 use crate::*;
@@ -27,7 +27,7 @@ fn list(version: u64) -> Value {
 
 /// The version that a worker enforces, `None` while it has no list: its verdicts must be exactly those of one version.
 /// Outermost `None`: the VM died of being asked.
-fn version_in_force(process: &Process, worker: usize, newest: u64) -> Option<Option<u64>> {
+fn active_version(process: &Process, worker: usize, newest: u64) -> Option<Option<u64>> {
     let vm = process.vm(worker);
     let ask_all = || -> Vec<(u64, String, bool)> {
         let of_version = |version: u64| {
@@ -59,9 +59,9 @@ fn version_in_force(process: &Process, worker: usize, newest: u64) -> Option<Opt
     };
     let versions: Vec<_> = verdicts.iter().filter_map(own).collect();
     assert!(versions.len() <= 1, "two lists at once: {versions:?}");
-    let in_force = versions.first().copied();
+    let active = versions.first().copied();
     let listed = |address: &str| {
-        let Some(version) = in_force else {
+        let Some(version) = active else {
             return false;
         };
         let list = list(version);
@@ -74,33 +74,33 @@ fn version_in_force(process: &Process, worker: usize, newest: u64) -> Option<Opt
                 .any(|entry| entry == address)
     };
     for (_, address, denied) in &verdicts {
-        assert_eq!(*denied, listed(address), "{address} by list {in_force:?}");
+        assert_eq!(*denied, listed(address), "{address} by list {active:?}");
     }
-    Some(in_force)
+    Some(active)
 }
 
 /// Which list ABS gave last, and which it gives at all.
 #[derive(Default)]
 struct Given {
     version: u64,
-    answers: Vec<u64>,
+    responses: Vec<u64>,
 }
 
-fn random_answer(random: &mut Random, version: u64) -> Reaction {
-    let list = list_answer(&list(version));
-    let answer = match random.below(12) {
+fn random_response(random: &mut Random, version: u64) -> Reaction {
+    let list = list_response(&list(version));
+    let response = match random.below(12) {
         0 => return Reaction::Hold,
-        1 => Answer::reset(),
-        2 => Answer::new(500, "oops"),
-        3 => Answer::timeout(),
-        4 => Answer::new(200, "<html>"),
+        1 => Response::reset(),
+        2 => Response::new(500, "oops"),
+        3 => Response::timeout(),
+        4 => Response::new(200, "<html>"),
         5 => {
             let half = list.body.len() / 2;
-            Answer::new(200, &list.body[..half])
+            Response::new(200, &list.body[..half])
         }
         _ => list,
     };
-    Reaction::After(millis(random.below(7_000)), answer)
+    Reaction::After(millis(random.below(7_000)), response)
 }
 
 fn run(seed: u64) {
@@ -118,11 +118,11 @@ fn run(seed: u64) {
         if for_abs.below(3) > 0 {
             given.version += 1;
         }
-        let reaction = random_answer(&mut for_abs, given.version.max(1));
+        let reaction = random_response(&mut for_abs, given.version.max(1));
         given.version = given.version.max(1);
         if call.is_get() {
             let version = given.version;
-            given.answers.push(version);
+            given.responses.push(version);
         }
         reaction
     });
@@ -141,8 +141,8 @@ fn run(seed: u64) {
         let thread = random.below(n_workers as u64 + 1) as usize;
         match random.below(14) {
             0 => process.kill(thread),
-            1 => process.hold_up(thread),
-            2 | 3 => process.threads().for_each(|thread| process.let_go(thread)),
+            1 => process.pause(thread),
+            2 | 3 => process.threads().for_each(|thread| process.resume(thread)),
             4 => process.configure(&config(round, on)),
             5 if random.below(3) == 0 => {
                 on = !on;
@@ -164,7 +164,7 @@ fn run(seed: u64) {
                 if !pending.is_empty() {
                     let chosen = random.below(pending.len() as u64) as usize;
                     let id = pending[chosen].call.id;
-                    process.answer(id, list_answer(&list(given.borrow().version.max(1))));
+                    process.respond(id, list_response(&list(given.borrow().version.max(1))));
                 }
             }
             8 => {
@@ -188,7 +188,7 @@ fn run(seed: u64) {
                 continue;
             }
             let vm = process.vm(worker);
-            let Some(version) = version_in_force(&process, worker, newest) else {
+            let Some(version) = active_version(&process, worker, newest) else {
                 continue;
             };
             match version {
@@ -210,16 +210,16 @@ fn run(seed: u64) {
     }
     // In the end, when all goes well, the newest list is in force everywhere.
     process.world().forget_interrupts();
-    process.threads().for_each(|thread| process.let_go(thread));
+    process.threads().for_each(|thread| process.resume(thread));
     let last = given.borrow().version + 1;
     process
         .world()
-        .set_abs(move |_| Reaction::After(millis(20), list_answer(&list(last))));
+        .set_abs(move |_| Reaction::After(millis(20), list_response(&list(last))));
     process.configure(&config(0, true));
     process.advance(seconds(60));
     for worker in process.workers() {
         assert_eq!(
-            version_in_force(&process, worker, last),
+            active_version(&process, worker, last),
             Some(Some(last)),
             "seed {seed}, worker {worker}; {:#?}",
             process.world().logs()
@@ -264,12 +264,12 @@ fn in_whatever_order_things_happen_each_worker_enforces_exactly_one_list_and_nev
 fn a_list_once_given_reaches_every_worker_however_it_was_held_up() {
     let (process, _abs) = started(4, &config(), ips(&["192.0.2.1"]));
     for worker in process.workers() {
-        process.hold_up(worker);
+        process.pause(worker);
     }
     process.advance(seconds(100));
     for worker in process.workers() {
-        process.let_go(worker);
+        process.resume(worker);
     }
     process.advance(seconds(1));
-    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+    assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
 }

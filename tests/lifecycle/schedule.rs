@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use crate::abs::{Abs, ips};
-use crate::fake_host::Answer;
+use crate::fake_host::Response;
 use crate::process::{MAIN, Process};
 use crate::*;
 
@@ -78,7 +78,7 @@ fn the_first_list_is_fetched_at_the_first_ticks_and_soon_in_force() {
     process.configure(&config());
     process.advance(millis(500));
     assert_eq!(gets(&process), 1);
-    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+    assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
 }
 
 #[test]
@@ -87,14 +87,14 @@ fn a_new_list_is_in_force_on_every_worker_within_a_second_of_its_fetch() {
     abs.list(ips(&["192.0.2.2"]));
     process.advance_until("a second fetch", seconds(70), |process| gets(process) == 2);
     process.advance(seconds(1));
-    assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1"]);
+    assert_denies_only(&process, &["192.0.2.2"], &["192.0.2.1"]);
 }
 
 #[test]
 fn failures_are_waited_out_longer_and_longer_and_success_starts_over() {
     let process = Process::new(2);
     let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
-    abs.answer(Answer::new(500, "oops"));
+    abs.respond(Response::new(500, "oops"));
     process.configure(&config_with(json!({"abs_attack_request_minutes": 0.5})));
     process.advance(seconds(200));
     let waits = [1, 2, 4, 8, 16, 30, 30, 30];
@@ -107,8 +107,8 @@ fn failures_are_waited_out_longer_and_longer_and_success_starts_over() {
     process.advance_until("success", seconds(40), |process| {
         process.world().fetches().contains_key("ok")
     });
-    assert_denies_just(&process, &[], &["192.0.2.9"]);
-    abs.answer(Answer::new(500, "oops"));
+    assert_denies_only(&process, &[], &["192.0.2.9"]);
+    abs.respond(Response::new(500, "oops"));
     let n_before = gets(&process);
     process.advance(seconds(33 + 8));
     let gaps = gaps(&process);
@@ -138,7 +138,7 @@ fn the_wait_after_a_failure_counts_from_its_end() {
 fn retry_after_is_honoured_up_to_an_hour() {
     let process = Process::new(1);
     let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
-    abs.answer(Answer::new(503, "later").header("retry-after", "20"));
+    abs.respond(Response::new(503, "later").header("retry-after", "20"));
     process.configure(&config());
     process.advance(seconds(45));
     let first = gaps(&process);
@@ -147,9 +147,9 @@ fn retry_after_is_honoured_up_to_an_hour() {
         assert_about(gap, seconds(20));
     }
 
-    abs.answer(Answer::new(503, "later").header("retry-after", "999999"));
+    abs.respond(Response::new(503, "later").header("retry-after", "999999"));
     process.advance_until("one more", seconds(30), |process| gets(process) == 4);
-    abs.answer(Answer::new(503, "later"));
+    abs.respond(Response::new(503, "later"));
     process.advance(seconds(3_580));
     assert_eq!(gets(&process), 4);
     process.advance(seconds(40));
@@ -168,7 +168,7 @@ fn a_retry_after_may_be_a_date_in_each_form_of_http_or_a_fraction() {
         let process = Process::new(1);
         process.world().set_unix(seconds(CONFIGURED));
         let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
-        abs.answer(Answer::new(503, "later").header("retry-after", value));
+        abs.respond(Response::new(503, "later").header("retry-after", value));
         process.configure(&config());
         process.advance(seconds(17));
         assert_eq!(gets(&process), 1, "{value:?}");
@@ -182,7 +182,7 @@ fn a_retry_after_that_has_passed_or_is_no_time_is_ignored() {
     for value in ["Fri, 31 Dec 1999 23:59:59 GMT", "-5", "", "soon"] {
         let process = Process::new(1);
         let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
-        abs.answer(Answer::new(503, "later").header("retry-after", value));
+        abs.respond(Response::new(503, "later").header("retry-after", value));
         process.configure(&config());
         process.advance(seconds(5));
         assert_eq!(gets(&process), 3, "{value:?}");
@@ -232,13 +232,13 @@ fn a_wall_clock_that_jumps_by_a_day_disturbs_nothing() {
             .set_unix(if forward { now + day } else { now - day });
         process.advance(seconds(25));
         assert_eq!(gets(&process), 1, "no fetch before its time");
-        assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+        assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
         process.advance(seconds(70));
         for gap in gaps(&process) {
             assert_about(gap, seconds(60));
         }
         assert!(gets(&process) >= 2);
-        assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+        assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
         assert_eq!(process.world().metric("attack_list.stale"), 0);
         let path = process
             .world()
@@ -306,11 +306,11 @@ fn a_fleet_that_starts_as_one_does_not_go_on_asking_as_one_and_asks_for_changes_
 #[test]
 fn the_time_of_the_last_success_stands_still_while_fetches_fail_and_while_none_is_made() {
     let failures = [
-        Answer::new(401, ""),
-        Answer::new(500, ""),
-        Answer::timeout(),
-        Answer::new(200, "<html>"),
-        Answer::new(200, ips(&["0.0.0.0/0"]).to_string()),
+        Response::new(401, ""),
+        Response::new(500, ""),
+        Response::timeout(),
+        Response::new(200, "<html>"),
+        Response::new(200, ips(&["0.0.0.0/0"]).to_string()),
     ];
     for failure in failures {
         let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
@@ -321,15 +321,15 @@ fn the_time_of_the_last_success_stands_still_while_fetches_fail_and_while_none_i
         let succeeded = shown();
         let began = process.world().unix().as_secs();
         assert!((began - 2..=began).contains(&succeeded), "{succeeded}");
-        abs.answer(failure);
+        abs.respond(failure);
         process.advance(seconds(200));
         assert!(gets(&process) > 3);
         assert_eq!(shown(), succeeded);
         // Nothing runs any more: the age that an alert goes by grows all the same.
-        process.threads().for_each(|thread| process.hold_up(thread));
+        process.threads().for_each(|thread| process.pause(thread));
         process.advance(seconds(200));
         assert_eq!(shown(), succeeded);
-        process.threads().for_each(|thread| process.let_go(thread));
+        process.threads().for_each(|thread| process.resume(thread));
         abs.serve();
         process.advance(seconds(70));
         assert!(shown() > succeeded + 400);

@@ -5,7 +5,7 @@ use portcullis::vm::Vm;
 use serde_json::{Value, json};
 
 use crate::abs::{Abs, ips};
-use crate::fake_host::{Answer, Reaction, SentCall, World};
+use crate::fake_host::{Response, Reaction, SentCall, World};
 use crate::process::Process;
 use crate::secrets::secret;
 use crate::*;
@@ -34,7 +34,7 @@ fn each_request_becomes_one_record_with_its_verdict() {
     let process = Process::new(2);
     process
         .world()
-        .set_abs(|_| Reaction::After(millis(10), Answer::new(200, "")));
+        .set_abs(|_| Reaction::After(millis(10), Response::new(200, "")));
     let mut config = traffic_config();
     config["deny_list"] = json!({"oauth_tokens": [secret("token")]});
     process.configure(&config);
@@ -79,7 +79,7 @@ fn a_request_is_read_once_for_verdict_and_record() {
 fn a_short_flush_interval_is_kept_without_further_requests() {
     let process = Process::new(1);
     let abs = Abs::serving(process.world(), ips(&[]));
-    abs.answer(Answer::new(200, ""));
+    abs.respond(Response::new(200, ""));
     let mut config = traffic_config();
     config["traffic"]["flush_interval"] = json!("100ms");
     process.configure(&config);
@@ -110,10 +110,10 @@ fn records_outlive_a_change_of_configuration_and_a_time_without_abs() {
         0,
         "the old call was cancelled"
     );
-    abs.answer(Answer::new(503, ""));
+    abs.respond(Response::new(503, ""));
     process.advance(seconds(10));
     assert_eq!(process.world().metric("traffic.sent"), 0);
-    abs.answer(Answer::new(200, ""));
+    abs.respond(Response::new(200, ""));
     process.advance(seconds(40));
     assert_eq!(process.world().metric("traffic.sent"), 5);
     assert_eq!(process.world().metric("traffic.dropped"), 0);
@@ -130,7 +130,7 @@ fn turned_off_nothing_more_is_sent_and_what_waited_is_counted_as_dropped() {
         process.denies(1, &Request::get("/").bearer(&secret("token")));
     }
     process.configure(&json!({}));
-    abs.answer(Answer::new(200, ""));
+    abs.respond(Response::new(200, ""));
     process.advance(seconds(20));
     process.denies(1, &Request::get("/"));
     process.advance(seconds(20));
@@ -177,7 +177,7 @@ fn sideband_config() -> Value {
 }
 
 /// Plays ASE by `react`, which gets the number of the call.
-fn ase(process: &Process, react: impl Fn(usize, &SentCall) -> Answer + 'static) {
+fn ase(process: &Process, react: impl Fn(usize, &SentCall) -> Response + 'static) {
     let calls = Cell::new(0);
     process.world().set_abs(move |call| {
         let n = calls.replace(calls.get() + 1);
@@ -202,7 +202,7 @@ fn ase_is_called_at_its_own_address_and_keeps_request_and_response_at_one_node()
     let process = Process::new(1);
     ase(&process, |n, _| {
         let session = format!("PISESSIONID=node-{n}; Max-Age=180");
-        Answer::new(200, "{}").header("set-cookie", session)
+        Response::new(200, "{}").header("set-cookie", session)
     });
     let mut config = sideband_config();
     config["traffic"]["authority"] = json!("ase.example.com:8443");
@@ -238,7 +238,7 @@ fn ase_is_called_at_its_own_address_and_keeps_request_and_response_at_one_node()
 #[test]
 fn without_a_cluster_of_their_own_records_go_where_abs_is() {
     let process = Process::new(1);
-    ase(&process, |_, _| Answer::new(200, ""));
+    ase(&process, |_, _| Response::new(200, ""));
     let mut config = traffic_config();
     config["abs"]["authority"] = json!("abs.example.com");
     process.configure(&config);
@@ -263,7 +263,7 @@ fn a_refusal_is_counted_said_once_and_holds_nothing_up() {
         ("batch", 405, "", "use \"sideband\""),
     ] {
         let process = Process::new(1);
-        ase(&process, move |_, _| Answer::new(status, body));
+        ase(&process, move |_, _| Response::new(status, body));
         let mut config = sideband_config();
         config["traffic"]["format"] = json!(format);
         config["traffic"]["flush_interval"] = json!("50ms");
@@ -294,7 +294,7 @@ fn a_refusal_is_counted_said_once_and_holds_nothing_up() {
         process.advance(seconds(1));
         assert_eq!(books(&process), [0, 6, 0]);
         // It comes right.
-        ase(&process, |_, _| Answer::new(200, ""));
+        ase(&process, |_, _| Response::new(200, ""));
         process.advance(seconds(60));
         process.denies(1, &Request::get("/"));
         process.advance(seconds(1));
@@ -313,9 +313,9 @@ fn an_api_that_ase_does_not_know_keeps_no_other_from_it() {
     ase(&process, |_, call| {
         let body = String::from_utf8_lossy(&call.body);
         if body.contains("/unknown") {
-            Answer::new(503, "Error: Unknown API")
+            Response::new(503, "Error: Unknown API")
         } else {
-            Answer::new(200, "{}")
+            Response::new(200, "{}")
         }
     });
     process.configure(&sideband_config());
@@ -332,7 +332,7 @@ fn an_api_that_ase_does_not_know_keeps_no_other_from_it() {
 #[test]
 fn an_outage_of_ase_loses_nothing_that_the_queue_holds() {
     let process = Process::new(1);
-    ase(&process, |_, _| Answer::reset());
+    ase(&process, |_, _| Response::reset());
     process.configure(&sideband_config());
     process.advance(seconds(1));
     for _ in 0..5 {
@@ -343,7 +343,7 @@ fn an_outage_of_ase_loses_nothing_that_the_queue_holds() {
     let failure = process.world().metric("traffic.last_failure_unix_seconds");
     assert!(failure > 0);
     assert_eq!(process.world().metric("traffic.last_failure_status"), 0);
-    ase(&process, |_, _| Answer::new(200, "{}"));
+    ase(&process, |_, _| Response::new(200, "{}"));
     process.advance(seconds(120));
     assert_eq!(books(&process), [5, 0, 0]);
     let success = process.world().metric("traffic.last_success_unix_seconds");

@@ -4,7 +4,7 @@ use serde_json::json;
 use siphasher::sip::SipHasher13;
 
 use crate::abs::ips;
-use crate::fake_host::Answer;
+use crate::fake_host::Response;
 use crate::process::Process;
 use crate::*;
 use log::Level;
@@ -50,7 +50,7 @@ fn what_a_version_of_another_format_left_counts_for_nothing_and_the_list_is_fetc
         }
         process.advance(seconds(2));
         assert_eq!(gets(&process), 2);
-        assert_denies_just(&process, &["192.0.2.1", "198.51.100.7"], &["192.0.2.9"]);
+        assert_denies_only(&process, &["192.0.2.1", "198.51.100.7"], &["192.0.2.9"]);
         let grave = world.logs();
         let grave = grave.iter().filter(|(level, _)| *level <= Level::Warn);
         assert_eq!(grave.count(), 0, "{:#?}", world.logs());
@@ -62,14 +62,14 @@ fn what_a_version_of_another_format_left_counts_for_nothing_and_the_list_is_fetc
 #[test]
 fn a_version_of_the_same_format_takes_the_list_over_without_a_fetch_even_with_abs_down() {
     let (process, abs) = started(2, &config(), ips(&["192.0.2.1", "198.51.100.0/24"]));
-    abs.answer(Answer::new(503, ""));
+    abs.respond(Response::new(503, ""));
     for _ in 0..5 {
         replace_the_module(&process, &config());
-        assert_denies_just(&process, &["192.0.2.1", "198.51.100.7"], &["192.0.2.9"]);
+        assert_denies_only(&process, &["192.0.2.1", "198.51.100.7"], &["192.0.2.9"]);
         process.advance(seconds(8));
     }
     assert_eq!(gets(&process), 1, "40 seconds of a minute's interval");
     process.advance(seconds(60));
     assert!(gets(&process) > 1);
-    assert_denies_just(&process, &["192.0.2.1", "198.51.100.7"], &["192.0.2.9"]);
+    assert_denies_only(&process, &["192.0.2.1", "198.51.100.7"], &["192.0.2.9"]);
 }

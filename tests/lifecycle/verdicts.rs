@@ -3,7 +3,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::abs::{Abs, ips};
-use crate::fake_host::{Answer, Reply};
+use crate::fake_host::{Response, Reply};
 use crate::process::{Outcome, Process};
 use crate::secrets::secret;
 use crate::*;
@@ -242,18 +242,18 @@ fn an_allowed_address_inside_a_listed_range_passes_at_once_and_the_rest_of_the_r
     ] {
         let (process, _abs) = started(2, &config(), ips(&[listed]));
         let all: Vec<_> = passes.iter().chain(&denied).copied().collect();
-        assert_denies_just(&process, &all, &[]);
+        assert_denies_only(&process, &all, &[]);
         let allowing = config_with(json!({
             "allow_list": {"ips": [allowed]},
             "deny_list": {"ips": ["203.0.113.0/24"]},
         }));
         process.configure(&allowing);
         // With the list that was in force before, and with the next.
-        assert_denies_just(&process, &denied, &passes);
+        assert_denies_only(&process, &denied, &passes);
         assert_eq!(gets(&process), 1);
         process.advance(seconds(65));
         assert_eq!(gets(&process), 2);
-        assert_denies_just(&process, &denied, &passes);
+        assert_denies_only(&process, &denied, &passes);
     }
 }
 
@@ -493,10 +493,10 @@ fn a_request_that_carries_nothing_that_could_be_listed_makes_no_shared_data_call
 fn manual_lists_hold_while_abs_is_down() {
     let process = Process::new(1);
     let abs = Abs::serving(process.world(), ips(&[]));
-    abs.answer(Answer::reset());
+    abs.respond(Response::reset());
     process.configure(&config_with(json!({"deny_list": {"ips": ["192.0.2.5"]}})));
     process.advance(seconds(30));
-    assert_denies_just(&process, &["192.0.2.5"], &["192.0.2.1"]);
+    assert_denies_only(&process, &["192.0.2.5"], &["192.0.2.1"]);
 }
 
 #[test]
@@ -505,13 +505,13 @@ fn ipv6_clients_are_compared_by_the_prefix_of_the_configuration() {
     let (alone, neighbour, stranger) =
         ("2001:db8:1:2::5", "2001:db8:1:2:ffff::1", "2001:db8:1:3::5");
     let (process, _abs) = started(1, &config(), list.clone());
-    assert_denies_just(
+    assert_denies_only(
         &process,
         &[alone, "2001:db8:9:1::1", "192.0.2.1"],
         &[neighbour, stranger, "192.0.2.2"],
     );
     let (process, _abs) = started(1, &config_with(json!({"ipv6_prefix": 64})), list);
-    assert_denies_just(
+    assert_denies_only(
         &process,
         &[alone, neighbour, "2001:db8:9:1::1", "192.0.2.1"],
         &[stranger, "192.0.2.2", "2001:db8:a::1"],
@@ -519,7 +519,7 @@ fn ipv6_clients_are_compared_by_the_prefix_of_the_configuration() {
     let manual = json!({"ipv6_prefix": 64, "deny_list": {"ips": [alone, "2001:db8:4:4::/64"]},
         "allow_list": {"ips": ["2001:db8:4:4::7"]}});
     let (process, _abs) = started(1, &config_with(manual), json!({"ips": []}));
-    assert_denies_just(
+    assert_denies_only(
         &process,
         &[alone, neighbour],
         &[stranger, "2001:db8:4:4::9"],
@@ -536,11 +536,11 @@ fn a_listed_ipv4_address_is_denied_behind_nat64_and_6to4_and_not_allowed_there()
         "64:ff9b:1::c000:201",
     ];
     let (process, _abs) = started(1, &config(), json!({"ips": ["192.0.2.1"]}));
-    assert_denies_just(&process, &listed, &others);
+    assert_denies_only(&process, &listed, &others);
     let deny =
         json!({"deny_list": {"ips": ["192.0.2.0/31"]}, "allow_list": {"ips": ["192.0.2.1"]}});
     let (process, _abs) = started(1, &config_with(deny), json!({"ips": []}));
-    assert_denies_just(
+    assert_denies_only(
         &process,
         &["64:ff9b::c000:201", "2002:c000:201::7"],
         &["192.0.2.1"],

@@ -51,25 +51,25 @@ static LOGGER: Logger = Logger;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct VmId(pub u32);
 
-/// What ABS, or Envoy in its stead, answers to a call.
+/// What ABS, or Envoy in its stead, responses to a call.
 #[derive(Clone, Debug, Default)]
-pub struct Answer {
+pub struct Response {
     pub headers: Vec<(String, Vec<u8>)>,
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     /// A failed call: no headers, no body.
     pub fn reset() -> Self {
         Self::default()
     }
 
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        let answer = Self {
+        let response = Self {
             headers: Vec::new(),
             body: body.into(),
         };
-        answer.header(":status", status.to_string())
+        response.header(":status", status.to_string())
     }
 
     /// Envoy's local reply to a call that took too long.
@@ -113,9 +113,9 @@ impl SentCall {
 /// What becomes of a call.
 #[derive(Clone, Debug)]
 pub enum Reaction {
-    /// It is answered after so long, or by Envoy's time-out if that comes first.
-    After(Duration, Answer),
-    /// It is answered when the test says so, or never.
+    /// It is responded after so long, or by Envoy's time-out if that comes first.
+    After(Duration, Response),
+    /// It is responded when the test says so, or never.
     Hold,
     /// The host refuses it.
     Refuse(HostError),
@@ -126,7 +126,7 @@ pub enum Reaction {
 pub struct Pending {
     pub call: SentCall,
     /// `None`: when the test says so.
-    pub answered: Option<(Duration, Answer)>,
+    pub responded: Option<(Duration, Response)>,
 }
 
 /// A request, as its HTTP context sees it.
@@ -198,7 +198,7 @@ pub enum Interrupt {
 /// What a VM unwinds with when it dies.
 pub struct VmDied;
 
-struct Ambush {
+struct ArmedInterrupt {
     vm: VmId,
     at: Box<dyn FnMut(Hostcall<'_>) -> bool>,
     interrupt: Interrupt,
@@ -225,7 +225,7 @@ struct State {
     pending: Vec<Pending>,
     slice: usize,
     effects: BTreeMap<VmId, Effects>,
-    ambushes: Vec<Ambush>,
+    interrupts: Vec<ArmedInterrupt>,
     n_vms: u32,
     leaks: Vec<String>,
 }
@@ -257,7 +257,7 @@ impl World {
                 pending: Vec::new(),
                 slice: usize::MAX,
                 effects: BTreeMap::new(),
-                ambushes: Vec::new(),
+                interrupts: Vec::new(),
                 n_vms: 0,
                 leaks: Vec::new(),
             })),
@@ -306,7 +306,7 @@ impl World {
         self.process.set_environment(name, value);
     }
 
-    /// Who answers calls from now on.
+    /// Who responses calls from now on.
     pub fn set_abs(&self, abs: impl FnMut(&SentCall) -> Reaction + 'static) {
         self.state.borrow_mut().abs = Box::new(abs);
     }
@@ -325,7 +325,7 @@ impl World {
         self.state.borrow().pending.clone()
     }
 
-    /// Takes a call out of flight: it is answered now, or lost.
+    /// Takes a call out of flight: it is responded now, or lost.
     pub fn take_pending(&self, id: u64) -> Option<Pending> {
         let mut state = self.state.borrow_mut();
         let position = state.pending.iter().position(|known| known.call.id == id)?;
@@ -420,7 +420,7 @@ impl World {
         at: impl FnMut(Hostcall<'_>) -> bool + 'static,
         interrupt: Interrupt,
     ) {
-        self.state.borrow_mut().ambushes.push(Ambush {
+        self.state.borrow_mut().interrupts.push(ArmedInterrupt {
             vm,
             at: Box::new(at),
             interrupt,
@@ -429,11 +429,11 @@ impl World {
 
     /// How many interrupts were asked for and have not happened.
     pub fn interrupts_left(&self) -> usize {
-        self.state.borrow().ambushes.len()
+        self.state.borrow().interrupts.len()
     }
 
     pub fn forget_interrupts(&self) {
-        self.state.borrow_mut().ambushes.clear();
+        self.state.borrow_mut().interrupts.clear();
     }
 
     /// Where secrets got out.
@@ -537,16 +537,16 @@ impl FakeHost {
         (self.host.reply(), self.host.filter_state())
     }
 
-    pub fn begin_answer(&self, root: RootId, answer: Answer) {
+    pub fn begin_response(&self, root: RootId, response: Response) {
         self.current_root.set(root);
         self.host.set_response(MemoryResponse {
-            headers: byte_headers(answer.headers),
-            body: answer.body,
+            headers: byte_headers(response.headers),
+            body: response.body,
         });
     }
 
     /// The body exists during the callback only.
-    pub fn end_answer(&self) {
+    pub fn end_response(&self) {
         self.host.set_response(MemoryResponse::default());
     }
 
@@ -559,9 +559,9 @@ impl FakeHost {
         let found = {
             let mut state = self.world.state.borrow_mut();
             let vm = self.vm;
-            let mut ambushes = state.ambushes.iter_mut();
-            let position = ambushes.position(|ambush| ambush.vm == vm && (ambush.at)(hostcall));
-            position.map(|position| state.ambushes.remove(position).interrupt)
+            let mut interrupts = state.interrupts.iter_mut();
+            let position = interrupts.position(|pending| pending.vm == vm && (pending.at)(hostcall));
+            position.map(|position| state.interrupts.remove(position).interrupt)
         };
         match found {
             None => {}
@@ -663,21 +663,21 @@ impl RootContext for FakeHost {
         let reaction = abs(&sent);
         let mut state = self.world.state.borrow_mut();
         state.abs = abs;
-        let answered = match reaction {
+        let responded = match reaction {
             Reaction::Refuse(error) => return Err(error),
             Reaction::Hold => None,
-            Reaction::After(wait, answer) => {
+            Reaction::After(wait, response) => {
                 let in_time = wait <= sent.timeout || sent.timeout == Duration::ZERO;
                 Some(match in_time {
-                    true => (sent.at + wait, answer),
-                    false => (sent.at + sent.timeout, Answer::timeout()),
+                    true => (sent.at + wait, response),
+                    false => (sent.at + sent.timeout, Response::timeout()),
                 })
             }
         };
         state.sent.push(sent.clone());
         state.pending.push(Pending {
             call: sent,
-            answered,
+            responded,
         });
         Ok(token)
     }

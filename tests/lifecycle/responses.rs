@@ -5,8 +5,8 @@ use log::Level;
 use portcullis::host::HostError;
 use serde_json::json;
 
-use crate::abs::{Abs, ips, list_answer};
-use crate::fake_host::{Answer, Hostcall, Interrupt};
+use crate::abs::{Abs, ips, list_response};
+use crate::fake_host::{Response, Hostcall, Interrupt};
 use crate::process::{MAIN, Process};
 use crate::secrets::secret;
 use crate::*;
@@ -35,7 +35,7 @@ fn assert_trouble(name: &str, trouble: impl Fn(&Abs), result: &str, told: &str) 
         abs.list(ips(&["192.0.2.2"]));
         abs.latency(millis(20));
         process.advance(millis(500));
-        assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+        assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
         let errors: Vec<_> = process
             .world()
             .logs()
@@ -48,7 +48,7 @@ fn assert_trouble(name: &str, trouble: impl Fn(&Abs), result: &str, told: &str) 
         assert!(line.contains(told), "{name}: {line}");
         assert!(line.contains("the active list stays"), "{name}: {line}");
         process.advance(seconds(3));
-        assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1"]);
+        assert_denies_only(&process, &["192.0.2.2"], &["192.0.2.1"]);
         let logs = process.world().logs();
         assert!(
             logs.iter()
@@ -59,27 +59,27 @@ fn assert_trouble(name: &str, trouble: impl Fn(&Abs), result: &str, told: &str) 
 }
 
 #[track_caller]
-fn assert_answer(name: &str, answer: Answer, result: &str, told: &str) {
-    assert_trouble(name, |abs| abs.answer(answer.clone()), result, told);
+fn assert_answer(name: &str, response: Response, result: &str, told: &str) {
+    assert_trouble(name, |abs| abs.respond(response.clone()), result, told);
 }
 
 #[test]
 fn refused_keys_are_told_from_other_statuses() {
     for status in [401, 403] {
-        let answer = Answer::new(status, "go away");
-        assert_answer("keys", answer, "unauthorized", "abs.access_key");
+        let response = Response::new(status, "go away");
+        assert_answer("keys", response, "unauthorized", "abs.access_key");
     }
     for status in [400, 404, 500, 502, 302, 204, 206] {
-        let answer = Answer::new(status, ips(&["192.0.2.3"]).to_string());
-        assert_answer("status", answer, "status", &status.to_string());
+        let response = Response::new(status, ips(&["192.0.2.3"]).to_string());
+        assert_answer("status", response, "status", &status.to_string());
     }
 }
 
 #[test]
 fn envoys_own_replies_are_no_lists() {
-    let no_host = Answer::new(503, "no healthy upstream").header("content-type", "text/plain");
+    let no_host = Response::new(503, "no healthy upstream").header("content-type", "text/plain");
     assert_answer("no host", no_host, "status", "503");
-    assert_answer("time-out", Answer::timeout(), "timeout", "abs.timeout");
+    assert_answer("time-out", Response::timeout(), "timeout", "abs.timeout");
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn what_is_no_attack_list_is_refused_whole() {
         ("deep", b"[".repeat(100_000)),
     ];
     for (name, body) in cases {
-        assert_answer(name, Answer::new(200, body), "malformed", "attack list");
+        assert_answer(name, Response::new(200, body), "malformed", "attack list");
     }
 }
 
@@ -164,7 +164,7 @@ fn a_list_without_a_usable_entry_or_in_another_shape_is_refused_whole() {
         ),
     ];
     for (body, told) in cases {
-        assert_answer(body, Answer::new(200, body), "malformed", told);
+        assert_answer(body, Response::new(200, body), "malformed", told);
     }
 }
 
@@ -177,9 +177,9 @@ fn a_list_that_is_well_formed_and_empty_unblocks() {
         r#"{"ips":null,"cookies":{},"usernames":[]}"#,
     ] {
         let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
-        abs.answer(Answer::new(200, body));
+        abs.respond(Response::new(200, body));
         process.advance(seconds(70));
-        assert_denies_just(&process, &[], &["192.0.2.1"]);
+        assert_denies_only(&process, &[], &["192.0.2.1"]);
         assert_eq!(process.world().fetches()["ok"], 2, "{body}");
         assert_eq!(process.world().metric("attack_list.entries.kind=ip"), 0);
     }
@@ -191,10 +191,10 @@ fn entries_are_read_however_they_are_written() {
                 \"oauth_tokens\":[\"Bearer t-1\",\"t-1\"],\"usernames\":[1001,\"1001 \"]}";
     let process = Process::new(1);
     let abs = Abs::serving(process.world(), ips(&[]));
-    abs.answer(Answer::new(200, body));
+    abs.respond(Response::new(200, body));
     process.configure(&config());
     process.advance(seconds(2));
-    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+    assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
     assert!(process.denies(1, &from("192.0.2.3").bearer("t-1")));
     assert!(process.denies(1, &from("192.0.2.3").basic("1001")));
     for (kind, entries) in [("ip", 1), ("oauth_token", 1), ("username", 1)] {
@@ -208,8 +208,8 @@ fn entries_are_read_however_they_are_written() {
 fn a_body_that_is_not_as_long_as_announced_is_refused() {
     let body = ips(&["192.0.2.3"]).to_string();
     for length in [body.len() + 1, body.len() - 1, 0] {
-        let answer = Answer::new(200, body.clone()).header("content-length", length.to_string());
-        assert_answer("length", answer, "malformed", "the response was truncated");
+        let response = Response::new(200, body.clone()).header("content-length", length.to_string());
+        assert_answer("length", response, "malformed", "the response was truncated");
     }
 }
 
@@ -217,9 +217,9 @@ fn a_body_that_is_not_as_long_as_announced_is_refused() {
 fn a_content_length_that_is_no_number_says_nothing() {
     let (process, abs) = started(1, &config(), ips(&["192.0.2.1"]));
     let body = ips(&["192.0.2.3"]).to_string();
-    abs.answer(Answer::new(200, body).header("content-length", "many"));
+    abs.respond(Response::new(200, body).header("content-length", "many"));
     process.advance(seconds(70));
-    assert_denies_just(&process, &["192.0.2.3"], &["192.0.2.1"]);
+    assert_denies_only(&process, &["192.0.2.3"], &["192.0.2.1"]);
 }
 
 #[test]
@@ -234,12 +234,12 @@ fn a_gzip_body_is_read_whatever_its_slices() {
                     .as_bytes(),
             );
             let length = body.len().to_string();
-            let answer = Answer::new(200, body)
+            let response = Response::new(200, body)
                 .header("content-encoding", encoding)
                 .header("content-length", length);
-            abs.answer(answer);
+            abs.respond(response);
             process.advance(seconds(70));
-            assert_denies_just(&process, &["192.0.2.3", "198.51.100.7"], &["192.0.2.1"]);
+            assert_denies_only(&process, &["192.0.2.3", "198.51.100.7"], &["192.0.2.1"]);
         }
     }
 }
@@ -264,8 +264,8 @@ fn a_broken_gzip_body_is_refused() {
         ("empty", Vec::new()),
     ];
     for (name, body) in cases {
-        let answer = Answer::new(200, body).header("content-encoding", "gzip");
-        assert_answer(name, answer, "malformed", "attack list");
+        let response = Response::new(200, body).header("content-encoding", "gzip");
+        assert_answer(name, response, "malformed", "attack list");
     }
 }
 
@@ -273,8 +273,8 @@ fn a_broken_gzip_body_is_refused() {
 fn an_encoding_that_was_not_asked_for_is_refused() {
     let body = ips(&["192.0.2.3"]).to_string();
     for encoding in ["br", "deflate", "gzip, br", "gzip, gzip", "zstd", "utf-16"] {
-        let answer = Answer::new(200, body.clone()).header("content-encoding", encoding);
-        assert_answer(encoding, answer, "malformed", "content-encoding");
+        let response = Response::new(200, body.clone()).header("content-encoding", encoding);
+        assert_answer(encoding, response, "malformed", "content-encoding");
     }
 }
 
@@ -282,12 +282,12 @@ fn an_encoding_that_was_not_asked_for_is_refused() {
 fn encodings_that_change_nothing_are_passed_over() {
     let plain = ips(&["192.0.2.3"]).to_string().into_bytes();
     let zipped = gzip(&plain);
-    let take = |answer: Answer, name: &str| {
+    let take = |response: Response, name: &str| {
         let (process, abs) = started(1, &config(), ips(&["192.0.2.1"]));
-        abs.answer(answer);
+        abs.respond(response);
         process.advance(seconds(70));
         assert_eq!(process.world().fetches()["ok"], 2, "{name}");
-        assert_denies_just(&process, &["192.0.2.3"], &["192.0.2.1"]);
+        assert_denies_only(&process, &["192.0.2.3"], &["192.0.2.1"]);
     };
     for encoding in [
         "",
@@ -300,8 +300,8 @@ fn encodings_that_change_nothing_are_passed_over() {
         "identity,",
         " , none",
     ] {
-        let answer = Answer::new(200, plain.clone()).header("content-encoding", encoding);
-        take(answer, encoding);
+        let response = Response::new(200, plain.clone()).header("content-encoding", encoding);
+        take(response, encoding);
     }
     for encoding in [
         ", gzip",
@@ -311,10 +311,10 @@ fn encodings_that_change_nothing_are_passed_over() {
         "identity, gzip",
         "X-GZIP,,",
     ] {
-        let answer = Answer::new(200, zipped.clone()).header("content-encoding", encoding);
-        take(answer, encoding);
+        let response = Response::new(200, zipped.clone()).header("content-encoding", encoding);
+        take(response, encoding);
     }
-    let twice = Answer::new(200, zipped)
+    let twice = Response::new(200, zipped)
         .header("content-encoding", "gzip")
         .header("content-encoding", "identity");
     take(twice, "two headers");
@@ -323,18 +323,18 @@ fn encodings_that_change_nothing_are_passed_over() {
 #[test]
 fn a_call_that_broke_off_is_told_from_an_answer_that_is_too_large() {
     let lost = |abs: &Abs| {
-        abs.answer(Answer::reset());
-        abs.answer_head(Answer::reset());
+        abs.respond(Response::reset());
+        abs.respond_to_head(Response::reset());
     };
     assert_trouble("reset", lost, "reset", "no connection");
     let small = |abs: &Abs| {
-        abs.answer(Answer::reset());
-        abs.answer_head(Answer::new(200, "").header("content-length", "33554432"));
+        abs.respond(Response::reset());
+        abs.respond_to_head(Response::new(200, "").header("content-length", "33554432"));
     };
     assert_trouble("as much as Envoy takes", small, "reset", "no connection");
     let unknown = |abs: &Abs| {
-        abs.answer(Answer::reset());
-        abs.answer_head(Answer::new(405, "").header("content-length", "999999999"));
+        abs.respond(Response::reset());
+        abs.respond_to_head(Response::new(405, "").header("content-length", "999999999"));
     };
     assert_trouble(
         "HEAD not allowed",
@@ -343,8 +343,8 @@ fn a_call_that_broke_off_is_told_from_an_answer_that_is_too_large() {
         "http.async_response_buffer_limit",
     );
     let large = |abs: &Abs| {
-        abs.answer(Answer::reset());
-        abs.answer_head(Answer::new(200, "").header("content-length", "33554433"));
+        abs.respond(Response::reset());
+        abs.respond_to_head(Response::new(200, "").header("content-length", "33554433"));
     };
     assert_trouble(
         "too large",
@@ -357,8 +357,8 @@ fn a_call_that_broke_off_is_told_from_an_answer_that_is_too_large() {
 #[test]
 fn the_question_for_the_size_is_a_head_request_with_the_same_keys_and_asked_once_a_failure() {
     let (process, abs) = started(1, &config(), ips(&["192.0.2.1"]));
-    abs.answer(Answer::reset());
-    abs.answer_head(Answer::new(200, "").header("content-length", "40000000"));
+    abs.respond(Response::reset());
+    abs.respond_to_head(Response::new(200, "").header("content-length", "40000000"));
     process.advance_until("too large", seconds(80), |process| {
         process.world().fetches().contains_key("too_large")
     });
@@ -392,14 +392,14 @@ fn a_cluster_that_is_not_ready_at_start_costs_no_interval() {
     process.advance(millis(1_500));
     abs.serve();
     process.advance(seconds(3));
-    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+    assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
 }
 
 #[test]
 fn a_failure_that_lasts_is_told_once_and_another_one_again() {
     let (process, abs) = started(1, &config(), ips(&["192.0.2.1"]));
     process.world().forget_logs();
-    abs.answer(Answer::new(500, ""));
+    abs.respond(Response::new(500, ""));
     process.advance(seconds(100));
     let failures = |process: &Process| {
         let logs = process.world().logs();
@@ -408,8 +408,8 @@ fn a_failure_that_lasts_is_told_once_and_another_one_again() {
     };
     assert!(process.world().fetches()["status"] >= 4);
     assert_eq!(failures(&process), 1);
-    abs.answer(Answer::timeout());
-    abs.answer(Answer::new(200, "<html>"));
+    abs.respond(Response::timeout());
+    abs.respond(Response::new(200, "<html>"));
     process.advance(seconds(70));
     assert_eq!(failures(&process), 2);
 }
@@ -422,7 +422,7 @@ fn an_answer_that_never_comes_is_given_up_after_its_timeout() {
     abs.list(ips(&["192.0.2.2"]));
     process.advance(seconds(12));
     assert_eq!(gets(&process), 3);
-    assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1"]);
+    assert_denies_only(&process, &["192.0.2.2"], &["192.0.2.1"]);
 }
 
 #[test]
@@ -433,16 +433,16 @@ fn an_answer_is_taken_once_and_only_by_the_vm_that_asked() {
     process.configure(&config());
     process.advance(seconds(1));
     let call = process.world().sent()[0].clone();
-    process.answer(call.id, list_answer(&ips(&["192.0.2.1"])));
+    process.respond(call.id, list_response(&ips(&["192.0.2.1"])));
     process.advance(seconds(1));
-    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
+    assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
     assert_eq!(process.world().fetches()["ok"], 1);
 }
 
 #[test]
 fn unchanged_is_taken_for_an_answer_only_if_it_was_asked_for() {
-    let answer = Answer::new(304, "");
-    assert_answer("304 without an ETag", answer, "status", "304");
+    let response = Response::new(304, "");
+    assert_answer("304 without an ETag", response, "status", "304");
 
     let (process, abs) = started(1, &config(), ips(&[]));
     let abs = abs.with_etags();
@@ -469,8 +469,8 @@ fn unchanged_is_taken_for_an_answer_only_if_it_was_asked_for() {
             .metric("attack_list.last_success_unix_seconds")
             > last_success
     );
-    assert_denies_just(&process, &["192.0.2.1"], &["192.0.2.2"]);
-    // The ETag outlives the answer that confirmed it.
+    assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
+    // The ETag outlives the response that confirmed it.
     process.advance(seconds(65));
     assert_eq!(process.world().fetches()["not_modified"], 2);
 }
@@ -525,7 +525,7 @@ fn an_etag_of_another_list_than_the_one_in_force_is_not_sent() {
     );
     process.advance(seconds(75));
     assert!(!process.is_alive(MAIN));
-    assert_denies_just(&process, &["192.0.2.2"], &["192.0.2.1"]);
+    assert_denies_only(&process, &["192.0.2.2"], &["192.0.2.1"]);
     let sent = process.world().sent();
     assert_eq!(sent.len(), 4);
     assert_eq!(sent[2].header("if-none-match"), Some("\"v2\""));
@@ -537,12 +537,12 @@ fn an_etag_too_long_to_remember_or_none_at_all_is_not_sent() {
     for etag in ["", &format!("\"{}\"", "x".repeat(300))] {
         let process = Process::new(1);
         let abs = Abs::serving(process.world(), ips(&[]));
-        abs.answer(list_answer(&ips(&["192.0.2.1"])).header("etag", etag));
+        abs.respond(list_response(&ips(&["192.0.2.1"])).header("etag", etag));
         process.configure(&config());
         process.advance(seconds(70));
         let sent = process.world().sent();
         assert_eq!(sent[1].header("if-none-match"), None, "{etag}");
-        assert_denies_just(&process, &["192.0.2.1"], &[]);
+        assert_denies_only(&process, &["192.0.2.1"], &[]);
     }
 }
 
@@ -554,7 +554,7 @@ fn entries_that_cannot_be_used_are_counted_and_the_rest_is_taken() {
         "surprise": {"deep": [1, 2, 3]},
     });
     let (process, _abs) = started(1, &config(), list);
-    assert_denies_just(&process, &["192.0.2.1", "192.0.2.2"], &["192.0.2.3"]);
+    assert_denies_only(&process, &["192.0.2.1", "192.0.2.2"], &["192.0.2.3"]);
     assert_eq!(process.world().metric("entries_skipped"), 6);
     assert_eq!(
         process.world().metric("attack_list.entries.kind=username"),
