@@ -7,7 +7,7 @@ use std::rc::Rc;
 use portcullis::host::HostError;
 use serde_json::{Value, json};
 
-use crate::fake_host::{Response, Reaction, SentCall, World};
+use crate::fake_host::{Reaction, Response, SentCall, World};
 
 #[derive(Clone)]
 pub struct Abs(Rc<RefCell<State>>);

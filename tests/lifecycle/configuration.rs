@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use crate::abs::{Abs, ips, list_response};
-use crate::fake_host::{Response, Effects, VmId};
+use crate::fake_host::{Effects, Response, VmId};
 use crate::process::{MAIN, Process};
 use crate::secrets::secret;
 use crate::*;

@@ -23,8 +23,6 @@ mod abs;
 /// Threads, VMs and the order in which they run.
 mod process;
 
-/// Each response and failure of a fetch: what it is counted as, and that the list in force stays.
-mod responses;
 /// Trying a configuration, changing it, and what that does to fetching and blocking.
 mod configuration;
 /// Bounds, guards, staleness, and having no list yet.
@@ -33,6 +31,8 @@ mod guards;
 mod host_rules;
 /// Who fetches: claims, deaths, slow holders.
 mod lease;
+/// Each response and failure of a fetch: what it is counted as, and that the list in force stays.
+mod responses;
 // What an operator is told.
 mod operation;
 /// Lists through shared data: torn, overwritten, damaged.

@@ -17,7 +17,7 @@ use portcullis::vm::Vm;
 use serde_json::Value;
 
 use crate::fake_host::{
-    Response, FakeHost, Hostcall, Interrupt, Reply, Request, VmDied, VmId, World,
+    FakeHost, Hostcall, Interrupt, Reply, Request, Response, VmDied, VmId, World,
 };
 
 /// The number of the main thread; workers count from 1.

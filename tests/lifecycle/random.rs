@@ -5,7 +5,7 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use crate::abs::{ips, list_response};
-use crate::fake_host::{Response, Hostcall, Interrupt, Reaction, VmId};
+use crate::fake_host::{Hostcall, Interrupt, Reaction, Response, VmId};
 use crate::process::Process;
 use crate::seeded::Random;
 use crate::*;

@@ -6,7 +6,7 @@ use portcullis::host::HostError;
 use serde_json::json;
 
 use crate::abs::{Abs, ips, list_response};
-use crate::fake_host::{Response, Hostcall, Interrupt};
+use crate::fake_host::{Hostcall, Interrupt, Response};
 use crate::process::{MAIN, Process};
 use crate::secrets::secret;
 use crate::*;
@@ -208,8 +208,14 @@ fn entries_are_read_however_they_are_written() {
 fn a_body_that_is_not_as_long_as_announced_is_refused() {
     let body = ips(&["192.0.2.3"]).to_string();
     for length in [body.len() + 1, body.len() - 1, 0] {
-        let response = Response::new(200, body.clone()).header("content-length", length.to_string());
-        assert_answer("length", response, "malformed", "the response was truncated");
+        let response =
+            Response::new(200, body.clone()).header("content-length", length.to_string());
+        assert_answer(
+            "length",
+            response,
+            "malformed",
+            "the response was truncated",
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use portcullis::vm::Vm;
 use serde_json::{Value, json};
 
 use crate::abs::{Abs, ips};
-use crate::fake_host::{Response, Reaction, SentCall, World};
+use crate::fake_host::{Reaction, Response, SentCall, World};
 use crate::process::Process;
 use crate::secrets::secret;
 use crate::*;

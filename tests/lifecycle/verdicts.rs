@@ -3,7 +3,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::abs::{Abs, ips};
-use crate::fake_host::{Response, Reply};
+use crate::fake_host::{Reply, Response};
 use crate::process::{Outcome, Process};
 use crate::secrets::secret;
 use crate::*;

@@ -560,7 +560,8 @@ impl FakeHost {
             let mut state = self.world.state.borrow_mut();
             let vm = self.vm;
             let mut interrupts = state.interrupts.iter_mut();
-            let position = interrupts.position(|pending| pending.vm == vm && (pending.at)(hostcall));
+            let position =
+                interrupts.position(|pending| pending.vm == vm && (pending.at)(hostcall));
             position.map(|position| state.interrupts.remove(position).interrupt)
         };
         match found {
