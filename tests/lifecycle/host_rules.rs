@@ -56,7 +56,7 @@ fn a_secret_is_found_wherever_it_stands_plain_or_in_base64() {
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
     let found = |bytes: &[u8]| {
         let world = World::new(1);
-        world.look_for_leaks("here", bytes);
+        world.inspect("here", bytes);
         world.leaks().len() == 1
     };
     for before in ["", "a", "ab", "abc", "user:"] {

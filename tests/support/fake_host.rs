@@ -1,456 +1,31 @@
-//! `FakeHost`: a [`MemoryHost`] that a test can interrupt, and the process around it: an ABS, calls in flight, log lines.
+//! `FakeHost`: a [`MemoryHost`] that a test can interrupt. The core's `Vm` and the built module run on it.
 //!
 //! The rules of the host are those of `MemoryHost`. Added here:
 //! - HTTP calls belong to a root context. When that is deleted they are cancelled, and no response ever comes.
 //! - A call can be delayed, refused or held; a VM can be interrupted before any hostcall.
 //! - Everything that leaves the filter is searched for secrets.
 //!
-//! Who ticks when, and which VMs there are, is decided in `lifecycle/process.rs`.
+//! `lifecycle/process.rs` decides which VMs there are and who ticks when.
 
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
-use std::sync::Once;
 
-use base64::Engine;
-use log::Level;
-use portcullis::host::memory::{
-    Headers, MemoryHost, MemoryProcess, MemoryRequest, MemoryResponse, SentReply,
-};
+use portcullis::host::memory::{Headers, MemoryHost, MemoryRequest, MemoryResponse};
 use portcullis::host::{
     CallResponse, CallToken, HostError, HttpCall, LocalReply, MetricHandle, MetricStore,
     MetricType, RootContext, RootId, SharedData, SharedValue, Stream, System, WriteCondition,
 };
 
-use crate::secrets::holds_secret;
-
-thread_local! {
-    /// The log lines of this thread's world. A test has one world at a time.
-    static LOG: RefCell<Vec<(Level, String)>> = const { RefCell::new(Vec::new()) };
-}
-
-struct Logger;
-
-impl log::Log for Logger {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        let line = (record.level(), record.args().to_string());
-        LOG.with_borrow_mut(|lines| lines.push(line));
-    }
-
-    fn flush(&self) {}
-}
-
-static LOGGER: Logger = Logger;
-
-/// The number of a VM; no two VMs of a process have the same, dead ones included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct VmId(pub u32);
-
-/// What ABS, or Envoy in its stead, responses to a call.
-#[derive(Clone, Debug, Default)]
-pub struct Response {
-    pub headers: Vec<(String, Vec<u8>)>,
-    pub body: Vec<u8>,
-}
-
-impl Response {
-    /// A failed call: no headers, no body.
-    pub fn reset() -> Self {
-        Self::default()
-    }
-
-    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        let response = Self {
-            headers: Vec::new(),
-            body: body.into(),
-        };
-        response.header(":status", status.to_string())
-    }
-
-    /// Envoy's local reply to a call that took too long.
-    pub fn timeout() -> Self {
-        Self::new(504, "upstream request timeout").header("content-type", "text/plain")
-    }
-
-    pub fn header(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
-        self.headers.push((name.to_owned(), value.into()));
-        self
-    }
-}
-
-/// A call that a VM made.
-#[derive(Clone, Debug)]
-pub struct SentCall {
-    /// Tells it from all others of the process, as the token does not.
-    pub id: u64,
-    pub vm: VmId,
-    pub root: RootId,
-    pub token: CallToken,
-    pub at: Duration,
-    pub cluster: String,
-    pub headers: Vec<(String, Vec<u8>)>,
-    pub body: Vec<u8>,
-    pub timeout: Duration,
-}
-
-impl SentCall {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let mut values = self.headers.iter().filter(|(known, _)| known == name);
-        let (_, value) = values.next()?;
-        Some(core::str::from_utf8(value).expect("headers of calls are text"))
-    }
-
-    pub fn is_get(&self) -> bool {
-        self.header(":method") == Some("GET")
-    }
-}
-
-/// What becomes of a call.
-#[derive(Clone, Debug)]
-pub enum Reaction {
-    /// It is responded after so long, or by Envoy's time-out if that comes first.
-    After(Duration, Response),
-    /// It is responded when the test says so, or never.
-    Hold,
-    /// The host refuses it.
-    Refuse(HostError),
-}
-
-/// A call in flight.
-#[derive(Clone, Debug)]
-pub struct Pending {
-    pub call: SentCall,
-    /// `None`: when the test says so.
-    pub responded: Option<(Duration, Response)>,
-}
-
-/// A request, as its HTTP context sees it.
-#[derive(Clone, Debug)]
-pub struct Request {
-    pub source_address: String,
-    pub headers: Vec<(String, Vec<u8>)>,
-}
-
-impl Request {
-    pub fn get(path: &str) -> Self {
-        let request = Self {
-            source_address: "203.0.113.250:40000".to_owned(),
-            headers: Vec::new(),
-        };
-        request
-            .header(":method", "GET")
-            .header(":path", path)
-            .header(":authority", "api.example.com")
-    }
-
-    /// From an address, IPv6 without brackets.
-    pub fn from(mut self, address: &str) -> Self {
-        let bracketed = address.contains(':');
-        self.source_address = match bracketed {
-            true => format!("[{address}]:40000"),
-            false => format!("{address}:40000"),
-        };
-        self
-    }
-
-    pub fn header(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
-        self.headers.push((name.to_owned(), value.into()));
-        self
-    }
-
-    pub fn bearer(self, token: &str) -> Self {
-        self.header("authorization", format!("Bearer {token}"))
-    }
-
-    pub fn cookie(self, name: &str, value: &str) -> Self {
-        self.header("cookie", format!("{name}={value}"))
-    }
-
-    pub fn basic(self, user: &str) -> Self {
-        let credentials = base64::engine::general_purpose::STANDARD.encode(format!("{user}:pw"));
-        self.header("authorization", format!("Basic {credentials}"))
-    }
-}
-
-pub type Reply = SentReply;
-
-/// A hostcall about to be made.
-#[derive(Clone, Copy, Debug)]
-pub enum Hostcall<'a> {
-    Read(&'a str),
-    Write(&'a str),
-    Dispatch,
-}
-
-/// What happens to a VM in the midst of a callback.
-pub enum Interrupt {
-    /// It traps: nothing of the callback happens any more.
-    Die,
-    /// Other threads run.
-    Run(Box<dyn FnOnce()>),
-}
-
-/// What a VM unwinds with when it dies.
-pub struct VmDied;
-
-struct ArmedInterrupt {
-    vm: VmId,
-    at: Box<dyn FnMut(Hostcall<'_>) -> bool>,
-    interrupt: Interrupt,
-}
-
-/// How many times a VM has acted on the world.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Effects {
-    pub writes: u64,
-    pub reads: u64,
-    pub calls: u64,
-    pub metrics: u64,
-    /// What was asked of the current request: headers, address, protocol.
-    pub request_reads: u64,
-}
-
-type KeyTest = Box<dyn Fn(&str) -> bool>;
-type Abs = Box<dyn FnMut(&SentCall) -> Reaction>;
-
-struct State {
-    refused_writes: Option<KeyTest>,
-    abs: Abs,
-    sent: Vec<SentCall>,
-    pending: Vec<Pending>,
-    slice: usize,
-    effects: BTreeMap<VmId, Effects>,
-    interrupts: Vec<ArmedInterrupt>,
-    n_vms: u32,
-    leaks: Vec<String>,
-}
-
-/// What a process shares.
-#[derive(Clone)]
-pub struct World {
-    process: MemoryProcess,
-    state: Rc<RefCell<State>>,
-}
-
-impl World {
-    pub fn new(seed: u64) -> Self {
-        static INSTALL: Once = Once::new();
-        INSTALL.call_once(|| {
-            log::set_logger(&LOGGER).expect("no other logger");
-            log::set_max_level(log::LevelFilter::Debug);
-        });
-        LOG.take();
-        let monotonic = Duration::from_secs(5_000);
-        // 2026-11-23, 10:00:30.
-        let unix = Duration::from_secs(1_795_428_030);
-        Self {
-            process: MemoryProcess::new(monotonic, unix, seed),
-            state: Rc::new(RefCell::new(State {
-                refused_writes: None,
-                abs: Box::new(|_| Reaction::Hold),
-                sent: Vec::new(),
-                pending: Vec::new(),
-                slice: usize::MAX,
-                effects: BTreeMap::new(),
-                interrupts: Vec::new(),
-                n_vms: 0,
-                leaks: Vec::new(),
-            })),
-        }
-    }
-
-    /// The host of a new VM.
-    pub fn new_vm(&self) -> FakeHost {
-        let mut state = self.state.borrow_mut();
-        state.n_vms += 1;
-        FakeHost {
-            world: self.clone(),
-            host: MemoryHost::new(&self.process),
-            vm: VmId(state.n_vms),
-            current_root: Cell::new(RootId(0)),
-            timers: RefCell::default(),
-            roots: RefCell::default(),
-            in_request: Cell::new(false),
-        }
-    }
-
-    pub fn now(&self) -> Duration {
-        self.process.now()
-    }
-
-    /// Advances both clocks.
-    pub fn pass(&self, time: Duration) {
-        self.process.pass(time);
-    }
-
-    pub fn unix(&self) -> Duration {
-        self.process.unix()
-    }
-
-    /// Lets the wall clock jump; the monotonic clock never does.
-    pub fn set_unix(&self, unix: Duration) {
-        self.process.set_unix(unix);
-    }
-
-    /// A number below `n`.
-    pub fn random_below(&self, n: u64) -> u64 {
-        self.process.random() % n
-    }
-
-    pub fn set_environment(&self, name: &str, value: &str) {
-        self.process.set_environment(name, value);
-    }
-
-    /// Who responses calls from now on.
-    pub fn set_abs(&self, abs: impl FnMut(&SentCall) -> Reaction + 'static) {
-        self.state.borrow_mut().abs = Box::new(abs);
-    }
-
-    /// No more than so many bytes of a body are handed over at once.
-    pub fn set_slice(&self, slice: usize) {
-        self.state.borrow_mut().slice = slice;
-    }
-
-    /// Every call that was made, oldest first; refused ones are not among them.
-    pub fn sent(&self) -> Vec<SentCall> {
-        self.state.borrow().sent.clone()
-    }
-
-    pub fn pending(&self) -> Vec<Pending> {
-        self.state.borrow().pending.clone()
-    }
-
-    /// Takes a call out of flight: it is responded now, or lost.
-    pub fn take_pending(&self, id: u64) -> Option<Pending> {
-        let mut state = self.state.borrow_mut();
-        let position = state.pending.iter().position(|known| known.call.id == id)?;
-        Some(state.pending.remove(position))
-    }
-
-    /// Cancels the calls of a root context, or of a whole VM.
-    pub fn cancel(&self, vm: VmId, root: Option<RootId>) {
-        let mut state = self.state.borrow_mut();
-        state.pending.retain(|known| {
-            known.call.vm != vm || root.is_some_and(|root| known.call.root != root)
-        });
-    }
-
-    /// The value of a counter or a gauge; 0 if it was never changed.
-    pub fn metric(&self, name: &str) -> u64 {
-        self.process.metric(&format!("portcullis.{name}"))
-    }
-
-    /// The counters of fetches by result, without those that are 0.
-    pub fn fetches(&self) -> BTreeMap<String, u64> {
-        let metrics = self.process.metrics();
-        let of_fetches = metrics.iter().filter_map(|(name, value)| {
-            let result = name.strip_prefix("portcullis.fetch.result=")?;
-            Some((result.to_owned(), *value))
-        });
-        of_fetches.filter(|(_, value)| *value > 0).collect()
-    }
-
-    pub fn effects(&self, vm: VmId) -> Effects {
-        self.state
-            .borrow()
-            .effects
-            .get(&vm)
-            .copied()
-            .unwrap_or_default()
-    }
-
-    pub fn logs(&self) -> Vec<(Level, String)> {
-        LOG.with_borrow(Clone::clone)
-    }
-
-    pub fn forget_logs(&self) {
-        self.look_for_leaks_in_logs();
-        LOG.take();
-    }
-
-    fn look_for_leaks_in_logs(&self) {
-        for (_, line) in self.logs() {
-            self.look_for_leaks("a log line", line.as_bytes());
-        }
-    }
-
-    pub fn keys(&self) -> Vec<String> {
-        self.process.keys()
-    }
-
-    /// The value of the one key that ends like this.
-    pub fn value(&self, key_end: &str) -> Option<Vec<u8>> {
-        let keys = self.keys();
-        let mut found = keys.iter().filter(|key| key.ends_with(key_end));
-        let value = found.next().map(|key| self.value_of(key));
-        assert!(found.next().is_none(), "several keys end in {key_end}");
-        value
-    }
-
-    /// The value of a key; nothing if it was never written.
-    pub fn value_of(&self, key: &str) -> Vec<u8> {
-        let value = self.process.value(key);
-        value.map_or(Vec::new(), |value| value.bytes)
-    }
-
-    /// Overwrites a value without the filter.
-    pub fn overwrite(&self, key: &str, bytes: &[u8]) {
-        let written = self.process.set_value(key, bytes, WriteCondition::Always);
-        written.expect("unconditional");
-    }
-
-    /// Writes of these keys fail from now on.
-    pub fn refuse_writes(&self, keys: impl Fn(&str) -> bool + 'static) {
-        self.state.borrow_mut().refused_writes = Some(Box::new(keys));
-    }
-
-    pub fn allow_writes(&self) {
-        self.state.borrow_mut().refused_writes = None;
-    }
-
-    /// Interrupts a VM once, right before the first hostcall for which `at` is true.
-    pub fn interrupt(
-        &self,
-        vm: VmId,
-        at: impl FnMut(Hostcall<'_>) -> bool + 'static,
-        interrupt: Interrupt,
-    ) {
-        self.state.borrow_mut().interrupts.push(ArmedInterrupt {
-            vm,
-            at: Box::new(at),
-            interrupt,
-        });
-    }
-
-    /// How many interrupts were asked for and have not happened.
-    pub fn interrupts_left(&self) -> usize {
-        self.state.borrow().interrupts.len()
-    }
-
-    pub fn forget_interrupts(&self) {
-        self.state.borrow_mut().interrupts.clear();
-    }
-
-    /// Where secrets got out.
-    pub fn leaks(&self) -> Vec<String> {
-        self.look_for_leaks_in_logs();
-        self.state.borrow().leaks.clone()
-    }
-
-    /// Notes a leak if `bytes`, which leave the filter by `way`, hold a secret, plain or in base64.
-    pub fn look_for_leaks(&self, way: &str, bytes: &[u8]) {
-        if holds_secret(bytes) {
-            let shown = String::from_utf8_lossy(bytes);
-            let leak = format!("{way}: {shown}");
-            self.state.borrow_mut().leaks.push(leak);
-        }
-    }
-}
+#[path = "fake_host/messages.rs"]
+mod messages;
+#[path = "fake_host/world.rs"]
+mod world;
+
+pub use messages::{Pending, Reaction, Reply, Request, Response, SentCall};
+pub use world::{Effects, Hostcall, Interrupt, VmDied, VmId, World};
+
+use world::OnCall;
 
 #[derive(Clone, Copy, Debug)]
 struct Timer {
@@ -470,36 +45,51 @@ pub struct FakeHost {
 }
 
 impl FakeHost {
+    fn new(world: World, host: MemoryHost, vm: VmId) -> Self {
+        Self {
+            world,
+            host,
+            vm,
+            current_root: Cell::new(RootId(0)),
+            timers: RefCell::default(),
+            roots: RefCell::default(),
+            in_request: Cell::new(false),
+        }
+    }
+
+    /// The number of this VM.
     pub fn vm(&self) -> VmId {
         self.vm
     }
 
+    /// Creates a root context.
     pub fn add_root(&self, root: RootId) {
         self.roots.borrow_mut().insert(root);
         self.current_root.set(root);
     }
 
-    /// Tears a root context down: it ticks no more, and its calls are cancelled.
+    /// Deletes a root context: its ticks end, and its calls are cancelled.
     pub fn drop_root(&self, root: RootId) {
         self.roots.borrow_mut().remove(&root);
         self.timers.borrow_mut().remove(&root);
         self.world.cancel(self.vm, Some(root));
     }
 
-    /// Tears all root contexts down.
+    /// Deletes all root contexts.
     pub fn drop_vm(&self) {
         self.roots.borrow_mut().clear();
         self.timers.borrow_mut().clear();
         self.world.cancel(self.vm, None);
     }
 
-    /// The tick that is due first.
+    /// The earliest tick.
     pub fn next_tick(&self) -> Option<(Duration, RootId)> {
         let timers = self.timers.borrow();
         let dues = timers.iter().map(|(root, timer)| (timer.due, *root));
         dues.min()
     }
 
+    /// The tick period of a root context; `None`: it does not tick.
     pub fn tick_period(&self, root: RootId) -> Option<Duration> {
         self.timers.borrow().get(&root).map(|timer| timer.period)
     }
@@ -511,15 +101,17 @@ impl FakeHost {
         }
     }
 
-    /// Timers are a little late, each time by another bit.
+    /// Timers are a little late, each time by another amount.
     fn lateness(&self) -> Duration {
         Duration::from_micros(self.world.random_below(2_000))
     }
 
+    /// Selects the root context that hostcalls count for.
     pub fn enter_root(&self, root: RootId) {
         self.current_root.set(root);
     }
 
+    /// Starts a request of a root context.
     pub fn begin_request(&self, root: RootId, request: Request) {
         self.current_root.set(root);
         self.in_request.set(true);
@@ -531,12 +123,15 @@ impl FakeHost {
         });
     }
 
-    /// The reply and the filter state that the request left.
+    /// Ends the request; returns its reply and its filter state.
     pub fn end_request(&self) -> (Option<Reply>, Option<String>) {
         self.in_request.set(false);
-        (self.host.reply(), self.host.filter_state())
+        let outcome = (self.host.reply(), self.host.filter_state());
+        self.host.set_request(MemoryRequest::default());
+        outcome
     }
 
+    /// Delivers the response to a call of a root context.
     pub fn begin_response(&self, root: RootId, response: Response) {
         self.current_root.set(root);
         self.host.set_response(MemoryResponse {
@@ -545,7 +140,7 @@ impl FakeHost {
         });
     }
 
-    /// The body exists during the callback only.
+    /// Ends the delivery: a response exists only during the callback.
     pub fn end_response(&self) {
         self.host.set_response(MemoryResponse::default());
     }
@@ -569,6 +164,47 @@ impl FakeHost {
             Some(Interrupt::Run(run)) => run(),
             Some(Interrupt::Die) => std::panic::resume_unwind(Box::new(VmDied)),
         }
+    }
+}
+
+/// The parts that only the built module uses.
+#[allow(
+    dead_code,
+    reason = "the tests of the core pass the host to each callback"
+)]
+impl FakeHost {
+    /// The process of this VM.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Whether the root context exists.
+    pub fn has_root(&self, root: RootId) -> bool {
+        self.roots.borrow().contains(&root)
+    }
+
+    /// The number of headers of the current request; no hostcall.
+    pub fn n_request_headers(&self) -> u32 {
+        let mut n_headers = 0;
+        self.host.visit_request_headers(&mut |_, _| n_headers += 1);
+        n_headers
+    }
+
+    /// The number of headers of the current response to a call; no hostcall.
+    pub fn n_call_headers(&self) -> u32 {
+        let mut n_headers = 0;
+        self.host.visit_call_headers(&mut |_, _| n_headers += 1);
+        n_headers
+    }
+
+    /// Whether a request is being judged.
+    pub fn is_in_request(&self) -> bool {
+        self.in_request.get()
+    }
+
+    /// Marks hostcalls as made by an HTTP context or not: a hostile host nests callbacks.
+    pub fn set_in_request(&self, in_request: bool) {
+        self.in_request.set(in_request);
     }
 }
 
@@ -614,9 +250,8 @@ impl SharedData for FakeHost {
         self.note(|effects| effects.writes += 1);
         let in_request = self.in_request.get();
         assert!(!in_request, "an HTTP context wrote shared data: {key}");
-        self.world
-            .look_for_leaks("a shared-data key", key.as_bytes());
-        self.world.look_for_leaks(key, bytes);
+        self.world.inspect("a shared-data key", key.as_bytes());
+        self.world.inspect("a shared-data value", bytes);
         let state = self.world.state.borrow();
         if state.refused_writes.as_ref().is_some_and(|keys| keys(key)) {
             return Err(HostError::InternalFailure);
@@ -645,6 +280,8 @@ impl RootContext for FakeHost {
         self.before(Hostcall::Dispatch);
         self.note(|effects| effects.calls += 1);
         let token = self.host.dispatch_http_call(call)?;
+        // The world keeps the calls.
+        self.host.take_calls();
         let headers = call.headers.iter();
         let sent = SentCall {
             id: self.world.state.borrow().sent.len() as u64,
@@ -659,27 +296,24 @@ impl RootContext for FakeHost {
             body: call.body.to_vec(),
             timeout: call.timeout,
         };
-        let held: Abs = Box::new(|_| Reaction::Hold);
+        let held: OnCall = Box::new(|_| Reaction::Hold);
         let mut abs = core::mem::replace(&mut self.world.state.borrow_mut().abs, held);
         let reaction = abs(&sent);
         let mut state = self.world.state.borrow_mut();
         state.abs = abs;
-        let responded = match reaction {
+        let due = match reaction {
             Reaction::Refuse(error) => return Err(error),
             Reaction::Hold => None,
-            Reaction::After(wait, response) => {
-                let in_time = wait <= sent.timeout || sent.timeout == Duration::ZERO;
+            Reaction::After(delay, response) => {
+                let in_time = delay <= sent.timeout || sent.timeout == Duration::ZERO;
                 Some(match in_time {
-                    true => (sent.at + wait, response),
+                    true => (sent.at + delay, response),
                     false => (sent.at + sent.timeout, Response::timeout()),
                 })
             }
         };
         state.sent.push(sent.clone());
-        state.pending.push(Pending {
-            call: sent,
-            responded,
-        });
+        state.pending.push(Pending { call: sent, due });
         Ok(token)
     }
 }
@@ -719,14 +353,16 @@ impl Stream for FakeHost {
     }
 
     fn send_local_reply(&self, reply: &LocalReply<'_>) -> Result<(), HostError> {
-        self.world.look_for_leaks("a reply's body", reply.body);
-        let rest = format!("{:?} {}", reply.headers, reply.details);
-        self.world.look_for_leaks("a reply", rest.as_bytes());
+        let headers = format!("{:?}", reply.headers);
+        self.world.inspect("a reply's body", reply.body);
+        self.world.inspect("a reply's headers", headers.as_bytes());
+        self.world
+            .inspect("a reply's details", reply.details.as_bytes());
         self.host.send_local_reply(reply)
     }
 
     fn set_filter_state(&self, value: &str) -> Result<(), HostError> {
-        self.world.look_for_leaks("filter state", value.as_bytes());
+        self.world.inspect("filter state", value.as_bytes());
         self.host.set_filter_state(value)
     }
 }
@@ -734,8 +370,7 @@ impl Stream for FakeHost {
 impl MetricStore for FakeHost {
     fn define_metric(&self, kind: MetricType, name: &str) -> Result<MetricHandle, HostError> {
         self.note(|effects| effects.metrics += 1);
-        self.world
-            .look_for_leaks("a metric's name", name.as_bytes());
+        self.world.inspect("a metric's name", name.as_bytes());
         self.host.define_metric(kind, name)
     }
 

@@ -1,20 +1,30 @@
-//! Every import that the module may have (`wasm-target/imports.txt`), with the rules of Envoy or with injected faults.
+//! Every import that the module may have (`wasm-target/imports.txt`): the proxy-wasm ABI in front of a
+//! [`FakeHost`], which has the rules. Faults are injected here.
 //!
-//! `environ_get` and `environ_sizes_get` never fail, but they may say too much or nothing: the C library behind Rust's
-//! `std::env` reads them once and ends the process where they fail, before any of our code sees it. Envoy's can't fail.
+//! `environ_get` and `environ_sizes_get` may return too much or nothing, but do not fail: the C library behind Rust's
+//! `std::env` reads them once and ends the process if they fail, before any of our code runs. Envoy's can't fail.
+
+use core::time::Duration;
+use std::rc::Rc;
 
 use anyhow::{Result, bail};
+use log::Level;
+use portcullis::host::{
+    CallResponse, HostError, HttpCall, LocalReply, MetricHandle, MetricStore, MetricType,
+    RootContext, RootId, SharedData, Stream, System, WriteCondition,
+};
 use wasmtime::{Caller, Engine, Extern, Linker};
 
+use crate::fake_host::FakeHost;
 use crate::fault_injection::{BytesResult, Effect};
 use crate::memory::{pairs_from_bytes, pairs_to_bytes, place, read, write};
-use crate::process::{Call, Headers};
-use crate::vm::{Guest, Reply};
+use crate::vm::Guest;
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
 const BAD_ARGUMENT: u32 = 2;
 const CAS_MISMATCH: u32 = 8;
+const INTERNAL_FAILURE: u32 = 10;
 
 const HTTP_REQUEST_HEADERS: u32 = 0;
 const HTTP_RESPONSE_HEADERS: u32 = 2;
@@ -35,17 +45,46 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<Guest>> {
     Ok(linker)
 }
 
+/// What answers the hostcalls.
+fn backend(host: &Host<'_>) -> Rc<FakeHost> {
+    host.data().host.clone()
+}
+
+fn status_of(result: Result<(), HostError>) -> u32 {
+    match result {
+        Ok(()) => OK,
+        Err(HostError::CasMismatch) => CAS_MISMATCH,
+        Err(HostError::BadArgument) => BAD_ARGUMENT,
+        Err(HostError::InternalFailure) => INTERNAL_FAILURE,
+        Err(HostError::Status(status)) => status,
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).expect("a time of this age")
+}
+
+/// Log levels by their numbers in the ABI.
+fn level(number: u32) -> Level {
+    match number {
+        0 => Level::Trace,
+        1 => Level::Debug,
+        2 => Level::Info,
+        3 => Level::Warn,
+        _ => Level::Error,
+    }
+}
+
 fn contexts(linker: &mut Linker<Guest>) -> Result<()> {
     linker.func_wrap(
         "env",
         "proxy_log",
-        |mut host: Host<'_>, level: u32, at: u32, size: u32| {
+        |mut host: Host<'_>, number: u32, at: u32, size: u32| {
             let message = read(&mut host, at, size)?;
-            let mut state = host.data().process.state();
-            state.say("a log line", &message);
+            let backend = backend(&host);
+            backend.world().inspect("a log line", &message);
             let line = String::from_utf8_lossy(&message).into_owned();
-            state.logs.push((level, line));
-            drop(state);
+            backend.world().log(level(number), line);
             Ok(effect(&mut host, "proxy_log").reported.unwrap_or(OK))
         },
     )?;
@@ -53,7 +92,7 @@ fn contexts(linker: &mut Linker<Guest>) -> Result<()> {
         "env",
         "proxy_get_log_level",
         |mut host: Host<'_>, level_at: u32| {
-            let level = host.data().process.state().log_level;
+            let level = backend(&host).world().log_level();
             give_word(&mut host, "proxy_get_log_level", level_at, level)?;
             Ok(effect(&mut host, "proxy_get_log_level")
                 .reported
@@ -64,7 +103,7 @@ fn contexts(linker: &mut Linker<Guest>) -> Result<()> {
         "env",
         "proxy_get_current_time_nanoseconds",
         |mut host: Host<'_>, at: u32| {
-            let unix = host.data().process.state().unix;
+            let unix = nanoseconds(backend(&host).unix_now());
             give_time(&mut host, "proxy_get_current_time_nanoseconds", at, unix)
         },
     )?;
@@ -73,7 +112,7 @@ fn contexts(linker: &mut Linker<Guest>) -> Result<()> {
         "proxy_set_effective_context",
         |mut host: Host<'_>, context: u32| {
             let effect = effect(&mut host, "proxy_set_effective_context");
-            if effect.done && !host.data().roots.contains_key(&context) {
+            if effect.done && !backend(&host).has_root(RootId(context)) {
                 return effect.reported.unwrap_or(BAD_ARGUMENT);
             }
             if effect.done {
@@ -88,12 +127,9 @@ fn contexts(linker: &mut Linker<Guest>) -> Result<()> {
         |mut host: Host<'_>, period: u32| {
             let effect = effect(&mut host, "proxy_set_tick_period_milliseconds");
             if effect.done {
-                let now = host.data().process.state().monotonic;
-                let context = host.data().effective;
-                let period = u64::from(period) * 1_000_000;
-                host.data_mut()
-                    .roots
-                    .insert(context, (period, now.saturating_add(period)));
+                let root = RootId(host.data().effective);
+                let period = Duration::from_millis(u64::from(period));
+                backend(&host).set_tick_period(root, period);
             }
             effect.reported.unwrap_or(OK)
         },
@@ -111,14 +147,13 @@ fn data(linker: &mut Linker<Guest>) -> Result<()> {
          data_at: u32,
          size_at: u32,
          cas_at: u32| {
-            let key = read(&mut host, key_at, key_size)?;
-            let found = host.data().process.state().data.get(&key).cloned();
-            let bytes = match &found {
-                Some((bytes, _)) => Ok(bytes.clone()),
-                None => Err(NOT_FOUND),
+            let key = String::from_utf8(read(&mut host, key_at, key_size)?)?;
+            let (bytes, cas) = match backend(&host).shared_data(&key) {
+                Ok(Some(value)) => (Ok(value.bytes), value.cas),
+                Ok(None) => (Err(NOT_FOUND), 0),
+                Err(error) => (Err(status_of(Err(error))), 0),
             };
             let status = give(&mut host, "proxy_get_shared_data", bytes, data_at, size_at)?;
-            let cas = found.map_or(0, |(_, cas)| cas);
             give_word(&mut host, "proxy_get_shared_data", cas_at, cas)?;
             Ok(status)
         },
@@ -127,16 +162,18 @@ fn data(linker: &mut Linker<Guest>) -> Result<()> {
         "env",
         "proxy_set_shared_data",
         |mut host: Host<'_>, key_at: u32, key_size: u32, at: u32, size: u32, cas: u32| {
-            let key = read(&mut host, key_at, key_size)?;
+            let key = String::from_utf8(read(&mut host, key_at, key_size)?)?;
             let bytes = read(&mut host, at, size)?;
-            {
-                let mut state = host.data().process.state();
-                state.say("a shared-data key", &key);
-                state.say("a shared-data value", &bytes);
-            }
             let effect = effect(&mut host, "proxy_set_shared_data");
-            let written = !effect.done || host.data().process.state().set(&key, &bytes, cas);
-            let honest = if written { OK } else { CAS_MISMATCH };
+            // Of the ABI: 0 is unconditional.
+            let condition = match cas {
+                0 => WriteCondition::Always,
+                cas => WriteCondition::Unchanged(cas),
+            };
+            let honest = match effect.done {
+                true => status_of(backend(&host).set_shared_data(&key, &bytes, condition)),
+                false => OK,
+            };
             Ok(effect.reported.unwrap_or(honest))
         },
     )?;
@@ -144,16 +181,15 @@ fn data(linker: &mut Linker<Guest>) -> Result<()> {
         "env",
         "proxy_get_buffer_bytes",
         |mut host: Host<'_>, buffer: u32, start: u32, limit: u32, data_at: u32, size_at: u32| {
-            let guest = host.data();
-            let whole = match buffer {
-                PLUGIN_CONFIGURATION => Ok(&guest.configuration),
-                CALL_RESPONSE_BODY => Ok(&guest.answer.body),
+            let (start, limit) = (start as usize, limit as usize);
+            let part = match buffer {
+                PLUGIN_CONFIGURATION => {
+                    let rest = host.data().configuration.get(start..).unwrap_or_default();
+                    Ok(rest[..rest.len().min(limit)].to_vec())
+                }
+                CALL_RESPONSE_BODY => Ok(backend(&host).call_body(start, limit)),
                 _ => Err(NOT_FOUND),
             };
-            let part = whole.map(|whole| {
-                let rest = whole.get(start as usize..).unwrap_or_default();
-                rest[..rest.len().min(limit as usize)].to_vec()
-            });
             give(&mut host, "proxy_get_buffer_bytes", part, data_at, size_at)
         },
     )?;
@@ -165,16 +201,19 @@ fn requests(linker: &mut Linker<Guest>) -> Result<()> {
         "env",
         "proxy_get_header_map_pairs",
         |mut host: Host<'_>, map: u32, data_at: u32, size_at: u32| {
-            let guest = host.data();
-            let no_headers = Headers::new();
-            let request = guest.request.as_ref();
-            let pairs = match map {
-                HTTP_REQUEST_HEADERS => Ok(request.map_or(&no_headers, |request| &request.headers)),
-                HTTP_RESPONSE_HEADERS => Ok(&guest.response),
-                CALL_RESPONSE_HEADERS => Ok(&guest.answer.headers),
+            let backend = backend(&host);
+            let bytes = match map {
+                HTTP_REQUEST_HEADERS => {
+                    Ok(pairs_to_bytes(|visit| backend.visit_request_headers(visit)))
+                }
+                HTTP_RESPONSE_HEADERS => Ok(pairs_to_bytes(|visit| {
+                    backend.visit_response_headers(visit)
+                })),
+                CALL_RESPONSE_HEADERS => {
+                    Ok(pairs_to_bytes(|visit| backend.visit_call_headers(visit)))
+                }
                 _ => Err(BAD_ARGUMENT),
             };
-            let bytes = pairs.map(pairs_to_bytes);
             give(
                 &mut host,
                 "proxy_get_header_map_pairs",
@@ -189,11 +228,14 @@ fn requests(linker: &mut Linker<Guest>) -> Result<()> {
         "proxy_get_property",
         |mut host: Host<'_>, path_at: u32, path_size: u32, data_at: u32, size_at: u32| {
             let path = read(&mut host, path_at, path_size)?;
-            let value = match (&host.data().request, path.as_slice()) {
-                (Some(request), b"source\0address") => Ok(request.address.clone().into_bytes()),
-                (Some(_), b"request\0protocol") => Ok(b"HTTP/1.1".to_vec()),
-                _ => Err(NOT_FOUND),
-            };
+            let backend = backend(&host);
+            let mut value = Err(NOT_FOUND);
+            let mut keep = |bytes: &[u8]| value = Ok(bytes.to_vec());
+            match path.as_slice() {
+                b"source\0address" => backend.visit_source_address(&mut keep),
+                b"request\0protocol" => backend.visit_request_protocol(&mut keep),
+                _ => {}
+            }
             give(&mut host, "proxy_get_property", value, data_at, size_at)
         },
     )?;
@@ -202,21 +244,16 @@ fn requests(linker: &mut Linker<Guest>) -> Result<()> {
         "proxy_set_property",
         |mut host: Host<'_>, path_at: u32, path_size: u32, at: u32, size: u32| {
             let path = read(&mut host, path_at, path_size)?;
-            let value = read(&mut host, at, size)?;
-            {
-                let mut state = host.data().process.state();
-                state.say("a property's path", &path);
-                state.say("filter state", &value);
+            if path != b"portcullis.verdict" {
+                bail!("the module sets the property {}", path.escape_ascii());
             }
+            let value = String::from_utf8(read(&mut host, at, size)?)?;
             let effect = effect(&mut host, "proxy_set_property");
-            if host.data().request.is_none() {
-                return Ok(effect.reported.unwrap_or(NOT_FOUND));
-            }
-            if effect.done {
-                let verdict = String::from_utf8_lossy(&value).into_owned();
-                host.data_mut().outcome.verdict = Some(verdict);
-            }
-            Ok(effect.reported.unwrap_or(OK))
+            let honest = match effect.done {
+                true => status_of(backend(&host).set_filter_state(&value)),
+                false => OK,
+            };
+            Ok(effect.reported.unwrap_or(honest))
         },
     )?;
     linker.func_wrap("env", "proxy_send_local_response", send_local_response)?;
@@ -234,27 +271,29 @@ fn send_local_response(
     body_size: u32,
     headers_at: u32,
     headers_size: u32,
-    _grpc_status: i32,
+    grpc_status: i32,
 ) -> Result<u32> {
-    let details = read(&mut host, details_at, details_size)?;
+    let details = String::from_utf8(read(&mut host, details_at, details_size)?)?;
     let body = read(&mut host, body_at, body_size)?;
-    let headers = read(&mut host, headers_at, headers_size)?;
-    {
-        let mut state = host.data().process.state();
-        state.say("a reply's details", &details);
-        state.say("a reply's body", &body);
-        state.say("a reply's headers", &headers);
+    let pairs = pairs_from_bytes(&read(&mut host, headers_at, headers_size)?)?;
+    let mut headers = Vec::new();
+    for (name, value) in pairs {
+        headers.push((name, String::from_utf8(value)?));
     }
-    pairs_from_bytes(&headers)?;
     let effect = effect(&mut host, "proxy_send_local_response");
-    if effect.done {
-        host.data_mut().outcome.reply = Some(Reply {
-            status,
-            details: String::from_utf8_lossy(&details).into_owned(),
-            body: String::from_utf8_lossy(&body).into_owned(),
-        });
-    }
-    Ok(effect.reported.unwrap_or(OK))
+    let reply = LocalReply {
+        status,
+        headers: &headers,
+        body: &body,
+        details: &details,
+        // Of the ABI: -1 is none.
+        grpc_status: u32::try_from(grpc_status).ok(),
+    };
+    let honest = match effect.done {
+        true => status_of(backend(&host).send_local_reply(&reply)),
+        false => OK,
+    };
+    Ok(effect.reported.unwrap_or(honest))
 }
 
 #[allow(clippy::too_many_arguments, reason = "they are the ABI's")]
@@ -268,10 +307,10 @@ fn http_call(
     body_size: u32,
     trailers_at: u32,
     trailers_size: u32,
-    _timeout: u32,
+    timeout: u32,
     token_at: u32,
 ) -> Result<u32> {
-    let cluster = read(&mut host, cluster_at, cluster_size)?;
+    let cluster = String::from_utf8(read(&mut host, cluster_at, cluster_size)?)?;
     let headers = pairs_from_bytes(&read(&mut host, headers_at, headers_size)?)?;
     let body = read(&mut host, body_at, body_size)?;
     pairs_from_bytes(&read(&mut host, trailers_at, trailers_size)?)?;
@@ -279,40 +318,52 @@ fn http_call(
     if !effect.done {
         return Ok(effect.reported.unwrap_or(OK));
     }
-    let guest = host.data_mut();
-    guest.n_calls += 1;
-    let call = Call {
-        vm: guest.vm,
-        root: guest.effective,
-        token: guest.n_calls,
-        cluster: String::from_utf8_lossy(&cluster).into_owned(),
-        headers,
-        body,
+    let headers: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_slice()))
+        .collect();
+    let call = HttpCall {
+        cluster: &cluster,
+        headers: &headers,
+        body: &body,
+        timeout: Duration::from_millis(u64::from(timeout)),
     };
-    let token = call.token;
-    guest.process.state().calls.push(call);
-    give_word(&mut host, "proxy_http_call", token_at, token)?;
-    Ok(effect.reported.unwrap_or(OK))
+    let backend = backend(&host);
+    // A stream's call belongs to its root context, which the backend knows.
+    let effective = RootId(host.data().effective);
+    if backend.has_root(effective) {
+        backend.enter_root(effective);
+    }
+    match backend.dispatch_http_call(&call) {
+        Ok(token) => {
+            give_word(&mut host, "proxy_http_call", token_at, token.0)?;
+            Ok(effect.reported.unwrap_or(OK))
+        }
+        Err(error) => Ok(effect.reported.unwrap_or(status_of(Err(error)))),
+    }
 }
 
 fn metrics(linker: &mut Linker<Guest>) -> Result<()> {
     linker.func_wrap(
         "env",
         "proxy_define_metric",
-        |mut host: Host<'_>, _kind: u32, at: u32, size: u32, metric_at: u32| {
-            let name = read(&mut host, at, size)?;
-            host.data().process.state().say("a metric's name", &name);
+        |mut host: Host<'_>, kind: u32, at: u32, size: u32, metric_at: u32| {
+            let name = String::from_utf8(read(&mut host, at, size)?)?;
+            let kind = match kind {
+                0 => MetricType::Counter,
+                _ => MetricType::Gauge,
+            };
             let effect = effect(&mut host, "proxy_define_metric");
-            if effect.done {
-                let mut state = host.data().process.state();
-                state
-                    .definitions
-                    .push(String::from_utf8_lossy(&name).into_owned());
-                let number = u32::try_from(state.definitions.len() - 1)?;
-                drop(state);
-                give_word(&mut host, "proxy_define_metric", metric_at, number)?;
+            if !effect.done {
+                return Ok(effect.reported.unwrap_or(OK));
             }
-            Ok(effect.reported.unwrap_or(OK))
+            match backend(&host).define_metric(kind, &name) {
+                Ok(metric) => {
+                    give_word(&mut host, "proxy_define_metric", metric_at, metric.0)?;
+                    Ok(effect.reported.unwrap_or(OK))
+                }
+                Err(error) => Ok(effect.reported.unwrap_or(status_of(Err(error)))),
+            }
         },
     )?;
     linker.func_wrap(
@@ -321,7 +372,11 @@ fn metrics(linker: &mut Linker<Guest>) -> Result<()> {
         |mut host: Host<'_>, metric: u32, by: i64| {
             let by = u64::try_from(by).unwrap_or(0);
             let effect = effect(&mut host, "proxy_increment_metric");
-            change_metric(&host, effect, metric, |value| value.saturating_add(by))
+            let honest = match effect.done {
+                true => status_of(backend(&host).increment_metric(MetricHandle(metric), by)),
+                false => OK,
+            };
+            effect.reported.unwrap_or(honest)
         },
     )?;
     linker.func_wrap(
@@ -329,27 +384,14 @@ fn metrics(linker: &mut Linker<Guest>) -> Result<()> {
         "proxy_record_metric",
         |mut host: Host<'_>, metric: u32, value: u64| {
             let effect = effect(&mut host, "proxy_record_metric");
-            change_metric(&host, effect, metric, |_| value)
+            let honest = match effect.done {
+                true => status_of(backend(&host).record_metric(MetricHandle(metric), value)),
+                false => OK,
+            };
+            effect.reported.unwrap_or(honest)
         },
     )?;
     Ok(())
-}
-
-fn change_metric(
-    host: &Host<'_>,
-    effect: Effect,
-    metric: u32,
-    change: impl FnOnce(u64) -> u64,
-) -> u32 {
-    let mut state = host.data().process.state();
-    let Some(name) = state.definitions.get(metric as usize).cloned() else {
-        return effect.reported.unwrap_or(BAD_ARGUMENT);
-    };
-    if effect.done {
-        let value = state.metrics.entry(name).or_default();
-        *value = change(*value);
-    }
-    effect.reported.unwrap_or(OK)
 }
 
 fn wasi(linker: &mut Linker<Guest>) -> Result<()> {
@@ -366,12 +408,10 @@ fn wasi(linker: &mut Linker<Guest>) -> Result<()> {
                 text.extend(read(&mut host, word(at), word(size))?);
             }
             let written = u32::try_from(text.len())?;
-            {
-                let mut state = host.data().process.state();
-                state.say("output", &text);
-                let line = String::from_utf8_lossy(&text).into_owned();
-                state.logs.push((u32::MAX, line));
-            }
+            let backend = backend(&host);
+            backend.world().inspect("output", &text);
+            let line = String::from_utf8_lossy(&text).into_owned();
+            backend.world().log(Level::Error, line);
             write(&mut host, written_at, &written.to_le_bytes())?;
             Ok(OK)
         },
@@ -418,21 +458,21 @@ fn wasi(linker: &mut Linker<Guest>) -> Result<()> {
         MODULE,
         "clock_time_get",
         |mut host: Host<'_>, clock: u32, _precision: u64, at: u32| {
-            let state = host.data().process.state();
-            let time = if clock == 0 {
-                state.unix
-            } else {
-                state.monotonic
+            let backend = backend(&host);
+            let time = match clock {
+                0 => backend.unix_now(),
+                _ => backend.monotonic_now(),
             };
-            drop(state);
-            give_time(&mut host, "clock_time_get", at, time)
+            give_time(&mut host, "clock_time_get", at, nanoseconds(time))
         },
     )?;
     linker.func_wrap(
         MODULE,
         "random_get",
         |mut host: Host<'_>, at: u32, size: u32| {
-            let mut bytes = host.data().process.state().random.bytes(u64::from(size));
+            let backend = backend(&host);
+            let numbers = core::iter::repeat_with(|| backend.random().to_le_bytes()).flatten();
+            let mut bytes: Vec<u8> = numbers.take(size as usize).collect();
             if let Some(faults) = &mut host.data_mut().faults
                 && faults.strikes("random_get")
             {
@@ -455,8 +495,7 @@ fn wasi(linker: &mut Linker<Guest>) -> Result<()> {
 }
 
 fn environment(host: &Host<'_>) -> Vec<Vec<u8>> {
-    let state = host.data().process.state();
-    let lines = state.environment.iter();
+    let lines = backend(host).world().raw_environment().into_iter();
     lines
         .map(|line| [line.as_slice(), b"\0"].concat())
         .collect()
@@ -473,8 +512,7 @@ fn effect(host: &mut Host<'_>, hostcall: &'static str) -> Effect {
     Effect::HONEST
 }
 
-/// A callback within a hostcall, now and then, as no sound host makes. What it answers does not count, but it must
-/// not trap.
+/// Sometimes makes a callback during a hostcall, as no correct host does. Its result is ignored, but it must not trap.
 fn call_back(host: &mut Host<'_>) {
     let Some(faults) = &mut host.data_mut().faults else {
         return;
@@ -486,8 +524,11 @@ fn call_back(host: &mut Host<'_>) {
     let root = 1 + faults.random.below(3) as u32;
     let which = faults.random.below(4);
     let effective = host.data().effective;
-    // None within this one.
+    // No faults during this callback.
     let faults = host.data_mut().faults.take();
+    let backend = backend(host);
+    let was_in_request = backend.is_in_request();
+    backend.set_in_request(false);
     let export = |host: &mut Host<'_>, name: &str| match host.get_export(name) {
         Some(Extern::Func(function)) => Some(function),
         _ => None,
@@ -506,6 +547,7 @@ fn call_back(host: &mut Host<'_>) {
         _ => export(host, "proxy_on_log")
             .map(|function| function.typed(&host)?.call(&mut *host, number)),
     };
+    backend.set_in_request(was_in_request);
     let guest = host.data_mut();
     guest.faults = faults;
     guest.effective = effective;

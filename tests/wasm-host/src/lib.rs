@@ -1,21 +1,15 @@
-//! A proxy-wasm host for the release module itself, with Envoy's rules or with injected faults.
+//! A proxy-wasm host for the release module itself: the lifecycle tests' [`FakeHost`](fake_host::FakeHost) behind
+//! the ABI, with Envoy's rules or with injected faults.
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`process`] | what the VMs of a process share: shared data, clocks, metrics, log, calls |
-//! | [`vm`] | one VM: its memory, and the callbacks in the order in which Envoy makes them |
+//! | [`vm`] | one VM: its memory, and its callbacks |
 //! | `hostcalls` | every import of the module |
 //! | `memory` | bytes and headers, to and from the module's memory |
 //! | [`fault_injection`] | wrong results of hostcalls |
-//! | [`secrets`] | the search for what must not get out |
-//! | [`seeded`] | random numbers that a seed repeats |
 //!
-//! The last two are the fake host's of the lifecycle tests, too.
+//! [`fake_host`], [`secrets`] and [`seeded`] are those of `tests/support`.
 
-#![allow(
-    clippy::missing_errors_doc,
-    reason = "each error is a trap of the module"
-)]
 #![allow(
     clippy::panic,
     clippy::unwrap_used,
@@ -25,10 +19,11 @@
     reason = "tests fail by panics"
 )]
 
+#[path = "../../support/fake_host.rs"]
+pub mod fake_host;
 pub mod fault_injection;
 mod hostcalls;
 mod memory;
-pub mod process;
 #[path = "../../support/secrets.rs"]
 pub mod secrets;
 #[path = "../../support/seeded.rs"]

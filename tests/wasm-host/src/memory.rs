@@ -1,9 +1,8 @@
-//! Bytes and headers, to and from the module's memory. What the module hands over wrongly is a failure, as in the host.
+//! Bytes and headers, to and from the module's memory. Wrong pointers and sizes of the module are failures, as in Envoy.
 
 use anyhow::{Result, bail};
 use wasmtime::{Caller, Extern, Memory};
 
-use crate::process::Headers;
 use crate::vm::Guest;
 
 /// Copies bytes out of the module's memory.
@@ -21,7 +20,7 @@ pub(crate) fn write(host: &mut Caller<'_, Guest>, at: u32, bytes: &[u8]) -> Resu
     Ok(())
 }
 
-/// Copies bytes into room that the module allocates, and says where.
+/// Copies bytes into memory that the module allocates; returns its address.
 pub(crate) fn place(host: &mut Caller<'_, Guest>, bytes: &[u8]) -> Result<u32> {
     let Some(Extern::Func(allocate)) = host.get_export("proxy_on_memory_allocate") else {
         bail!("proxy_on_memory_allocate is not exported");
@@ -39,27 +38,28 @@ fn memory(host: &mut Caller<'_, Guest>) -> Result<Memory> {
     }
 }
 
-/// Lays headers out as the ABI does; no headers are no bytes, as in Envoy where there is no such map.
-pub(crate) fn pairs_to_bytes(pairs: &Headers) -> Vec<u8> {
-    if pairs.is_empty() {
-        return Vec::new();
+/// Headers of a call or a reply, as the module encodes them.
+pub(crate) type Headers = Vec<(String, Vec<u8>)>;
+
+/// Encodes the visited headers in the layout of the ABI; none are no bytes, as in Envoy without such a map.
+pub(crate) fn pairs_to_bytes(visit_all: impl FnOnce(&mut dyn FnMut(&[u8], &[u8]))) -> Vec<u8> {
+    let word = |n: usize| u32::try_from(n).expect("a size in bounds").to_le_bytes();
+    let (mut n_pairs, mut sizes, mut texts) = (0, Vec::new(), Vec::new());
+    visit_all(&mut |name, value| {
+        n_pairs += 1;
+        for text in [name, value] {
+            sizes.extend(word(text.len()));
+            texts.extend_from_slice(text);
+            texts.push(0);
+        }
+    });
+    match n_pairs {
+        0 => Vec::new(),
+        n => [word(n).to_vec(), sizes, texts].concat(),
     }
-    let word = |n: usize| u32::try_from(n).expect("a sound size").to_le_bytes();
-    let mut bytes = word(pairs.len()).to_vec();
-    for (name, value) in pairs {
-        bytes.extend(word(name.len()));
-        bytes.extend(word(value.len()));
-    }
-    for (name, value) in pairs {
-        bytes.extend(name.as_bytes());
-        bytes.push(0);
-        bytes.extend(value);
-        bytes.push(0);
-    }
-    bytes
 }
 
-/// Reads what the module laid out; what it does not hold to is a failure, as in the host.
+/// Decodes what the module encoded; a wrong layout is a failure, as in Envoy.
 pub(crate) fn pairs_from_bytes(bytes: &[u8]) -> Result<Headers> {
     fn take<'a>(bytes: &mut &'a [u8], n: usize) -> Result<&'a [u8]> {
         let Some((head, rest)) = bytes.split_at_checked(n) else {

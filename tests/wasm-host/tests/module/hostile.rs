@@ -1,25 +1,103 @@
-//! Hosts that answer as none would, and long lives: the module never traps, goes on, and takes no more memory.
+//! Wrong results of hostcalls, and long lives: the module does not trap, stays usable, and its memory stays bounded.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
+use portcullis::host::RootId;
 use portcullis_wasm_host::fault_injection::FaultInjector;
-use portcullis_wasm_host::process::Process;
-use portcullis_wasm_host::seeded::Random;
-use portcullis_wasm_host::vm::{Answer, Vm};
+use portcullis_wasm_host::vm::Vm;
 use serde_json::{Value, json};
+use wasmtime::Result;
 
-use crate::support::{MODULE, attacks, config, list, listed, names};
+use crate::fake_host::{Request, Response, SentCall, World};
+use crate::scenarios::abs::list_response;
+use crate::scenarios::millis;
+use crate::seeded::Random;
+use crate::support::{ROOT, attacks, config, listed, names};
+use crate::target::MODULE;
 
 /// Number of VM histories played with faults injected.
 const SEEDS: u64 = 8_000;
 
-/// One step in the life of a VM, with any numbers where the host gives some.
-fn random_step(vm: &mut Vm, process: &Process, random: &mut Random, configurations: &[String]) {
-    let root = 1 + random.below(3) as u32;
+/// A single VM on a host without an ABS: calls stay in flight.
+struct Single {
+    world: World,
+    vm: Vm,
+    n_streams: u32,
+}
+
+impl Single {
+    fn new(world: World) -> Self {
+        let host = Rc::new(world.new_vm());
+        let vm = Vm::new(&MODULE, host);
+        Self {
+            world,
+            vm,
+            // Root contexts have lower numbers.
+            n_streams: 1_000,
+        }
+    }
+
+    /// Ticks every root context that is due.
+    fn tick_due(&mut self) -> Result<()> {
+        let host = self.vm.host();
+        while let Some((due, root)) = host.next_tick()
+            && due <= self.world.now()
+        {
+            self.vm.tick(root.0)?;
+            host.rearm(root);
+        }
+        Ok(())
+    }
+
+    /// Delivers a response, with these numbers of headers and body bytes if there are any.
+    fn respond(
+        &mut self,
+        root: u32,
+        token: u32,
+        response: Response,
+        sizes: Option<(u32, u32)>,
+    ) -> Result<()> {
+        let host = self.vm.host();
+        let size = response.body.len();
+        host.begin_response(RootId(root), response);
+        let result = match sizes {
+            Some((n_headers, size)) => self
+                .vm
+                .on_call_response_with_sizes(root, token, n_headers, size),
+            None => self.vm.on_call_response(root, token, size),
+        };
+        host.end_response();
+        result
+    }
+
+    /// Sends a request and ends its stream; `true` if it was stopped.
+    fn request(&mut self, root: u32, request: Request) -> Result<bool> {
+        let host = self.vm.host();
+        self.n_streams += 1;
+        host.begin_request(RootId(root), request);
+        let stopped = self.vm.request(root, self.n_streams)?;
+        self.vm.stream_ended(self.n_streams)?;
+        host.end_request();
+        Ok(stopped)
+    }
+
+    /// Asserts that a correct host can use the VM.
+    fn assert_alive(&mut self) {
+        let json = br#"{"deny_list": {"ips": ["192.0.2.7"]}}"#;
+        assert!(self.vm.configure(9, json).unwrap());
+        assert!(self.request(9, attacks()[0].clone()).unwrap());
+    }
+}
+
+/// One callback, with random numbers from the host.
+fn random_step(single: &mut Single, random: &mut Random, configurations: &[String]) {
+    let root = ROOT + random.below(3) as u32;
+    let vm = &mut single.vm;
     let result = match random.below(20) {
         0..=5 => {
-            process.pass(random.below(400));
-            vm.tick_due()
+            single.world.pass(millis(random.below(400)));
+            single.tick_due()
         }
         6 => {
             let callbacks = [
@@ -37,46 +115,44 @@ fn random_step(vm: &mut Vm, process: &Process, random: &mut Random, configuratio
                 0 => random.extreme_number() as u32,
                 _ => json.len() as u32,
             };
-            let created = vm.create_root(root);
-            created.and_then(|()| vm.configure_told(root, size, json.as_bytes()).map(drop))
+            vm.configure_with_size(root, size, json.as_bytes())
+                .map(drop)
         }
-        10..=13 => {
-            let calls = process.take_calls();
-            let numbers = (
-                random.extreme_number() as u32,
-                random.extreme_number() as u32,
-            );
-            match calls.first() {
-                Some(call) if random.below(4) > 0 => {
-                    let answer = match random.below(3) {
-                        0 => list(&listed()),
-                        1 => Answer::new(random.below(700) as u16, random.bytes(300)),
-                        _ => Answer::default(),
-                    };
-                    match random.below(4) {
-                        0 => vm.answer_told(call.root, call.token, numbers, answer),
-                        _ => vm.answer(call, answer),
-                    }
-                }
-                _ => vm.answer_told(
-                    root,
-                    random.extreme_number() as u32,
-                    numbers,
-                    list(&listed()),
-                ),
-            }
-        }
+        10..=13 => random_response(single, random, root),
         _ => {
             let attacks = attacks();
-            let (_, request) = attacks[random.below(attacks.len() as u64) as usize].clone();
+            let request = attacks[random.below(attacks.len() as u64) as usize].clone();
             let request = match random.below(2) {
                 0 => request,
                 _ => request.header("cookie", random.bytes(50)),
             };
-            vm.request(root, request).map(drop)
+            single.request(root, request).map(drop)
         }
     };
     result.unwrap();
+}
+
+fn random_response(single: &mut Single, random: &mut Random, root: u32) -> Result<()> {
+    let calls = single.world.take_calls();
+    let sizes = Some((
+        random.extreme_number() as u32,
+        random.extreme_number() as u32,
+    ));
+    match calls.first() {
+        Some(SentCall { root, token, .. }) if random.below(4) > 0 => {
+            let response = match random.below(3) {
+                0 => list_response(&listed()),
+                1 => Response::new(random.below(700) as u16, random.bytes(300)),
+                _ => Response::reset(),
+            };
+            let sizes = sizes.filter(|_| random.below(4) == 0);
+            single.respond(root.0, token.0, response, sizes)
+        }
+        _ => {
+            let token = random.extreme_number() as u32;
+            single.respond(root, token, list_response(&listed()), sizes)
+        }
+    }
 }
 
 fn random_configurations() -> Vec<String> {
@@ -110,7 +186,7 @@ impl Drop for Seed {
     }
 }
 
-/// Environments as an operator, or nobody, would make them.
+/// Plausible and implausible environments.
 fn random_environment(random: &mut Random) -> Vec<Vec<u8>> {
     let honest = b"ABS_ACCESS_KEY=key".to_vec();
     match random.below(8) {
@@ -121,7 +197,7 @@ fn random_environment(random: &mut Random) -> Vec<Vec<u8>> {
             b"ABS_ACCESS_KEY".to_vec(),
             b"=value".to_vec(),
         ],
-        // A key that is no text, one with a colon, one with the end of its line.
+        // A key that is not UTF-8, one with a colon, one with a line end.
         2 => vec![
             b"ABS_ACCESS_KEY=\xff\xfe".to_vec(),
             b"ABS_SECRET_KEY=a:b".to_vec(),
@@ -143,13 +219,13 @@ fn random_environment(random: &mut Random) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn no_answer_of_a_host_makes_it_trap() {
+fn no_result_of_a_hostcall_makes_it_trap() {
     let injected = live_with_faults();
     // Each hostcall had faults: none is missing from this test.
     for import in names("imports.txt") {
         let (_, name) = import.split_once('.').unwrap();
         match name {
-            // The end of a VM, which must not happen, and its last words.
+            // The end of a VM, and its panic message: they must not happen.
             "proc_exit" | "fd_write" => assert!(!injected.contains_key(name)),
             name => assert!(
                 injected.get(name) > Some(&(SEEDS / 20)),
@@ -166,38 +242,32 @@ fn live_with_faults() -> BTreeMap<&'static str, u64> {
     let mut injected: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in 0..SEEDS {
         let _seed = Seed(seed);
-        let process = Process::new(seed);
+        let world = World::new(seed);
         let mut random = Random::new(seed);
-        process.state().environment = random_environment(&mut random);
-        let mut vm = Vm::new(&MODULE, &process);
+        world.set_raw_environment(random_environment(&mut random));
+        let mut single = Single::new(world.clone());
         // Faults from the first callback on, or only once it works.
         let one_in = [2, 5, 20, 100][seed as usize % 4];
         let faults = FaultInjector::new(seed + 1_000_000, one_in, true);
         if seed % 3 == 0 {
-            vm.inject_faults(Some(faults.clone()));
+            single.vm.inject_faults(Some(faults.clone()));
         }
         for step in 0..150 {
             if step == 30 && seed % 3 != 0 {
-                vm.inject_faults(Some(faults.clone()));
+                single.vm.inject_faults(Some(faults.clone()));
             }
-            random_step(&mut vm, &process, &mut random, &configurations);
+            random_step(&mut single, &mut random, &configurations);
         }
-        for (name, times) in vm.n_faults() {
+        for (name, times) in single.vm.n_faults() {
             *injected.entry(name).or_default() += times;
         }
-        within += vm.n_callbacks_within();
-        lists += process.metric("fetch.result=ok");
-        let said = |way| process.state().said.get(way).copied().unwrap_or(0);
-        denied += said("a reply's details");
-        assert_eq!(said("output"), 0);
-        // It still lives: an honest host can use it on.
-        vm.inject_faults(None);
-        process.state().environment.clear();
-        vm.create_root(9).unwrap();
-        let json = br#"{"deny_list": {"ips": ["192.0.2.7"]}}"#;
-        assert!(vm.configure(9, json).unwrap());
-        let outcome = vm.request(9, attacks()[0].1.clone()).unwrap();
-        assert!(outcome.stopped, "it lives, but blocks no more");
+        within += single.vm.n_callbacks_within();
+        lists += world.metric("fetch.result=ok");
+        denied += world.inspected("a reply's details");
+        assert_eq!(world.inspected("output"), 0);
+        single.vm.inject_faults(None);
+        world.set_raw_environment(Vec::new());
+        single.assert_alive();
     }
     println!(
         "injected faults: {injected:?}; {within} callbacks within hostcalls; {lists} lists, {denied} replies"
@@ -207,38 +277,33 @@ fn live_with_faults() -> BTreeMap<&'static str, u64> {
     injected
 }
 
-/// A value of shared data may be larger than a VM has memory for: whoever wrote it must not end the VM by it.
+/// A value of shared data can be larger than a VM's memory. It must not end the VM.
 #[test]
 fn it_survives_a_failed_allocation() {
-    let process = Process::new(10);
-    let mut vm = Vm::new(&MODULE, &process);
+    let mut single = Single::new(World::new(10));
     for size in [0x8000_0000, u32::MAX] {
-        assert_eq!(vm.allocate(size).unwrap(), 0);
+        assert_eq!(single.vm.allocate(size).unwrap(), 0);
     }
-    vm.create_root(9).unwrap();
-    let json = br#"{"deny_list": {"ips": ["192.0.2.7"]}}"#;
-    assert!(vm.configure(9, json).unwrap());
-    let outcome = vm.request(9, attacks()[0].1.clone()).unwrap();
-    assert!(outcome.stopped);
+    single.assert_alive();
 }
 
 /// The unit in which wasm memory grows.
 const PAGE: usize = 64 << 10;
 
-/// Rooms that a lying host asks for and never names again are lost, so this host only errs.
+/// The module can't free memory that a host requests and does not name, so this host only fails.
 #[test]
 fn its_memory_stays_bounded() {
     let configurations = random_configurations();
-    let process = Process::new(6);
     let mut random = Random::new(6);
-    let mut vm = Vm::new(&MODULE, &process);
-    vm.inject_faults(Some(FaultInjector::new(7, 50, false)));
+    let mut single = Single::new(World::new(6));
+    let faults = FaultInjector::new(7, 50, false);
+    single.vm.inject_faults(Some(faults));
     let mut sizes = Vec::new();
     for _ in 0..3 {
         for _ in 0..100_000 {
-            random_step(&mut vm, &process, &mut random, &configurations);
+            random_step(&mut single, &mut random, &configurations);
         }
-        sizes.push(vm.memory_bytes());
+        sizes.push(single.vm.memory_bytes());
     }
     println!("memory after each third: {sizes:?} bytes");
     assert!(sizes[2] <= 16 << 20, "{sizes:?}");

@@ -1,4 +1,5 @@
-//! The release module itself, as it is shipped, in a host of the tests.
+//! The release module itself, as it is shipped, in a host of the tests: the scenarios of `tests/lifecycle`, and what only
+//! the module has: its ABI, its memory, its cost.
 
 #![allow(
     clippy::panic,
@@ -9,18 +10,25 @@
     reason = "tests fail by panics"
 )]
 
-/// A process with a main thread and workers, and what is sent through it.
+use portcullis_wasm_host::{fake_host, secrets, seeded};
+
+/// The module as the target of the scenarios.
+mod target;
+
+/// The scenarios of the core, by the same source.
+#[path = "../../../lifecycle/scenarios/mod.rs"]
+mod scenarios;
+
+/// The lists, requests and names that these tests share.
 mod support;
 
-/// What any header block costs.
+/// The cost of any header block.
 mod cost;
-/// No answer of a host makes the module trap, and its memory stays bounded.
+/// No result of a hostcall makes the module trap, and its memory stays bounded.
 mod hostile;
-/// It fetches, blocks, keeps the list, unblocks.
-mod life;
 /// The link step's checks.
 mod link;
-/// Which log lines it writes.
+/// The levels of its log lines.
 mod log_level;
 /// It leaks no secret, and sends its credentials only to ABS.
-mod secrets;
+mod secrecy;

@@ -4,10 +4,10 @@ use std::rc::Rc;
 use portcullis::list::frame::{FrameHeader, Record, frame, unframe};
 use serde_json::{Value, json};
 
-use crate::abs::ips;
+use super::abs::ips;
+use super::process::{MAIN, Process};
+use super::*;
 use crate::fake_host::{Hostcall, Interrupt};
-use crate::process::{MAIN, Process};
-use crate::*;
 
 /// `n` addresses, the first of which is `first`.
 fn many(first: u32, n: u32) -> Value {
@@ -137,7 +137,7 @@ fn a_worker_that_asks_while_its_slot_is_overwritten_judges_by_the_list_in_force(
 fn a_list_of_many_values_is_taken_up_over_several_ticks_and_then_whole() {
     let process = Process::new(2);
     // 6 gate shards at about 65,000 entries each.
-    let abs = crate::abs::Abs::serving(process.world(), many(ip(10, 0, 0, 0), 300_000));
+    let abs = super::abs::Abs::serving(process.world(), many(ip(10, 0, 0, 0), 300_000));
     process.configure(&config());
     process.advance(seconds(2));
     assert_denies_only(&process, &["10.0.0.0", "10.4.147.223"], &["10.4.147.224"]);
@@ -390,7 +390,7 @@ fn a_list_that_cannot_be_written_is_counted_and_the_one_in_force_stays() {
 #[test]
 fn when_nothing_at_all_can_be_written_nothing_is_fetched_and_nothing_panics() {
     let process = Process::new(2);
-    crate::abs::Abs::serving(process.world(), ips(&["192.0.2.1"]));
+    super::abs::Abs::serving(process.world(), ips(&["192.0.2.1"]));
     process.world().refuse_writes(|_| true);
     process.configure(&config());
     process.advance(seconds(20));

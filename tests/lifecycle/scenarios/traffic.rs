@@ -1,14 +1,16 @@
 use core::cell::Cell;
+use std::rc::Rc;
 
 use portcullis::host::{RootId, StreamId};
-use portcullis::vm::Vm;
 use serde_json::{Value, json};
 
-use crate::abs::{Abs, ips};
+use super::abs::{Abs, ips};
+use super::filter_vm::FilterVm;
+use super::process::Process;
+use super::*;
 use crate::fake_host::{Reaction, Response, SentCall, World};
-use crate::process::Process;
 use crate::secrets::secret;
-use crate::*;
+use crate::target::TargetVm;
 
 fn traffic_config() -> Value {
     config_with(
@@ -354,26 +356,25 @@ fn an_outage_of_ase_loses_nothing_that_the_queue_holds() {
 }
 
 #[test]
-fn a_stream_whose_end_is_never_told_is_counted_when_its_number_comes_again() {
+fn a_stream_without_an_end_is_counted_when_its_number_is_used_again() {
     let world = World::new(1);
     world.set_abs(|_| Reaction::Hold);
-    let host = world.new_vm();
-    let mut vm = Vm::new(&host);
+    let host = Rc::new(world.new_vm());
+    let mut vm = TargetVm::new(host.clone());
     let (root, stream) = (RootId(1), StreamId(7));
     host.add_root(root);
     let mut config = traffic_config();
     config["traffic"]["queue_memory"] = json!("4KB");
     config["traffic"]["batch_bytes"] = json!("1KB");
-    vm.configure(&host, root, config.to_string().as_bytes())
-        .unwrap();
+    assert!(vm.configure(root, config.to_string().as_bytes()));
     for _ in 0..100 {
         host.begin_request(root, Request::get("/"));
-        vm.request(&host, root, stream);
+        vm.request(root, stream);
     }
-    vm.stream_ended(&host, stream);
+    vm.stream_ended(stream);
     host.end_request();
     world.pass(seconds(2));
-    vm.tick(&host, root);
+    vm.tick(root);
     assert_eq!(world.metric("traffic.dropped"), 99);
     assert_eq!(world.sent().len(), 1);
 }

@@ -1,10 +1,9 @@
-//! One Envoy process over a fake host: its main thread and its workers, each with a VM of its own, and the order in
-//! which they run.
+//! One Envoy process over a fake host: its main thread and its workers, each with a VM, and the order in which they run.
 //!
-//! What Envoy does is done here in the same order: a configuration is tried in a VM that is then thrown away; each
-//! thread gets a new root context beside the old one, and the old one is torn down; a VM that trapped is made anew at
-//! the next request of its worker, and on the main thread only with the next configuration.
-//! Threads never run at once, but the seed decides their order, and a test can have one run in the midst of another.
+//! Envoy's order of steps: a configuration is validated in a VM that is then deleted; each thread gets a new root context
+//! beside the old one, and the old one is deleted; a worker's VM that trapped is created again at its next request, the
+//! main thread's only with the next configuration. Threads never run at once, but the seed decides their order, and a test
+//! can run one during a hostcall of another.
 
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
@@ -12,13 +11,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use portcullis::host::{RootId, StreamId};
-use portcullis::judge::Disposition;
-use portcullis::vm::Vm;
 use serde_json::Value;
 
+use super::filter_vm::FilterVm;
 use crate::fake_host::{
     FakeHost, Hostcall, Interrupt, Reply, Request, Response, VmDied, VmId, World,
 };
+use crate::target::TargetVm;
 
 /// The number of the main thread; workers count from 1.
 pub const MAIN: usize = 0;
@@ -32,7 +31,7 @@ pub struct Process(Rc<Inner>);
 struct Inner {
     world: World,
     threads: Vec<Thread>,
-    /// The configuration in force of each filter.
+    /// The active configuration of each filter.
     filters: RefCell<Vec<Option<String>>>,
     workers_first: Cell<bool>,
     drains: Cell<bool>,
@@ -45,14 +44,14 @@ struct Thread {
 }
 
 struct ThreadVm {
-    vm: RefCell<Vm>,
-    host: FakeHost,
+    vm: RefCell<TargetVm>,
+    host: Rc<FakeHost>,
     n_contexts: Cell<u32>,
     /// The root contexts, oldest first.
     roots: RefCell<Vec<(Filter, RootId)>>,
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub denied: Option<Reply>,
@@ -96,12 +95,12 @@ impl Process {
         self.0.workers_first.set(true);
     }
 
-    /// Old root contexts go on beside the new ones until [`Process::drop_old_roots`], as with a listener that drains.
+    /// Old root contexts stay active beside the new ones until [`Process::drop_old_roots`], as in a listener that drains.
     pub fn drain(&self) {
         self.0.drains.set(true);
     }
 
-    /// Configures the first filter; the errors where it is refused.
+    /// Configures the first filter; returns the errors if the configuration is refused.
     pub fn try_configure(&self, config: &Value) -> Result<(), Vec<String>> {
         self.try_configure_filter(0, config)
     }
@@ -138,14 +137,22 @@ impl Process {
         Ok(())
     }
 
-    /// Envoy tries each configuration in a VM of its own, on the main thread, and throws that away.
+    /// Envoy validates each configuration in a VM of its own, on the main thread, and deletes that VM.
     fn try_out(&self, json: &str) -> Result<(), Vec<String>> {
-        let host = self.world().new_vm();
-        let mut vm = Vm::new(&host);
+        let host = Rc::new(self.world().new_vm());
+        let mut vm = TargetVm::new(host.clone());
         host.add_root(RootId(1));
-        let outcome = vm.configure(&host, RootId(1), json.as_bytes());
+        let n_lines = self.world().logs().len();
+        let accepted = vm.configure(RootId(1), json.as_bytes());
         host.drop_vm();
-        outcome.map_err(|errors| errors.iter().map(ToString::to_string).collect())
+        let errors = self.world().logs().into_iter().skip(n_lines);
+        let errors = errors
+            .filter_map(|(_, line)| Some(line.strip_prefix("configuration refused: ")?.into()));
+        if accepted {
+            Ok(())
+        } else {
+            Err(errors.collect())
+        }
     }
 
     fn pass_a_little(&self) {
@@ -153,14 +160,14 @@ impl Process {
         self.world().pass(Duration::from_micros(micros));
     }
 
-    /// Gives a thread a root context of the filter; a VM too, if it has none.
+    /// Creates a root context of the filter on a thread, and a VM if the thread has none.
     fn start_filter(&self, thread: usize, filter: Filter) {
         let slot = &self.0.threads[thread].vm;
         let known = slot.borrow().clone();
         let vm = known.unwrap_or_else(|| {
-            let host = self.world().new_vm();
+            let host = Rc::new(self.world().new_vm());
             let vm = Rc::new(ThreadVm {
-                vm: RefCell::new(Vm::new(&host)),
+                vm: RefCell::new(TargetVm::new(host.clone())),
                 host,
                 n_contexts: Cell::new(0),
                 roots: RefCell::default(),
@@ -174,13 +181,15 @@ impl Process {
         let root = RootId(vm.n_contexts.get());
         vm.host.add_root(root);
         vm.roots.borrow_mut().push((filter, root));
-        self.enter(thread, |vm, host| {
-            let configured = vm.configure(host, root, json.as_bytes());
-            configured.expect("a configuration that was tried is taken everywhere");
-        });
+        let accepted = self.enter(thread, |vm| vm.configure(root, json.as_bytes()));
+        assert_eq!(
+            accepted,
+            Some(true),
+            "every VM accepts a valid configuration"
+        );
     }
 
-    /// Tears down every root context but the newest of each filter that there is.
+    /// Deletes every root context except for the newest of each filter.
     pub fn drop_old_roots(&self) {
         let filters = self.0.filters.borrow();
         for thread in &self.0.threads {
@@ -199,13 +208,13 @@ impl Process {
         }
     }
 
-    /// Takes a filter out; the VMs live on if there is another one.
+    /// Removes a filter; the VMs stay if there is another one.
     pub fn remove_filter(&self, filter: Filter) {
         self.0.filters.borrow_mut()[filter] = None;
         self.drop_old_roots();
     }
 
-    /// A thread stands still: it neither ticks nor takes responses.
+    /// A thread pauses: it runs no ticks and gets no responses.
     pub fn pause(&self, thread: usize) {
         self.0.threads[thread].paused.set(true);
     }
@@ -230,7 +239,7 @@ impl Process {
         self.living(thread).expect("the VM lives").host.vm()
     }
 
-    /// Which thread a VM runs on; `None` where it is dead.
+    /// The thread on which a VM runs; `None` if the VM is dead.
     pub fn thread_of(&self, vm: VmId) -> Option<usize> {
         self.threads().find(|thread| {
             self.living(*thread)
@@ -242,7 +251,7 @@ impl Process {
         self.0.threads[thread].vm.borrow().clone()
     }
 
-    /// The VM of `thread` is interrupted right before the first hostcall for which `at` is true.
+    /// Interrupts the VM of `thread` right before the first hostcall for which `at` is true.
     pub fn interrupt(
         &self,
         thread: usize,
@@ -252,7 +261,7 @@ impl Process {
         self.world().interrupt(self.vm(thread), at, interrupt);
     }
 
-    /// How often the newest root context of the first filter ticks; `None`: never.
+    /// The tick period of the newest root context of the first filter; `None`: it does not tick.
     pub fn tick_period(&self, thread: usize) -> Option<Duration> {
         let vm = self.living(thread)?;
         let root = self.newest_root(&vm, 0)?;
@@ -265,10 +274,10 @@ impl Process {
         newest.map(|(_, root)| *root)
     }
 
-    /// Calls into the VM of a thread. A VM that dies of it is gone; a panic of the filter fails the test.
-    fn enter<T>(&self, thread: usize, act: impl FnOnce(&mut Vm, &FakeHost) -> T) -> Option<T> {
+    /// Calls into the VM of a thread; `None` if it traps or is dead. A panic of the filter fails the test.
+    pub fn enter<T>(&self, thread: usize, act: impl FnOnce(&mut TargetVm) -> T) -> Option<T> {
         let vm = self.living(thread)?;
-        let entered = catch_unwind(AssertUnwindSafe(|| act(&mut vm.vm.borrow_mut(), &vm.host)));
+        let entered = catch_unwind(AssertUnwindSafe(|| act(&mut vm.vm.borrow_mut())));
         match entered {
             Ok(value) => Some(value),
             Err(cause) if cause.is::<VmDied>() => {
@@ -279,7 +288,7 @@ impl Process {
         }
     }
 
-    /// Ticks the newest root context of the first filter now, whenever it would be due.
+    /// Ticks the newest root context of the first filter now, due or not.
     pub fn tick(&self, thread: usize) {
         let vm = self.living(thread).expect("the VM lives");
         let root = self.newest_root(&vm, 0).expect("it has a root context");
@@ -291,11 +300,11 @@ impl Process {
             return;
         };
         vm.host.enter_root(root);
-        self.enter(thread, |vm, host| vm.tick(host, root));
+        self.enter(thread, |vm| vm.tick(root));
         vm.host.rearm(root);
     }
 
-    /// Answers a call in flight, now. Nothing happens where it was cancelled.
+    /// Delivers the response to a call in flight, now. Has no effect if the call was cancelled.
     pub fn respond(&self, call: u64, response: Response) {
         let Some(pending) = self.world().take_pending(call) else {
             return;
@@ -309,13 +318,13 @@ impl Process {
         };
         let size = response.body.len();
         vm.host.begin_response(call.root, response);
-        self.enter(thread, |vm, host| {
-            vm.on_call_response(host, call.root, call.token, size)
+        self.enter(thread, |vm| {
+            vm.on_call_response(call.root, call.token, size)
         });
         vm.host.end_response();
     }
 
-    /// Lets time pass; ticks and responses come as they are due.
+    /// Lets time pass; ticks and responses come when they are due.
     pub fn advance(&self, time: Duration) {
         let end = self.world().now() + time;
         while self.step(end) {}
@@ -323,7 +332,7 @@ impl Process {
         self.world().pass(end.saturating_sub(now));
     }
 
-    /// Lets time pass until `done`, but no longer than `limit`: then the test fails.
+    /// Lets time pass until `done`; fails after `limit`.
     pub fn advance_until(&self, what: &str, limit: Duration, done: impl Fn(&Process) -> bool) {
         let end = self.world().now() + limit;
         while !done(self) {
@@ -336,7 +345,7 @@ impl Process {
         }
     }
 
-    /// The next thing that is due, if it is due by `end`.
+    /// Runs the next event that is due by `end`; `false` if there is none.
     pub fn step(&self, end: Duration) -> bool {
         let Some((due, event)) = self.next_event().filter(|(due, _)| *due <= end) else {
             return false;
@@ -346,11 +355,9 @@ impl Process {
         match event {
             Event::Tick(thread, root) => self.tick_root(thread, root),
             Event::Response(id) => {
-                let pending = self.world().pending();
-                let responded = pending.into_iter().find(|known| known.call.id == id);
-                let (_, response) = responded
-                    .and_then(|known| known.responded)
-                    .expect("it is due");
+                let mut pending = self.world().pending().into_iter();
+                let known = pending.find(|known| known.call.id == id);
+                let (_, response) = known.and_then(|known| known.due).expect("it is due");
                 self.respond(id, response);
             }
         }
@@ -367,14 +374,14 @@ impl Process {
                 Some((due, Event::Tick(thread, root)))
             });
         let responses = self.world().pending().into_iter().filter_map(|pending| {
-            let (due, _) = pending.responded?;
+            let (due, _) = pending.due?;
             let thread = self.thread_of(pending.call.vm)?;
             runs(thread).then_some((due, Event::Response(pending.call.id)))
         });
         ticks.chain(responses).min_by_key(|(due, _)| *due)
     }
 
-    /// A worker judges a request for the first filter. A VM that trapped is made anew, as with FAIL_RELOAD.
+    /// A worker judges a request for the first filter. A VM that trapped is created again, as with FAIL_RELOAD.
     pub fn request(&self, worker: usize, request: &Request) -> Outcome {
         self.request_to(worker, 0, request)
     }
@@ -397,11 +404,14 @@ impl Process {
         // A stream's number comes from the same counter as a root context's.
         vm.n_contexts.set(vm.n_contexts.get() + 1);
         let stream = StreamId(vm.n_contexts.get());
-        let disposition = self.enter(worker, |vm, host| vm.request(host, root, stream));
-        self.enter(worker, |vm, host| vm.stream_ended(host, stream));
+        let stopped = self.enter(worker, |vm| vm.request(root, stream));
+        self.enter(worker, |vm| vm.stream_ended(stream));
         let (denied, filter_state) = vm.host.end_request();
-        let stopped = disposition == Some(Disposition::Stop);
-        assert_eq!(stopped, denied.is_some(), "a request stops with a reply");
+        assert_eq!(
+            stopped == Some(true),
+            denied.is_some(),
+            "a request stops with a reply"
+        );
         Outcome {
             denied,
             filter_state,
@@ -415,16 +425,15 @@ impl Process {
 }
 
 impl Drop for Inner {
-    /// However a test goes, no secret may have got out, and none may show in what a VM prints for debugging.
+    /// In every test no secret leaves the filter, and none is in the debug form of a VM.
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;
         }
         for thread in &self.threads {
             if let Some(vm) = thread.vm.take() {
-                let shown = format!("{:?}", vm.vm.borrow());
-                self.world
-                    .look_for_leaks("a VM's debug form", shown.as_bytes());
+                let shown = vm.vm.borrow().debug_form();
+                self.world.inspect("a VM's debug form", shown.as_bytes());
             }
         }
         let leaks = self.world.leaks();

@@ -18,7 +18,7 @@ struct State {
     with_etags: bool,
     version: u64,
     replacement: Option<Reaction>,
-    to_head: Option<Reaction>,
+    to_others: Option<Reaction>,
 }
 
 impl Abs {
@@ -30,7 +30,7 @@ impl Abs {
             with_etags: false,
             version: 1,
             replacement: None,
-            to_head: None,
+            to_others: None,
         })));
         let served = abs.clone();
         world.set_abs(move |call| served.react(call));
@@ -40,7 +40,7 @@ impl Abs {
     fn react(&self, call: &SentCall) -> Reaction {
         let state = self.0.borrow();
         if !call.is_get()
-            && let Some(reaction) = &state.to_head
+            && let Some(reaction) = &state.to_others
         {
             return reaction.clone();
         }
@@ -85,9 +85,9 @@ impl Abs {
     }
 
     /// Answers HEAD requests like this.
-    pub fn respond_to_head(&self, response: Response) {
+    pub fn respond_to_others(&self, response: Response) {
         let latency = self.0.borrow().latency;
-        self.0.borrow_mut().to_head = Some(Reaction::After(latency, response));
+        self.0.borrow_mut().to_others = Some(Reaction::After(latency, response));
     }
 
     /// Calls stay in flight until the test responses them.

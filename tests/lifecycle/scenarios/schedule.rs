@@ -1,9 +1,9 @@
 use serde_json::json;
 
-use crate::abs::{Abs, ips};
+use super::abs::{Abs, ips};
+use super::process::{MAIN, Process};
+use super::*;
 use crate::fake_host::Response;
-use crate::process::{MAIN, Process};
-use crate::*;
 
 /// When each list was asked for, from the start of the process on.
 fn times(process: &Process) -> Vec<Duration> {

@@ -5,11 +5,11 @@ use log::Level;
 use portcullis::host::HostError;
 use serde_json::json;
 
-use crate::abs::{Abs, ips, list_response};
+use super::abs::{Abs, ips, list_response};
+use super::process::{MAIN, Process};
+use super::*;
 use crate::fake_host::{Hostcall, Interrupt, Response};
-use crate::process::{MAIN, Process};
 use crate::secrets::secret;
-use crate::*;
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -330,17 +330,17 @@ fn encodings_that_change_nothing_are_passed_over() {
 fn a_call_that_broke_off_is_told_from_an_answer_that_is_too_large() {
     let lost = |abs: &Abs| {
         abs.respond(Response::reset());
-        abs.respond_to_head(Response::reset());
+        abs.respond_to_others(Response::reset());
     };
     assert_trouble("reset", lost, "reset", "no connection");
     let small = |abs: &Abs| {
         abs.respond(Response::reset());
-        abs.respond_to_head(Response::new(200, "").header("content-length", "33554432"));
+        abs.respond_to_others(Response::new(200, "").header("content-length", "33554432"));
     };
     assert_trouble("as much as Envoy takes", small, "reset", "no connection");
     let unknown = |abs: &Abs| {
         abs.respond(Response::reset());
-        abs.respond_to_head(Response::new(405, "").header("content-length", "999999999"));
+        abs.respond_to_others(Response::new(405, "").header("content-length", "999999999"));
     };
     assert_trouble(
         "HEAD not allowed",
@@ -350,7 +350,7 @@ fn a_call_that_broke_off_is_told_from_an_answer_that_is_too_large() {
     );
     let large = |abs: &Abs| {
         abs.respond(Response::reset());
-        abs.respond_to_head(Response::new(200, "").header("content-length", "33554433"));
+        abs.respond_to_others(Response::new(200, "").header("content-length", "33554433"));
     };
     assert_trouble(
         "too large",
@@ -364,7 +364,7 @@ fn a_call_that_broke_off_is_told_from_an_answer_that_is_too_large() {
 fn the_question_for_the_size_is_a_head_request_with_the_same_keys_and_asked_once_a_failure() {
     let (process, abs) = started(1, &config(), ips(&["192.0.2.1"]));
     abs.respond(Response::reset());
-    abs.respond_to_head(Response::new(200, "").header("content-length", "40000000"));
+    abs.respond_to_others(Response::new(200, "").header("content-length", "40000000"));
     process.advance_until("too large", seconds(80), |process| {
         process.world().fetches().contains_key("too_large")
     });

@@ -1,10 +1,10 @@
 use serde_json::{Value, json};
 
-use crate::abs::{Abs, ips};
+use super::abs::{Abs, ips};
+use super::process::Process;
+use super::*;
 use crate::fake_host::Response;
-use crate::process::Process;
 use crate::secrets::secret;
-use crate::*;
 
 /// `n` addresses from `10.<block>.0.0` on.
 fn block(block: u8, n: u32) -> Vec<String> {

@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use crate::abs::{ips, list_response};
+use super::abs::{ips, list_response};
+use super::process::Process;
+use super::*;
 use crate::fake_host::{Hostcall, Interrupt, Reaction, Response, VmId};
-use crate::process::Process;
 use crate::seeded::Random;
-use crate::*;
 
 /// An address that the list number `version` names and no other does.
 fn own_address(version: u64) -> String {

@@ -3,11 +3,11 @@
 use log::Level;
 use serde_json::json;
 
-use crate::abs::{Abs, ips};
+use super::abs::{Abs, ips};
+use super::process::Process;
+use super::*;
 use crate::fake_host::Response;
-use crate::process::Process;
 use crate::secrets::secret;
-use crate::*;
 
 #[test]
 fn the_last_fetch_is_shown_with_its_result_and_its_time() {

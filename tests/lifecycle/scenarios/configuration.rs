@@ -1,10 +1,10 @@
 use serde_json::{Value, json};
 
-use crate::abs::{Abs, ips, list_response};
+use super::abs::{Abs, ips, list_response};
+use super::process::{MAIN, Process};
+use super::*;
 use crate::fake_host::{Effects, Response, VmId};
-use crate::process::{MAIN, Process};
 use crate::secrets::secret;
-use crate::*;
 
 /// The size of the word that a list was dropped, in its manifest's place.
 const DROPPED: usize = 32;
@@ -58,7 +58,7 @@ fn a_bad_configuration_is_refused_with_every_error_and_the_one_in_force_goes_on(
     for error in &errors {
         process
             .world()
-            .look_for_leaks("a configuration error", error.as_bytes());
+            .inspect("a configuration error", error.as_bytes());
         let logs = process.world().logs();
         assert!(
             logs.iter().any(|(_, line)| line.contains(error.as_str())),
@@ -310,7 +310,7 @@ fn two_filters_with_different_sources_share_no_list() {
         } else {
             "192.0.2.2"
         };
-        fake_host::Reaction::After(millis(20), list_response(&ips(&[listed])))
+        crate::fake_host::Reaction::After(millis(20), list_response(&ips(&[listed])))
     });
     let of = |cluster: &str| config_with(json!({"abs": {"cluster": cluster}}));
     process.configure_filter(0, &of("one"));

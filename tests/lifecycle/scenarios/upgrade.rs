@@ -3,10 +3,10 @@ use core::hash::Hasher;
 use serde_json::json;
 use siphasher::sip::SipHasher13;
 
-use crate::abs::ips;
+use super::abs::ips;
+use super::process::Process;
+use super::*;
 use crate::fake_host::Response;
-use crate::process::Process;
-use crate::*;
 use log::Level;
 
 /// Every VM of the old module is gone, and the new one's have come in their place. Shared data stays.

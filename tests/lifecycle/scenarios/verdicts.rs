@@ -2,11 +2,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::abs::{Abs, ips};
+use super::abs::{Abs, ips};
+use super::process::{Outcome, Process};
+use super::*;
 use crate::fake_host::{Reply, Response};
-use crate::process::{Outcome, Process};
 use crate::secrets::secret;
-use crate::*;
 
 fn jwt(claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());

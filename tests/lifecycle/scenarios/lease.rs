@@ -3,10 +3,10 @@ use std::rc::Rc;
 
 use serde_json::json;
 
-use crate::abs::{Abs, ips, list_response};
+use super::abs::{Abs, ips, list_response};
+use super::process::{MAIN, Process};
+use super::*;
 use crate::fake_host::{Hostcall, Interrupt};
-use crate::process::{MAIN, Process};
-use crate::*;
 
 /// How long a lease lasts unless renewed.
 const LEASE: Duration = portcullis::sync::lease::LEASE;
