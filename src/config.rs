@@ -108,8 +108,7 @@ impl Config {
     /// Reads a plugin configuration: JSON, or a serialized `google.protobuf.Struct`, which Envoy passes for a
     /// configuration of that type. Empty input, white space and `null` equal `{}`: all defaults.
     ///
-    /// A mistake with a certain meaning, such as a line end after a key, is a warning, and the filter runs. A mistake whose
-    /// meaning would be a guess is an error.
+    /// An unambiguous mistake, such as a line end after a key, is a warning. An ambiguous one is an error.
     ///
     /// `environment` looks up an environment variable of the VM.
     ///

@@ -31,7 +31,7 @@ impl core::fmt::Debug for Secret {
 /// Looks up an environment variable of the VM.
 pub(super) type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
-/// Where one secret comes from.
+/// The source of one secret.
 pub(super) struct Credential {
     pub(super) key: &'static str,
     pub(super) variable_key: &'static str,

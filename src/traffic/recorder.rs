@@ -185,9 +185,9 @@ impl Recorder {
     }
 
     /// Abandons the calls of deleted root contexts.
-    pub fn forget_calls(&mut self, lives: impl Fn(RootId) -> bool) {
+    pub fn abandon_calls(&mut self, is_live: impl Fn(RootId) -> bool) {
         for sender in &mut self.senders {
-            sender.forget_call(&lives);
+            sender.abandon_call(&is_live);
         }
     }
 

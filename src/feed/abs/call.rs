@@ -11,7 +11,7 @@ use crate::config::Abs;
 pub enum Method {
     /// Fetches the list.
     Get,
-    /// Asks for the size of the response, after one that was interrupted.
+    /// Gets the size of a response that was interrupted.
     Head,
 }
 
