@@ -1,7 +1,7 @@
 //! The plugin configuration: reads it, checks it, and reports all errors at once, each with its path.
 //!
-//! Bytes become a value tree (`raw`), and each section of the tree becomes its type. No I/O: environment variables come
-//! from a function.
+//! Bytes become a value tree (`raw`), and each section of the tree becomes its type. No I/O: the caller passes a
+//! function that reads environment variables.
 //!
 //! | file | owns |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! The section `apis`: the rules of each API, and the order in which APIs are matched.
+//! The section `apis`: the rules of each API, and the order in which APIs are matched. `request` applies the rules.
 
 use core::cmp::Reverse;
 

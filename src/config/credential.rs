@@ -1,4 +1,5 @@
 //! Secrets: typed in the configuration, or in an environment variable that it names.
+//! Never shown in errors or debug output.
 
 use super::error::Problem;
 use super::section::Section;

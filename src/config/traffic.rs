@@ -1,4 +1,4 @@
-//! The section `traffic`: what is sent to ABS, and how.
+//! The section `traffic`: what is sent to ABS, and how. Makes no call.
 
 use core::time::Duration;
 

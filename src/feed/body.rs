@@ -1,4 +1,4 @@
-//! The body of a list server's response as a bounded stream.
+//! The body of a list server's response as a bounded stream. Knows no format of a list.
 
 use core::cell::Cell;
 use std::io::{self, Read};

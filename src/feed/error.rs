@@ -1,4 +1,4 @@
-//! The reasons why a fetch fails: the text for the log and the result for the metrics.
+//! The reasons why a fetch fails: the text for the log and the result for the metrics. Decides nothing.
 
 use core::fmt;
 use core::time::Duration;

@@ -57,7 +57,7 @@ pub struct Updater {
     call: Option<PendingCall>,
     /// Whether the call in flight is a HEAD request for the size of the interrupted response.
     is_probing: bool,
-    /// The freshness of the list whose ETag the call in flight has.
+    /// The freshness of the list, if the call in flight has its ETag.
     confirming: Option<Freshness>,
     /// The last logged failure, so that only changes of state are logged; cleared by success.
     failing: Option<FetchError>,
@@ -81,7 +81,7 @@ impl Updater {
         self.call.map(|call| call.root())
     }
 
-    /// Abandons a call whose root context was deleted: there will be no response.
+    /// Abandons a call of a deleted root context: there will be no response.
     pub fn abandon_call(&mut self, is_live: impl Fn(RootId) -> bool) {
         self.call = self.call.filter(|call| is_live(call.root()));
     }

@@ -38,7 +38,7 @@ pub struct Recorder {
     /// The VM's random number.
     vm: u64,
     senders: Vec<Sender>,
-    /// Requests whose stream has not ended.
+    /// Requests of streams that have not ended.
     pending: HashMap<StreamId, Pending, StreamHash>,
     /// Their memory, in bytes.
     memory: usize,

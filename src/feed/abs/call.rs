@@ -1,4 +1,5 @@
 //! The call that fetches ABS's attack list: `GET /v4/abs/attacklist` of ABS's administration guide.
+//! Does not read the response.
 
 use core::time::Duration;
 
