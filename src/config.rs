@@ -1,7 +1,7 @@
 //! The plugin configuration: reads it, checks it, and reports all errors at once, each with its path.
 //!
-//! Bytes become a value tree (`raw`), and each section of the tree becomes its type. No I/O: environment variables come
-//! from a function.
+//! Bytes become a value tree (`raw`), and each section of the tree becomes its type. No I/O: the caller passes a
+//! function that reads environment variables.
 //!
 //! | file | owns |
 //! |---|---|
@@ -108,8 +108,7 @@ impl Config {
     /// Reads a plugin configuration: JSON, or a serialized `google.protobuf.Struct`, which Envoy passes for a
     /// configuration of that type. Empty input, white space and `null` equal `{}`: all defaults.
     ///
-    /// A mistake with a certain meaning, such as a line end after a key, is a warning, and the filter runs. A mistake whose
-    /// meaning would be a guess is an error.
+    /// An unambiguous mistake, such as a line end after a key, is a warning. An ambiguous one is an error.
     ///
     /// `environment` looks up an environment variable of the VM.
     ///

@@ -29,7 +29,7 @@
 //! - The core never logs or stores a raw secret: identifiers leave this crate as keyed fingerprints only.
 //! - An HTTP context never writes shared data.
 //! - Only [`sync`] names shared-data keys.
-//! - A failed or refused fetch never changes the active list, nor does a response of which nothing can be used.
+//! - A failed or refused fetch, or a response with unusable entries only, never changes the active list.
 //! - No spelling of a listed identifier that a common server accepts passes (docs/readings.md, tests/spellings).
 //! - Blocking policy is in [`judge`] only; knowledge of list servers is in [`feed`] only; hostcalls are in an adapter only.
 //! - No bytes from the network, a client or shared data can panic the VM.

@@ -35,8 +35,8 @@ pub use updater::{SyncSettings, Updater, VmIdentity};
 /// the previous list.
 pub const TICK: Duration = Duration::from_millis(250);
 
-/// The period while there is something to wait for: the first list, a lease to claim, a list to load.
+/// The period while a VM waits for the first list, for the lease, or loads a list.
 pub const SHORT_TICK: Duration = Duration::from_millis(50);
 
-/// The period of a root context once a newer one of the same VM does its work. It continues in case that one is deleted.
+/// The period of a root context that a newer one of the same VM has replaced. It ticks in case the newer one is deleted.
 pub const SPARE_TICK: Duration = Duration::from_secs(5);

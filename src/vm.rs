@@ -1,8 +1,8 @@
 //! One VM: a method for each callback of the host.
 //!
 //! Wires root contexts to the lists they enforce (`sync`), the judgement of requests (`judge`) and traffic information
-//! (`traffic`). A [`Vm`] survives changes of configuration: each brings a new root context into the same VM beside the old
-//! one, and both share the VM's lists and queues.
+//! (`traffic`). A [`Vm`] survives changes of configuration: each adds a root context to the VM, and all root
+//! contexts share the VM's lists and queues.
 
 use core::time::Duration;
 
@@ -21,16 +21,16 @@ use crate::traffic::recorder::{RecordedRequest, Recorder};
 /// The number of warnings that are logged; `check_config` shows all.
 const MOST_WARNINGS: usize = 10;
 
-/// Everything that one VM keeps.
+/// The state of one VM.
 #[derive(Debug)]
 pub struct Vm {
     identity: VmIdentity,
-    /// Manual lists are fingerprinted with a key that never leaves this VM.
+    /// The key of the manual lists' fingerprints; it never leaves this VM.
     local_key: FingerprintKey,
     metrics: Metrics,
     /// In the order in which they were configured.
     roots: Vec<Root>,
-    /// When any of them ticked last.
+    /// The time of the last tick of any root context.
     last_tick: Duration,
     lists: Vec<SyncedList>,
     recorder: Recorder,
@@ -109,7 +109,7 @@ impl Vm {
     pub fn tick(&mut self, host: &dyn Host, id: RootId) {
         let now = host.monotonic_now();
         self.metrics.define(host);
-        self.forget_deleted_roots(now, id);
+        self.remove_deleted_roots(now, id);
         self.release_unused(host);
         let Some(position) = self.roots.iter().position(|root| root.id() == id) else {
             return;
@@ -160,7 +160,7 @@ impl Vm {
         }
     }
 
-    /// Judges the request whose headers the host has now, and enforces the verdict.
+    /// Judges the current request, and enforces the verdict.
     pub fn request(&mut self, host: &dyn Host, id: RootId, stream: StreamId) -> Disposition {
         self.identity.served = true;
         // The newest configuration replaces one that is deleted.
@@ -237,7 +237,7 @@ impl Vm {
     }
 
     /// Removes root contexts that no longer tick, except the last one.
-    fn forget_deleted_roots(&mut self, now: Duration, ticking: RootId) {
+    fn remove_deleted_roots(&mut self, now: Duration, ticking: RootId) {
         // If the thread stalled, all its root contexts did; only a part of the pause counts as idle time.
         let passed = now.saturating_sub(self.last_tick).min(TICK);
         self.last_tick = now;
@@ -249,13 +249,13 @@ impl Vm {
         let host = MeteredHost::new(host, &self.metrics);
         let roots = &self.roots;
         let is_live = |id| roots.iter().any(|root| root.id() == id);
-        self.recorder.forget_calls(is_live);
+        self.recorder.abandon_calls(is_live);
         self.recorder.retain(host, |destination| {
             let mut used = roots.iter().filter_map(Root::destination);
             used.any(|used| used == destination)
         });
         self.lists.retain_mut(|list| {
-            list.updater.forget_call(is_live);
+            list.updater.abandon_call(is_live);
             let is_used = roots.iter().any(|root| root.list() == Some(list.id));
             if !is_used {
                 list.updater.retire(host);

@@ -1,6 +1,6 @@
 //! A file that holds the filter: which of its Wasm filters is meant, its configuration, and the text with another one.
 //!
-//! What a configuration means is the library's business.
+//! The library defines what a configuration means.
 
 pub mod atomic_file;
 mod diff;

@@ -1,5 +1,5 @@
-//! One entry of a list as the configuration and ABS write it. Which client it identifies is `portcullis::identifier`'s
-//! business.
+//! One entry of a list as the configuration and ABS write it. `portcullis::identifier` defines which client it
+//! identifies.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
@@ -10,14 +10,14 @@ use portcullis::identifier::{ClientIdentifier, FingerprintKey, IdentifierKind};
 use crate::error::{Failure, Result};
 use crate::output::shorten;
 
-const EMPTY: &str = "an empty value identifies nobody";
+const EMPTY: &str = "an empty value identifies no client";
 
 /// One entry of a list.
 #[derive(Clone)]
 pub struct Entry {
     /// The kind of identifier.
     pub kind: IdentifierKind,
-    /// A cookie's name; the name that an API key travels under, if known.
+    /// A cookie's name; the name of an API key's header or parameter, if known.
     pub name: Option<String>,
     /// The value as written.
     pub value: String,
@@ -68,7 +68,7 @@ impl Entry {
 
     /// The client, or the value of an entry that identifies none.
     pub fn key(&self) -> ClientKey {
-        // Random, so that nobody can prepare entries that count as the same.
+        // Random, so that no one can prepare entries that count as the same.
         static KEY: LazyLock<FingerprintKey> = LazyLock::new(|| {
             let random = || RandomState::new().hash_one(());
             FingerprintKey::from_words([random(), random()])

@@ -11,7 +11,7 @@
 //! | `clients` | ABS's API, Envoy's admin interface and access log |
 //! | `output`, `error` | what is printed, and the exit code |
 //!
-//! What a configuration means is the library's business: the commands validate and judge with the filter's own code.
+//! The library defines what a configuration means: the commands validate and judge with the filter's own code.
 
 #![forbid(unsafe_code)]
 

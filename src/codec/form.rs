@@ -1,4 +1,4 @@
-//! Percent-encoding and the encoding of forms.
+//! Percent-encoding and the encoding of forms. Knows no name of a parameter.
 
 use std::borrow::Cow;
 

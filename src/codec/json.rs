@@ -81,7 +81,7 @@ impl JsonError {
                 "it can't be read",
             ),
             Category::Eof => (ErrorKind::Truncated, "it ends too early"),
-            // The visitor takes data of every type, so the only such error is its own.
+            // The visitor accepts every type, so only the handler causes such an error.
             Category::Data => (ErrorKind::Stopped, "the rest is not read"),
             Category::Syntax => (syntax, text.strip_suffix(&position).unwrap_or(&text)),
         };

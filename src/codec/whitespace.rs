@@ -1,4 +1,4 @@
-//! White space by the definition of any common server.
+//! White space by the definition of any common server. Knows no header.
 
 /// Removes the white space at both ends; see [`space_at_start`].
 pub(crate) fn trim_wide(mut text: &[u8]) -> &[u8] {

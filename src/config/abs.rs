@@ -1,4 +1,4 @@
-//! The section `abs`: how ABS is reached.
+//! The section `abs`: how ABS is reached. Makes no call.
 
 use core::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The section `apis`: the rules of each API, and the order in which APIs are matched.
+//! The section `apis`: the rules of each API, and the order in which APIs are matched. `request` applies the rules.
 
 use core::cmp::Reverse;
 
@@ -61,11 +61,11 @@ pub struct Api {
     pub apikey_header: Vec<String>,
     /// Query parameters that carry an API key.
     pub apikey_qs: Vec<String>,
-    /// Where user names come from.
+    /// The sources of user names.
     pub username: Vec<UsernameSource>,
 }
 
-/// Where a user name comes from.
+/// A source of user names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UsernameSource {
     /// The user of HTTP Basic authentication (RFC 7617).

@@ -1,4 +1,5 @@
 //! Secrets: typed in the configuration, or in an environment variable that it names.
+//! Never shown in errors or debug output.
 
 use super::error::Problem;
 use super::section::Section;
@@ -31,7 +32,7 @@ impl core::fmt::Debug for Secret {
 /// Looks up an environment variable of the VM.
 pub(super) type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
-/// Where one secret comes from.
+/// The source of one secret.
 pub(super) struct Credential {
     pub(super) key: &'static str,
     pub(super) variable_key: &'static str,

@@ -1,4 +1,4 @@
-//! The section `deny_response`: the response to a denied request.
+//! The section `deny_response`: the response to a denied request. `judge` sends it.
 
 use super::error::Problem;
 use super::section::Section;

@@ -1,4 +1,4 @@
-//! The section `guard`: limits on what a list from ABS may do.
+//! The section `guard`: limits on what a list from ABS may do. `feed::guard` and `judge` apply them.
 
 use ipnet::IpNet;
 

@@ -1,4 +1,4 @@
-//! The object `apis[].jwt`: where JSON web tokens are, and the meaning of their claims.
+//! The object `apis[].jwt`: where JSON web tokens are, and the meaning of their claims. `request` reads the tokens.
 
 use super::error::Problem;
 use super::section::Section;

@@ -137,14 +137,14 @@ mod tests {
     }
 
     #[test]
-    fn json_never_passes_for_a_struct() {
+    fn json_is_never_read_as_a_struct() {
         for text in ["{}", "\n{}", "\n\n{\"a\":1}", "\n[\"\"]", "", "\n"] {
             assert_eq!(read_struct(text.as_bytes()), None, "{text:?}");
         }
     }
 
     #[test]
-    fn cut_and_changed_bytes_never_panic_and_nesting_ends() {
+    fn truncated_and_changed_bytes_never_panic() {
         for end in 0..SAMPLE.len() {
             read_struct(&SAMPLE[..end]);
         }

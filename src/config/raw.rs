@@ -1,6 +1,6 @@
 //! Configuration bytes to the value tree.
 //!
-//! Owns the formats: JSON, a serialized `google.protobuf.Struct`, and nothing at all. Knows no key.
+//! Owns the formats: JSON, a serialized `google.protobuf.Struct`, and empty input. Knows no key.
 
 use super::error::Problem;
 use super::protobuf::read_struct;

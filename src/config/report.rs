@@ -1,4 +1,4 @@
-//! Collects the errors and warnings of one configuration.
+//! Collects the errors and warnings of one configuration. Owns no text.
 
 use core::cell::Cell;
 

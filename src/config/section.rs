@@ -284,7 +284,7 @@ impl<'a> Section<'a> {
             .unwrap_or_default()
     }
 
-    /// White space around a value is never meant: it comes from the line end of a Secret, or from a paste.
+    /// White space around a value is unintended: the line end of a Secret, or pasted text.
     fn trimmed(&self, text: &'a str, path: impl Fn() -> String) -> &'a str {
         let inner = trimmed(text);
         if inner.len() != text.len() {

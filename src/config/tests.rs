@@ -53,7 +53,7 @@ fn all_errors_are_reported_with_their_paths() {
 }
 
 #[test]
-fn no_error_and_no_debug_output_shows_a_secret() {
+fn errors_and_debug_output_show_no_secrets() {
     let mut n_with_secret = 0;
     for (name, json, _) in rejected::cases() {
         n_with_secret += usize::from(json.contains("SECRET"));

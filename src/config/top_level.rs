@@ -1,4 +1,4 @@
-//! The top-level object of the configuration.
+//! The top-level object of the configuration. Owns the keys, defaults and limits that belong to no section.
 
 use core::time::Duration;
 

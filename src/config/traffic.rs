@@ -1,4 +1,4 @@
-//! The section `traffic`: what is sent to ABS, and how.
+//! The section `traffic`: what is sent to ABS, and how. Makes no call.
 
 use core::time::Duration;
 
@@ -35,7 +35,7 @@ const ASE_TOKEN: Credential = Credential {
     parse: value::visible_ascii,
 };
 
-/// The default of `headers`: none that identifies a client by a secret.
+/// The default of `headers`: no header with a secret that identifies a client.
 const DEFAULT_HEADERS: &[&str] = &[
     "host",
     "user-agent",

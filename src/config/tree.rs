@@ -1,4 +1,4 @@
-//! The value tree: the configuration as it was typed, before any key has a meaning.
+//! The value tree: the configuration as it was typed, before any key has a meaning. Parses nothing.
 
 /// A JSON value.
 #[derive(Debug, PartialEq)]

@@ -25,7 +25,7 @@ pub enum Notice {
         /// Name of the variable.
         variable: String,
     },
-    /// An environment variable whose value can't be sent.
+    /// The value of an environment variable can't be sent.
     UnusableVariable {
         /// Name of the variable.
         variable: String,

@@ -45,7 +45,7 @@ mod tests;
 /// as its text.
 ///
 /// Unusable entries go to [`EntrySink::skipped`]: an address that does not parse, a value that no request can carry, a
-/// wrong type, a null. A key whose value is null, an empty list or an empty object has no entries. Bytes that
+/// wrong type, a null. A key with null, an empty list or an empty object has no entries. Bytes that
 /// are not UTF-8, and lone surrogates in `\u` escapes, make only their own entry unusable.
 ///
 /// Nesting does not grow the stack. Memory is bounded by the longest string of the body.

@@ -1,11 +1,11 @@
-//! The body of a list server's response as a bounded stream.
+//! The body of a list server's response as a bounded stream. Knows no format of a list.
 
 use core::cell::Cell;
 use std::io::{self, Read};
 
 use crate::host::CallResponse;
 
-/// No entry is longer than this. The JSON parser keeps one string at a time, so an endless string must not reach it.
+/// The limit on one entry: the JSON parser buffers one string at a time.
 pub const LONGEST_ENTRY: u64 = 1024 * 1024;
 
 /// The body is read from the host in slices of this size: wasm memory never shrinks.

@@ -1,4 +1,5 @@
 //! The interface between a feed's parser and the receiver of its entries, and the counts of entries.
+//! Knows no format of a list.
 
 use core::fmt;
 

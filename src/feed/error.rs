@@ -1,4 +1,4 @@
-//! The reasons why a fetch fails: the text for the log and the result for the metrics.
+//! The reasons why a fetch fails: the text for the log and the result for the metrics. Decides nothing.
 
 use core::fmt;
 use core::time::Duration;
@@ -79,7 +79,7 @@ impl fmt::Display for FetchError {
                 "the cluster has no healthy host or its circuit breaker is open; check the cluster's endpoints",
             ),
             FetchError::NotSent(error) => write!(f, "the call could not be made: {error}"),
-            // A response that is too large ends like this, too, if ABS does not support HEAD.
+            // A response that is too large also fails this way if ABS does not support HEAD.
             FetchError::Interrupted => f.write_str(
                 "no connection to ABS, or it was interrupted; check the cluster's endpoints and its TLS settings, and \
                  http.async_response_buffer_limit if the response may have more than 32 MiB",
@@ -97,7 +97,7 @@ impl fmt::Display for FetchError {
             FetchError::Status(504) => f.write_str(
                 "no complete response within abs.timeout (status 504); check ABS, or allow more time",
             ),
-            // Envoy itself replies with 503 if it has no connection; the two look alike.
+            // Envoy also replies with 503 without a connection; the two can't be distinguished.
             FetchError::Status(503) => f.write_str(
                 "status 503: ABS is overloaded, or Envoy has no connection to it; check ABS, the cluster's endpoints and \
                  its TLS settings",

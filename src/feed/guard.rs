@@ -1,4 +1,4 @@
-//! The limits of `guard` on a list, for the filter and the command line tool.
+//! The limits of `guard` on a list, for the filter and the command line tool. Decides nothing about requests.
 
 use ipnet::IpNet;
 

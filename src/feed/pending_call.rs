@@ -1,4 +1,4 @@
-//! A call in flight to any server.
+//! A call in flight to any server. Makes no call.
 
 use core::time::Duration;
 

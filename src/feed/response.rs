@@ -1,4 +1,4 @@
-//! The headers of a list server's response.
+//! The headers of a list server's response. Decides nothing.
 
 use core::time::Duration;
 

@@ -1,7 +1,7 @@
 //! `MemoryHost`: a host in memory, with the rules of proxy-wasm-cpp-host and Envoy. For tests, fuzzers and `explain`.
 //!
 //! - Shared data: a compare-and-set number is ignored if the key is absent; 0 is unconditional; any other number must
-//!   match. Numbers come from one counter of the process, which skips 0. A read copies. No key can be deleted.
+//!   match. The process has one counter of numbers, which skips 0. A read copies. No key can be deleted.
 //! - Tokens of HTTP calls count in each VM separately, so two VMs have calls with the same token.
 //! - A failed call has neither headers nor a body.
 //! - Each definition of a metric returns a new number; the value belongs to the name. Adding 0 is refused.

@@ -1,4 +1,4 @@
-//! Parses addresses and ranges from ABS, an operator or Envoy into one canonical form.
+//! Parses addresses and ranges from ABS, an operator or Envoy into one canonical form. Knows no list.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

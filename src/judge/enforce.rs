@@ -43,7 +43,7 @@ pub fn enforce(host: MeteredHost<'_>, response: &DenyResponse, verdict: Verdict)
                 grpc_status: Some(GRPC_PERMISSION_DENIED),
             });
             if let Err(error) = sent {
-                log::error!("sending the reply: {error}");
+                log::error!("sending the local reply failed: {error}");
             }
             // The request is stopped even if the reply failed.
             Disposition::Stop
@@ -53,6 +53,6 @@ pub fn enforce(host: MeteredHost<'_>, response: &DenyResponse, verdict: Verdict)
 
 fn set_verdict_state(stream: &dyn Stream, word: &str, reason: DenyReason) {
     if let Err(error) = stream.set_filter_state(&format!("{word} {reason}")) {
-        log::debug!("filter state: {error}");
+        log::debug!("setting the filter state failed: {error}");
     }
 }

@@ -16,7 +16,7 @@ const COOKIE: ClientIdentifier<'_> = ClientIdentifier::Cookie {
 };
 const USER: ClientIdentifier<'_> = ClientIdentifier::Username(b"mallory");
 
-/// A list with these identifiers, whose filter excludes none; counts exact look-ups.
+/// A list with these identifiers; its filter excludes none. Counts exact look-ups.
 struct FakeList<'a> {
     listed: &'a [ClientIdentifier<'a>],
     lookups: &'a Cell<u32>,

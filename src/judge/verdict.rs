@@ -1,4 +1,4 @@
-//! Verdicts and their reasons, with the names that operators see.
+//! Verdicts and their reasons, with the names that operators see. Makes no decision.
 
 use core::fmt;
 

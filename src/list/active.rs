@@ -1,4 +1,4 @@
-//! The look-ups that judging a request needs, independent of how a list is stored.
+//! The look-ups that judging a request needs, independent of how a list is stored. Owns the trait only.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,5 @@
 //! Builds a list from a stream of entries: fingerprints only, no strings, memory bounded.
+//! Writes nothing to shared data.
 
 use core::hash::Hasher;
 use siphasher::sip::SipHasher13;
@@ -37,7 +38,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// An empty list whose stored form may have at most `limit` bytes.
+    /// An empty list, for at most `limit` bytes in shared data.
     pub fn new(key: FingerprintKey, limit: u64) -> Self {
         Self {
             key,

@@ -1,4 +1,5 @@
 //! Loads a list from its values in shared data, step by step: a list of a million entries takes several ticks.
+//! The callers read the values.
 
 use super::frame::{Reader, Record};
 use super::manifest::Manifest;

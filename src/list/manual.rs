@@ -1,4 +1,4 @@
-//! A manual list: small, compiled from the plugin configuration, kept in the VM.
+//! A manual list: small, built from the plugin configuration, kept in the VM. Knows no configuration key.
 
 use std::net::IpAddr;
 

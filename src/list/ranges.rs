@@ -1,4 +1,4 @@
-//! Address ranges as sorted, merged intervals, looked up by binary search.
+//! Address ranges as sorted, merged intervals, looked up by binary search. Parses nothing.
 
 use ipnet::IpNet;
 use std::net::IpAddr;

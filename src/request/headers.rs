@@ -25,7 +25,7 @@ struct Span {
     end: usize,
 }
 
-/// The headers that every request is searched for, classified once, so that look-ups compare no names.
+/// The headers that every request needs. They are classified when they are added, so that look-ups compare no names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Field {
     Authority,

@@ -74,7 +74,7 @@ fn visit_parameter(parameter: &[u8], names: &[String], visit: &mut dyn FnMut(&[u
     }
 }
 
-/// A value as sent, and decoded once if that makes a difference: the canonical form is decoded again.
+/// A value as sent, and decoded once if that changes it: the canonical form is decoded again.
 fn visit_value(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
     visit(value);
     if let Cow::Owned(decoded) = form_decode(value)

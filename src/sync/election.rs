@@ -71,7 +71,7 @@ impl Candidacy {
     fn patience(self, released: bool) -> u32 {
         match (self.first, self.served) {
             (_, true) if released => WORKER_PATIENCE,
-            // Not at once: at a worker's first tick the main thread's VM, which is older, may not have ticked.
+            // Not immediately: at a worker's first tick the main thread's VM, which is older, may not have ticked.
             (true, false) => 2,
             _ => 3,
         }
@@ -105,7 +105,7 @@ pub enum Outcome {
 #[derive(Clone, Debug)]
 pub struct Election {
     id: VmId,
-    /// Ticks of this VM, in a row, that found the lease free.
+    /// The number of consecutive ticks of this VM that found the lease free.
     free_ticks: u32,
     /// Whether this VM has ended an attempt since it claimed the lease.
     has_fetched: bool,
@@ -126,7 +126,7 @@ impl Election {
         self.id
     }
 
-    /// Whether this VM waits for its turn to claim the lease, so that short ticks are due.
+    /// Whether this VM waits for its turn to claim the lease, and needs short ticks.
     pub fn is_waiting(&self) -> bool {
         self.free_ticks > 0
     }

@@ -1,4 +1,4 @@
-//! When the active list was last received or confirmed, and its ETag.
+//! When the active list was last received or confirmed, and its ETag. Knows no clock.
 
 use core::time::Duration;
 

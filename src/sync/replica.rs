@@ -1,7 +1,7 @@
 //! One VM's copy of a list: the only part of `sync` that the request path touches.
 //!
-//! Keeps the membership filter and the ranges; the exact fingerprints stay in shared data. Loads a new list step by step
-//! at ticks, and at once where a request needs it.
+//! Keeps the membership filter and the ranges; the exact fingerprints stay in shared data. Loads a new list in steps at
+//! ticks, or immediately if a request needs it.
 
 use core::mem;
 use core::time::Duration;
@@ -13,10 +13,10 @@ use crate::host::SharedData;
 use crate::identifier::{ClientIdentifier, Fingerprint, FingerprintKey, IdentifierKind};
 use crate::list::{ActiveList, AddressRanges, Loader, Manifest, MembershipFilter, NextValue};
 
-/// The least number of values that a tick loads: about 300 KiB, well under a millisecond.
+/// The minimum number of values that a tick loads: about 300 KiB, well under a millisecond.
 const VALUES_PER_TICK: usize = 4;
 
-/// The most ticks that loading takes, however large the list: it is active within a second.
+/// The maximum number of ticks for loading a list of any size: it is active within a second.
 const TICKS_TO_LOAD: usize = 8;
 
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl Replica {
         self.list.as_ref().map(|list| list.manifest.generation)
     }
 
-    /// The list, for one request. The first request of a VM that has not ticked yet loads it at once.
+    /// The list, for one request. The first request of a VM that has not ticked yet loads it immediately.
     pub fn active<'a>(&'a mut self, data: &'a dyn SharedData) -> Option<ReplicaList<'a>> {
         if !self.has_loaded {
             self.load(data, usize::MAX);
@@ -187,9 +187,9 @@ impl ActiveList for ReplicaList<'_> {
         list.filter.may_contain(fingerprint).then_some(fingerprint)
     }
 
-    /// A bucket that was overwritten means that this VM has missed a whole list since its last tick: the new list is
-    /// loaded and decides. If the list was dropped and fetched again meanwhile, its fingerprints have another key, and
-    /// the new list applies from the next request on.
+    /// If the bucket was overwritten, this VM has missed a complete list since its last tick: it loads the new list, which
+    /// decides. If the list was dropped and fetched again meanwhile, its fingerprints have another key, and the new list
+    /// applies from the next request on.
     fn contains(&mut self, fingerprint: Fingerprint) -> bool {
         if let Some(contains) = self.replica.bucket_contains(self.data, fingerprint) {
             return contains;

@@ -1,4 +1,4 @@
-//! The values of one list in shared data: read, written and cleared under their keys.
+//! The values of one list in shared data: read, written and cleared under their keys. Decides nothing.
 
 use super::freshness::Freshness;
 use super::keys::{Keys, ListId};

@@ -55,9 +55,9 @@ pub struct Updater {
     store: Store,
     election: Election,
     call: Option<PendingCall>,
-    /// The call in flight only asks for the size of the response that was interrupted.
+    /// Whether the call in flight is a HEAD request for the size of the interrupted response.
     is_probing: bool,
-    /// The freshness of the list whose ETag the call in flight has.
+    /// The freshness of the list, if the call in flight has its ETag.
     confirming: Option<Freshness>,
     /// The last logged failure, so that only changes of state are logged; cleared by success.
     failing: Option<FetchError>,
@@ -81,12 +81,12 @@ impl Updater {
         self.call.map(|call| call.root())
     }
 
-    /// Abandons a call whose root context was deleted: there will be no response.
-    pub fn forget_call(&mut self, is_live: impl Fn(RootId) -> bool) {
+    /// Abandons a call of a deleted root context: there will be no response.
+    pub fn abandon_call(&mut self, is_live: impl Fn(RootId) -> bool) {
         self.call = self.call.filter(|call| is_live(call.root()));
     }
 
-    /// Whether there is something to wait for, so that short ticks are due.
+    /// Whether short ticks are needed: to claim the lease, or to get the first list.
     pub fn is_waiting(&self, replica: &Replica) -> bool {
         self.election.is_waiting() || (!replica.has_list() && self.failing.is_none())
     }
@@ -131,7 +131,7 @@ impl Updater {
         }
     }
 
-    /// A response arrived; its body has `body_size` bytes.
+    /// Handles a response; its body has `body_size` bytes.
     pub fn on_response(
         &mut self,
         host: MeteredHost<'_>,
@@ -178,7 +178,7 @@ impl Updater {
                         "an attack list arrived too late and is not used: another worker has the lease"
                     ),
                     Err(error) => {
-                        log::error!("writing shared data: {error}");
+                        log::error!("writing shared data failed: {error}");
                         self.fail(host, replica, FetchFailure::new(FetchError::NotPublished));
                     }
                 }
@@ -199,8 +199,8 @@ impl Updater {
         }
     }
 
-    /// No configuration of this VM uses the list any more. The owner of the lease clears shared data, so that the list is
-    /// not enforced while fetching is off, nor, outdated, once it is on again.
+    /// Handles that no configuration of this VM uses the list any more. The owner of the lease clears shared data, so that
+    /// no VM enforces the list while fetching is off, or an outdated list when it is turned on again.
     pub fn retire(&mut self, host: MeteredHost<'_>) {
         if !self.store.lease(&*host).is_owned_by(self.election.vm()) {
             return;
@@ -250,8 +250,8 @@ impl Updater {
         }
     }
 
-    /// What is known of the active list, if the server can confirm it by its ETag: it was accepted by today's rules, and
-    /// shared data has all of it.
+    /// The freshness of the active list, if its ETag may be sent: the list was accepted by the current rules, and shared
+    /// data has all of its values.
     fn confirmable(&self, host: MeteredHost<'_>, settings: &SyncSettings<'_>) -> Option<Freshness> {
         let freshness = self.store.freshness(&*host)?;
         let manifest = self.store.manifest(&*host)?;
@@ -283,7 +283,7 @@ impl Updater {
         publisher::publish(&*host, &self.store, vm, list, key, active, generation)
     }
 
-    /// Whether this VM was configured before all others. Only asked while the lease is free.
+    /// Whether this VM was configured before all others; always `false` while the lease is not free.
     fn is_first_vm(
         &self,
         host: MeteredHost<'_>,
@@ -337,7 +337,7 @@ impl Updater {
         };
         let key = self.store.keys().freshness();
         if let Err(error) = write(&*host, &key, &freshness.to_bytes()) {
-            log::error!("writing shared data: {error}");
+            log::error!("writing shared data failed: {error}");
         }
     }
 

@@ -227,7 +227,7 @@ fn is_space(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// Schemes whose credentials may reveal a password.
+/// Schemes with credentials that may reveal a password.
 fn is_password_scheme(word: &[u8]) -> bool {
     ["basic", "digest", "ntlm", "negotiate"]
         .iter()

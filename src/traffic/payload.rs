@@ -1,4 +1,4 @@
-//! The content of one call to the receiver.
+//! The content of one call to the receiver. Makes no call.
 
 use core::fmt;
 

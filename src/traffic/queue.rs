@@ -15,7 +15,7 @@ use crate::feed::backoff::{backoff, honoured};
 /// The longest backoff between two attempts.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
-/// The number of attempts for a sideband record whose responses are not final: one record must not block the queue.
+/// The number of attempts for a sideband record without a final response: one record must not block the queue.
 const MAX_ATTEMPTS: u32 = 3;
 
 /// Refusals count as over after this time without one. If ASE does not know one of several APIs, refused and accepted

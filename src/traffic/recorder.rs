@@ -38,7 +38,7 @@ pub struct Recorder {
     /// The VM's random number.
     vm: u64,
     senders: Vec<Sender>,
-    /// Requests whose stream has not ended.
+    /// Requests of streams that have not ended.
     pending: HashMap<StreamId, Pending, StreamHash>,
     /// Their memory, in bytes.
     memory: usize,
@@ -185,9 +185,9 @@ impl Recorder {
     }
 
     /// Abandons the calls of deleted root contexts.
-    pub fn forget_calls(&mut self, lives: impl Fn(RootId) -> bool) {
+    pub fn abandon_calls(&mut self, is_live: impl Fn(RootId) -> bool) {
         for sender in &mut self.senders {
-            sender.forget_call(&lives);
+            sender.abandon_call(&is_live);
         }
     }
 

@@ -62,9 +62,9 @@ impl Sender {
     }
 
     /// Abandons the call of a deleted root context; the next tick ends it.
-    pub fn forget_call(&mut self, lives: impl Fn(RootId) -> bool) {
+    pub fn abandon_call(&mut self, is_live: impl Fn(RootId) -> bool) {
         if let Some(call) = &mut self.call
-            && !lives(call.root())
+            && !is_live(call.root())
         {
             call.abandon();
         }

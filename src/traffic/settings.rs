@@ -1,4 +1,4 @@
-//! What one configuration records, and where the records go.
+//! What one configuration records, and where the records go. Decides nothing.
 
 use crate::config::{Abs, Traffic, TrafficFormat};
 use crate::host::RootId;

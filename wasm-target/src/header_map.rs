@@ -1,5 +1,5 @@
 //! Header maps in the layout of the ABI: the number of pairs, the two sizes of each pair, then names and values, each
-//! followed by a zero byte. Numbers are 32 bits, little-endian.
+//! followed by a zero byte. Numbers are 32 bits, little-endian. Makes no hostcall.
 
 /// Visits each pair of a header map, up to the first error in the layout.
 pub fn visit_pairs(bytes: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) {

@@ -1,4 +1,5 @@
 //! The logger of the `log` facade. It writes to the host's log and never panics, unlike the SDK's.
+//! Makes no hostcall itself.
 
 use core::fmt::Write;
 

@@ -3,8 +3,8 @@
 //! The verdict is the filter's own: it runs here, with one request and one response of ABS. Which lists name an
 //! identifier is read from the same structures that the filter uses. This file judges nothing.
 
+mod dry_run;
 mod explanation;
-mod rehearsal;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,8 +12,8 @@ use portcullis::config::Config;
 use portcullis::host::memory::MemoryRequest;
 use portcullis::identifier::parse_address;
 
+use self::dry_run::dry_run;
 use self::explanation::Explanation;
-use self::rehearsal::rehearse;
 use crate::args::{Common, ExplainArgs, ListStatus};
 use crate::clients::abs::{self, Client};
 use crate::config_file::{ConfigFile, atomic_file};
@@ -35,7 +35,7 @@ pub fn run(common: &Common, args: &ExplainArgs) -> Result<Report> {
         })
     });
     let list = list.transpose()?;
-    let outcome = rehearse(&config_file.raw, body.as_deref(), request)
+    let outcome = dry_run(&config_file.raw, body.as_deref(), request)
         .map_err(|errors| Failure::invalid_configuration(&config_file.file, false, &errors))?;
     Ok(Explanation {
         show_secrets: common.show_secrets,

@@ -9,13 +9,13 @@ use serde_json::{Map, Value};
 use crate::document::Document;
 use crate::document::path::{Step, ValuePath, keys};
 
-/// The filter's name where nothing else is said.
+/// The filter's default name.
 pub const DEFAULT_NAME: &str = "portcullis";
 
 /// Where the configuration of one Wasm filter is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Location {
-    /// What the filter is called: the names of its PluginConfig, of its filter, its root id.
+    /// The names of the filter: the names of its PluginConfig, of its filter, its root id.
     pub names: Vec<String>,
     /// The path to the configuration. All but the last lead to strings that hold a text themselves, outermost first.
     pub path: Vec<ValuePath>,
@@ -36,7 +36,7 @@ pub enum Form {
 }
 
 impl Location {
-    /// Whether the filter is called `name`.
+    /// Whether the filter has this name.
     pub fn is_called(&self, name: &str) -> bool {
         self.names.iter().any(|known| known == name)
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::entry::Entry;
 use crate::error::{Failure, Result};
 
-/// The entries of a list, those that identify nobody too. What is not a string is omitted.
+/// The entries of a list, including those that identify no client. Omits values that are not strings.
 pub fn entries(list: &Map<String, Value>) -> Vec<Entry> {
     let mut entries = Vec::new();
     for kind in IdentifierKind::ALL {
@@ -127,7 +127,7 @@ fn values_for<'l>(list: &'l mut Map<String, Value>, entry: &Entry) -> Result<&'l
         (Value::Object(by_name), Some(name)) => by_name.entry(name.clone()).or_insert(json!([])),
         (Value::Object(_), None) => {
             return Err(Failure::usage(
-                "this list holds API keys by the names they travel under; give api_key NAME VALUE",
+                "this list holds API keys by name; give api_key NAME VALUE",
             ));
         }
         (values, _) => values,

@@ -1,7 +1,7 @@
 //! YAML as its readers read it: Envoy its own files, Kubernetes its manifests. The two read words such as `no`, `007`
 //! and `1e3` as different values, and neither follows YAML 1.2.
 //!
-//! Owns the structure; `scalar` owns how a scalar becomes a value. Edits are `yaml_edit`'s.
+//! Owns the structure; `scalar` owns how a scalar becomes a value. `yaml_edit` owns edits.
 
 mod scalar;
 

@@ -1,4 +1,4 @@
-//! Accepted with a warning: mistakes with a certain meaning.
+//! Unambiguous mistakes: accepted with a warning.
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -100,7 +100,7 @@ const WARNED: &[Case] = &[
 ];
 
 #[test]
-fn mistakes_with_a_certain_meaning_are_warnings() {
+fn unambiguous_mistakes_are_warnings() {
     for (name, json, meant, expected) in WARNED {
         let mut config =
             parse(json.as_bytes()).unwrap_or_else(|errors| panic!("{name}: {errors:?}"));

@@ -1,4 +1,5 @@
 //! The call that fetches ABS's attack list: `GET /v4/abs/attacklist` of ABS's administration guide.
+//! Does not read the response.
 
 use core::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::config::Abs;
 pub enum Method {
     /// Fetches the list.
     Get,
-    /// Asks for the size of the response, after one that was interrupted.
+    /// Gets the size of a response that was interrupted.
     Head,
 }
 

@@ -1,4 +1,5 @@
 //! The state that all VMs of a process share: clocks, shared data with the host's compare-and-set rules, environment, metrics.
+//! Makes no callback.
 
 use core::cell::RefCell;
 use core::time::Duration;

@@ -38,7 +38,7 @@ pub(super) fn push_pair(text: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 /// Adds a string. Bytes that are not UTF-8 become U+FFFD.
 fn push_string(text: &mut Vec<u8>, value: &[u8]) {
     let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
-    // Nearly every value is plain.
+    // Most values need no escapes.
     if value.iter().all(is_plain) {
         push(text, "\"");
         text.extend_from_slice(value);

@@ -14,7 +14,7 @@ use portcullis::request::{
 };
 use serde_json::{Value, json};
 
-use super::rehearsal::Outcome;
+use super::dry_run::Outcome;
 use crate::entry::{Entry, kind_name};
 use crate::output::Report;
 

@@ -1,4 +1,4 @@
-//! The filter itself, run in this process on a [`MemoryHost`] with one request and one response of ABS.
+//! A dry run of the filter: in this process, on a [`MemoryHost`], with one request and one response of ABS.
 //!
 //! Owns no rule: it reports what [`Vm`] did. Time is simulated; nothing is sent.
 
@@ -42,7 +42,7 @@ pub struct Outcome {
 }
 
 /// Runs the filter: configures it, responds to its fetch, if any, with `list`, and passes it the request.
-pub fn rehearse(
+pub fn dry_run(
     configuration: &[u8],
     list: Option<&[u8]>,
     request: MemoryRequest,
@@ -53,7 +53,7 @@ pub fn rehearse(
     let host = MemoryHost::new(&process);
     let mut vm = Vm::new(&host);
     vm.configure(&host, ROOT, configuration)?;
-    // check_config reports what is to be said of the configuration.
+    // check_config reports the warnings of the configuration.
     LOGGER.take();
     if let Some(list) = list {
         fetch(&mut vm, &host, list);
@@ -93,7 +93,7 @@ fn fetch(vm: &mut Vm, host: &MemoryHost, list: &[u8]) {
 
 static LOGGER: Logger = Logger(Mutex::new(Vec::new()));
 
-/// Collects what the filter logs.
+/// Collects the filter's log messages.
 struct Logger(Mutex<Vec<String>>);
 
 impl Logger {
