@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_found_in_each_form_and_not_elsewhere() {
+    fn every_form_of_the_marker_is_found_and_nothing_else() {
         let secret = secret("token");
         let hex: String = secret.bytes().map(|byte| format!("{byte:02X}")).collect();
         let wide: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).collect();
