@@ -102,7 +102,7 @@ test-wasm: ## layer 2: the core's unit tests in wasm under Node.js
 	tools/test-wasm
 
 .PHONY: test-module
-test-module: module ## the shipped module in a test host: a list's life, wrong results of hostcalls, secrets, memory; the link step
+test-module: module ## the shipped module in a test host: the scenarios of layer 3, wrong results of hostcalls, secrets, cost, memory; the link step
 	cargo test $(LOCKED) --profile wasm-host -p portcullis-wasm-host
 
 .PHONY: test-lifecycle

@@ -10,7 +10,7 @@ fn cas(host: &dyn SharedData) -> u32 {
 }
 
 #[test]
-fn a_compare_and_set_number_is_ignored_where_the_key_is_absent() {
+fn a_compare_and_set_number_is_ignored_if_the_key_is_absent() {
     let host = World::new(1).new_vm();
     assert_eq!(host.shared_data(KEY), Ok(None));
     let written = host.set_shared_data(KEY, b"1", WriteCondition::Unchanged(77));
@@ -19,7 +19,7 @@ fn a_compare_and_set_number_is_ignored_where_the_key_is_absent() {
 }
 
 #[test]
-fn a_value_that_is_there_is_replaced_only_by_who_read_it_last_or_does_not_care() {
+fn a_present_value_is_replaced_only_with_its_number_or_unconditionally() {
     let host = World::new(1).new_vm();
     let write = |condition| host.set_shared_data(KEY, b"x", condition);
     assert_eq!(write(WriteCondition::Absent), Ok(()));
@@ -32,7 +32,7 @@ fn a_value_that_is_there_is_replaced_only_by_who_read_it_last_or_does_not_care()
         Err(HostError::CasMismatch)
     );
     assert_eq!(write(WriteCondition::Always), Ok(()));
-    // Emptying is all there is to deleting: the key stays.
+    // A key can't be deleted: an empty value keeps it.
     assert_eq!(
         host.set_shared_data(KEY, b"", WriteCondition::Always),
         Ok(())
@@ -41,7 +41,7 @@ fn a_value_that_is_there_is_replaced_only_by_who_read_it_last_or_does_not_care()
 }
 
 #[test]
-fn all_vms_of_a_process_see_the_same_values_and_another_process_sees_none() {
+fn shared_data_belongs_to_one_process() {
     let world = World::new(1);
     let (one, other) = (world.new_vm(), world.new_vm());
     one.set_shared_data(KEY, b"1", WriteCondition::Always)
@@ -51,7 +51,7 @@ fn all_vms_of_a_process_see_the_same_values_and_another_process_sees_none() {
 }
 
 #[test]
-fn a_secret_is_found_wherever_it_stands_plain_or_in_base64() {
+fn secrets_are_found_in_plain_text_and_in_base64() {
     use base64::Engine;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
     let found = |bytes: &[u8]| {

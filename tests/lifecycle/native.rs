@@ -9,6 +9,9 @@ use portcullis::vm::Vm;
 use crate::fake_host::FakeHost;
 use crate::scenarios::filter_vm::FilterVm;
 
+/// The width of `usize`, on which the ids of lists depend.
+pub const POINTER_WIDTH: u32 = usize::BITS;
+
 /// The core over a fake host.
 pub struct TargetVm {
     vm: Vm,

@@ -1,4 +1,4 @@
-//! ABS as the tests play it: a list that is served, or trouble in its stead.
+//! A simulated ABS: it serves a list, or responds as the test chooses.
 
 use core::cell::RefCell;
 use core::time::Duration;
@@ -22,7 +22,7 @@ struct State {
 }
 
 impl Abs {
-    /// Serves `list` to every VM of the process from now on.
+    /// Serves `list` to every VM of the process.
     pub fn serving(world: &World, list: Value) -> Self {
         let abs = Self(Rc::new(RefCell::new(State {
             list,
@@ -61,7 +61,7 @@ impl Abs {
         Reaction::After(state.latency, response)
     }
 
-    /// Serves this list from now on.
+    /// Replaces the list, and serves it.
     pub fn list(&self, list: Value) {
         let mut state = self.0.borrow_mut();
         state.list = list;
@@ -78,35 +78,35 @@ impl Abs {
         self.0.borrow_mut().latency = latency;
     }
 
-    /// Answers every call like this, until it serves again.
+    /// Responds to every call like this until [`Abs::serve`].
     pub fn respond(&self, response: Response) {
         let latency = self.0.borrow().latency;
         self.0.borrow_mut().replacement = Some(Reaction::After(latency, response));
     }
 
-    /// Answers HEAD requests like this.
+    /// Responds to all calls except for GETs like this.
     pub fn respond_to_others(&self, response: Response) {
         let latency = self.0.borrow().latency;
         self.0.borrow_mut().to_others = Some(Reaction::After(latency, response));
     }
 
-    /// Calls stay in flight until the test responses them.
+    /// Keeps calls in flight until the test responds.
     pub fn hold(&self) {
         self.0.borrow_mut().replacement = Some(Reaction::Hold);
     }
 
-    /// The host refuses calls.
+    /// Lets the host refuse calls.
     pub fn refuse(&self, error: HostError) {
         self.0.borrow_mut().replacement = Some(Reaction::Refuse(error));
     }
 
-    /// Serves again.
+    /// Serves the list again.
     pub fn serve(&self) {
         self.0.borrow_mut().replacement = None;
     }
 }
 
-/// A whole response with this list.
+/// A complete response with this list.
 pub fn list_response(list: &Value) -> Response {
     let body = list.to_string();
     let length = body.len().to_string();

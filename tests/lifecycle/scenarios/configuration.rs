@@ -6,11 +6,11 @@ use super::*;
 use crate::fake_host::{Effects, Response, VmId};
 use crate::secrets::secret;
 
-/// The size of the word that a list was dropped, in its manifest's place.
+/// The size of the record that replaces the manifest of a dropped list.
 const DROPPED: usize = 32;
 
 #[test]
-fn trying_a_configuration_writes_nothing_calls_nobody_and_counts_nothing() {
+fn validation_of_a_configuration_has_no_effects() {
     let configs = [
         config(),
         config_with(
@@ -22,7 +22,7 @@ fn trying_a_configuration_writes_nothing_calls_nobody_and_counts_nothing() {
     for config in configs {
         let process = Process::new(0);
         process.configure(&config);
-        // The first VM is the one that only tries.
+        // The first VM is the one that validates.
         assert_eq!(
             process.world().effects(VmId(1)),
             Effects::default(),
@@ -35,7 +35,7 @@ fn trying_a_configuration_writes_nothing_calls_nobody_and_counts_nothing() {
 }
 
 #[test]
-fn configuring_does_nothing_to_the_world_before_the_first_tick() {
+fn configuration_has_no_effects_before_the_first_tick() {
     let process = Process::new(4);
     Abs::serving(process.world(), ips(&[]));
     process.configure(&config());
@@ -46,7 +46,7 @@ fn configuring_does_nothing_to_the_world_before_the_first_tick() {
 }
 
 #[test]
-fn a_bad_configuration_is_refused_with_every_error_and_the_one_in_force_goes_on() {
+fn an_invalid_configuration_is_refused_with_every_error_and_the_active_one_stays() {
     let (process, _abs) = started(2, &config(), ips(&["192.0.2.1"]));
     let bad = config_with(json!({
         "enable_abs_atack": true,
@@ -71,7 +71,7 @@ fn a_bad_configuration_is_refused_with_every_error_and_the_one_in_force_goes_on(
 }
 
 #[test]
-fn a_change_while_a_list_is_on_its_way_fetches_it_again_soon_and_once() {
+fn a_change_during_a_fetch_repeats_the_fetch_once() {
     for workers_first in [false, true] {
         for seed in 0..20 {
             let process = Process::seeded(4, seed);
@@ -99,7 +99,7 @@ fn a_change_while_a_list_is_on_its_way_fetches_it_again_soon_and_once() {
 }
 
 #[test]
-fn fifty_changes_of_configuration_fetch_no_more_than_time_does() {
+fn changes_of_the_configuration_cause_no_more_fetches() {
     for workers_first in [false, true] {
         let (process, _abs) = started(4, &config(), ips(&["192.0.2.1"]));
         if workers_first {
@@ -123,7 +123,7 @@ fn fifty_changes_of_configuration_fetch_no_more_than_time_does() {
 }
 
 #[test]
-fn fifty_changes_while_every_call_is_lost_fetch_no_more_than_once_a_second() {
+fn changes_while_every_call_is_lost_fetch_at_most_once_a_second() {
     let process = Process::new(4);
     let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
     abs.hold();
@@ -140,7 +140,7 @@ fn fifty_changes_while_every_call_is_lost_fetch_no_more_than_once_a_second() {
 }
 
 #[test]
-fn the_order_in_which_threads_configure_does_not_move_the_fetching_off_the_main_thread() {
+fn the_main_thread_fetches_whatever_the_order_of_configuration() {
     let (process, _abs) = started(
         4,
         &config_with(json!({"abs_attack_request_minutes": 0.2})),
@@ -163,7 +163,7 @@ fn the_order_in_which_threads_configure_does_not_move_the_fetching_off_the_main_
 }
 
 #[test]
-fn with_fetching_turned_off_nothing_is_blocked_nothing_is_fetched_and_the_list_is_gone() {
+fn disabled_fetching_blocks_nothing_fetches_nothing_and_drops_the_list() {
     for workers_first in [false, true] {
         let list =
             json!({"ips": ["192.0.2.1", "198.51.100.0/24"], "usernames": [secret("mallory")]});
@@ -181,7 +181,7 @@ fn with_fetching_turned_off_nothing_is_blocked_nothing_is_fetched_and_the_list_i
         for key in world.keys() {
             let end = &key[key.match_indices('/').nth(2).unwrap().0..];
             let left = world.value(end).unwrap();
-            // Which VM is the oldest is no part of the list. In the manifest's place stands that it was dropped.
+            // The id of the oldest VM is not part of the list. A record that the list was dropped replaces the manifest.
             let most = match end {
                 "/eldest" => 48,
                 "/manifest" => DROPPED,
@@ -209,7 +209,7 @@ fn with_fetching_turned_off_nothing_is_blocked_nothing_is_fetched_and_the_list_i
 }
 
 #[test]
-fn a_worker_that_was_held_up_while_fetching_was_off_enforces_no_half_of_the_old_list() {
+fn a_worker_that_paused_while_fetching_was_disabled_enforces_no_part_of_the_old_list() {
     let old = ips(&["192.0.2.1", "198.51.100.0/24"]);
     let (process, abs) = started(2, &config(), old);
     process.pause(1);
@@ -233,7 +233,7 @@ fn a_worker_that_was_held_up_while_fetching_was_off_enforces_no_half_of_the_old_
 }
 
 #[test]
-fn turned_off_and_on_again_within_seconds_it_neither_storms_nor_loses_the_list() {
+fn fetching_disabled_and_enabled_within_seconds_keeps_the_list_and_fetches_rarely() {
     let (process, _abs) = started(4, &config(), ips(&["192.0.2.1"]));
     for i in 0..20 {
         process.configure(&config_with(json!({"enable_abs_attack": false})));
@@ -247,7 +247,7 @@ fn turned_off_and_on_again_within_seconds_it_neither_storms_nor_loses_the_list()
 }
 
 #[test]
-fn with_fetching_turned_off_the_filter_comes_to_rest() {
+fn ticks_end_when_fetching_is_disabled() {
     let (process, _abs) = started(2, &config(), ips(&["192.0.2.1"]));
     for _ in 0..5 {
         process.configure(&config_with(json!({"enable_abs_attack": false})));
@@ -263,7 +263,7 @@ fn with_fetching_turned_off_the_filter_comes_to_rest() {
 }
 
 #[test]
-fn the_firewall_off_and_on_keeps_the_list_and_goes_on_fetching() {
+fn the_firewall_disabled_and_enabled_keeps_the_list_and_fetching() {
     let (process, _abs) = started(2, &config(), ips(&["192.0.2.1"]));
     process.configure(&config_with(json!({
         "enable_firewall": false,
@@ -279,7 +279,7 @@ fn the_firewall_off_and_on_keeps_the_list_and_goes_on_fetching() {
 }
 
 #[test]
-fn another_source_is_fetched_at_once_and_its_list_alone_counts() {
+fn a_new_source_is_fetched_at_once_and_only_its_list_is_enforced() {
     let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
     abs.list(ips(&["192.0.2.2"]));
     process.configure(&config_with(
@@ -333,7 +333,7 @@ fn two_filters_with_different_sources_share_no_list() {
 }
 
 #[test]
-fn two_filters_with_the_same_source_fetch_it_once_and_outlive_each_other() {
+fn two_filters_with_the_same_source_fetch_it_once_and_survive_each_other() {
     let process = Process::new(2);
     Abs::serving(process.world(), ips(&["192.0.2.1"]));
     process.configure_filter(0, &config());
@@ -361,7 +361,7 @@ fn two_filters_with_the_same_source_fetch_it_once_and_outlive_each_other() {
 }
 
 #[test]
-fn while_an_old_configuration_drains_beside_the_new_one_only_one_list_an_interval_is_fetched() {
+fn a_draining_configuration_does_not_double_the_fetches() {
     let process = Process::new(3);
     process.drain();
     Abs::serving(process.world(), ips(&["192.0.2.1"]));
@@ -378,7 +378,7 @@ fn while_an_old_configuration_drains_beside_the_new_one_only_one_list_an_interva
 }
 
 #[test]
-fn while_a_configuration_that_fetches_drains_beside_one_that_does_not_its_list_stays() {
+fn a_draining_configuration_keeps_its_list_beside_one_without_fetching() {
     let process = Process::new(2);
     process.drain();
     Abs::serving(process.world(), ips(&["192.0.2.1"]));
@@ -399,7 +399,7 @@ fn while_a_configuration_that_fetches_drains_beside_one_that_does_not_its_list_s
 }
 
 #[test]
-fn an_answer_to_an_old_configuration_that_drains_is_taken() {
+fn a_response_to_a_draining_configuration_is_accepted() {
     let process = Process::new(2);
     process.drain();
     let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
@@ -419,7 +419,7 @@ fn an_answer_to_an_old_configuration_that_drains_is_taken() {
 }
 
 #[test]
-fn new_keys_do_not_lose_the_list() {
+fn new_credentials_keep_the_list() {
     let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
     abs.respond(Response::new(401, "who are you?"));
     let mut with_new_key = config();
@@ -436,7 +436,7 @@ fn new_keys_do_not_lose_the_list() {
 }
 
 #[test]
-fn an_empty_configuration_blocks_nothing_and_asks_the_host_for_nothing() {
+fn an_empty_configuration_blocks_nothing_and_uses_no_shared_data_and_no_calls() {
     let process = Process::new(1);
     process.configure(&json!({}));
     process.advance(seconds(20));
@@ -447,7 +447,7 @@ fn an_empty_configuration_blocks_nothing_and_asks_the_host_for_nothing() {
 }
 
 #[test]
-fn a_thread_that_stood_still_for_long_forgets_no_configuration() {
+fn a_thread_that_paused_for_long_keeps_its_configurations() {
     for pause in [1, 5, 60, 600] {
         let process = Process::new(1);
         Abs::serving(process.world(), ips(&["192.0.2.1"]));
@@ -469,7 +469,7 @@ fn a_thread_that_stood_still_for_long_forgets_no_configuration() {
                 }
             }
         };
-        // Right after it was configured, and once ticks have become rare.
+        // Right after its configuration, and when ticks are rare.
         for before in [millis(0), seconds(14)] {
             process.advance(before);
             process.pause(1);
@@ -482,7 +482,7 @@ fn a_thread_that_stood_still_for_long_forgets_no_configuration() {
 }
 
 #[test]
-fn many_filters_of_one_vm_take_no_call_of_one_of_them_for_lost() {
+fn many_filters_of_one_vm_keep_their_calls() {
     let process = Process::new(1);
     let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
     abs.latency(seconds(2));

@@ -6,17 +6,17 @@ use super::*;
 use crate::fake_host::Response;
 use crate::secrets::secret;
 
-/// `n` addresses from `10.<block>.0.0` on.
+/// `n` consecutive addresses, the first of which is `10.<block>.0.0`.
 fn block(block: u8, n: u32) -> Vec<String> {
     (0..n)
         .map(|i| format!("10.{block}.{}.{}", i / 256, i % 256))
         .collect()
 }
 
-/// A small list is in force; then `list` comes. Asserts that it is refused whole, as `result`, and that it is taken once
-/// the configuration allows it.
+/// Asserts that `list` is refused as `result` with `message` in the log while a small list is active, and that it is
+/// accepted with the configuration `lax`.
 #[track_caller]
-fn assert_refused_until(strict: &Value, lax: &Value, list: Value, result: &str, told: &str) {
+fn assert_refused_until(strict: &Value, lax: &Value, list: Value, result: &str, message: &str) {
     let (process, abs) = started(2, strict, ips(&["192.0.2.1"]));
     abs.list(list);
     process.advance(seconds(70));
@@ -30,7 +30,7 @@ fn assert_refused_until(strict: &Value, lax: &Value, list: Value, result: &str, 
     assert_eq!(process.world().metric("attack_list.entries.kind=ip"), 1);
     let logs = process.world().logs();
     assert!(
-        logs.iter().any(|(_, line)| line.contains(told)),
+        logs.iter().any(|(_, line)| line.contains(message)),
         "{logs:#?}"
     );
     process.configure(lax);
@@ -39,7 +39,7 @@ fn assert_refused_until(strict: &Value, lax: &Value, list: Value, result: &str, 
 }
 
 #[test]
-fn a_list_over_its_memory_is_refused_whole_and_the_one_in_force_stays() {
+fn a_list_over_its_memory_is_refused_and_the_active_list_stays() {
     assert_refused_until(
         &config_with(json!({"attack_list_memory": "8KB"})),
         &config_with(json!({"attack_list_memory": "16KB"})),
@@ -50,7 +50,7 @@ fn a_list_over_its_memory_is_refused_whole_and_the_one_in_force_stays() {
 }
 
 #[test]
-fn a_first_list_over_its_memory_leaves_none_in_force() {
+fn a_first_list_over_its_memory_leaves_no_active_list() {
     let process = Process::new(2);
     Abs::serving(process.world(), json!({"ips": block(1, 1_000)}));
     process.configure(&config_with(json!({"attack_list_memory": "8KB"})));
@@ -60,7 +60,7 @@ fn a_first_list_over_its_memory_leaves_none_in_force() {
 }
 
 #[test]
-fn what_a_list_takes_is_shown_and_stays_under_its_bound_with_room_for_frames() {
+fn the_size_of_a_list_is_a_metric_and_within_its_bound() {
     let (process, _abs) = started(1, &config(), json!({"ips": block(1, 50_000)}));
     let shown = process.world().metric("attack_list.bytes");
     let stored: usize = process
@@ -75,7 +75,7 @@ fn what_a_list_takes_is_shown_and_stays_under_its_bound_with_room_for_frames() {
 }
 
 #[test]
-fn a_range_wider_than_the_guard_allows_refuses_the_whole_list() {
+fn a_range_wider_than_the_guard_refuses_the_list() {
     for (range, guard) in [
         ("172.0.0.0/7", json!({"widest_ipv4": 7})),
         ("0.0.0.0/0", json!({"widest_ipv4": 0})),
@@ -98,7 +98,7 @@ fn a_range_wider_than_the_guard_allows_refuses_the_whole_list() {
 }
 
 #[test]
-fn a_list_of_which_more_cannot_be_used_than_the_guard_allows_is_refused() {
+fn a_list_with_more_unusable_entries_than_the_guard_is_refused() {
     let list = |usable: u32, unusable: u32| {
         let mut entries = block(1, usable);
         entries.extend((0..unusable).map(|i| format!("name-{i}")));
@@ -128,7 +128,7 @@ fn a_list_of_which_more_cannot_be_used_than_the_guard_allows_is_refused() {
 }
 
 #[test]
-fn what_the_allow_list_and_never_block_name_is_not_skipped() {
+fn entries_in_the_allow_list_and_never_block_are_not_counted_as_skipped() {
     let config = config_with(json!({
         "allow_list": {"ips": ["192.0.2.1"], "usernames": [secret("alice")]},
         "guard": {"never_block": ["198.51.100.0/24"]},
@@ -144,7 +144,7 @@ fn what_the_allow_list_and_never_block_name_is_not_skipped() {
 }
 
 #[test]
-fn a_range_just_as_wide_as_the_guard_allows_is_taken() {
+fn a_range_as_wide_as_the_guard_is_accepted() {
     let (process, _abs) = started(1, &config(), ips(&["10.0.0.0/8", "2001:db8::/32"]));
     assert_denies_only(
         &process,
@@ -154,7 +154,7 @@ fn a_range_just_as_wide_as_the_guard_allows_is_taken() {
 }
 
 #[test]
-fn a_list_that_changes_by_more_than_the_guard_allows_is_refused() {
+fn a_list_that_changes_more_than_the_guard_is_refused() {
     let strict = config_with(json!({"guard": {"max_change_percent": 50}}));
     let (process, abs) = started(2, &strict, json!({"ips": block(2, 2_000)}));
     for (n, result) in [(3_001, "refused"), (999, "refused"), (3_000, "ok")] {
@@ -162,16 +162,16 @@ fn a_list_that_changes_by_more_than_the_guard_allows_is_refused() {
         abs.list(json!({"ips": block(1, n)}));
         process.advance(seconds(130));
         assert!(process.world().fetches()[result] > before, "{n} entries");
-        let taken = result == "ok";
+        let accepted = result == "ok";
         for worker in process.workers() {
             assert_eq!(
                 process.denies(worker, &from("10.1.0.0")),
-                taken,
+                accepted,
                 "{n} entries"
             );
             assert_eq!(
                 process.denies(worker, &from("10.2.0.0")),
-                !taken,
+                !accepted,
                 "{n} entries"
             );
         }
@@ -179,7 +179,7 @@ fn a_list_that_changes_by_more_than_the_guard_allows_is_refused() {
 }
 
 #[test]
-fn small_lists_may_change_as_they_like() {
+fn small_lists_can_change_completely() {
     let strict = config_with(json!({"guard": {"max_change_percent": 1}}));
     let (process, abs) = started(1, &strict, json!({"ips": block(2, 1)}));
     abs.list(json!({"ips": block(1, 1_000)}));
@@ -188,7 +188,7 @@ fn small_lists_may_change_as_they_like() {
 }
 
 #[test]
-fn what_is_never_to_be_blocked_is_not_even_with_a_list_taken_before() {
+fn never_block_applies_to_the_active_list() {
     let (process, _abs) = started(
         2,
         &config(),
@@ -217,7 +217,7 @@ fn the_unspecified_address_is_never_listed() {
 }
 
 #[test]
-fn a_worker_whose_requests_are_mostly_denied_only_counts_until_the_share_has_fallen() {
+fn a_worker_above_max_denied_percent_only_counts_until_the_share_falls() {
     let config = config_with(json!({
         "guard": {"max_denied_percent": 50},
         "deny_list": {"ips": ["192.0.2.5"]},
@@ -234,26 +234,26 @@ fn a_worker_whose_requests_are_mostly_denied_only_counts_until_the_share_has_fal
     assert_eq!(send(1, "192.0.2.1", 1), 0, "60 of 110 are too many");
     let outcome = process.request(1, &from("192.0.2.1"));
     assert_eq!(outcome.filter_state.as_deref(), Some("would_deny abs ip"));
-    // The manual list and the other worker go on.
+    // The manual list is still enforced, and so is the list on the other worker.
     assert_eq!(send(1, "192.0.2.5", 1), 1);
     assert_eq!(send(2, "192.0.2.1", 1), 1);
     assert!(process.world().metric("would_deny.source=abs.kind=ip") >= 2);
-    // Clean traffic comes back, and within a minute or so the share falls.
+    // With clean traffic the share falls within about a minute.
     for _ in 0..9 {
         send(1, "192.0.2.9", 20);
         process.advance(seconds(10));
     }
     assert_eq!(send(1, "192.0.2.1", 1), 1);
-    let told = |part: &str| {
+    let n_lines = |part: &str| {
         let logs = process.world().logs();
         logs.iter().filter(|(_, line)| line.contains(part)).count()
     };
-    assert_eq!(told("only counts"), 1);
-    assert_eq!(told("enforces it again"), 1);
+    assert_eq!(n_lines("only counts"), 1);
+    assert_eq!(n_lines("enforces it again"), 1);
 }
 
 #[test]
-fn without_a_first_list_requests_pass_or_not_as_configured() {
+fn before_first_list_decides_until_there_is_a_list() {
     for (policy, denied) in [("allow", false), ("deny", true)] {
         let process = Process::new(2);
         let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
@@ -297,7 +297,7 @@ fn an_empty_list_is_a_list() {
 }
 
 #[test]
-fn a_stale_list_is_kept_or_dropped_as_configured_and_enforced_again_once_fresh() {
+fn when_stale_decides_about_a_stale_list_until_it_is_fresh() {
     for (policy, kept) in [("keep", true), ("drop", false)] {
         let config = config_with(json!({"attack_list_max_age": "100s", "when_stale": policy}));
         let (process, abs) = started(2, &config, ips(&["192.0.2.1"]));
@@ -318,7 +318,7 @@ fn a_stale_list_is_kept_or_dropped_as_configured_and_enforced_again_once_fresh()
 }
 
 #[test]
-fn a_list_that_is_confirmed_does_not_become_stale() {
+fn a_confirmed_list_does_not_become_stale() {
     let config = config_with(json!({"attack_list_max_age": "100s", "when_stale": "drop"}));
     let (process, abs) = started(2, &config, ips(&[]));
     let abs = abs.with_etags();
@@ -329,7 +329,7 @@ fn a_list_that_is_confirmed_does_not_become_stale() {
 }
 
 #[test]
-fn a_stale_list_that_was_dropped_is_no_missing_first_list() {
+fn a_dropped_stale_list_is_not_a_missing_first_list() {
     let config = config_with(json!({
         "attack_list_max_age": "100s", "when_stale": "drop", "before_first_list": "deny",
     }));
@@ -340,7 +340,7 @@ fn a_stale_list_that_was_dropped_is_no_missing_first_list() {
 }
 
 #[test]
-fn a_list_is_stale_no_more_once_the_configuration_lets_it_be_older() {
+fn a_longer_max_age_makes_a_stale_list_fresh() {
     for max_age in [json!("24h"), json!(null)] {
         let strict = config_with(json!({"attack_list_max_age": "100s", "when_stale": "drop"}));
         let (process, abs) = started(2, &strict, ips(&["192.0.2.1"]));

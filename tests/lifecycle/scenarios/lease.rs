@@ -8,10 +8,10 @@ use super::process::{MAIN, Process};
 use super::*;
 use crate::fake_host::{Hostcall, Interrupt};
 
-/// How long a lease lasts unless renewed.
+/// The duration of a lease without renewal.
 const LEASE: Duration = portcullis::sync::lease::LEASE;
 
-/// The thread that asked last.
+/// The thread that fetched last.
 fn last_fetcher(process: &Process) -> Option<usize> {
     process.thread_of(process.world().sent().last()?.vm)
 }
@@ -23,7 +23,7 @@ fn serve_on_all_workers(process: &Process) {
 }
 
 #[test]
-fn when_the_holder_dies_another_takes_over_within_three_ticks_of_its_leases_expiry() {
+fn another_vm_takes_over_within_three_ticks_of_the_expiry_of_a_dead_holders_lease() {
     for seed in 0..50 {
         let process = Process::seeded(4, seed);
         Abs::serving(process.world(), ips(&["192.0.2.1"]));
@@ -36,7 +36,7 @@ fn when_the_holder_dies_another_takes_over_within_three_ticks_of_its_leases_expi
         process.advance_until("a fetch by a worker", seconds(20), |process| {
             last_fetcher(process).is_some_and(|thread| thread != MAIN)
         });
-        // Its last attempt was up to 3 s ago, so that the next would be due 3.6 s from now at the latest.
+        // The last fetch was up to 3 s ago, so the next is due in at most 3.6 s.
         let waited = process.world().now() - dead_since;
         let three_ticks = millis(3 * 253);
         assert!(waited <= LEASE + three_ticks, "seed {seed}: {waited:?}");
@@ -46,7 +46,7 @@ fn when_the_holder_dies_another_takes_over_within_three_ticks_of_its_leases_expi
 }
 
 #[test]
-fn when_the_holder_dies_with_a_call_in_flight_it_is_made_again_once() {
+fn a_fetch_whose_holder_dies_is_repeated_once() {
     for seed in 0..20 {
         let process = Process::seeded(4, seed);
         let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
@@ -64,7 +64,7 @@ fn when_the_holder_dies_with_a_call_in_flight_it_is_made_again_once() {
 }
 
 #[test]
-fn a_list_that_comes_after_its_holder_lost_the_lease_is_not_published() {
+fn a_list_that_arrives_after_the_lease_was_lost_is_not_published() {
     let process = Process::new(2);
     let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
     abs.hold();
@@ -94,13 +94,13 @@ fn writes_to_slot_b(hostcall: Hostcall<'_>) -> bool {
 }
 
 #[test]
-fn a_lease_about_to_run_out_is_renewed_before_a_list_is_published() {
+fn a_lease_near_its_expiry_is_renewed_before_publication() {
     let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
     abs.hold();
     process.advance_until("a call", seconds(70), |process| gets(process) == 2);
     abs.serve();
     let call = process.world().sent()[1].id;
-    // The main thread stands still until its lease has half a second left, then publishes for a second.
+    // The main thread pauses until its lease has half a second left, then publishes for a second.
     process.pause(MAIN);
     process.advance(LEASE - millis(700));
     let others = process.clone();
@@ -118,7 +118,7 @@ fn a_lease_about_to_run_out_is_renewed_before_a_list_is_published() {
 }
 
 #[test]
-fn a_publisher_that_stands_still_until_another_has_published_does_not_put_its_list_in_force() {
+fn a_publisher_that_pauses_while_another_publishes_does_not_activate_its_list() {
     let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
     abs.hold();
     process.advance_until("a call", seconds(70), |process| gets(process) == 2);
@@ -137,8 +137,8 @@ fn a_publisher_that_stands_still_until_another_has_published_does_not_put_its_li
     process.resume(MAIN);
     process.advance(seconds(1));
     assert_eq!(gets(&process), 3);
-    // It overwrote values of the list in force. They read as absent: nobody is blocked for them, and the next fetch
-    // mends the list though it is the same.
+    // It overwrote values of the active list. They read as absent: no client is blocked for them, and the next fetch
+    // repairs the list although it is the same.
     assert_denies_only(&process, &[], &["192.0.2.1", "192.0.2.4", "192.0.2.5"]);
     process.advance(seconds(65));
     assert_denies_only(
@@ -155,7 +155,7 @@ fn a_publisher_that_stands_still_until_another_has_published_does_not_put_its_li
 }
 
 #[test]
-fn of_two_that_claim_an_absent_lease_at_once_one_wins_and_one_list_is_fetched() {
+fn one_of_two_concurrent_claims_of_an_absent_lease_wins() {
     for at_write in [true, false] {
         let process = Process::new(2);
         Abs::serving(process.world(), ips(&["192.0.2.1"]));
@@ -164,8 +164,7 @@ fn of_two_that_claim_an_absent_lease_at_once_one_wins_and_one_list_is_fetched() 
         process.tick(2);
         process.tick(1);
         process.tick(2);
-        // The next tick of each claims: it is the second of the older one. While worker 1 is between reading and writing,
-        // worker 2 does both.
+        // Each claims at its next tick. Between worker 1's read and write, worker 2 does both.
         let other = process.clone();
         process.interrupt(
             1,
@@ -185,7 +184,7 @@ fn of_two_that_claim_an_absent_lease_at_once_one_wins_and_one_list_is_fetched() 
 }
 
 #[test]
-fn of_all_that_claim_an_expired_lease_at_once_one_wins_and_one_list_is_fetched() {
+fn one_of_several_concurrent_claims_of_an_expired_lease_wins() {
     let (process, _abs) = started(3, &config(), ips(&["192.0.2.1"]));
     process.kill(MAIN);
     for worker in process.workers() {
@@ -214,7 +213,7 @@ fn of_all_that_claim_an_expired_lease_at_once_one_wins_and_one_list_is_fetched()
 }
 
 #[test]
-fn a_worker_that_got_the_lease_lets_it_go_after_its_fetch_and_the_main_thread_ends_up_with_it() {
+fn a_worker_releases_the_lease_after_its_fetch_to_the_main_thread() {
     for seed in 0..30 {
         let process = Process::seeded(4, seed);
         Abs::serving(process.world(), ips(&["192.0.2.1"]));
@@ -242,7 +241,7 @@ fn a_worker_that_got_the_lease_lets_it_go_after_its_fetch_and_the_main_thread_en
 }
 
 #[test]
-fn a_main_thread_whose_vm_was_made_anew_gets_the_lease_back_from_workers_that_serve() {
+fn a_new_vm_of_the_main_thread_gets_the_lease_from_serving_workers() {
     for seed in 0..30 {
         let process = Process::seeded(8, seed);
         Abs::serving(process.world(), ips(&["192.0.2.1"]));
@@ -254,7 +253,7 @@ fn a_main_thread_whose_vm_was_made_anew_gets_the_lease_back_from_workers_that_se
         process.advance(seconds(15));
         serve_on_all_workers(&process);
         assert_ne!(last_fetcher(&process), Some(MAIN));
-        // Only a change of configuration gives the main thread a VM again.
+        // Only a change of the configuration creates a VM of the main thread.
         process.configure(&config);
         for _ in 0..40 {
             process.advance(seconds(1));
@@ -265,7 +264,7 @@ fn a_main_thread_whose_vm_was_made_anew_gets_the_lease_back_from_workers_that_se
 }
 
 #[test]
-fn a_lease_let_go_and_wanted_by_nobody_is_taken_again_by_who_let_it_go() {
+fn a_released_lease_without_other_claims_returns_to_its_holder() {
     let process = Process::new(1);
     Abs::serving(process.world(), ips(&["192.0.2.1"]));
     process.configure(&config_with(json!({"abs_attack_request_minutes": 0.2})));
@@ -278,7 +277,7 @@ fn a_lease_let_go_and_wanted_by_nobody_is_taken_again_by_who_let_it_go() {
 }
 
 #[test]
-fn a_vm_that_died_on_a_worker_and_was_made_anew_takes_the_list_up_with_its_first_request() {
+fn a_new_vm_of_a_worker_loads_the_list_at_its_first_request() {
     let (process, _abs) = started(2, &config(), ips(&["192.0.2.1", "198.51.100.0/24"]));
     process.kill(1);
     assert!(process.denies(1, &from("192.0.2.1")));
@@ -290,8 +289,8 @@ fn a_vm_that_died_on_a_worker_and_was_made_anew_takes_the_list_up_with_its_first
 }
 
 #[test]
-fn a_holder_that_dies_at_any_of_its_hostcalls_leaves_the_rest_working() {
-    // Every hostcall of the first ten ticks and of the publication is a place to die at.
+fn a_holder_can_die_at_any_hostcall() {
+    // At every hostcall of the first ten ticks and of the publication.
     let mut places = 0;
     for place in 0..400 {
         let process = Process::seeded(2, place);

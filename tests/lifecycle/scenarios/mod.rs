@@ -87,8 +87,7 @@ pub fn from(address: &str) -> Request {
 
 /// The number of fetches.
 pub fn gets(process: &Process) -> usize {
-    let sent = process.world().sent();
-    sent.iter().filter(|call| call.is_get()).count()
+    process.world().n_fetches()
 }
 
 /// Asserts that every worker denies the addresses in `denied` and none in `passed`.

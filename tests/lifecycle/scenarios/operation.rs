@@ -1,4 +1,4 @@
-//! What an operator is told: the first line about a refused configuration, warnings, how the last fetch ended.
+//! What an operator sees: the first line about a refused configuration, warnings, the result of the last fetch.
 
 use log::Level;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::fake_host::Response;
 use crate::secrets::secret;
 
 #[test]
-fn the_last_fetch_is_shown_with_its_result_and_its_time() {
+fn metrics_show_the_result_and_the_time_of_the_last_fetch() {
     let process = Process::new(2);
     let abs = Abs::serving(process.world(), ips(&["192.0.2.1"])).with_etags();
     let shown = || {
@@ -63,7 +63,7 @@ fn the_last_fetch_is_shown_with_its_result_and_its_time() {
 }
 
 #[test]
-fn a_refused_configuration_says_in_the_first_line_what_that_means() {
+fn the_first_line_about_a_refused_configuration_states_the_consequence() {
     let process = Process::new(1);
     let refused = process.try_configure(&json!({"enable_firewal": true, "when_stale": 1}));
     assert_eq!(refused.unwrap_err().len(), 2);
@@ -84,7 +84,7 @@ fn a_refused_configuration_says_in_the_first_line_what_that_means() {
 }
 
 #[test]
-fn a_line_end_behind_a_key_is_warned_of_and_not_sent() {
+fn a_line_end_after_a_credential_causes_a_warning_and_is_not_sent() {
     let process = Process::new(1);
     let _abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
     let key = secret("from-the-environment");
@@ -100,19 +100,19 @@ fn a_line_end_behind_a_key_is_warned_of_and_not_sent() {
     let sent = process.world().sent();
     assert_eq!(sent[0].header("x-abs-ak"), Some(key.as_str()));
     assert_eq!(sent[0].header("x-abs-sk"), None);
-    for told in [
+    for message in [
         "configuration: abs.access_key_env: the white space (a line end, for example) around the value of the environment \
          variable ABS_ACCESS_KEY is ignored; remove it",
         "configuration: abs.secret_key_env: the environment variable ABS_SECRET_KEY is ignored: found the character \":\"; \
          allowed: a key of visible ASCII characters without \":\"",
     ] {
-        let line = (Level::Warn, told.to_owned());
-        assert!(process.world().logs().contains(&line), "{told}");
+        let line = (Level::Warn, message.to_owned());
+        assert!(process.world().logs().contains(&line), "{message}");
     }
 }
 
 #[test]
-fn of_many_warnings_only_the_first_are_logged() {
+fn only_the_first_of_many_warnings_are_logged() {
     let process = Process::new(0);
     let users: Vec<_> = (0..100).map(|number| format!("user-{number} ")).collect();
     process.configure(&json!({"deny_list": {"usernames": users}}));

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::filter_vm::FilterVm;
 use crate::fake_host::{
-    FakeHost, Hostcall, Interrupt, Reply, Request, Response, VmDied, VmId, World,
+    FakeHost, Hostcall, Interrupt, Reply, Request, Response, SentCall, VmDied, VmId, World,
 };
 use crate::target::TargetVm;
 
@@ -142,7 +142,7 @@ impl Process {
         let host = Rc::new(self.world().new_vm());
         let mut vm = TargetVm::new(host.clone());
         host.add_root(RootId(1));
-        let n_lines = self.world().logs().len();
+        let n_lines = self.world().n_log_lines();
         let accepted = vm.configure(RootId(1), json.as_bytes());
         host.drop_vm();
         let errors = self.world().logs().into_iter().skip(n_lines);
@@ -309,7 +309,10 @@ impl Process {
         let Some(pending) = self.world().take_pending(call) else {
             return;
         };
-        let call = pending.call;
+        self.deliver(pending.call, response);
+    }
+
+    fn deliver(&self, call: SentCall, response: Response) {
         let Some(thread) = self.thread_of(call.vm) else {
             return;
         };
@@ -355,10 +358,9 @@ impl Process {
         match event {
             Event::Tick(thread, root) => self.tick_root(thread, root),
             Event::Response(id) => {
-                let mut pending = self.world().pending().into_iter();
-                let known = pending.find(|known| known.call.id == id);
-                let (_, response) = known.and_then(|known| known.due).expect("it is due");
-                self.respond(id, response);
+                let pending = self.world().take_pending(id).expect("it is in flight");
+                let (_, response) = pending.due.expect("it is due");
+                self.deliver(pending.call, response);
             }
         }
         true
@@ -373,10 +375,10 @@ impl Process {
                 let (due, root) = self.living(thread)?.host.next_tick()?;
                 Some((due, Event::Tick(thread, root)))
             });
-        let responses = self.world().pending().into_iter().filter_map(|pending| {
-            let (due, _) = pending.due?;
-            let thread = self.thread_of(pending.call.vm)?;
-            runs(thread).then_some((due, Event::Response(pending.call.id)))
+        let responses = self.world().due_responses().into_iter();
+        let responses = responses.filter_map(|(call, vm, due)| {
+            let thread = self.thread_of(vm)?;
+            runs(thread).then_some((due, Event::Response(call)))
         });
         ticks.chain(responses).min_by_key(|(due, _)| *due)
     }

@@ -9,7 +9,7 @@ use super::process::{MAIN, Process};
 use super::*;
 use crate::fake_host::{Hostcall, Interrupt};
 
-/// `n` addresses, the first of which is `first`.
+/// `n` consecutive addresses from `first`.
 fn many(first: u32, n: u32) -> Value {
     let address = |i: u32| std::net::Ipv4Addr::from_bits(first + i).to_string();
     json!({"ips": (0..n).map(address).collect::<Vec<_>>()})
@@ -19,7 +19,7 @@ fn ip(a: u8, b: u8, c: u8, d: u8) -> u32 {
     std::net::Ipv4Addr::new(a, b, c, d).to_bits()
 }
 
-/// Lets the next fetch come, at most a little more than a minute from now.
+/// Waits for the next fetch and its publication.
 fn next_list(process: &Process) {
     let before = gets(process);
     process.advance_until("the next fetch", seconds(70), |process| {
@@ -29,8 +29,8 @@ fn next_list(process: &Process) {
 }
 
 #[test]
-fn a_publisher_that_dies_midway_leaves_the_list_in_force_as_it_was() {
-    // The list takes a gate shard, several buckets and two chunks of ranges, then the manifest.
+fn a_publisher_that_dies_during_publication_leaves_the_active_list_intact() {
+    // The values: a shard of the filter, several buckets, two chunks of ranges, then the manifest.
     let mut old = many(ip(10, 1, 0, 0), 600);
     let mut new = many(ip(10, 2, 0, 0), 600);
     let ranges =
@@ -68,10 +68,10 @@ fn a_publisher_that_dies_midway_leaves_the_list_in_force_as_it_was() {
             ["10.2.0.0", "10.2.2.87", "172.17.9.9"],
         );
         assert_denies_only(&process, &active, &not);
-        // A VM that comes to be now finds the same.
+        // A new VM finds the same.
         process.kill(1);
         assert_denies_only(&process, &active, &not);
-        // And the next fetch, by a worker, brings the new list whole.
+        // The next fetch, by a worker, publishes the new list.
         process.advance(seconds(10));
         assert_denies_only(&process, &not, &active);
     }
@@ -79,16 +79,16 @@ fn a_publisher_that_dies_midway_leaves_the_list_in_force_as_it_was() {
 }
 
 #[test]
-fn a_worker_that_missed_a_whole_list_still_judges_right() {
+fn a_worker_that_missed_a_list_judges_correctly() {
     let (process, abs) = started(2, &config(), many(ip(10, 1, 0, 0), 500));
     process.pause(1);
     abs.list(many(ip(10, 2, 0, 0), 500));
     next_list(&process);
-    // One list behind, its slot still stands: exact by what it knows.
+    // One list behind, its slot is intact: it judges by its list.
     assert!(process.denies(1, &from("10.1.0.7")));
     abs.list(many(ip(10, 1, 0, 0), 300));
     next_list(&process);
-    // Its slot was overwritten by the third list, which names 10.1.0.7 too but 10.1.1.150 not any more.
+    // Its slot was overwritten by the third list, which contains 10.1.0.7 but not 10.1.1.150.
     for (address, listed) in [
         ("10.1.0.7", true),
         ("10.1.1.150", false),
@@ -102,12 +102,12 @@ fn a_worker_that_missed_a_whole_list_still_judges_right() {
 }
 
 #[test]
-fn a_worker_that_asks_while_its_slot_is_overwritten_judges_by_the_list_in_force() {
+fn a_worker_whose_slot_is_being_overwritten_judges_by_the_active_list() {
     let (process, abs) = started(1, &config(), many(ip(10, 1, 0, 0), 500));
     process.pause(1);
     abs.list(many(ip(10, 1, 0, 100), 500));
     next_list(&process);
-    // The third list goes where the worker's list stands. In the midst of it, requests come.
+    // The third list overwrites the worker's slot. Requests arrive during its publication.
     abs.list(many(ip(10, 3, 0, 0), 500));
     let worker = process.clone();
     let seen = Rc::new(Cell::new(false));
@@ -119,8 +119,8 @@ fn a_worker_that_asks_while_its_slot_is_overwritten_judges_by_the_list_in_force(
             let denied: Vec<_> = (0..=255u32)
                 .filter(|d| worker.denies(1, &from(&format!("10.1.0.{d}"))))
                 .collect();
-            // The first list names them all, the second those from 100 on. A request whose bucket still stands is judged
-            // by the first, until one finds its bucket gone and takes up the second.
+            // The first list contains all, the second those from 100. A request is judged by the first list until one
+            // finds its bucket overwritten; then the worker loads the second.
             assert!((100..=255).all(|d| denied.contains(&d)), "{denied:?}");
             assert!(!worker.denies(1, &from("10.3.0.1")));
             saw.set(true);
@@ -134,7 +134,7 @@ fn a_worker_that_asks_while_its_slot_is_overwritten_judges_by_the_list_in_force(
 }
 
 #[test]
-fn a_list_of_many_values_is_taken_up_over_several_ticks_and_then_whole() {
+fn a_list_of_many_values_is_loaded_over_several_ticks_and_then_enforced_completely() {
     let process = Process::new(2);
     // 6 gate shards at about 65,000 entries each.
     let abs = super::abs::Abs::serving(process.world(), many(ip(10, 0, 0, 0), 300_000));
@@ -151,7 +151,7 @@ fn a_list_of_many_values_is_taken_up_over_several_ticks_and_then_whole() {
 }
 
 #[test]
-fn a_list_equal_to_the_one_in_force_is_not_published_again() {
+fn a_list_equal_to_the_active_one_is_not_published_again() {
     let (process, abs) = started(2, &config(), ips(&["192.0.2.1", "192.0.2.2"]));
     let manifest = process.world().value("/manifest");
     abs.list(ips(&["192.0.2.2", "192.0.2.1", "192.0.2.1"]));
@@ -195,7 +195,7 @@ fn shared_data_does_not_grow_with_the_number_of_vms_and_configurations() {
     };
     let (keys, bytes) = (process.world().keys(), stored(&process));
     for i in 0..60u8 {
-        // Each thread's VM crashes in its turn; the main thread's comes back with the next configuration.
+        // The VM of each thread crashes in turn; the main thread gets a new one with the next configuration.
         process.kill(usize::from(i) % 4);
         if i % 4 == 0 {
             process.configure(&config_with(json!({
@@ -204,14 +204,14 @@ fn shared_data_does_not_grow_with_the_number_of_vms_and_configurations() {
             })));
         }
         abs.list(many(ip(10, i, 0, 0), 2_000));
-        // A lease whose holder crashed lasts five seconds.
+        // The lease of a crashed holder lasts five seconds.
         process.advance(seconds(3));
         for worker in process.workers() {
             process.denies(worker, &from("10.9.0.1"));
         }
     }
     assert_eq!(process.world().keys(), keys);
-    // Lists of one size differ by a few bytes in the gate.
+    // Lists of equal size differ by a few bytes in the filter.
     let later = stored(&process);
     assert!(later <= bytes + bytes / 50, "{bytes} bytes, later {later}");
     assert!(
@@ -221,7 +221,7 @@ fn shared_data_does_not_grow_with_the_number_of_vms_and_configurations() {
     );
 }
 
-/// What a careless neighbour, another version or a fault may make of a value.
+/// Damages of a value: by another plugin, another version or a fault.
 fn damages(value: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let mut flipped = value.to_vec();
     let middle = flipped.len() / 2;
@@ -233,14 +233,14 @@ fn damages(value: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("a byte", vec![0]),
         ("garbage", b"garbage ".repeat(40)),
         ("cut", value[..value.len() - 1].to_vec()),
-        ("header alone", value[..32.min(value.len())].to_vec()),
+        ("only the header", value[..32.min(value.len())].to_vec()),
         ("a flipped bit", flipped),
         ("another version", other_version),
     ]
 }
 
 #[test]
-fn whatever_value_of_shared_data_is_damaged_nothing_panics_and_the_next_fetches_mend_it() {
+fn damaged_shared_data_causes_no_panic_and_the_next_fetches_repair_it() {
     let list = json!({
         "ips": (0..600).map(|i| format!("10.1.{}.{}", i / 256, i % 256)).chain(["172.16.0.0/16".into()]).collect::<Vec<_>>(),
         "usernames": [secret("mallory")],
@@ -258,7 +258,7 @@ fn whatever_value_of_shared_data_is_damaged_nothing_panics_and_the_next_fetches_
                 let value = process.world().value(key_end).unwrap();
                 let (name, bytes) = damages(&value).swap_remove(damage);
                 process.world().overwrite(key, &bytes);
-                // What is listed may pass where its bucket is lost; what is not listed never gets blocked for it.
+                // A listed client can pass if its bucket is lost; an unlisted client is never blocked.
                 for worker in process.workers() {
                     assert!(!process.denies(worker, &from("192.0.2.1")));
                     process.denies(worker, &from("10.1.0.1"));
@@ -276,7 +276,7 @@ fn whatever_value_of_shared_data_is_damaged_nothing_panics_and_the_next_fetches_
                     ],
                     &["10.1.2.88"],
                 );
-                // VMs that come to be now find all they need.
+                // New VMs load the complete list.
                 process.kill(1);
                 process.kill(2);
                 assert_denies_only(
@@ -300,8 +300,8 @@ fn whatever_value_of_shared_data_is_damaged_nothing_panics_and_the_next_fetches_
     }
 }
 
-/// A value with every number in it at a bound in turn, as a neighbour that knows the format could make it: its check sum
-/// is right.
+/// The value with each of its numbers at a bound in turn and a valid checksum, as another plugin that knows the format
+/// could write it.
 fn forgeries(record: Record, value: &[u8]) -> Vec<Vec<u8>> {
     let (header, payload) = unframe(record, value).unwrap();
     let mut forged = Vec::new();
@@ -324,7 +324,7 @@ fn forgeries(record: Record, value: &[u8]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn whatever_a_neighbour_forges_no_callback_goes_on_without_end_and_no_clean_client_is_denied() {
+fn forged_shared_data_causes_no_endless_callback_and_denies_no_clean_client() {
     let list = |last: &str| ips(&["192.0.2.1", "198.51.100.0/24", last]);
     for (name, record) in [
         ("manifest", Record::Manifest),
@@ -351,7 +351,7 @@ fn whatever_a_neighbour_forges_no_callback_goes_on_without_end_and_no_clean_clie
                 };
                 process.interrupt(thread, few, Interrupt::Die);
             }
-            // A new list is published beside it, then fetching is turned off.
+            // A new list is published beside it, then fetching is disabled.
             abs.list(list("192.0.2.3"));
             process.advance(seconds(75));
             for worker in process.workers() {
@@ -373,7 +373,7 @@ fn whatever_a_neighbour_forges_no_callback_goes_on_without_end_and_no_clean_clie
 }
 
 #[test]
-fn a_list_that_cannot_be_written_is_counted_and_the_one_in_force_stays() {
+fn a_list_that_cannot_be_written_is_counted_and_the_active_list_stays() {
     let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
     process
         .world()
@@ -388,7 +388,7 @@ fn a_list_that_cannot_be_written_is_counted_and_the_one_in_force_stays() {
 }
 
 #[test]
-fn when_nothing_at_all_can_be_written_nothing_is_fetched_and_nothing_panics() {
+fn without_writable_shared_data_nothing_is_fetched() {
     let process = Process::new(2);
     super::abs::Abs::serving(process.world(), ips(&["192.0.2.1"]));
     process.world().refuse_writes(|_| true);

@@ -1,5 +1,5 @@
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use super::*;
 use crate::fake_host::{Hostcall, Interrupt, Reaction, Response, VmId};
 use crate::seeded::Random;
 
-/// An address that the list number `version` names and no other does.
+/// An address that only the list number `version` contains.
 fn own_address(version: u64) -> String {
     format!("10.9.{}.{}", version / 256, version % 256)
 }
@@ -25,8 +25,8 @@ fn list(version: u64) -> Value {
     json!({ "ips": addresses })
 }
 
-/// The version that a worker enforces, `None` while it has no list: its verdicts must be exactly those of one version.
-/// Outermost `None`: the VM died of being asked.
+/// The version that a worker enforces, `None` without a list: its verdicts must be exactly those of one version. The
+/// outer `None`: the VM died of one of the requests.
 fn active_version(process: &Process, worker: usize, newest: u64) -> Option<Option<u64>> {
     let vm = process.vm(worker);
     let ask_all = || -> Vec<(u64, String, bool)> {
@@ -48,7 +48,7 @@ fn active_version(process: &Process, worker: usize, newest: u64) -> Option<Optio
             })
             .collect()
     };
-    // A request may find its list replaced and take up the new one: the second time all are judged by the same.
+    // A request can find its list replaced and load the new one: in the second pass all are judged by the same list.
     ask_all();
     let verdicts = ask_all();
     if !process.is_alive(worker) || process.vm(worker) != vm {
@@ -60,18 +60,16 @@ fn active_version(process: &Process, worker: usize, newest: u64) -> Option<Optio
     let versions: Vec<_> = verdicts.iter().filter_map(own).collect();
     assert!(versions.len() <= 1, "two lists at once: {versions:?}");
     let active = versions.first().copied();
+    let entries = active.map_or(Value::Null, list);
+    let entries: BTreeSet<_> = entries["ips"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let listed = |address: &str| {
-        let Some(version) = active else {
-            return false;
-        };
-        let list = list(version);
-        let in_range = address.starts_with("172.16.") && version.is_multiple_of(3);
-        in_range
-            || list["ips"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .any(|entry| entry == address)
+        let in_range = address.starts_with("172.16.") && entries.contains("172.16.0.0/16");
+        in_range || entries.contains(address)
     };
     for (_, address, denied) in &verdicts {
         assert_eq!(*denied, listed(address), "{address} by list {active:?}");
@@ -79,7 +77,7 @@ fn active_version(process: &Process, worker: usize, newest: u64) -> Option<Optio
     Some(active)
 }
 
-/// Which list ABS gave last, and which it gives at all.
+/// The list that ABS sent last, and all that it sent.
 #[derive(Default)]
 struct Given {
     version: u64,
@@ -135,7 +133,7 @@ fn run(seed: u64) {
     };
     process.configure(&config(0, true));
     let mut on = true;
-    // What each VM enforced last, since fetching was turned on.
+    // The version that each VM enforced last since fetching was enabled.
     let mut enforced: BTreeMap<VmId, u64> = BTreeMap::new();
     for round in 0..60 {
         let thread = random.below(n_workers as u64 + 1) as usize;
@@ -150,13 +148,13 @@ fn run(seed: u64) {
                 enforced.clear();
             }
             6 if process.is_alive(thread) => {
-                // A VM dies in the midst of whatever it does soon.
+                // The VM dies at one of its next hostcalls.
                 let mut calls = random.below(60);
                 let at = move |_: Hostcall<'_>| {
                     calls = calls.saturating_sub(1);
                     calls == 0
                 };
-                // The VM serves requests meanwhile; one that dies in a request is made anew at the next.
+                // A VM that dies in a request is created again at the next.
                 process.interrupt(thread, at, Interrupt::Die);
             }
             7 => {
@@ -182,7 +180,7 @@ fn run(seed: u64) {
         process.advance(millis(random.below(400)));
         let newest = given.borrow().version.max(1);
         for worker in process.workers() {
-            // The request may bring a dead VM back, or kill one that was to die.
+            // The request can create a dead VM again, or kill one with an armed interrupt.
             process.denies(worker, &from("192.0.2.200"));
             if !process.is_alive(worker) {
                 continue;
@@ -202,13 +200,13 @@ fn run(seed: u64) {
                 }
                 None => assert!(
                     !on || !enforced.contains_key(&vm),
-                    "seed {seed}: the list in force is gone in round {round}"
+                    "seed {seed}: no active list in round {round}"
                 ),
             }
         }
         check_calls(&process, seed);
     }
-    // In the end, when all goes well, the newest list is in force everywhere.
+    // Without faults the newest list becomes active everywhere.
     process.world().forget_interrupts();
     process.threads().for_each(|thread| process.resume(thread));
     let last = given.borrow().version + 1;
@@ -227,7 +225,7 @@ fn run(seed: u64) {
     }
 }
 
-/// No VM has two calls in flight, and the process never asks for a list again within a second.
+/// Asserts that no VM has two calls in flight, and that fetches are at least a second apart.
 fn check_calls(process: &Process, seed: u64) {
     let sent = process.world().sent();
     let gets: Vec<_> = sent.iter().filter(|call| call.is_get()).collect();
@@ -253,7 +251,7 @@ fn check_calls(process: &Process, seed: u64) {
 }
 
 #[test]
-fn in_whatever_order_things_happen_each_worker_enforces_exactly_one_list_and_never_an_older_one() {
+fn every_worker_enforces_one_list_and_never_an_older_one_in_random_histories() {
     let seeds: u64 = std::env::var("LIFECYCLE_SEEDS").map_or(150, |n| n.parse().unwrap());
     for seed in 0..seeds {
         run(seed);
@@ -261,7 +259,7 @@ fn in_whatever_order_things_happen_each_worker_enforces_exactly_one_list_and_nev
 }
 
 #[test]
-fn a_list_once_given_reaches_every_worker_however_it_was_held_up() {
+fn a_list_reaches_workers_that_paused() {
     let (process, _abs) = started(4, &config(), ips(&["192.0.2.1"]));
     for worker in process.workers() {
         process.pause(worker);

@@ -17,16 +17,16 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// The list in force names 192.0.2.1. Then `trouble` comes instead of a list, once; after that ABS lists 192.0.2.2.
-/// Asserts that the trouble is counted as `result`, and only it; that the list in force stays meanwhile; that one
-/// error tells of it, with `told` in it; and that the list after it is taken.
+/// Lets one fetch fail by `failure` while a list with 192.0.2.1 is active; the next list contains 192.0.2.2. Asserts that
+/// the failure is counted as `result`, that the active list stays, that exactly one error with `message` is logged, and
+/// that the next list becomes active.
 #[track_caller]
-fn assert_trouble(name: &str, trouble: impl Fn(&Abs), result: &str, told: &str) {
+fn assert_failure(name: &str, failure: impl Fn(&Abs), result: &str, message: &str) {
     for slice in [usize::MAX, 3] {
         let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
         process.world().set_slice(slice);
         process.world().forget_logs();
-        trouble(&abs);
+        failure(&abs);
         process.advance_until(name, seconds(80), |process| {
             process.world().fetches().values().sum::<u64>() == 2
         });
@@ -45,7 +45,7 @@ fn assert_trouble(name: &str, trouble: impl Fn(&Abs), result: &str, told: &str) 
         let [(Level::Error, line)] = errors.as_slice() else {
             panic!("{name}: {errors:?}");
         };
-        assert!(line.contains(told), "{name}: {line}");
+        assert!(line.contains(message), "{name}: {line}");
         assert!(line.contains("the active list stays"), "{name}: {line}");
         process.advance(seconds(3));
         assert_denies_only(&process, &["192.0.2.2"], &["192.0.2.1"]);
@@ -59,32 +59,32 @@ fn assert_trouble(name: &str, trouble: impl Fn(&Abs), result: &str, told: &str) 
 }
 
 #[track_caller]
-fn assert_answer(name: &str, response: Response, result: &str, told: &str) {
-    assert_trouble(name, |abs| abs.respond(response.clone()), result, told);
+fn assert_failing_response(name: &str, response: Response, result: &str, message: &str) {
+    assert_failure(name, |abs| abs.respond(response.clone()), result, message);
 }
 
 #[test]
-fn refused_keys_are_told_from_other_statuses() {
+fn refused_credentials_and_other_statuses_have_different_results() {
     for status in [401, 403] {
         let response = Response::new(status, "go away");
-        assert_answer("keys", response, "unauthorized", "abs.access_key");
+        assert_failing_response("keys", response, "unauthorized", "abs.access_key");
     }
     for status in [400, 404, 500, 502, 302, 204, 206] {
         let response = Response::new(status, ips(&["192.0.2.3"]).to_string());
-        assert_answer("status", response, "status", &status.to_string());
+        assert_failing_response("status", response, "status", &status.to_string());
     }
 }
 
 #[test]
-fn envoys_own_replies_are_no_lists() {
+fn local_replies_of_envoy_are_failures() {
     let no_host = Response::new(503, "no healthy upstream").header("content-type", "text/plain");
-    assert_answer("no host", no_host, "status", "503");
-    assert_answer("time-out", Response::timeout(), "timeout", "abs.timeout");
+    assert_failing_response("no host", no_host, "status", "503");
+    assert_failing_response("timeout", Response::timeout(), "timeout", "abs.timeout");
 }
 
 #[test]
-fn a_call_that_takes_longer_than_its_timeout_is_counted_as_such() {
-    assert_trouble(
+fn a_call_over_its_timeout_is_counted_as_timeout() {
+    assert_failure(
         "slow",
         |abs| abs.latency(seconds(6)),
         "timeout",
@@ -93,7 +93,7 @@ fn a_call_that_takes_longer_than_its_timeout_is_counted_as_such() {
 }
 
 #[test]
-fn what_is_no_attack_list_is_refused_whole() {
+fn a_body_that_is_not_an_attack_list_is_refused() {
     let whole = json!({"ips": ["192.0.2.3"], "usernames": [secret("eve")]}).to_string();
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("empty", b"".to_vec()),
@@ -116,12 +116,12 @@ fn what_is_no_attack_list_is_refused_whole() {
         ("deep", b"[".repeat(100_000)),
     ];
     for (name, body) in cases {
-        assert_answer(name, Response::new(200, body), "malformed", "attack list");
+        assert_failing_response(name, Response::new(200, body), "malformed", "attack list");
     }
 }
 
 #[test]
-fn a_list_without_a_usable_entry_or_in_another_shape_is_refused_whole() {
+fn a_list_without_usable_entries_or_in_another_shape_is_refused() {
     let cases = [
         (
             r#"{"ips":{"A":{}}}"#,
@@ -163,13 +163,13 @@ fn a_list_without_a_usable_entry_or_in_another_shape_is_refused_whole() {
             "found a list under cookies; expected an object",
         ),
     ];
-    for (body, told) in cases {
-        assert_answer(body, Response::new(200, body), "malformed", told);
+    for (body, message) in cases {
+        assert_failing_response(body, Response::new(200, body), "malformed", message);
     }
 }
 
 #[test]
-fn a_list_that_is_well_formed_and_empty_unblocks() {
+fn a_valid_empty_list_unblocks() {
     for body in [
         r#"{"ips":[]}"#,
         r#"{"attacklist":{}}"#,
@@ -186,7 +186,7 @@ fn a_list_that_is_well_formed_and_empty_unblocks() {
 }
 
 #[test]
-fn entries_are_read_however_they_are_written() {
+fn all_forms_of_entries_are_accepted() {
     let body = "\u{feff}{\"ips\":[\"192.0.2.1\\n\",\"192.0.2.1\",\" 192.0.2.1/32\"],\
                 \"oauth_tokens\":[\"Bearer t-1\",\"t-1\"],\"usernames\":[1001,\"1001 \"]}";
     let process = Process::new(1);
@@ -205,12 +205,12 @@ fn entries_are_read_however_they_are_written() {
 }
 
 #[test]
-fn a_body_that_is_not_as_long_as_announced_is_refused() {
+fn a_body_shorter_or_longer_than_content_length_is_refused() {
     let body = ips(&["192.0.2.3"]).to_string();
     for length in [body.len() + 1, body.len() - 1, 0] {
         let response =
             Response::new(200, body.clone()).header("content-length", length.to_string());
-        assert_answer(
+        assert_failing_response(
             "length",
             response,
             "malformed",
@@ -220,7 +220,7 @@ fn a_body_that_is_not_as_long_as_announced_is_refused() {
 }
 
 #[test]
-fn a_content_length_that_is_no_number_says_nothing() {
+fn an_invalid_content_length_is_ignored() {
     let (process, abs) = started(1, &config(), ips(&["192.0.2.1"]));
     let body = ips(&["192.0.2.3"]).to_string();
     abs.respond(Response::new(200, body).header("content-length", "many"));
@@ -229,7 +229,7 @@ fn a_content_length_that_is_no_number_says_nothing() {
 }
 
 #[test]
-fn a_gzip_body_is_read_whatever_its_slices() {
+fn a_gzip_body_is_read_in_slices_of_any_size() {
     for slice in [1, 7, 64 * 1024] {
         for encoding in ["gzip", "GZIP", "x-gzip"] {
             let (process, abs) = started(1, &config(), ips(&["192.0.2.1"]));
@@ -271,21 +271,21 @@ fn a_broken_gzip_body_is_refused() {
     ];
     for (name, body) in cases {
         let response = Response::new(200, body).header("content-encoding", "gzip");
-        assert_answer(name, response, "malformed", "attack list");
+        assert_failing_response(name, response, "malformed", "attack list");
     }
 }
 
 #[test]
-fn an_encoding_that_was_not_asked_for_is_refused() {
+fn an_unrequested_content_encoding_is_refused() {
     let body = ips(&["192.0.2.3"]).to_string();
     for encoding in ["br", "deflate", "gzip, br", "gzip, gzip", "zstd", "utf-16"] {
         let response = Response::new(200, body.clone()).header("content-encoding", encoding);
-        assert_answer(encoding, response, "malformed", "content-encoding");
+        assert_failing_response(encoding, response, "malformed", "content-encoding");
     }
 }
 
 #[test]
-fn encodings_that_change_nothing_are_passed_over() {
+fn equivalent_encoding_names_are_accepted() {
     let plain = ips(&["192.0.2.3"]).to_string().into_bytes();
     let zipped = gzip(&plain);
     let take = |response: Response, name: &str| {
@@ -327,22 +327,22 @@ fn encodings_that_change_nothing_are_passed_over() {
 }
 
 #[test]
-fn a_call_that_broke_off_is_told_from_an_answer_that_is_too_large() {
+fn a_reset_and_a_response_over_the_buffer_limit_have_different_results() {
     let lost = |abs: &Abs| {
         abs.respond(Response::reset());
         abs.respond_to_others(Response::reset());
     };
-    assert_trouble("reset", lost, "reset", "no connection");
+    assert_failure("reset", lost, "reset", "no connection");
     let small = |abs: &Abs| {
         abs.respond(Response::reset());
         abs.respond_to_others(Response::new(200, "").header("content-length", "33554432"));
     };
-    assert_trouble("as much as Envoy takes", small, "reset", "no connection");
+    assert_failure("as much as Envoy takes", small, "reset", "no connection");
     let unknown = |abs: &Abs| {
         abs.respond(Response::reset());
         abs.respond_to_others(Response::new(405, "").header("content-length", "999999999"));
     };
-    assert_trouble(
+    assert_failure(
         "HEAD not allowed",
         unknown,
         "reset",
@@ -352,7 +352,7 @@ fn a_call_that_broke_off_is_told_from_an_answer_that_is_too_large() {
         abs.respond(Response::reset());
         abs.respond_to_others(Response::new(200, "").header("content-length", "33554433"));
     };
-    assert_trouble(
+    assert_failure(
         "too large",
         large,
         "too_large",
@@ -361,7 +361,7 @@ fn a_call_that_broke_off_is_told_from_an_answer_that_is_too_large() {
 }
 
 #[test]
-fn the_question_for_the_size_is_a_head_request_with_the_same_keys_and_asked_once_a_failure() {
+fn the_size_is_requested_by_one_head_request_for_each_failure() {
     let (process, abs) = started(1, &config(), ips(&["192.0.2.1"]));
     abs.respond(Response::reset());
     abs.respond_to_others(Response::new(200, "").header("content-length", "40000000"));
@@ -380,17 +380,17 @@ fn the_question_for_the_size_is_a_head_request_with_the_same_keys_and_asked_once
 }
 
 #[test]
-fn calls_that_envoy_refuses_are_tried_again() {
+fn calls_that_envoy_refuses_are_repeated() {
     let unknown = |abs: &Abs| abs.refuse(HostError::BadArgument);
-    assert_trouble("unknown cluster", unknown, "reset", "abs.cluster");
+    assert_failure("unknown cluster", unknown, "reset", "abs.cluster");
     let no_host = |abs: &Abs| abs.refuse(HostError::InternalFailure);
-    assert_trouble("no host", no_host, "reset", "no healthy host");
+    assert_failure("no host", no_host, "reset", "no healthy host");
     let other = |abs: &Abs| abs.refuse(HostError::Status(12));
-    assert_trouble("other", other, "reset", "status 12");
+    assert_failure("other", other, "reset", "status 12");
 }
 
 #[test]
-fn a_cluster_that_is_not_ready_at_start_costs_no_interval() {
+fn a_cluster_that_is_not_ready_at_start_does_not_delay_the_first_list_by_an_interval() {
     let process = Process::new(2);
     let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
     abs.refuse(HostError::BadArgument);
@@ -402,7 +402,7 @@ fn a_cluster_that_is_not_ready_at_start_costs_no_interval() {
 }
 
 #[test]
-fn a_failure_that_lasts_is_told_once_and_another_one_again() {
+fn a_lasting_failure_is_logged_once_and_a_different_one_again() {
     let (process, abs) = started(1, &config(), ips(&["192.0.2.1"]));
     process.world().forget_logs();
     abs.respond(Response::new(500, ""));
@@ -421,7 +421,7 @@ fn a_failure_that_lasts_is_told_once_and_another_one_again() {
 }
 
 #[test]
-fn an_answer_that_never_comes_is_given_up_after_its_timeout() {
+fn a_call_without_a_response_is_abandoned_after_its_timeout() {
     let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
     abs.hold();
     process.advance_until("a call", seconds(70), |process| gets(process) == 2);
@@ -432,7 +432,7 @@ fn an_answer_that_never_comes_is_given_up_after_its_timeout() {
 }
 
 #[test]
-fn an_answer_is_taken_once_and_only_by_the_vm_that_asked() {
+fn a_response_is_accepted_once_and_only_by_the_vm_that_made_the_call() {
     let process = Process::new(2);
     let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
     abs.hold();
@@ -446,9 +446,9 @@ fn an_answer_is_taken_once_and_only_by_the_vm_that_asked() {
 }
 
 #[test]
-fn unchanged_is_taken_for_an_answer_only_if_it_was_asked_for() {
+fn a_304_is_accepted_only_for_a_conditional_request() {
     let response = Response::new(304, "");
-    assert_answer("304 without an ETag", response, "status", "304");
+    assert_failing_response("304 without an ETag", response, "status", "304");
 
     let (process, abs) = started(1, &config(), ips(&[]));
     let abs = abs.with_etags();
@@ -476,13 +476,13 @@ fn unchanged_is_taken_for_an_answer_only_if_it_was_asked_for() {
             > last_success
     );
     assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
-    // The ETag outlives the response that confirmed it.
+    // The ETag survives the response that confirmed it.
     process.advance(seconds(65));
     assert_eq!(process.world().fetches()["not_modified"], 2);
 }
 
 #[test]
-fn an_etag_is_sent_by_whoever_fetches_next() {
+fn the_next_fetch_of_any_vm_sends_the_etag() {
     let (process, abs) = started(2, &config(), ips(&[]));
     let abs = abs.with_etags();
     abs.list(ips(&["192.0.2.1"]));
@@ -496,7 +496,7 @@ fn an_etag_is_sent_by_whoever_fetches_next() {
 }
 
 #[test]
-fn no_etag_is_sent_when_the_rules_for_taking_a_list_have_changed() {
+fn no_etag_is_sent_after_a_change_of_the_guards_or_the_memory_bound() {
     let changes = [
         json!({"guard": {"widest_ipv4": 16}}),
         json!({"guard": {"max_skipped_percent": 50}}),
@@ -517,12 +517,12 @@ fn no_etag_is_sent_when_the_rules_for_taking_a_list_have_changed() {
 }
 
 #[test]
-fn an_etag_of_another_list_than_the_one_in_force_is_not_sent() {
+fn an_etag_of_an_inactive_list_is_not_sent() {
     let (process, abs) = started(2, &config(), ips(&[]));
     let abs = abs.with_etags();
     abs.list(ips(&["192.0.2.1"]));
     process.advance(seconds(70));
-    // The next list is put in force by a holder that dies before it writes down the list's ETag.
+    // The next list is activated by a holder that dies before it stores the list's ETag.
     abs.list(ips(&["192.0.2.2"]));
     process.interrupt(
         MAIN,
@@ -539,7 +539,7 @@ fn an_etag_of_another_list_than_the_one_in_force_is_not_sent() {
 }
 
 #[test]
-fn an_etag_too_long_to_remember_or_none_at_all_is_not_sent() {
+fn an_empty_or_too_long_etag_is_not_sent() {
     for etag in ["", &format!("\"{}\"", "x".repeat(300))] {
         let process = Process::new(1);
         let abs = Abs::serving(process.world(), ips(&[]));
@@ -553,7 +553,7 @@ fn an_etag_too_long_to_remember_or_none_at_all_is_not_sent() {
 }
 
 #[test]
-fn entries_that_cannot_be_used_are_counted_and_the_rest_is_taken() {
+fn unusable_entries_are_counted_and_the_others_are_enforced() {
     let list = json!({
         "ips": ["192.0.2.1", "not an address", 7, null, "", "10.0.0.0/33", {"ip": "192.0.2.2"}],
         "usernames": [{"name": "mallory"}, "bob\n"],
@@ -570,7 +570,7 @@ fn entries_that_cannot_be_used_are_counted_and_the_rest_is_taken() {
 }
 
 #[test]
-fn keys_come_from_the_configuration_or_the_environment_or_not_at_all() {
+fn credentials_come_from_the_configuration_or_the_environment() {
     let without_keys = config_with(json!({"abs": {"cluster": "abs"}}));
     let (process, _abs) = started(1, &without_keys, ips(&[]));
     let call = process.world().sent()[0].clone();

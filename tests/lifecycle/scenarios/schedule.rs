@@ -5,7 +5,7 @@ use super::process::{MAIN, Process};
 use super::*;
 use crate::fake_host::Response;
 
-/// When each list was asked for, from the start of the process on.
+/// The time of each fetch since the start of the process.
 fn times(process: &Process) -> Vec<Duration> {
     let sent = process.world().sent();
     let gets = sent.iter().filter(|call| call.is_get());
@@ -17,7 +17,7 @@ fn gaps(process: &Process) -> Vec<Duration> {
     times.windows(2).map(|pair| pair[1] - pair[0]).collect()
 }
 
-/// The jitter is a tenth at most; then a tick must come.
+/// The jitter is at most a tenth, and a tick must follow.
 fn assert_about(gap: Duration, wait: Duration) {
     let latest = wait + wait / 10 + millis(300);
     assert!(
@@ -27,7 +27,7 @@ fn assert_about(gap: Duration, wait: Duration) {
 }
 
 #[test]
-fn one_list_an_interval_is_fetched_and_by_the_main_thread_alone() {
+fn only_the_main_thread_fetches_once_per_interval() {
     for n_workers in [1, 4, 16] {
         let process = Process::seeded(n_workers, n_workers as u64);
         Abs::serving(process.world(), ips(&["192.0.2.1"]));
@@ -55,7 +55,7 @@ fn one_list_an_interval_is_fetched_and_by_the_main_thread_alone() {
 }
 
 #[test]
-fn workers_without_any_traffic_leave_the_fetching_to_the_main_thread_too() {
+fn idle_workers_leave_fetching_to_the_main_thread() {
     for seed in 0..20 {
         let process = Process::seeded(8, seed);
         Abs::serving(process.world(), ips(&["192.0.2.1"]));
@@ -72,7 +72,7 @@ fn workers_without_any_traffic_leave_the_fetching_to_the_main_thread_too() {
 }
 
 #[test]
-fn the_first_list_is_fetched_at_the_first_ticks_and_soon_in_force() {
+fn the_first_list_is_fetched_at_the_first_ticks_and_active_soon() {
     let process = Process::new(4);
     Abs::serving(process.world(), ips(&["192.0.2.1"]));
     process.configure(&config());
@@ -82,7 +82,7 @@ fn the_first_list_is_fetched_at_the_first_ticks_and_soon_in_force() {
 }
 
 #[test]
-fn a_new_list_is_in_force_on_every_worker_within_a_second_of_its_fetch() {
+fn a_new_list_is_active_on_every_worker_within_a_second() {
     let (process, abs) = started(4, &config(), ips(&["192.0.2.1"]));
     abs.list(ips(&["192.0.2.2"]));
     process.advance_until("a second fetch", seconds(70), |process| gets(process) == 2);
@@ -91,7 +91,7 @@ fn a_new_list_is_in_force_on_every_worker_within_a_second_of_its_fetch() {
 }
 
 #[test]
-fn failures_are_waited_out_longer_and_longer_and_success_starts_over() {
+fn the_backoff_grows_with_failures_and_a_success_resets_it() {
     let process = Process::new(2);
     let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
     abs.respond(Response::new(500, "oops"));
@@ -120,13 +120,13 @@ fn failures_are_waited_out_longer_and_longer_and_success_starts_over() {
 }
 
 #[test]
-fn the_wait_after_a_failure_counts_from_its_end() {
+fn the_backoff_starts_at_the_end_of_the_failed_call() {
     let process = Process::new(1);
     let abs = Abs::serving(process.world(), ips(&[]));
     abs.latency(seconds(10));
     process.configure(&config());
     process.advance(seconds(40));
-    // Each takes the 5 s of its time-out.
+    // Each takes the 5 s of its timeout.
     let gaps = gaps(&process);
     assert!(gaps.len() >= 4, "{gaps:?}");
     for (gap, wait) in gaps.into_iter().zip([1, 2, 4, 8]) {
@@ -157,7 +157,7 @@ fn retry_after_is_honoured_up_to_an_hour() {
 }
 
 #[test]
-fn a_retry_after_may_be_a_date_in_each_form_of_http_or_a_fraction() {
+fn retry_after_can_be_a_date_in_each_http_form_or_a_fraction() {
     const CONFIGURED: u64 = 784_111_777 - 20;
     for value in [
         "Sun, 06 Nov 1994 08:49:37 GMT",
@@ -178,7 +178,7 @@ fn a_retry_after_may_be_a_date_in_each_form_of_http_or_a_fraction() {
 }
 
 #[test]
-fn a_retry_after_that_has_passed_or_is_no_time_is_ignored() {
+fn a_past_or_invalid_retry_after_is_ignored() {
     for value in ["Fri, 31 Dec 1999 23:59:59 GMT", "-5", "", "soon"] {
         let process = Process::new(1);
         let abs = Abs::serving(process.world(), ips(&["192.0.2.1"]));
@@ -190,7 +190,7 @@ fn a_retry_after_that_has_passed_or_is_no_time_is_ignored() {
 }
 
 #[test]
-fn a_shorter_interval_counts_at_once_and_not_after_the_old_one() {
+fn a_shorter_interval_applies_at_once() {
     let (process, _abs) = started(
         2,
         &config_with(json!({"abs_attack_request_minutes": 60})),
@@ -206,7 +206,7 @@ fn a_shorter_interval_counts_at_once_and_not_after_the_old_one() {
 }
 
 #[test]
-fn a_longer_interval_counts_at_once() {
+fn a_longer_interval_applies_at_once() {
     let (process, _abs) = started(
         2,
         &config_with(json!({"abs_attack_request_minutes": 0.2})),
@@ -220,7 +220,7 @@ fn a_longer_interval_counts_at_once() {
 }
 
 #[test]
-fn a_wall_clock_that_jumps_by_a_day_disturbs_nothing() {
+fn a_jump_of_the_wall_clock_has_no_effect_on_fetches() {
     let day = seconds(86_400);
     for forward in [true, false] {
         let config = config_with(json!({"attack_list_max_age": "3m", "when_stale": "drop"}));
@@ -254,7 +254,7 @@ fn a_wall_clock_that_jumps_by_a_day_disturbs_nothing() {
 }
 
 #[test]
-fn the_window_that_is_asked_for_ends_after_now_and_is_as_long_as_configured() {
+fn the_requested_window_ends_after_now_and_has_the_configured_length() {
     let (process, _abs) = started(1, &config(), ips(&[]));
     let sent = process.world().sent();
     let path = sent[0].header(":path").unwrap();
@@ -266,7 +266,7 @@ fn the_window_that_is_asked_for_ends_after_now_and_is_as_long_as_configured() {
 }
 
 #[test]
-fn a_fleet_that_starts_as_one_does_not_go_on_asking_as_one_and_asks_for_changes_alone() {
+fn the_fetches_of_a_fleet_that_starts_at_once_spread_out() {
     const FLEET: u64 = 100;
     const LISTS: usize = 4;
     let interval = seconds(30);
@@ -286,7 +286,7 @@ fn a_fleet_that_starts_as_one_does_not_go_on_asking_as_one_and_asks_for_changes_
             assert_eq!(asked, (n > 0).then_some("\"v2\""), "fetch {n}");
         }
     }
-    // Of a fleet in step, all would ask within one tick: a hundredth of this interval, or less.
+    // Without jitter, the whole fleet would fetch within one tick: at most a hundredth of this interval.
     let most_at_once = |times: &[Duration]| {
         let window = interval / 100;
         let within = |from: Duration| {
@@ -297,14 +297,14 @@ fn a_fleet_that_starts_as_one_does_not_go_on_asking_as_one_and_asks_for_changes_
         };
         times.iter().map(|from| within(*from)).max().unwrap()
     };
-    let crowds: Vec<_> = times_of_all.iter().map(|t| most_at_once(t)).collect();
-    assert_eq!(crowds[0], 100, "each asks when it starts: {crowds:?}");
-    assert!(crowds[1..].iter().all(|crowd| *crowd <= 35), "{crowds:?}");
-    assert!(crowds[LISTS - 1] <= 20, "{crowds:?}");
+    let peaks: Vec<_> = times_of_all.iter().map(|t| most_at_once(t)).collect();
+    assert_eq!(peaks[0], 100, "each fetches at its start: {peaks:?}");
+    assert!(peaks[1..].iter().all(|peak| *peak <= 35), "{peaks:?}");
+    assert!(peaks[LISTS - 1] <= 20, "{peaks:?}");
 }
 
 #[test]
-fn the_time_of_the_last_success_stands_still_while_fetches_fail_and_while_none_is_made() {
+fn the_time_of_the_last_success_stays_while_fetches_fail_or_are_disabled() {
     let failures = [
         Response::new(401, ""),
         Response::new(500, ""),
@@ -325,7 +325,7 @@ fn the_time_of_the_last_success_stands_still_while_fetches_fail_and_while_none_i
         process.advance(seconds(200));
         assert!(gets(&process) > 3);
         assert_eq!(shown(), succeeded);
-        // Nothing runs any more: the age that an alert goes by grows all the same.
+        // No VM runs: the age that the alert uses still grows.
         process.threads().for_each(|thread| process.pause(thread));
         process.advance(seconds(200));
         assert_eq!(shown(), succeeded);

@@ -18,7 +18,7 @@ fn traffic_config() -> Value {
     )
 }
 
-/// The records that ABS got, as JSON.
+/// The records that ABS received, as JSON.
 fn records(process: &Process) -> Vec<Value> {
     let calls = process.world().sent().into_iter();
     let batches = calls.filter(|call| call.header(":path") == Some("/portcullis/v1/traffic"));
@@ -64,7 +64,7 @@ fn each_request_becomes_one_record_with_its_verdict() {
 fn a_request_is_read_once_for_verdict_and_record() {
     let mut config = traffic_config();
     config["deny_list"] = json!({"ips": ["192.0.2.66"], "oauth_tokens": [secret("token")]});
-    // Address and headers for the verdict; beside them the record needs the protocol alone.
+    // The verdict needs address and headers; the record only the protocol in addition.
     for (enable_abs, questions) in [(false, 2), (true, 3)] {
         config["enable_abs"] = json!(enable_abs);
         let process = Process::new(1);
@@ -78,7 +78,7 @@ fn a_request_is_read_once_for_verdict_and_record() {
 }
 
 #[test]
-fn a_short_flush_interval_is_kept_without_further_requests() {
+fn a_short_flush_interval_applies_without_further_requests() {
     let process = Process::new(1);
     let abs = Abs::serving(process.world(), ips(&[]));
     abs.respond(Response::new(200, ""));
@@ -93,7 +93,7 @@ fn a_short_flush_interval_is_kept_without_further_requests() {
 }
 
 #[test]
-fn records_outlive_a_change_of_configuration_and_a_time_without_abs() {
+fn records_survive_a_change_of_configuration_and_an_outage_of_abs() {
     let process = Process::new(1);
     let abs = Abs::serving(process.world(), ips(&[]));
     abs.hold();
@@ -122,7 +122,7 @@ fn records_outlive_a_change_of_configuration_and_a_time_without_abs() {
 }
 
 #[test]
-fn turned_off_nothing_more_is_sent_and_what_waited_is_counted_as_dropped() {
+fn disabled_traffic_information_drops_and_counts_the_queue() {
     let process = Process::new(1);
     let abs = Abs::serving(process.world(), ips(&[]));
     abs.hold();
@@ -149,13 +149,13 @@ fn turned_off_nothing_more_is_sent_and_what_waited_is_counted_as_dropped() {
 }
 
 #[test]
-fn records_that_wait_show_no_secret_even_in_a_debug_form() {
+fn queued_records_contain_no_secret_in_their_debug_form() {
     let process = Process::new(1);
     let abs = Abs::serving(process.world(), ips(&[]));
     abs.hold();
     process.configure(&traffic_config());
     process.advance(seconds(1));
-    // One goes into a call, the others wait; the process looks for leaks when it ends.
+    // One is in a call, the others are queued; the process searches for leaks at its end.
     for i in 0..3 {
         let request = Request::get(&format!("/?api_key={}", secret("key")));
         process.denies(
@@ -178,7 +178,7 @@ fn sideband_config() -> Value {
     }))
 }
 
-/// Plays ASE by `react`, which gets the number of the call.
+/// Simulates ASE by `react`, which gets the number of the call.
 fn ase(process: &Process, react: impl Fn(usize, &SentCall) -> Response + 'static) {
     let calls = Cell::new(0);
     process.world().set_abs(move |call| {
@@ -187,8 +187,8 @@ fn ase(process: &Process, react: impl Fn(usize, &SentCall) -> Response + 'static
     });
 }
 
-/// Sent, failed, dropped.
-fn books(process: &Process) -> [u64; 3] {
+/// The numbers of records sent, failed and dropped.
+fn totals(process: &Process) -> [u64; 3] {
     ["sent", "failed", "dropped"].map(|name| process.world().metric(&format!("traffic.{name}")))
 }
 
@@ -200,7 +200,7 @@ fn lines(process: &Process) -> Vec<String> {
 }
 
 #[test]
-fn ase_is_called_at_its_own_address_and_keeps_request_and_response_at_one_node() {
+fn sideband_calls_go_to_ase_with_request_and_response_at_one_node() {
     let process = Process::new(1);
     ase(&process, |n, _| {
         let session = format!("PISESSIONID=node-{n}; Max-Age=180");
@@ -215,12 +215,12 @@ fn ase_is_called_at_its_own_address_and_keeps_request_and_response_at_one_node()
     }
     process.advance(seconds(2));
     let calls = process.world().sent();
-    let told: Vec<_> = calls
+    let paths: Vec<_> = calls
         .iter()
         .map(|call| (call.header(":path").unwrap(), call.header("cookie")))
         .collect();
     assert_eq!(
-        told,
+        paths,
         [
             ("/ase/request", None),
             ("/ase/response", Some("PISESSIONID=node-0")),
@@ -234,11 +234,11 @@ fn ase_is_called_at_its_own_address_and_keeps_request_and_response_at_one_node()
         assert_eq!(call.header("ase-token"), Some(&*secret("ase-token")));
         assert_eq!(call.header("x-abs-sk"), None, "ABS's keys are for ABS");
     }
-    assert_eq!(books(&process), [2, 0, 0]);
+    assert_eq!(totals(&process), [2, 0, 0]);
 }
 
 #[test]
-fn without_a_cluster_of_their_own_records_go_where_abs_is() {
+fn records_without_a_cluster_go_to_abs() {
     let process = Process::new(1);
     ase(&process, |_, _| Response::new(200, ""));
     let mut config = traffic_config();
@@ -254,7 +254,7 @@ fn without_a_cluster_of_their_own_records_go_where_abs_is() {
 }
 
 #[test]
-fn a_refusal_is_counted_said_once_and_holds_nothing_up() {
+fn a_refusal_is_counted_and_logged_once_and_delays_nothing() {
     for (format, status, body, advice) in [
         ("sideband", 503, "Error: Unknown API", "add the API to ASE"),
         ("sideband", 401, "", "traffic.ase_token"),
@@ -275,7 +275,7 @@ fn a_refusal_is_counted_said_once_and_holds_nothing_up() {
             process.denies(1, &Request::get("/"));
             process.advance(seconds(1));
         }
-        assert_eq!(books(&process), [0, 5, 0], "{format} {advice}");
+        assert_eq!(totals(&process), [0, 5, 0], "{format} {advice}");
         let lines = lines(&process);
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert!(lines[0].contains(advice), "{lines:?}");
@@ -284,7 +284,7 @@ fn a_refusal_is_counted_said_once_and_holds_nothing_up() {
         assert_eq!(failure, u64::from(status));
         assert!(world.metric("traffic.last_failure_unix_seconds") > 0);
         assert_eq!(world.metric("traffic.last_success_unix_seconds"), 0);
-        // Turned off, nothing is wrong.
+        // Disabled, it is no failure.
         let mut off = config.clone();
         off["enable_abs"] = json!(false);
         process.configure(&off);
@@ -294,13 +294,13 @@ fn a_refusal_is_counted_said_once_and_holds_nothing_up() {
         process.advance(seconds(1));
         process.denies(1, &Request::get("/"));
         process.advance(seconds(1));
-        assert_eq!(books(&process), [0, 6, 0]);
-        // It comes right.
+        assert_eq!(totals(&process), [0, 6, 0]);
+        // The failure ends.
         ase(&process, |_, _| Response::new(200, ""));
         process.advance(seconds(60));
         process.denies(1, &Request::get("/"));
         process.advance(seconds(1));
-        assert_eq!(books(&process), [1, 6, 0]);
+        assert_eq!(totals(&process), [1, 6, 0]);
         assert!(world.metric("traffic.last_success_unix_seconds") > 0);
         assert_eq!(
             self::lines(&process)[2],
@@ -310,7 +310,7 @@ fn a_refusal_is_counted_said_once_and_holds_nothing_up() {
 }
 
 #[test]
-fn an_api_that_ase_does_not_know_keeps_no_other_from_it() {
+fn an_api_unknown_to_ase_delays_no_other() {
     let process = Process::new(1);
     ase(&process, |_, call| {
         let body = String::from_utf8_lossy(&call.body);
@@ -327,12 +327,12 @@ fn an_api_that_ase_does_not_know_keeps_no_other_from_it() {
         process.denies(1, &Request::get("/known"));
         process.advance(seconds(1));
     }
-    assert_eq!(books(&process), [10, 10, 0]);
+    assert_eq!(totals(&process), [10, 10, 0]);
     assert_eq!(lines(&process).len(), 1);
 }
 
 #[test]
-fn an_outage_of_ase_loses_nothing_that_the_queue_holds() {
+fn an_outage_of_ase_loses_no_queued_record() {
     let process = Process::new(1);
     ase(&process, |_, _| Response::reset());
     process.configure(&sideband_config());
@@ -341,13 +341,13 @@ fn an_outage_of_ase_loses_nothing_that_the_queue_holds() {
         process.denies(1, &Request::get("/"));
     }
     process.advance(seconds(300));
-    assert_eq!(books(&process), [0, 0, 0]);
+    assert_eq!(totals(&process), [0, 0, 0]);
     let failure = process.world().metric("traffic.last_failure_unix_seconds");
     assert!(failure > 0);
     assert_eq!(process.world().metric("traffic.last_failure_status"), 0);
     ase(&process, |_, _| Response::new(200, "{}"));
     process.advance(seconds(120));
-    assert_eq!(books(&process), [5, 0, 0]);
+    assert_eq!(totals(&process), [5, 0, 0]);
     let success = process.world().metric("traffic.last_success_unix_seconds");
     assert!(success > failure);
     let lines = lines(&process);

@@ -1,5 +1,6 @@
 use core::hash::Hasher;
 
+use log::Level;
 use serde_json::json;
 use siphasher::sip::SipHasher13;
 
@@ -7,15 +8,15 @@ use super::abs::ips;
 use super::process::Process;
 use super::*;
 use crate::fake_host::Response;
-use log::Level;
+use crate::target::POINTER_WIDTH;
 
-/// Every VM of the old module is gone, and the new one's have come in their place. Shared data stays.
+/// Replaces every VM by one of the new module. Shared data stays.
 fn replace_the_module(process: &Process, config: &Value) {
     process.threads().for_each(|thread| process.kill(thread));
     process.configure(config);
 }
 
-/// The value as a version with the next format would have written it, checksum and all.
+/// The value as a version with the next format would write it, with a valid checksum.
 fn of_next_format(value: &[u8]) -> Vec<u8> {
     let mut value = value.to_vec();
     value[4] += 1;
@@ -27,7 +28,7 @@ fn of_next_format(value: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_a_version_of_another_format_left_counts_for_nothing_and_the_list_is_fetched_at_once() {
+fn shared_data_of_another_format_is_ignored_and_the_list_is_fetched_at_once() {
     for (policy, denied) in [("allow", false), ("deny", true)] {
         let list = json!({"ips": ["192.0.2.1", "198.51.100.0/24"], "usernames": ["mallory"]});
         let config = config_with(json!({"before_first_list": policy}));
@@ -40,7 +41,6 @@ fn what_a_version_of_another_format_left_counts_for_nothing_and_the_list_is_fetc
         }
         world.forget_logs();
         replace_the_module(&process, &config);
-        // Not a word of the other list is believed: it is as if none had come.
         for worker in process.workers() {
             for address in ["192.0.2.1", "198.51.100.7", "192.0.2.9"] {
                 let state = process.request(worker, &from(address)).filter_state;
@@ -51,16 +51,16 @@ fn what_a_version_of_another_format_left_counts_for_nothing_and_the_list_is_fetc
         process.advance(seconds(2));
         assert_eq!(gets(&process), 2);
         assert_denies_only(&process, &["192.0.2.1", "198.51.100.7"], &["192.0.2.9"]);
-        let grave = world.logs();
-        let grave = grave.iter().filter(|(level, _)| *level <= Level::Warn);
-        assert_eq!(grave.count(), 0, "{:#?}", world.logs());
+        let logs = world.logs();
+        let warnings = logs.iter().filter(|(level, _)| *level <= Level::Warn);
+        assert_eq!(warnings.count(), 0, "{logs:#?}");
         process.advance(seconds(30));
-        assert_eq!(gets(&process), 2, "once is enough");
+        assert_eq!(gets(&process), 2);
     }
 }
 
 #[test]
-fn a_version_of_the_same_format_takes_the_list_over_without_a_fetch_even_with_abs_down() {
+fn shared_data_of_the_same_format_is_used_without_a_fetch_even_if_abs_is_down() {
     let (process, abs) = started(2, &config(), ips(&["192.0.2.1", "198.51.100.0/24"]));
     abs.respond(Response::new(503, ""));
     for _ in 0..5 {
@@ -68,8 +68,58 @@ fn a_version_of_the_same_format_takes_the_list_over_without_a_fetch_even_with_ab
         assert_denies_only(&process, &["192.0.2.1", "198.51.100.7"], &["192.0.2.9"]);
         process.advance(seconds(8));
     }
-    assert_eq!(gets(&process), 1, "40 seconds of a minute's interval");
+    assert_eq!(gets(&process), 1, "40 seconds of an interval of a minute");
     process.advance(seconds(60));
     assert!(gets(&process) > 1);
     assert_denies_only(&process, &["192.0.2.1", "198.51.100.7"], &["192.0.2.9"]);
+}
+
+/// Shared data as an earlier release wrote it.
+fn write_fixture(process: &Process) {
+    let text = include_str!("../../fixtures/shared_data/v2.txt");
+    let lines = || text.lines().filter(|line| !line.starts_with('#'));
+    let width = format!("id {POINTER_WIDTH} ");
+    let id = lines().find_map(|line| line.strip_prefix(&width)).unwrap();
+    for line in lines().filter(|line| !line.starts_with("id ")) {
+        let (key, hex) = line.split_once(' ').unwrap();
+        let bytes: Vec<u8> = (0..hex.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+            .collect();
+        process.world().overwrite(&key.replace("{id}", id), &bytes);
+    }
+}
+
+#[test]
+fn a_list_that_an_earlier_release_published_is_enforced_without_a_fetch() {
+    // Another seed than the fixture's, so that no VM has the id of the earlier release's.
+    let process = Process::seeded(2, 77);
+    // The clocks of the fixture.
+    process.world().pass(seconds(2));
+    write_fixture(&process);
+    let _abs = Abs::serving(process.world(), ips(&["203.0.113.7"]));
+    process.configure(&config());
+    let listed = [
+        from("192.0.2.1"),
+        from("198.51.100.200"),
+        from("2001:db8::7"),
+        from("192.0.2.9").cookie("SID", "listed-cookie"),
+        from("192.0.2.9").bearer("listed-token"),
+        from("192.0.2.9").header("x-api-key", "listed-key"),
+        from("192.0.2.9").basic("mallory"),
+    ];
+    for _ in 0..5 {
+        for worker in process.workers() {
+            for request in &listed {
+                assert!(process.denies(worker, request), "{request:?}");
+            }
+            assert!(!process.denies(worker, &from("192.0.2.9")));
+            assert!(!process.denies(worker, &from("203.0.113.7")));
+        }
+        process.advance(seconds(10));
+    }
+    assert_eq!(gets(&process), 0, "50 seconds of an interval of a minute");
+    process.advance(seconds(20));
+    assert_eq!(gets(&process), 1);
+    assert_denies_only(&process, &["203.0.113.7"], &["192.0.2.1"]);
 }

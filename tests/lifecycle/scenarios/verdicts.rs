@@ -13,10 +13,10 @@ fn jwt(claims: &Value) -> String {
     format!("{}.{}.c2ln", part(&json!({"alg": "none"})), part(claims))
 }
 
-/// One client identifier of a kind, and the requests that carry it, or its like.
+/// A client identifier, requests that carry it (`carriers`), and requests with similar identifiers (`neighbours`).
 struct Client {
     kind: &'static str,
-    /// It, in the shape of ABS's list.
+    /// The identifier as an attack list.
     listed: Value,
     carriers: Vec<Request>,
     neighbours: Vec<Request>,
@@ -90,7 +90,7 @@ fn clients() -> Vec<Client> {
             kind: "api_key",
             listed: json!({"api_keys": [key]}),
             carriers: vec![
-                // Some servers read keys there too.
+                // Some servers accept keys there too.
                 get().bearer(&key),
                 get().header("x-api-key", key.clone()),
                 Request::get(&format!("/shop?api_key={key}")),
@@ -125,7 +125,7 @@ fn verdict(process: &Process, request: &Request) -> (bool, Option<String>) {
 }
 
 #[test]
-fn each_kind_on_abs_list_is_denied_and_its_neighbours_are_not() {
+fn every_kind_on_the_list_of_abs_is_denied_and_no_other_client() {
     for client in clients() {
         let (process, _abs) = started(1, &config(), client.listed.clone());
         let expected = (true, Some(format!("denied abs {}", client.kind)));
@@ -153,7 +153,7 @@ fn each_kind_on_abs_list_is_denied_and_its_neighbours_are_not() {
 }
 
 #[test]
-fn each_kind_on_the_manual_list_is_denied_with_nothing_fetched() {
+fn every_kind_on_the_deny_list_is_denied_without_a_fetch() {
     for client in clients() {
         let process = Process::new(1);
         process.configure(&json!({"deny_list": client.listed}));
@@ -180,10 +180,10 @@ fn each_kind_on_the_manual_list_is_denied_with_nothing_fetched() {
 }
 
 #[test]
-fn each_kind_on_the_allow_list_passes_whatever_the_other_lists_say() {
+fn every_kind_on_the_allow_list_passes_despite_the_other_lists() {
     for client in clients() {
         for other in clients() {
-            // A request that carries an allowed identifier and one that both other lists name.
+            // A request with an allowed identifier and one in both other lists.
             let config =
                 config_with(json!({"allow_list": client.listed, "deny_list": other.listed}));
             let (process, _abs) = started(1, &config, other.listed.clone());
@@ -212,7 +212,7 @@ fn each_kind_on_the_allow_list_passes_whatever_the_other_lists_say() {
 }
 
 #[test]
-fn an_allowed_address_inside_a_listed_range_passes_at_once_and_the_rest_of_the_range_does_not() {
+fn an_allowed_address_in_a_listed_range_passes_and_the_rest_does_not() {
     for (listed, allowed, passes, denied) in [
         (
             "198.51.100.0/24",
@@ -232,7 +232,7 @@ fn an_allowed_address_inside_a_listed_range_passes_at_once_and_the_rest_of_the_r
             vec!["2001:db8:1::1"],
             vec!["2001:db8:2::1"],
         ),
-        // The other way about: single addresses on the list, a range allowed.
+        // The reverse: a listed address in an allowed range.
         (
             "198.51.100.7",
             "198.51.100.0/24",
@@ -248,7 +248,7 @@ fn an_allowed_address_inside_a_listed_range_passes_at_once_and_the_rest_of_the_r
             "deny_list": {"ips": ["203.0.113.0/24"]},
         }));
         process.configure(&allowing);
-        // With the list that was in force before, and with the next.
+        // With the active list, and with the next.
         assert_denies_only(&process, &denied, &passes);
         assert_eq!(gets(&process), 1);
         process.advance(seconds(65));
@@ -258,7 +258,7 @@ fn an_allowed_address_inside_a_listed_range_passes_at_once_and_the_rest_of_the_r
 }
 
 #[test]
-fn the_reply_does_not_tell_by_which_list_or_kind_a_client_was_denied() {
+fn the_reply_does_not_reveal_the_list_or_the_kind() {
     let mut replies = Vec::new();
     for client in clients() {
         let (by_abs, _abs) = started(1, &config(), client.listed.clone());
@@ -273,7 +273,7 @@ fn the_reply_does_not_tell_by_which_list_or_kind_a_client_was_denied() {
     replies.extend(no_list.request(1, &Request::get("/")).denied);
     assert_eq!(replies.len(), 2 * clients().len() + 1);
     for reply in &mut replies {
-        // The access log's, and no part of what is sent.
+        // Only for the access log; not sent.
         assert!(reply.details.starts_with("portcullis_denied_"));
         reply.details.clear();
     }
@@ -286,7 +286,7 @@ fn the_reply_does_not_tell_by_which_list_or_kind_a_client_was_denied() {
 }
 
 #[test]
-fn an_allowed_client_comes_back_under_abs_list_when_it_is_allowed_no_more() {
+fn a_client_removed_from_the_allow_list_is_denied_with_the_next_list() {
     for client in clients() {
         let allowing = config_with(json!({"allow_list": client.listed}));
         let (process, _abs) = started(1, &config(), client.listed.clone());
@@ -294,7 +294,7 @@ fn an_allowed_client_comes_back_under_abs_list_when_it_is_allowed_no_more() {
         assert_eq!(verdict(&process, &client.carriers[0]), (false, None));
         process.advance(seconds(65));
         process.configure(&config());
-        // ABS's entry was left out of the list while the client was allowed: the next list holds it again.
+        // While the client was allowed, its entry was omitted from the list. The next list contains it again.
         process.advance(seconds(65));
         assert!(
             verdict(&process, &client.carriers[0]).0,
@@ -339,7 +339,7 @@ fn the_order_of_judgement_is_that_of_the_reference() {
 }
 
 #[test]
-fn of_several_identifiers_any_one_denies_and_the_kinds_have_an_order() {
+fn any_of_several_identifiers_denies_in_the_order_of_kinds() {
     let list = json!({"oauth_tokens": [secret("token")], "usernames": [secret("mallory")], "ips": ["192.0.2.1"]});
     let (process, _abs) = started(1, &config(), list);
     let request = from("192.0.2.9")
@@ -357,7 +357,7 @@ fn of_several_identifiers_any_one_denies_and_the_kinds_have_an_order() {
 }
 
 #[test]
-fn each_api_judges_by_its_own_rules() {
+fn every_api_judges_by_its_own_rules() {
     let list = json!({
         "cookies": {"SID": [secret("cookie")]},
         "oauth_tokens": [secret("token")],
@@ -408,7 +408,7 @@ fn each_api_judges_by_its_own_rules() {
 }
 
 #[test]
-fn a_denied_request_gets_the_reply_that_is_configured() {
+fn a_denied_request_gets_the_configured_reply() {
     let (process, _abs) = started(1, &config(), ips(&["192.0.2.1"]));
     let reply = process.request(1, &from("192.0.2.1")).denied.unwrap();
     assert_eq!(
@@ -427,7 +427,7 @@ fn a_denied_request_gets_the_reply_that_is_configured() {
 }
 
 #[test]
-fn bytes_that_are_no_text_match_nobody_and_panic_nothing() {
+fn bytes_that_are_not_utf8_match_no_client() {
     let list = json!({"ips": ["192.0.2.1"], "usernames": ["x"], "api_keys": ["x"], "cookies": {"a": ["x"]}, "oauth_tokens": ["x"]});
     let (process, _abs) = started(1, &config(), list);
     let junk: &[&[u8]] = &[
@@ -470,7 +470,7 @@ fn bytes_that_are_no_text_match_nobody_and_panic_nothing() {
 }
 
 #[test]
-fn a_request_that_carries_nothing_that_could_be_listed_makes_no_shared_data_call() {
+fn a_request_without_listed_identifiers_reads_no_shared_data() {
     let (process, _abs) = started(1, &config(), ips(&["192.0.2.1"]));
     process.advance(seconds(2));
     let vm = process.vm(1);
@@ -484,13 +484,13 @@ fn a_request_that_carries_nothing_that_could_be_listed_makes_no_shared_data_call
     }
     let after = process.world().effects(vm);
     assert_eq!(after.writes, before.writes);
-    // The gate lets about one of 256 through.
+    // The filter has about one false positive in 256.
     let reads = after.reads - before.reads;
     assert!(reads * 50 < asked, "{reads} reads for {asked} requests");
 }
 
 #[test]
-fn manual_lists_hold_while_abs_is_down() {
+fn manual_lists_are_enforced_while_abs_is_down() {
     let process = Process::new(1);
     let abs = Abs::serving(process.world(), ips(&[]));
     abs.respond(Response::reset());
@@ -500,34 +500,34 @@ fn manual_lists_hold_while_abs_is_down() {
 }
 
 #[test]
-fn ipv6_clients_are_compared_by_the_prefix_of_the_configuration() {
+fn ipv6_clients_are_compared_by_the_configured_prefix() {
     let list = json!({"ips": ["2001:db8:1:2::5", "2001:db8:9::/48", "192.0.2.1"]});
-    let (alone, neighbour, stranger) =
+    let (single, neighbour, stranger) =
         ("2001:db8:1:2::5", "2001:db8:1:2:ffff::1", "2001:db8:1:3::5");
     let (process, _abs) = started(1, &config(), list.clone());
     assert_denies_only(
         &process,
-        &[alone, "2001:db8:9:1::1", "192.0.2.1"],
+        &[single, "2001:db8:9:1::1", "192.0.2.1"],
         &[neighbour, stranger, "192.0.2.2"],
     );
     let (process, _abs) = started(1, &config_with(json!({"ipv6_prefix": 64})), list);
     assert_denies_only(
         &process,
-        &[alone, neighbour, "2001:db8:9:1::1", "192.0.2.1"],
+        &[single, neighbour, "2001:db8:9:1::1", "192.0.2.1"],
         &[stranger, "192.0.2.2", "2001:db8:a::1"],
     );
-    let manual = json!({"ipv6_prefix": 64, "deny_list": {"ips": [alone, "2001:db8:4:4::/64"]},
+    let manual = json!({"ipv6_prefix": 64, "deny_list": {"ips": [single, "2001:db8:4:4::/64"]},
         "allow_list": {"ips": ["2001:db8:4:4::7"]}});
     let (process, _abs) = started(1, &config_with(manual), json!({"ips": []}));
     assert_denies_only(
         &process,
-        &[alone, neighbour],
+        &[single, neighbour],
         &[stranger, "2001:db8:4:4::9"],
     );
 }
 
 #[test]
-fn a_listed_ipv4_address_is_denied_behind_nat64_and_6to4_and_not_allowed_there() {
+fn a_listed_ipv4_address_is_denied_behind_nat64_and_6to4() {
     let listed = ["192.0.2.1", "64:ff9b::c000:201", "2002:c000:201::7"];
     let others = [
         "192.0.2.2",
@@ -548,7 +548,7 @@ fn a_listed_ipv4_address_is_denied_behind_nat64_and_6to4_and_not_allowed_there()
 }
 
 #[test]
-fn a_path_that_servers_read_differently_is_judged_by_the_stricter_api() {
+fn an_ambiguous_path_is_judged_by_the_stricter_api() {
     let apis = json!({"apis": [
         {"api_id": "shop", "url": "/shop"},
         {"api_id": "open", "url": "/open", "enable_blocking": false},
@@ -582,7 +582,7 @@ fn a_path_that_servers_read_differently_is_judged_by_the_stricter_api() {
 }
 
 #[test]
-fn a_listed_value_that_is_repeated_is_looked_up_once() {
+fn a_repeated_listed_value_is_looked_up_once() {
     let (process, _abs) = started(
         1,
         &config(),
@@ -599,7 +599,7 @@ fn a_listed_value_that_is_repeated_is_looked_up_once() {
     let once = reads("Bearer t-listed".to_owned());
     assert_eq!(once, 1);
     assert_eq!(reads(format!("Bearer{}", " t-listed".repeat(6_000))), once);
-    // The first that is listed decides: the other and the user are not looked up.
+    // The first listed one decides: the other and the user are not looked up.
     assert_eq!(
         reads("Bearer t-listed t-other, Basic Ym9iOng=".to_owned()),
         once
@@ -607,7 +607,7 @@ fn a_listed_value_that_is_repeated_is_looked_up_once() {
 }
 
 #[test]
-fn values_that_only_the_gate_lets_through_are_looked_up_once_however_often_they_are_sent() {
+fn repeated_false_positives_of_the_filter_are_looked_up_once() {
     let (process, _abs) = started(1, &config(), json!({"oauth_tokens": ["t-listed"]}));
     let reads = |value: &str| {
         let before = process.world().effects(process.vm(1)).reads;
@@ -617,14 +617,14 @@ fn values_that_only_the_gate_lets_through_are_looked_up_once_however_often_they_
         assert!(!process.denies(1, &request));
         process.world().effects(process.vm(1)).reads - before
     };
-    // About one token in several hundred passes the gate without being listed.
+    // About one unlisted token in several hundred is a false positive of the filter.
     let tokens = (0..100_000).map(|number| format!("t-{number}"));
     let passed: Vec<_> = tokens
         .filter(|token| reads(&format!("Bearer {token}")) == 1)
         .take(2)
         .collect();
     let [one, other] = passed.as_slice() else {
-        panic!("two false positives of the gate, not {passed:?}");
+        panic!("two false positives of the filter, not {passed:?}");
     };
     let repeated = format!("Bearer{}", format!(" {one} {other}").repeat(100));
     assert_eq!(reads(&repeated), 2);

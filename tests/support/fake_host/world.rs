@@ -207,6 +207,22 @@ impl World {
         self.state.borrow().pending.clone()
     }
 
+    /// When the next responses to calls in flight are due: call, VM, time.
+    pub fn due_responses(&self) -> Vec<(u64, VmId, Duration)> {
+        let state = self.state.borrow();
+        let due = state.pending.iter().filter_map(|pending| {
+            let (due, _) = pending.due.as_ref()?;
+            Some((pending.call.id, pending.call.vm, *due))
+        });
+        due.collect()
+    }
+
+    /// The number of fetches of the list.
+    pub fn n_fetches(&self) -> usize {
+        let state = self.state.borrow();
+        state.sent.iter().filter(|call| call.is_get()).count()
+    }
+
     /// Removes a call from those in flight.
     pub fn take_pending(&self, id: u64) -> Option<Pending> {
         let mut state = self.state.borrow_mut();
@@ -245,6 +261,11 @@ impl World {
             .get(&vm)
             .copied()
             .unwrap_or_default()
+    }
+
+    /// The number of log lines.
+    pub fn n_log_lines(&self) -> usize {
+        LOG.with_borrow(Vec::len)
     }
 
     /// The log lines, oldest first.

@@ -45,7 +45,7 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<Guest>> {
     Ok(linker)
 }
 
-/// What answers the hostcalls.
+/// The host with the rules, behind the ABI.
 fn backend(host: &Host<'_>) -> Rc<FakeHost> {
     host.data().host.clone()
 }
@@ -583,7 +583,7 @@ fn give_word(host: &mut Host<'_>, hostcall: &'static str, at: u32, honest: u32) 
     write(host, at, &number.to_le_bytes())
 }
 
-/// Hands bytes over in room that the module allocates.
+/// Returns bytes in memory that the module allocates.
 fn give(
     host: &mut Host<'_>,
     hostcall: &'static str,

@@ -10,7 +10,7 @@ pub(crate) fn read(host: &mut Caller<'_, Guest>, at: u32, size: u32) -> Result<V
     let bytes = memory(host)?.data(&*host).get(at as usize..);
     match bytes.and_then(|bytes| bytes.get(..size as usize)) {
         Some(bytes) => Ok(bytes.to_vec()),
-        None => bail!("the module handed over {size} bytes at {at}, which is not in its memory"),
+        None => bail!("the module passed {size} bytes at {at}, outside its memory"),
     }
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn pairs_from_bytes(bytes: &[u8]) -> Result<Headers> {
         pairs.push((name, value));
     }
     if !rest.is_empty() {
-        bail!("a header map goes on after its last pair");
+        bail!("a header map has bytes after its last pair");
     }
     Ok(pairs)
 }

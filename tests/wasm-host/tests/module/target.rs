@@ -18,6 +18,9 @@ pub static MODULE: LazyLock<Compiled> =
         None => Compiled::read(&repository().join("target/portcullis.wasm")),
     });
 
+/// The width of `usize` in the module, on which the ids of lists depend.
+pub const POINTER_WIDTH: u32 = 32;
+
 /// The module over a fake host. A trap fails the test.
 pub struct TargetVm(pub Vm);
 
