@@ -16,7 +16,7 @@ use crate::list::ActiveList;
 pub(super) struct Findings {
     /// Whether any identifier is on the allow list.
     pub(super) is_allowed: bool,
-    /// The kind on the deny list.
+    /// The kind of the identifier that is on the deny list.
     pub(super) denied: Option<IdentifierKind>,
     /// Whether the address is in a range of the feed's list.
     in_range: bool,
