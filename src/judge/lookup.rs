@@ -71,8 +71,8 @@ impl<'a, L: ActiveList> Lookup<'a, L> {
         }
     }
 
-    /// Looks up an address and the first address of its `ipv6_prefix`. Denials also apply to the IPv4 address that it
-    /// embeds; allowances don't, since anyone may have an address that embeds another's.
+    /// Looks up an address and the first address of its `ipv6_prefix`. Lists that deny also apply to the IPv4 address that
+    /// it embeds. The allow list does not: a client may have an address that embeds another client's.
     pub(super) fn find_address(&self, address: IpAddr, ipv6_prefix: u8, findings: &mut Findings) {
         let addresses = [address, host_of_prefix(address, ipv6_prefix)];
         let own = match addresses {

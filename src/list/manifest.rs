@@ -209,8 +209,8 @@ impl Manifest {
         }
     }
 
-    /// The key of the checksums of the list's values. It depends on the entries, so that values of two concurrent
-    /// publishers, or of a list from before a lost manifest, never read as one list.
+    /// The key of the checksums of the list's values. It depends on the entries: values of two concurrent publishers, or of
+    /// an older list whose manifest was lost, are not mistaken for values of this list.
     fn identity(&self) -> [u64; 2] {
         let [first, second] = self.key.to_words();
         [first ^ self.digest, second]
