@@ -89,7 +89,7 @@ test: test-core test-wasm test-module test-lifecycle test-cli test-envoy test-fa
 	@echo "test: every layer passed; none was skipped"
 
 .PHONY: test-core
-test-core: ## layer 1: the core and the simulator on this machine
+test-core: ## the core and the simulator on this machine
 	cargo test $(LOCKED) --lib
 	cargo test $(LOCKED) --doc
 	$(if $(CORE_TESTS),cargo test $(LOCKED) $(addprefix --test ,$(CORE_TESTS)))
@@ -97,34 +97,34 @@ test-core: ## layer 1: the core and the simulator on this machine
 	cargo test $(LOCKED) --release --test false_blocks
 
 .PHONY: test-wasm
-test-wasm: ## layer 2: the core's unit tests in wasm under Node.js
+test-wasm: ## the core's unit tests in wasm under Node.js
 	@tools/install rust-targets wasm-bindgen
 	tools/test-wasm
 
 .PHONY: test-module
-test-module: module ## the shipped module in a test host: the scenarios of layer 3, wrong results of hostcalls, secrets, cost, memory; the link step
+test-module: module ## the shipped module in a test host: the scenarios of test-lifecycle, wrong results of hostcalls, secrets, cost, memory; the link step
 	cargo test $(LOCKED) --profile wasm-host -p portcullis-wasm-host
 
 .PHONY: test-lifecycle
-test-lifecycle: ## layer 3: several workers over one fake host, hostile interleavings
+test-lifecycle: ## several workers over one fake host, hostile interleavings
 	cargo test $(LOCKED) --test lifecycle
 
 .PHONY: test-cli
-test-cli: simulator ## layer 4: the command line tool
+test-cli: simulator ## the command line tool
 	cargo test $(LOCKED) -p portcullis-cli
 
 .PHONY: test-envoy
-test-envoy: build simulator ## layer 5: the module in a real Envoy, against the simulator
+test-envoy: build simulator ## the module in a real Envoy, against the simulator
 	@tools/install envoy
 	cargo test $(LOCKED) --test e2e --test readme
 
 .PHONY: test-faults
-test-faults: module trap-module simulator ## layer 6: every fault of tests/faults/matrix.md under traffic, and a minute of everything at once
+test-faults: module trap-module simulator ## every fault of tests/faults/matrix.md under traffic, and a minute of everything at once
 	@tools/install envoy
 	cargo test $(LOCKED) --test faults
 
 .PHONY: test-spellings
-test-spellings: module simulator ## layer 8: real servers and the filter read the same requests: no spelling of a listed client passes
+test-spellings: module simulator ## real servers and the filter read the same requests: no spelling of a listed client passes
 	@tools/install envoy spelling-servers
 	cargo test $(LOCKED) --test spellings -- --skip fuzz
 
@@ -135,7 +135,7 @@ soak: module simulator ## ten minutes of traffic, changes and faults, and ten of
 	PORTCULLIS_SOAK_SECONDS=$(or $(SOAK_SECONDS),600) cargo test $(LOCKED) --test spellings fuzz -- --nocapture
 
 .PHONY: test-deploy
-test-deploy: build simulator ## layer 7: the deployment examples, with a real Envoy, kustomize and Prometheus
+test-deploy: build simulator ## the deployment examples, with a real Envoy, kustomize and Prometheus
 	@tools/install envoy prometheus python kustomize schemas
 	cargo test $(LOCKED) --test deploy
 

@@ -104,7 +104,7 @@ fn judge_by_apis<L: ActiveList>(
     verdicts.fold(Verdict::Allow, Verdict::or_severer)
 }
 
-/// Judges by the rules of one API. Reads exact entries of the feed's list only if they decide.
+/// Judges by the rules of one API. Looks up exact entries of the feed's list only if the verdict depends on them.
 fn judge_for_api<L: ActiveList>(
     policy: &Policy,
     api: &Api,

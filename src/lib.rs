@@ -5,7 +5,8 @@
 //! ```text
 //! plugin configuration -> config
 //! a feed's response    -> feed -> list -> sync -> shared data -> every worker's replica
-//! a request's headers  -> request -> identifier -> judge -> local reply, filter state, metrics -> traffic
+//! a request's headers  -> request -> identifier -> judge -> local reply, filter state, metrics
+//!                                                     |-> traffic
 //! ```
 //!
 //! | module | owns |
@@ -26,7 +27,8 @@
 //! # Invariants
 //!
 //! - The core has no proxy-wasm, no clock and no I/O: it gets time, bytes and random numbers through the traits of [`host`].
-//! - The core never logs or stores a raw secret: identifiers leave this crate as keyed fingerprints only.
+//! - The core never logs a raw secret, and none is in shared data: tokens, cookies, API keys and user names leave this
+//!   crate as keyed fingerprints only, except in traffic records, which go to the configured receiver only.
 //! - An HTTP context never writes shared data.
 //! - Only [`sync`] names shared-data keys.
 //! - A failed or refused fetch, or a response with unusable entries only, never changes the active list.

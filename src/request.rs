@@ -1,8 +1,8 @@
 //! What a request carries: header bytes to client identifiers, by an API's rules.
 //!
 //! This code runs for every request, on bytes from clients: it never fails or panics, and takes time linear in the
-//! number of bytes. Unreadable text identifies no client. All repeated headers and parameters count, so that a listed identifier
-//! can't hide behind another one.
+//! number of bytes. Unreadable text identifies no client. All repeated headers and parameters count, so that a client can't
+//! hide a listed identifier behind another one.
 //!
 //! Servers read the same header differently. Therefore there are two entry points: [`visit_identifiers`] reads as the RFCs
 //! define, to explain a request; [`visit_readings`] visits every reading of any common server, to judge it. The rules and

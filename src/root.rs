@@ -124,8 +124,8 @@ impl Root {
         }
     }
 
-    /// Records a tick of root context `ticking`, `passed` after the previous tick of any. Returns whether this root context
-    /// still exists.
+    /// Records a tick of root context `ticking`; `passed`: the time since the last tick of any root context. Returns whether
+    /// this root context still exists.
     pub fn is_live(&mut self, ticking: RootId, passed: Duration) -> bool {
         self.idle = if self.id == ticking {
             Duration::ZERO

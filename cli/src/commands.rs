@@ -1,4 +1,4 @@
-//! The commands, one file a command or group of them.
+//! Calls the function of each command. A file has one command or a group of them.
 
 mod attack_list;
 mod check_config;

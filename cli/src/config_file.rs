@@ -48,7 +48,7 @@ impl ConfigFile {
         Self::parse(path, atomic_file::read(path)?, common.name.as_deref())
     }
 
-    /// Finds the filter in a text. `name` says which one, where there are several.
+    /// Finds the filter in a text. `name` selects one of several.
     pub fn parse(path: &Path, text: String, name: Option<&str>) -> Result<Self> {
         let file = path.display().to_string();
         let refused = |error| Failure::refused(format!("{file}: {error}"));
@@ -186,7 +186,7 @@ fn read(text: &str, path: &[ValuePath]) -> std::result::Result<ValueAndText, Str
     }
 }
 
-/// A configuration that the filter gets as a text: JSON, or nothing for one without keys.
+/// Reads a configuration that the filter gets as text: JSON, or an empty text for a configuration without keys.
 fn read_json(text: &str) -> std::result::Result<ValueAndText, String> {
     let raw = Some(text.to_owned());
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);

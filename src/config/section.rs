@@ -202,7 +202,7 @@ impl<'a> Section<'a> {
             .map(|number| number as u8)
     }
 
-    /// A string in the form that `parse` gives it. White space around it is ignored.
+    /// A string, converted by `parse`. White space around it is ignored.
     pub(super) fn text<T>(
         &self,
         key: &str,
@@ -237,7 +237,7 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// A list of strings, each in the form that `parse` gives it. One string is a list of one.
+    /// A list of strings, each converted by `parse`. A single string is a list of one.
     pub(super) fn texts<T>(
         &self,
         key: &str,

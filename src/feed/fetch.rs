@@ -33,7 +33,7 @@ pub enum FetchOutcome {
         /// The number of unusable entries.
         skipped: u64,
     },
-    /// The active list is the newest.
+    /// ABS's list has not changed.
     NotModified,
     /// An error; the active list stays.
     Failed(FetchFailure),

@@ -16,7 +16,7 @@ use crate::list::ActiveList;
 pub(super) struct Findings {
     /// Whether any identifier is on the allow list.
     pub(super) is_allowed: bool,
-    /// The kind on the deny list.
+    /// The kind of the identifier that is on the deny list.
     pub(super) denied: Option<IdentifierKind>,
     /// Whether the address is in a range of the feed's list.
     in_range: bool,
@@ -71,8 +71,8 @@ impl<'a, L: ActiveList> Lookup<'a, L> {
         }
     }
 
-    /// Looks up an address and the first address of its `ipv6_prefix`. Denials also apply to the IPv4 address that it
-    /// embeds; allowances don't, since anyone may have an address that embeds another's.
+    /// Looks up an address and the first address of its `ipv6_prefix`. Lists that deny also apply to the IPv4 address that
+    /// it embeds. The allow list does not: a client may have an address that embeds another client's.
     pub(super) fn find_address(&self, address: IpAddr, ipv6_prefix: u8, findings: &mut Findings) {
         let addresses = [address, host_of_prefix(address, ipv6_prefix)];
         let own = match addresses {

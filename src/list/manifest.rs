@@ -11,7 +11,7 @@ use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind, PerKind};
 /// Intervals in one value of ranges: at most 256 KiB of IPv6, so that no copy under the host's mutex is long.
 const INTERVALS_PER_CHUNK: usize = 8_192;
 
-/// More chunks than the ranges of the largest `attack_list_memory` take.
+/// The largest number of chunks. No `attack_list_memory` has room for so many.
 const MAX_RANGE_CHUNKS: u32 = 1 << 15;
 
 /// One of the two slots: one holds the active list while the other is written.
@@ -46,8 +46,8 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Whether a list can have so many values. Clearing a slot writes each of them, so a forged number would block the
-    /// thread.
+    /// Whether a list can have so many values. Clearing a slot writes each of them, so a forged large number would block
+    /// the thread.
     fn is_possible(self) -> bool {
         self.shards <= 1 << MAX_SHARD_BITS
             && self.buckets <= 1 << MAX_BUCKET_BITS
@@ -209,8 +209,8 @@ impl Manifest {
         }
     }
 
-    /// The key of the checksums of the list's values. It depends on the entries, so that values of two concurrent
-    /// publishers, or of a list from before a lost manifest, never read as one list.
+    /// The key of the checksums of the list's values. It depends on the entries: values of two concurrent publishers, or of
+    /// an older list whose manifest was lost, are not mistaken for values of this list.
     fn identity(&self) -> [u64; 2] {
         let [first, second] = self.key.to_words();
         [first ^ self.digest, second]

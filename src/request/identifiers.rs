@@ -10,8 +10,8 @@ use super::text::trim_ows;
 use crate::config::{Api, JwtLocation, UsernameSource};
 use crate::identifier::{ClientIdentifier, PerKind, is_same_cookie_name};
 
-/// JSON web tokens of an Authorization header that are decoded from each end. Servers read the first, the second or the
-/// last.
+/// The number of JSON web tokens that are decoded at each end of an Authorization header. Servers read the first, the second
+/// or the last.
 const MAX_JWTS: usize = 16;
 
 /// Calls `visit` with every identifier of the `wanted` kinds that the request carries by the rules of `api`, read as the

@@ -65,9 +65,9 @@ pub struct Candidacy {
 }
 
 impl Candidacy {
-    /// The number of ticks that must find the lease free before this VM claims it. At most three, so that the lease of a
-    /// dead owner is claimed within three ticks after it expires. The main thread should claim a released
-    /// lease, and its VM may be younger than a worker's: workers wait longer.
+    /// The number of ticks that must find the lease free before this VM claims it. For an expired lease at most three, so
+    /// that a dead owner is replaced soon. For a released one workers wait longer, so that the main thread claims it: its VM
+    /// may be younger than theirs.
     fn patience(self, released: bool) -> u32 {
         match (self.first, self.served) {
             (_, true) if released => WORKER_PATIENCE,
@@ -208,7 +208,7 @@ impl Election {
 
     fn claim(&self, now: Duration, previous: Option<&Lease>) -> Lease {
         let known = previous.filter(|lease| {
-            // A released lease has no expiry; its last attempt shows its age.
+            // A released lease has no expiry: its last attempt counts, however old.
             let last_sign = lease.expires.max(lease.last_attempt.unwrap_or_default());
             now.saturating_sub(last_sign) < ABANDONED_AFTER || lease.expires == Duration::ZERO
         });

@@ -11,7 +11,7 @@ use crate::feed::backoff::{FIRST_WAIT, backoff};
 use crate::host::WriteCondition;
 use crate::list::frame::{FrameHeader, Reader, Record, frame, unframe};
 
-/// How long a lease lasts unless renewed. Longer than the parse of a million entries blocks its owner.
+/// How long a lease lasts unless renewed. Parsing a million entries blocks the owner for less time than this.
 pub const LEASE: Duration = Duration::from_secs(5);
 
 /// A random number that identifies a VM of the process. It survives changes of configuration.

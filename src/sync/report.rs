@@ -1,4 +1,5 @@
-//! The metrics and log lines about a list and its fetches. The callers decide which VM reports: the owner of the lease.
+//! The metrics of a list and of its fetches, and the log lines about a list; those about failed fetches are in `updater`.
+//! The callers decide which VM reports: the owner of the lease.
 
 use crate::identifier::IdentifierKind;
 use crate::list::Manifest;

@@ -199,7 +199,7 @@ impl Updater {
         }
     }
 
-    /// Handles that no configuration of this VM uses the list any more. The owner of the lease clears shared data, so that
+    /// No configuration of this VM uses the list any more. The owner of the lease clears shared data, so that
     /// no VM enforces the list while fetching is off, or an outdated list when it is turned on again.
     pub fn retire(&mut self, host: MeteredHost<'_>) {
         if !self.store.lease(&*host).is_owned_by(self.election.vm()) {

@@ -18,7 +18,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// The number of attempts for a sideband record without a final response: one record must not block the queue.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// Refusals count as over after this time without one. If ASE does not know one of several APIs, refused and accepted
+/// After this time without a refusal the state of refusal ends. If ASE does not know one of several APIs, refused and accepted
 /// records alternate, which is not a change of state.
 const QUIET: Duration = Duration::from_secs(60);
 
@@ -29,7 +29,7 @@ pub struct Queue {
     in_flight: Vec<Record>,
     /// The memory of both, in bytes.
     memory: usize,
-    /// Bytes of the bodies that the waiting records would make as batches.
+    /// The size of the waiting records in bodies of batches, in bytes.
     body_bytes: usize,
     /// When the oldest waiting record was queued, on the monotonic clock.
     waiting_since: Duration,

@@ -18,8 +18,8 @@ use crate::config::{Api, Traffic, TrafficFormat, UsernameSource};
 use crate::judge::Verdict;
 use crate::request::RequestHeaders;
 
-/// Limit on the bytes of tokens in a record, and on those of user names and clients: many short ones are larger there than
-/// in the request.
+/// Limit on the bytes of tokens in a record, and on those of user names and clients. Many short ones take more bytes in the
+/// record than in the request.
 const MAX_IDENTIFIER_BYTES: usize = 64 * 1024;
 
 /// The memory of a record without its bytes.

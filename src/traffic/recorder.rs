@@ -140,7 +140,7 @@ impl Recorder {
         stream: StreamId,
         settings_of: impl FnOnce(RootId) -> Option<TrafficSettings<'a>>,
     ) {
-        // Saves the hash if traffic information is off.
+        // Without traffic information no hash is computed.
         if self.pending.is_empty() {
             return;
         }

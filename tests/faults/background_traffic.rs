@@ -68,7 +68,7 @@ impl BackgroundTraffic {
         }
     }
 
-    /// Ends all traffic. Fails the test unless the API answered every clean request and every listed one was denied,
+    /// Ends all traffic. Fails the test unless the API responded to every clean request and every listed one was denied,
     /// except for what the rows of these faults allow.
     pub async fn stop(mut self, faults: &[&str]) {
         let crashes = faults

@@ -39,7 +39,7 @@ impl Watch {
         }
     }
 
-    /// The same fault, checked by another row from now on.
+    /// The same fault; from now on another row of the matrix is checked.
     pub fn continues_as(self, fault: &str) -> Self {
         Self {
             row: row(fault),

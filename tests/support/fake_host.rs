@@ -101,7 +101,7 @@ impl FakeHost {
         }
     }
 
-    /// Timers are a little late, each time by another amount.
+    /// Timers are late by a small, varying amount.
     fn lateness(&self) -> Duration {
         Duration::from_micros(self.world.random_below(2_000))
     }

@@ -20,7 +20,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// How often the lock is tried.
 const LOCK_POLL: Duration = Duration::from_millis(5);
 
-/// The largest configuration that is read: what a VM of 1 GiB could use is far smaller.
+/// The largest configuration that is read. A VM, which has at most 1 GiB, can use only far smaller ones.
 const LARGEST_CONFIGURATION: u64 = 64 << 20;
 
 /// The largest list that is read.
@@ -138,7 +138,7 @@ impl Target {
                 "it is not a regular file; --config FILE names the file that holds the filter",
             ));
         }
-        // Root may write anywhere: the permissions decide for root too.
+        // Root can write to a read-only file, so the permissions are checked too.
         let opened = OpenOptions::new().append(true).open(&target);
         if metadata.permissions().readonly() || opened.is_err() {
             return Err(unchanged(&name, READ_ONLY));

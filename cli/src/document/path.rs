@@ -39,7 +39,7 @@ impl ValuePath {
             })
     }
 
-    /// Puts a value there; the last key may be new. `None` where there is no such place.
+    /// Puts a value at this path; the last key may be new. `None` if the path does not exist.
     pub fn set(&self, documents: &mut [Value], new: Value) -> Option<()> {
         let document = documents.get_mut(self.document)?;
         let Some((last, parents)) = self.steps.split_last() else {

@@ -86,7 +86,7 @@ fn freshness(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
     }
 }
 
-/// Whether the last fetch is longer ago than an interval, its jitter and a fetch take.
+/// Whether a fetch is overdue: the last one is longer ago than the interval with its jitter and the time of a fetch.
 fn is_overdue(config: &Config, ago: u64) -> bool {
     let timeout = config.abs.as_ref().map(|abs| abs.timeout);
     let interval = config.refresh_interval.mul_f64(1.2);

@@ -1,4 +1,4 @@
-//! The page that `status` prints: a title and a value a line, as ASE prints them.
+//! The page that `status` prints: one title and its value per line, as in ASE.
 
 use serde_json::{Map, Value, json};
 
