@@ -21,7 +21,7 @@ mod policy;
 pub mod verdict;
 
 pub use enforce::{Disposition, enforce};
-pub use policy::{FeedList, Policy};
+pub use policy::Policy;
 pub use verdict::Verdict;
 
 use crate::config::{Api, BeforeFirstList, Config, Mode, WhenStale};
@@ -32,23 +32,20 @@ use crate::request::{LazyRequest, visit_apis, visit_readings};
 use lookup::{Findings, Lookup};
 use verdict::{DenyKind, DenyReason, ListOrigin};
 
-/// Judges a request. One that servers may route to different APIs gets the most severe of their verdicts. `feed`: the list
-/// of the configuration's feed, if it has one.
+/// Judges a request. One that servers may route to different APIs gets the most severe of their verdicts. `list`: that of
+/// the configuration's feed; `None` before the first one, and without a feed.
 pub fn judge<L: ActiveList>(
     config: &Config,
     policy: &Policy,
-    feed: Option<FeedList<L>>,
+    mut list: Option<L>,
     request: &mut LazyRequest<'_>,
 ) -> Verdict {
     if !config.enable_firewall {
         return Verdict::Allow;
     }
-    let is_awaited = feed.as_ref().is_some_and(|feed| feed.list.is_none());
+    let is_awaited = config.enable_abs_attack && list.is_none();
     let no_list = is_awaited && config.before_first_list == BeforeFirstList::Deny;
-    let mut list = feed.and_then(|feed| {
-        let is_dropped = feed.is_stale && config.when_stale == WhenStale::Drop;
-        feed.list.filter(|_| !is_dropped)
-    });
+    list = list.filter(|list| !list.is_stale() || config.when_stale == WhenStale::Keep);
     let verdict = judge_by_apis(config, policy, &mut list, no_list, request);
     if config.guard.max_denied_percent.is_some() {
         policy.breaker.count(verdict.is_of_feed_entry());

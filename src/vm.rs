@@ -9,7 +9,7 @@ use core::time::Duration;
 use crate::config::{Config, ConfigError};
 use crate::host::{CallToken, Host, RootId, StreamId, System};
 use crate::identifier::FingerprintKey;
-use crate::judge::{Disposition, FeedList, Verdict, enforce, judge};
+use crate::judge::{Disposition, Verdict, enforce, judge};
 use crate::metrics::{MeteredHost, Metrics};
 use crate::request::{LazyRequest, RequestBuffers, select_api};
 use crate::root::Root;
@@ -175,12 +175,9 @@ impl Vm {
                 .find(|list| list.id == id)
                 .map(|list| &mut list.replica)
         });
-        let feed = replica.map(|replica| FeedList {
-            is_stale: replica.is_stale(),
-            list: replica.active(host),
-        });
+        let list = replica.and_then(|replica| replica.active(host));
         let mut request = LazyRequest::new(host, root.header_names(), &mut self.buffers);
-        let verdict = judge(root.config(), root.policy(), feed, &mut request);
+        let verdict = judge(root.config(), root.policy(), list, &mut request);
         let host = MeteredHost::new(host, &self.metrics);
         record(
             &mut self.recorder,
@@ -305,7 +302,7 @@ fn list_of<'a>(
 fn log_refused(errors: &[ConfigError]) {
     let count = errors.len();
     log::error!(
-        "the plugin configuration is refused, {count} error(s) below: the active one stays, and without one Envoy replies \
+        "the plugin configuration is refused, {count} error(s) below: the active one stays; if there is none, Envoy replies \
          500 to every request"
     );
     for error in errors {

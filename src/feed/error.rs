@@ -149,7 +149,7 @@ impl fmt::Display for FetchError {
                  guard.max_change_percent allows; check the list in ABS, and change the guard if it is right"
             ),
             FetchError::NotPublished => f.write_str(
-                "the list could not be written to shared data; see the errors of the host above",
+                "the list could not be written to shared data; see the preceding log lines",
             ),
         }
     }

@@ -74,7 +74,7 @@ impl DenyBreaker {
             );
         } else {
             log::warn!(
-                "ABS's list denies no more than guard.max_denied_percent of the requests: this worker enforces it again"
+                "the share of requests that ABS's list denies is within guard.max_denied_percent: this worker enforces it again"
             );
         }
     }

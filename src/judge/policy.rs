@@ -7,15 +7,6 @@ use crate::config::Config;
 use crate::identifier::{FingerprintKey, IdentifierKind, PerKind};
 use crate::list::{AddressRanges, ManualList};
 
-/// The state of a feed's list.
-#[derive(Debug)]
-pub struct FeedList<L> {
-    /// The list; `None` before the first one.
-    pub list: Option<L>,
-    /// Whether it is older than its maximum age.
-    pub is_stale: bool,
-}
-
 /// Everything by which one configuration judges.
 #[derive(Debug)]
 pub struct Policy {

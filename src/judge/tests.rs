@@ -20,9 +20,14 @@ const USER: ClientIdentifier<'_> = ClientIdentifier::Username(b"mallory");
 struct FakeList<'a> {
     listed: &'a [ClientIdentifier<'a>],
     lookups: &'a Cell<u32>,
+    is_stale: bool,
 }
 
 impl ActiveList for FakeList<'_> {
+    fn is_stale(&self) -> bool {
+        self.is_stale
+    }
+
     fn holds(&self, kind: IdentifierKind) -> bool {
         self.listed.iter().any(|listed| listed.kind() == kind)
     }
@@ -43,7 +48,7 @@ impl ActiveList for FakeList<'_> {
 }
 
 /// The verdict on a request from 192.0.2.1 with the cookie and the user above.
-fn verdict_of(json: &str, feed: Option<FeedList<FakeList<'_>>>) -> Verdict {
+fn verdict_of(json: &str, list: Option<FakeList<'_>>) -> Verdict {
     let config = Config::parse(json.as_bytes(), &|_| None).unwrap();
     let policy = Policy::new(&config, KEY);
     let host = MemoryHost::default();
@@ -60,15 +65,13 @@ fn verdict_of(json: &str, feed: Option<FeedList<FakeList<'_>>>) -> Verdict {
     });
     let mut buffers = RequestBuffers::default();
     let mut request = LazyRequest::new(&host, &[], &mut buffers);
-    judge(&config, &policy, feed, &mut request)
+    judge(&config, &policy, list, &mut request)
 }
 
-fn listing<'a>(
-    listed: &'a [ClientIdentifier<'a>],
-    lookups: &'a Cell<u32>,
-) -> Option<FeedList<FakeList<'a>>> {
-    Some(FeedList {
-        list: Some(FakeList { listed, lookups }),
+fn listing<'a>(listed: &'a [ClientIdentifier<'a>], lookups: &'a Cell<u32>) -> Option<FakeList<'a>> {
+    Some(FakeList {
+        listed,
+        lookups,
         is_stale: false,
     })
 }
@@ -129,21 +132,17 @@ fn the_first_of_several_kinds_counts() {
 #[test]
 fn before_first_list_and_when_stale_apply() {
     let lookups = Cell::new(0);
-    let missing = || {
-        Some(FeedList {
-            list: None,
-            is_stale: false,
-        })
-    };
     let no_list = reason(ListOrigin::Abs, DenyKind::NoList);
-    let deny = r#"{"before_first_list": "deny"}"#;
-    assert_eq!(verdict_of(deny, missing()), Verdict::Deny(no_list));
-    assert_eq!(verdict_of(deny, None), Verdict::Allow);
-    assert_eq!(verdict_of("{}", missing()), Verdict::Allow);
+    let fetches = r#""enable_abs_attack": true, "abs": {"cluster": "abs"}"#;
+    let deny = format!(r#"{{{fetches}, "before_first_list": "deny"}}"#);
+    assert_eq!(verdict_of(&deny, None), Verdict::Deny(no_list));
+    assert_eq!(verdict_of(&format!("{{{fetches}}}"), None), Verdict::Allow);
+    let without_feed = r#"{"before_first_list": "deny"}"#;
+    assert_eq!(verdict_of(without_feed, None), Verdict::Allow);
     let stale = || {
-        listing(&[COOKIE], &lookups).map(|feed| FeedList {
+        listing(&[COOKIE], &lookups).map(|list| FakeList {
             is_stale: true,
-            ..feed
+            ..list
         })
     };
     let listed = reason(ListOrigin::Abs, DenyKind::Listed(IdentifierKind::Cookie));

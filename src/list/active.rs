@@ -6,6 +6,8 @@ use crate::identifier::{ClientIdentifier, Fingerprint, IdentifierKind};
 
 /// A feed's list during one request.
 pub trait ActiveList {
+    /// Whether the list is older than its maximum age.
+    fn is_stale(&self) -> bool;
     /// Whether the list has any identifier of this kind.
     fn holds(&self, kind: IdentifierKind) -> bool;
     /// Whether a range of the list contains the address.

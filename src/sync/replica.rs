@@ -171,6 +171,10 @@ impl ReplicaList<'_> {
 }
 
 impl ActiveList for ReplicaList<'_> {
+    fn is_stale(&self) -> bool {
+        self.replica.is_stale
+    }
+
     fn holds(&self, kind: IdentifierKind) -> bool {
         let list = self.replica.list.as_ref();
         list.is_some_and(|list| *list.manifest.counts.get(kind) > 0)

@@ -77,7 +77,7 @@ fn the_first_line_about_a_refused_configuration_states_the_consequence() {
     assert_eq!(errors.len(), 3, "{errors:?}");
     assert_eq!(
         errors[0],
-        "the plugin configuration is refused, 2 error(s) below: the active one stays, and without one Envoy replies 500 to \
+        "the plugin configuration is refused, 2 error(s) below: the active one stays; if there is none, Envoy replies 500 to \
          every request"
     );
     assert!(errors[1].starts_with("configuration refused: enable_firewal: unknown key"));
