@@ -69,7 +69,7 @@ pub const ROWS: &[Row] = &[
         ..Row::BASE
     },
     Row {
-        fault: "no_answer",
+        fault: "no_response",
         what: "no response within `abs.timeout`",
         metrics: &["fetch.result=timeout"],
         log: &[("within abs.timeout", 1)],
@@ -147,7 +147,7 @@ fn incomplete_responses() {
     let setup = every_second().plugin(json!({"abs": {"timeout": "3s"}}));
     scenario(setup, async |harness| {
         let background = BackgroundTraffic::with_list(harness).await;
-        inject(harness, "no_answer", json!({"delay_ms": 60_000})).await;
+        inject(harness, "no_response", json!({"delay_ms": 60_000})).await;
         inject(
             harness,
             "silence_after_headers",
@@ -156,7 +156,7 @@ fn incomplete_responses() {
         .await;
         inject(harness, "reset", json!({"reset": true})).await;
         background
-            .stop(&["no_answer", "silence_after_headers", "reset"])
+            .stop(&["no_response", "silence_after_headers", "reset"])
             .await;
     });
 }
