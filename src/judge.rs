@@ -112,8 +112,7 @@ fn judge_for_api<L: ActiveList>(
     if findings.is_allowed {
         return Verdict::AllowListed;
     }
-    let manual = findings.denied;
-    let reason = if let Some(kind) = manual {
+    let reason = if let Some(kind) = findings.denied {
         DenyReason {
             origin: ListOrigin::Manual,
             kind: DenyKind::Listed(kind),

@@ -53,5 +53,7 @@ pub mod metrics;
 pub mod request;
 mod root;
 pub mod sync;
+#[cfg(test)]
+mod test_random;
 pub mod traffic;
 pub mod vm;

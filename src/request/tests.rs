@@ -4,6 +4,7 @@ use super::*;
 use crate::codec::base64::tests::{URL_SAFE, encode};
 use crate::config::{Api, Apis, UsernameSource};
 use crate::identifier::{ClientIdentifier, FingerprintKey, IdentifierKind, PerKind};
+use crate::test_random::random_below;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -629,13 +630,7 @@ fn identifiers_have_a_kind_and_a_fingerprint_and_are_redacted() {
 #[test]
 fn random_bytes_never_panic() {
     const ALPHABET: &[u8] = b"ab=;\"% +&?#./:[]{}\\\t\0\xff\xc3,Bearer Basic e30";
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = move |below: usize| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        usize::try_from(random >> 33).unwrap() % below
-    };
+    let mut next = random_below();
     let mut visited = 0;
     for _ in 0..20_000 {
         let mut bytes = |prefix: &[u8]| {

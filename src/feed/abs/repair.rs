@@ -165,6 +165,7 @@ fn overwrite(escape: &mut [u8], has_replaced: &Cell<bool>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_random::random_below;
     use std::io::BufReader;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -251,13 +252,7 @@ mod tests {
     #[test]
     fn the_length_never_changes() {
         const ALPHABET: &[u8] = b"\\\\\\uudD89cCfF0\"\xf0\x9f\x98\x80\xc3\xab\xff";
-        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut next = move |below: usize| {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            usize::try_from(random >> 33).unwrap() % below
-        };
+        let mut next = random_below();
         for _ in 0..20_000 {
             let bytes: Vec<u8> = (0..next(60))
                 .map(|_| ALPHABET[next(ALPHABET.len())])

@@ -7,6 +7,7 @@ use crate::feed::entries::Skipped;
 use crate::identifier::ClientIdentifier;
 use crate::identifier::IdentifierKind::{ApiKey, Cookie, Ip, OauthToken, Username};
 use crate::identifier::listed::Unusable;
+use crate::test_random::random_below;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -681,13 +682,7 @@ fn errors_never_quote_the_body() {
 
 #[test]
 fn changed_bytes_never_panic() {
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = move |below: usize| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        usize::try_from(random >> 33).unwrap() % below
-    };
+    let mut next = random_below();
     let mut refused = 0;
     for _ in 0..5_000 {
         let mut body = UNUSABLE.as_bytes().to_vec();
