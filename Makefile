@@ -36,7 +36,7 @@ WASM_CRATES := portcullis-wasm empty-filter
 NOT_WASM_CRATES := $(addprefix --exclude ,$(WASM_CRATES))
 # The root package's integration tests; some of them belong to layers of their own.
 ROOT_TESTS := $(basename $(notdir $(wildcard tests/*.rs))) $(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs))
-CORE_TESTS := $(filter-out lifecycle e2e readme faults spellings deploy false_blocks,$(ROOT_TESTS))
+CORE_TESTS := $(filter-out lifecycle e2e readme crowdsec faults spellings deploy false_blocks,$(ROOT_TESTS))
 
 .PHONY: help
 help: ## lists these commands
@@ -85,7 +85,7 @@ simulator: ## the ABS simulator and the sample API, at target/release/
 	cargo build $(LOCKED) --release -p abs-simulator
 
 .PHONY: test
-test: test-core test-wasm test-module test-lifecycle test-cli test-envoy test-faults test-spellings test-deploy ## every test layer, set-up too
+test: test-core test-wasm test-module test-lifecycle test-cli test-envoy test-faults test-spellings test-deploy test-feeds ## every test layer, set-up too
 	@echo "test: every layer passed; none was skipped"
 
 .PHONY: test-core
@@ -127,6 +127,11 @@ test-faults: module trap-module simulator ## every fault of tests/faults/matrix.
 test-spellings: module simulator ## real servers and the filter read the same requests: no spelling of a listed client passes
 	@tools/install envoy spelling-servers
 	cargo test $(LOCKED) --test spellings -- --skip fuzz
+
+.PHONY: test-feeds
+test-feeds: simulator ## layer 9: list servers: the simulator's replies are those of a real CrowdSec LAPI
+	@tools/install crowdsec
+	cargo test $(LOCKED) --test crowdsec
 
 .PHONY: soak
 soak: module simulator ## ten minutes of traffic, changes and faults, and ten of the fuzzer of tests/spellings

@@ -11,6 +11,7 @@
 //! | [`envoy_files`] | the shipped bootstrap and filter, with the scenario's changes |
 //! | [`envoy_process`] | a process of Envoy with any bootstrap, and its admin interface |
 //! | [`services`] | the simulator and the sample API |
+//! | [`lapi`] | a real CrowdSec LAPI |
 //! | [`process`] | any child process, and where programs are |
 //! | [`client`] | an HTTP client with control over address, version and raw headers |
 //! | [`traffic`] | requests in the background |
@@ -31,6 +32,7 @@ pub mod envoy;
 pub mod envoy_files;
 pub mod envoy_process;
 pub mod interval;
+pub mod lapi;
 pub mod process;
 pub mod services;
 pub mod setup;

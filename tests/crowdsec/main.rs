@@ -1,0 +1,19 @@
+//! A real CrowdSec LAPI: what its stream of decisions looks like, and that the simulator's looks the same.
+//!
+//! `tools/install crowdsec` installs it, and `make simulator` builds the simulator. `CROWDSEC_BIN` and `CSCLI_BIN` name
+//! other programs.
+
+#![cfg(not(target_family = "wasm"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail loudly"
+)]
+
+#[path = "../support/harness/mod.rs"]
+mod harness;
+
+/// The stream of the real LAPI.
+mod stream;
