@@ -19,11 +19,10 @@ pub fn authorised(
 ) -> Result<Visibility, ApiError> {
     user(&simulator.settings, headers).inspect_err(|_| {
         let counters = &mut simulator.state().counters;
-        let counter = match endpoint {
-            Endpoint::Attacklist => &mut counters.attacklist_unauthorized,
-            Endpoint::Traffic => &mut counters.traffic_unauthorized,
-        };
-        *counter = counter.saturating_add(1);
+        match endpoint {
+            Endpoint::Traffic => counters.traffic_unauthorized += 1,
+            _ => counters.attacklist_unauthorized += 1,
+        }
     })
 }
 

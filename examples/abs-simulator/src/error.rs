@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use thiserror::Error;
 
+use crate::decisions_csv::CsvError;
 use crate::faults::FaultError;
 use crate::generate::GenerateError;
 
@@ -83,6 +84,17 @@ pub enum ApiError {
         /// Its value.
         found: f64,
     },
+    /// An invalid duration of a decision.
+    #[error(
+        "duration: found {found:?}, expected a duration above 0 as Go writes it, for instance 1h30m"
+    )]
+    GoDuration {
+        /// Its value.
+        found: String,
+    },
+    /// An invalid CSV file.
+    #[error(transparent)]
+    Csv(#[from] CsvError),
     /// An invalid order of a generated list.
     #[error(transparent)]
     Generate(#[from] GenerateError),

@@ -1,7 +1,8 @@
-//! Faults: their JSON, how often they occur, and their responses.
+//! Faults: their JSON, how often they occur, and their responses. `fault_bodies` has the long bodies.
 //!
 //! `transport` applies the faults that need the connection itself, through [`ConnectionControl`].
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,19 +11,18 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
-use flate2::{Compress, Compression, Crc, FlushCompress};
 use futures_util::stream;
 use http_body::Frame;
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::fault_bodies::{gzip_bomb, huge, map};
 use crate::transport::ConnectionControl;
-
-const MEGABYTE: usize = 1 << 20;
 
 /// A fault, as in `POST /admin/fault`.
 ///
-/// `delay_ms` and `retry_after` combine with any other field, and `status` with `body`; the rest exclude each other.
+/// `delay_ms` and `retry_after` combine with any other field, `status` with `body` or `redirect`, and `content_type` with
+/// `body`; the rest exclude each other.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Fault {
@@ -30,6 +30,14 @@ pub struct Fault {
     pub status: Option<u16>,
     /// Respond with this body, as JSON.
     pub body: Option<String>,
+    /// The content type of `body`.
+    pub content_type: Option<String>,
+    /// Redirect to this location, with status 302 or `status`.
+    pub redirect: Option<String>,
+    /// Respond with a map in the place of each list.
+    pub map: bool,
+    /// Send the first entries of the real list as a complete one, as LAPI does after an error of its database.
+    pub short_after: Option<usize>,
     /// Wait before the response.
     pub delay_ms: Option<u64>,
     /// Announce the whole body, send this many bytes of it and close the connection.
@@ -51,25 +59,56 @@ pub struct Fault {
 }
 
 /// The endpoints that a fault affects.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
 pub enum FaultScope {
-    /// `/v4/abs/attacklist`.
-    #[default]
-    Attacklist,
-    /// The batch and the sideband.
-    Traffic,
-    /// Both.
+    /// Only this one.
+    One(Endpoint),
+    /// Every endpoint.
+    All(All),
+}
+
+/// The word for every endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum All {
+    /// `all`.
     All,
 }
 
+impl Default for FaultScope {
+    fn default() -> Self {
+        Self::One(Endpoint::Attacklist)
+    }
+}
+
 /// An endpoint with faults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Endpoint {
     /// `/v4/abs/attacklist`.
     Attacklist,
     /// The batch and the sideband.
     Traffic,
+    /// `/v1/decisions/stream`.
+    Decisions,
+    /// `/v1/usage-metrics`.
+    UsageMetrics,
+    /// `/lists/NAME`.
+    Lists,
+    /// `/tokens/NAME`.
+    Tokens,
+}
+
+impl Endpoint {
+    const ALL: [Self; 6] = [
+        Self::Attacklist,
+        Self::Traffic,
+        Self::Decisions,
+        Self::UsageMetrics,
+        Self::Lists,
+        Self::Tokens,
+    ];
 }
 
 /// An invalid fault.
@@ -77,12 +116,12 @@ pub enum Endpoint {
 pub enum FaultError {
     /// It has no effect.
     #[error(
-        "the fault is empty; name one of status, body, delay_ms, truncate_at, reset, huge_megabytes, hang_after_headers, gzip_bomb_megabytes, retry_after"
+        "the fault is empty; name one of status, body, redirect, map, short_after, delay_ms, truncate_at, reset, huge_megabytes, hang_after_headers, gzip_bomb_megabytes, retry_after"
     )]
     Empty,
     /// Two fields exclude each other.
     #[error(
-        "only one of status (with or without body), truncate_at, reset, huge_megabytes, hang_after_headers and gzip_bomb_megabytes is allowed at a time"
+        "only one of status (with or without body), redirect, map, short_after, truncate_at, reset, huge_megabytes, hang_after_headers and gzip_bomb_megabytes is allowed at a time"
     )]
     TooMany,
     /// A status outside HTTP's range.
@@ -91,6 +130,18 @@ pub enum FaultError {
         /// Its value.
         found: u16,
     },
+    /// The content type has no body.
+    #[error("content_type: only allowed with body")]
+    ContentType,
+    /// A text that no header can have.
+    #[error("{name}: not allowed in a header")]
+    Header {
+        /// The field.
+        name: &'static str,
+    },
+    /// An endpoint without a list that can end early.
+    #[error("short_after: the endpoint must be decisions, lists or tokens")]
+    Short,
     /// It would never occur.
     #[error("times: found 0, expected at least 1")]
     Times,
@@ -104,7 +155,10 @@ impl Fault {
     /// The first rule that is broken.
     pub fn validate(&self) -> Result<(), FaultError> {
         let kinds = [
-            self.status.is_some() || self.body.is_some(),
+            (self.status.is_some() && self.redirect.is_none()) || self.body.is_some(),
+            self.redirect.is_some(),
+            self.map,
+            self.short_after.is_some(),
             self.truncate_at.is_some(),
             self.reset,
             self.huge_megabytes.is_some(),
@@ -123,6 +177,27 @@ impl Fault {
         {
             return Err(FaultError::Status { found });
         }
+        if self.content_type.is_some() && self.body.is_none() {
+            return Err(FaultError::ContentType);
+        }
+        for (name, value) in [
+            ("redirect", &self.redirect),
+            ("content_type", &self.content_type),
+        ] {
+            if value
+                .as_ref()
+                .is_some_and(|text| HeaderValue::from_str(text).is_err())
+            {
+                return Err(FaultError::Header { name });
+            }
+        }
+        let can_be_short = matches!(
+            self.endpoint,
+            FaultScope::One(Endpoint::Decisions | Endpoint::Lists | Endpoint::Tokens)
+        );
+        if self.short_after.is_some() && !can_be_short {
+            return Err(FaultError::Short);
+        }
         if self.times == Some(0) {
             return Err(FaultError::Times);
         }
@@ -135,35 +210,57 @@ impl Fault {
     }
 
     /// The response in place of the real one; `None` if the request must be handled first.
-    pub fn replacement(&self, connection: &ConnectionControl) -> Option<Response> {
+    pub fn replacement(
+        &self,
+        endpoint: Endpoint,
+        connection: &ConnectionControl,
+    ) -> Option<Response> {
         if self.reset {
             connection.reset();
             return Some(Response::new(Body::empty()));
         }
         if let Some(megabytes) = self.huge_megabytes {
-            return Some(huge(megabytes));
+            return Some(huge(endpoint, megabytes));
         }
         if let Some(megabytes) = self.gzip_bomb_megabytes {
-            return Some(gzip_bomb(megabytes));
+            return Some(gzip_bomb(endpoint, megabytes));
+        }
+        let status = |default| {
+            self.status
+                .and_then(|status| StatusCode::from_u16(status).ok())
+                .unwrap_or(default)
+        };
+        if let Some(location) = &self.redirect {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = status(StatusCode::FOUND);
+            insert(&mut response, header::LOCATION, location);
+            return Some(response);
+        }
+        if self.map {
+            return Some(json_response(map(endpoint)));
         }
         if self.status.is_none() && self.body.is_none() {
             return None;
         }
-        let body = self
-            .body
-            .clone()
-            .unwrap_or_else(|| r#"{"error":"injected fault"}"#.to_owned());
-        let mut response = json_response(Body::from(body));
-        *response.status_mut() = self
-            .status
-            .and_then(|status| StatusCode::from_u16(status).ok())
-            .unwrap_or(StatusCode::OK);
+        let status = status(StatusCode::OK);
+        let mut response = match &self.body {
+            Some(body) => json_response(body.clone()),
+            // These have no body.
+            None if [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status) => {
+                Response::new(Body::empty())
+            }
+            None => json_response(r#"{"error":"injected fault"}"#),
+        };
+        *response.status_mut() = status;
+        if let Some(content_type) = &self.content_type {
+            insert(&mut response, header::CONTENT_TYPE, content_type);
+        }
         Some(response)
     }
 
     /// Whether it damages the real response's body, so that a response without a body would hide the fault.
     pub fn needs_body(&self) -> bool {
-        self.truncate_at.is_some() || self.hang_after_headers
+        self.truncate_at.is_some() || self.hang_after_headers || self.short_after.is_some()
     }
 
     /// The real response with its body damaged; `whole` is the original one.
@@ -194,38 +291,33 @@ impl Fault {
 
 /// The active faults: at most one for each endpoint.
 #[derive(Debug, Default)]
-pub struct Faults {
-    attacklist: Option<Fault>,
-    traffic: Option<Fault>,
-}
+pub struct Faults(BTreeMap<Endpoint, Fault>);
 
 impl Faults {
     /// Activates `fault` in place of the previous one. Each endpoint counts `times` separately.
     pub fn set(&mut self, fault: Fault) {
-        if fault.endpoint != FaultScope::Traffic {
-            self.attacklist = Some(fault.clone());
-        }
-        if fault.endpoint != FaultScope::Attacklist {
-            self.traffic = Some(fault);
+        match fault.endpoint {
+            FaultScope::One(endpoint) => {
+                self.0.insert(endpoint, fault);
+            }
+            FaultScope::All(_) => self
+                .0
+                .extend(Endpoint::ALL.map(|endpoint| (endpoint, fault.clone()))),
         }
     }
 
     /// Clears all faults.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        self.0.clear();
     }
 
     /// The fault for a request to `endpoint`; counts it.
     pub fn next(&mut self, endpoint: Endpoint) -> Option<Fault> {
-        let slot = match endpoint {
-            Endpoint::Attacklist => &mut self.attacklist,
-            Endpoint::Traffic => &mut self.traffic,
-        };
-        let fault = slot.as_mut()?;
+        let fault = self.0.get_mut(&endpoint)?;
         if let Some(times) = &mut fault.times {
             *times = times.saturating_sub(1);
             if *times == 0 {
-                return slot.take();
+                return self.0.remove(&endpoint);
             }
         }
         Some(fault.clone())
@@ -256,104 +348,15 @@ impl http_body::Body for CutBody {
     }
 }
 
-fn json_response(body: Body) -> Response {
-    let mut response = Response::new(body);
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+fn json_response(body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    insert(&mut response, header::CONTENT_TYPE, "application/json");
     response
 }
 
-/// A list of user names of 1 KB each, generated while it is sent.
-fn huge(megabytes: u32) -> Response {
-    const NAME: usize = 1021; // With two quotes and a comma, 1 KB.
-    const OPENING: &[u8] = br#"{"usernames":["#;
-    const CLOSING: &[u8] = br#""huge-end"]}"#;
-    let middle = (0..megabytes).map(|chunk| {
-        let mut bytes = Vec::with_capacity(MEGABYTE);
-        for entry in 0..1024 {
-            let name = format!("huge-{chunk:010}-{entry:04}-");
-            bytes.extend_from_slice(format!("\"{name:x<NAME$}\",").as_bytes());
-        }
-        Bytes::from(bytes)
-    });
-    let length = (megabytes as usize)
-        .saturating_mul(MEGABYTE)
-        .saturating_add(OPENING.len())
-        .saturating_add(CLOSING.len());
-    chunked_with_length(
-        std::iter::once(Bytes::from_static(OPENING))
-            .chain(middle)
-            .chain([Bytes::from_static(CLOSING)]),
-        length,
-    )
-}
-
-/// One IP address and then white space: a well-formed list in one gzip member.
-///
-/// The white space is compressed once, with a full flush so that the block is independent, and repeated.
-fn gzip_bomb(megabytes: u32) -> Response {
-    const OPENING: &[u8] = br#"{"ips":["198.51.100.1""#;
-    const CLOSING: &[u8] = b"]}";
-    const HEADER: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
-    let spaces = vec![b' '; MEGABYTE];
-    let opening = deflated(OPENING, FlushCompress::Full);
-    let block = Bytes::from(deflated(&spaces, FlushCompress::Full));
-    let closing = deflated(CLOSING, FlushCompress::Finish);
-
-    let mut crc = Crc::new();
-    crc.update(OPENING);
-    let mut block_crc = Crc::new();
-    block_crc.update(&spaces);
-    for _ in 0..megabytes {
-        crc.combine(&block_crc);
+/// Adds a header; [`Fault::validate`] has checked its value.
+fn insert(response: &mut Response, name: header::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
     }
-    crc.update(CLOSING);
-
-    let first = [HEADER, &opening].concat();
-    let trailer = [crc.sum().to_le_bytes(), crc.amount().to_le_bytes()].concat();
-    let last = [closing, trailer].concat();
-    let length = block
-        .len()
-        .saturating_mul(megabytes as usize)
-        .saturating_add(first.len())
-        .saturating_add(last.len());
-    let mut response = chunked_with_length(
-        std::iter::once(Bytes::from(first))
-            .chain((0..megabytes).map(move |_| block.clone()))
-            .chain([Bytes::from(last)]),
-        length,
-    );
-    response
-        .headers_mut()
-        .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    response
-}
-
-fn deflated(bytes: &[u8], flush: FlushCompress) -> Vec<u8> {
-    let mut compress = Compress::new(Compression::best(), false);
-    let mut output = Vec::with_capacity((bytes.len() / 64).saturating_add(64));
-    loop {
-        let consumed = compress.total_in() as usize;
-        let rest = bytes.get(consumed..).unwrap_or_default();
-        // The output buffer is large enough, so only complete processing matters.
-        match compress.compress_vec(rest, &mut output, flush) {
-            Ok(_) if output.len() < output.capacity() => return output,
-            Ok(_) => output.reserve(1024),
-            Err(_) => return output,
-        }
-    }
-}
-
-fn chunked_with_length(
-    chunks: impl Iterator<Item = Bytes> + Send + 'static,
-    length: usize,
-) -> Response {
-    let body = Body::from_stream(stream::iter(chunks.map(Ok::<_, std::convert::Infallible>)));
-    let mut response = json_response(body);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    response
 }

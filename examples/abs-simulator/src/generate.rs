@@ -44,9 +44,7 @@ pub fn generate(
     kinds: Kinds,
     seed: u32,
 ) -> Result<impl Iterator<Item = Identifier>, GenerateError> {
-    if !(1..=MAX_ENTRIES).contains(&entries) {
-        return Err(GenerateError { found: entries });
-    }
+    check_entries(entries)?;
     Ok((0..entries).map(move |index| match kinds {
         Kinds::Ips => ip(seed, index),
         Kinds::Mixed => {
@@ -63,6 +61,14 @@ pub fn generate(
             }
         }
     }))
+}
+
+/// Refuses lists that are empty or would repeat an address.
+pub(crate) fn check_entries(entries: u32) -> Result<(), GenerateError> {
+    match entries {
+        1..=MAX_ENTRIES => Ok(()),
+        found => Err(GenerateError { found }),
+    }
 }
 
 fn ip(seed: u32, number: u32) -> Identifier {

@@ -1,7 +1,11 @@
-//! The HTTP interfaces: ABS's with the admin interface, and ASE's.
+//! The HTTP interfaces: ABS's with the other list servers and the admin interface, and ASE's.
 
 mod admin;
 mod attack_list;
+mod conditional;
+mod documents;
+mod feeds_admin;
+mod lapi;
 mod sideband;
 mod traffic;
 
@@ -26,7 +30,18 @@ const MAX_BODY: usize = 1 << 30;
 pub fn router(simulator: Arc<Simulator>) -> Router {
     let attack_list = faulty(&simulator, Endpoint::Attacklist, attack_list::router());
     let traffic = faulty(&simulator, Endpoint::Traffic, traffic::router());
-    finished(simulator, attack_list.merge(traffic).merge(admin::router()))
+    let feeds = [
+        (Endpoint::Decisions, lapi::decisions_router()),
+        (Endpoint::UsageMetrics, lapi::metrics_router()),
+        (Endpoint::Lists, documents::router(Endpoint::Lists)),
+        (Endpoint::Tokens, documents::router(Endpoint::Tokens)),
+    ];
+    let mut router = attack_list.merge(traffic);
+    for (endpoint, feed) in feeds {
+        router = router.merge(faulty(&simulator, endpoint, feed));
+    }
+    let admin = admin::router().merge(feeds_admin::router());
+    finished(simulator, router.merge(admin))
 }
 
 /// Every endpoint at ASE's address.

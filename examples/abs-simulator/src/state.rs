@@ -6,9 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
+use serde_json::Value;
 
+use crate::decisions::{Decisions, Release};
 use crate::detection::{Detection, DetectionRules};
-use crate::faults::Faults;
+use crate::documents::Documents;
+use crate::faults::{Endpoint, Faults};
+use crate::requests::Requests;
 use crate::store::Store;
 use crate::traffic::{Traffic, TrafficRecord};
 
@@ -26,6 +30,8 @@ pub struct Settings {
     pub restricted_access_key: String,
     /// `x-abs-sk-ru` of the same.
     pub restricted_secret_key: String,
+    /// `X-Api-Key` of LAPI's bouncer.
+    pub lapi_key: String,
     /// `ASE-Token` of the sideband; not checked if missing.
     pub ase_token: Option<String>,
     /// Number of simulated ASE nodes.
@@ -46,6 +52,7 @@ impl Default for Settings {
             secret_key: "abs_sk".to_owned(),
             restricted_access_key: "abs_ak_ru".to_owned(),
             restricted_secret_key: "abs_sk_ru".to_owned(),
+            lapi_key: "lapi_key".to_owned(),
             ase_token: None,
             ase_nodes: NonZeroUsize::MIN,
             ttl: None,
@@ -80,6 +87,20 @@ pub struct Counters {
     pub traffic_records: u64,
     /// Bytes of the accepted batches on the wire.
     pub traffic_bytes: u64,
+    /// `GET /v1/decisions/stream`.
+    pub decisions_get: u64,
+    /// Of these, those refused for their key.
+    pub decisions_forbidden: u64,
+    /// `POST /v1/usage-metrics`.
+    pub usage_metrics: u64,
+    /// `GET /lists/NAME`.
+    pub lists_get: u64,
+    /// `GET /tokens/NAME`.
+    pub tokens_get: u64,
+    /// Requests for lists and tokens with a 304 response.
+    pub documents_not_modified: u64,
+    /// Requests for lists and tokens refused for their credentials.
+    pub documents_unauthorized: u64,
     /// Clients listed by the rules.
     pub detected: u64,
     /// Requests with a fault.
@@ -122,6 +143,16 @@ pub struct State {
     pub store: Store,
     /// The traffic records.
     pub traffic: Traffic,
+    /// LAPI's decisions.
+    pub decisions: Decisions,
+    /// The release of LAPI.
+    pub release: Release,
+    /// The accepted usage metrics.
+    pub usage_metrics: Vec<Value>,
+    lists: Documents,
+    tokens: Documents,
+    /// The newest requests.
+    pub requests: Requests,
     /// The rules' state.
     pub detection: Detection,
     /// The active faults.
@@ -133,6 +164,14 @@ pub struct State {
 }
 
 impl State {
+    /// The lists by URL of an endpoint.
+    pub fn documents(&mut self, endpoint: Endpoint) -> &mut Documents {
+        match endpoint {
+            Endpoint::Tokens => &mut self.tokens,
+            _ => &mut self.lists,
+        }
+    }
+
     /// Adds one record, with `json` as its JSON, and lists its client if a rule matches.
     pub fn take_in(&mut self, record: &TrafficRecord, json: Box<str>, now: SystemTime) {
         self.counters.traffic_records = self.counters.traffic_records.saturating_add(1);
@@ -158,6 +197,12 @@ impl Simulator {
         let state = State {
             store: Store::new(settings.ttl),
             traffic: Traffic::default(),
+            decisions: Decisions::default(),
+            release: Release::default(),
+            usage_metrics: Vec::new(),
+            lists: Documents::default(),
+            tokens: Documents::default(),
+            requests: Requests::default(),
             detection: Detection::new(settings.rules.clone()),
             faults: Faults::default(),
             counters: Counters::default(),

@@ -1,18 +1,14 @@
 //! The listed entries with their times, and the bodies that serve them. Time is an argument; HTTP is not known here.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hasher};
-use std::io::Write;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::attack_list::{AttackList, Identifier};
+use crate::view::View;
 
 /// Which entries a request selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,45 +80,6 @@ impl BulkDeletion {
                 Identifier::ApiKey(_) => self.delete_all_api_keys,
                 Identifier::Username(_) => self.delete_all_usernames,
             }
-    }
-}
-
-/// A body, serialised once and served many times.
-#[derive(Debug)]
-pub struct View {
-    /// The JSON.
-    pub body: Bytes,
-    /// A 64-bit hash of the body, in hexadecimal.
-    pub digest: String,
-    // Computed at the first use, outside the simulator's mutex.
-    gzip: OnceLock<Bytes>,
-}
-
-impl View {
-    fn new(list: &impl Serialize) -> serde_json::Result<Self> {
-        let body = serde_json::to_vec(list)?;
-        let mut hasher = DefaultHasher::new();
-        hasher.write(&body);
-        Ok(Self {
-            body: body.into(),
-            digest: format!("{:016x}", hasher.finish()),
-            gzip: OnceLock::new(),
-        })
-    }
-
-    /// The body, compressed.
-    ///
-    /// # Errors
-    ///
-    /// Compression failed.
-    pub fn gzip(&self) -> std::io::Result<Bytes> {
-        if let Some(bytes) = self.gzip.get() {
-            return Ok(bytes.clone());
-        }
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(&self.body)?;
-        let bytes = Bytes::from(encoder.finish()?);
-        Ok(self.gzip.get_or_init(|| bytes).clone())
     }
 }
 
@@ -268,8 +225,8 @@ impl Store {
         }
         let list = AttackList::from_identifiers(listed);
         let view = Arc::new(match visibility {
-            Visibility::Full => View::new(&list)?,
-            Visibility::Restricted => View::new(&list.obfuscated())?,
+            Visibility::Full => View::new(serde_json::to_vec(&list)?),
+            Visibility::Restricted => View::new(serde_json::to_vec(&list.obfuscated())?),
         });
         if whole {
             let kept = KeptView {

@@ -17,7 +17,7 @@ use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A simulator of PingIntelligence ABS and the sideband of ASE, for demos and tests. Not for production.
+/// A simulator of PingIntelligence ABS, the sideband of ASE, a CrowdSec LAPI and lists by URL, for demos and tests. Not for production.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
@@ -48,6 +48,9 @@ struct Arguments {
     /// Token that sideband clients must send as ASE-Token [default: not checked]
     #[arg(long, value_name = "TOKEN")]
     ase_token: Option<String>,
+    /// Key that clients of the LAPI must send as X-Api-Key
+    #[arg(long, value_name = "KEY", default_value = "lapi_key")]
+    lapi_key: String,
     /// Certificate chain in PEM, leaf first; with --tls-key, serves https
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -111,6 +114,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         secret_key: arguments.secret_key,
         restricted_access_key: arguments.restricted_access_key,
         restricted_secret_key: arguments.restricted_secret_key,
+        lapi_key: arguments.lapi_key,
         ase_token: arguments.ase_token,
         ase_nodes: arguments.ase_nodes,
         ttl: arguments.ttl_minutes,

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::conditional::{Validators, conditional};
 use super::{blocking, parse_json};
 use crate::access::{authorised, authorised_to_write};
 use crate::attack_list::AttackList;
@@ -19,10 +20,8 @@ use crate::date::{format_date, parse_date};
 use crate::error::ApiError;
 use crate::faults::Endpoint;
 use crate::state::Simulator;
-use crate::store::{BulkDeletion, Status, View, Window};
-
-/// Bodies up to this size are not compressed.
-const MIN_GZIP_BODY: usize = 1024;
+use crate::store::{BulkDeletion, Status, Window};
+use crate::view::View;
 
 /// The one endpoint.
 pub(super) fn router() -> Router<Arc<Simulator>> {
@@ -97,29 +96,11 @@ fn view_response(
     view: &View,
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
-    let compressed = view.body.len() > MIN_GZIP_BODY && accepts_gzip(headers);
-    let plain_etag = format!("\"{}\"", view.digest);
-    // A strong entity tag identifies bytes, and the compressed bytes are different.
-    let gzip_etag = format!("\"{}-gzip\"", view.digest);
-    let is_known =
-        if_none_match(headers).any(|tag| tag == "*" || tag == plain_etag || tag == gzip_etag);
-    let etag = if compressed { gzip_etag } else { plain_etag };
-    let tags = [
-        (header::ETAG, etag),
-        (header::VARY, "accept-encoding".to_owned()),
-    ];
-    if is_known {
-        let counters = &mut simulator.state().counters;
-        counters.attacklist_not_modified = counters.attacklist_not_modified.saturating_add(1);
-        return Ok((StatusCode::NOT_MODIFIED, tags).into_response());
+    let response = conditional(view, Validators::etag(), "application/json", headers)?;
+    if response.status() == StatusCode::NOT_MODIFIED {
+        simulator.state().counters.attacklist_not_modified += 1;
     }
-    let json = [(header::CONTENT_TYPE, "application/json")];
-    if !compressed {
-        return Ok((tags, json, view.body.clone()).into_response());
-    }
-    let body = view.gzip().map_err(ApiError::internal)?;
-    let encoding = [(header::CONTENT_ENCODING, "gzip")];
-    Ok((tags, json, encoding, body).into_response())
+    Ok(response)
 }
 
 async fn remove_named(
@@ -162,27 +143,4 @@ async fn remove_kinds(
 
 fn deletion_message(n_removed: usize) -> String {
     format!("{n_removed} client identifiers deleted from the attack list")
-}
-
-// RFC 9110, 12.5.3: `gzip`, unless its weight is zero.
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    list_items(headers, header::ACCEPT_ENCODING).any(|item| {
-        let (coding, weight) = item.split_once(';').unwrap_or((item, ""));
-        let weight = weight.trim().strip_prefix("q=").unwrap_or("1");
-        coding.trim().eq_ignore_ascii_case("gzip") && weight.parse().is_ok_and(|q: f32| q > 0.0)
-    })
-}
-
-// RFC 9110, 13.1.2 compares weakly, so a leading `W/` is ignored.
-fn if_none_match(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    list_items(headers, header::IF_NONE_MATCH).map(|tag| tag.strip_prefix("W/").unwrap_or(tag))
-}
-
-fn list_items(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
-    headers
-        .get_all(name)
-        .into_iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
 }

@@ -13,8 +13,14 @@
 mod admin;
 /// ABS's attack list API.
 mod attack_list;
+/// Text lists and lists of tokens.
+mod documents;
 /// Every fault, seen from a raw TCP client.
 mod faults;
+/// Faults of LAPI and of the lists by URL.
+mod feed_faults;
+/// LAPI's decisions and usage metrics.
+mod lapi;
 /// Flags, the first line of output, TLS, signals.
 mod program;
 /// The sample API.

@@ -15,6 +15,9 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 
 pub const CREDENTIALS: [(&str, &str); 2] = [("x-abs-ak", "abs_ak"), ("x-abs-sk", "abs_sk")];
 
+pub const LAPI_KEY: [(&str, &str); 1] = [("x-api-key", "lapi_key")];
+pub const STREAM: &str = "/v1/decisions/stream";
+
 /// A window with all entries of a test, except those with dates.
 pub const ACTIVE: &str =
     "/v4/abs/attacklist?earlier_date=2020-01-01T00:00&later_date=2099-12-31T23:59&status=active";
@@ -115,7 +118,9 @@ impl Server {
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
         let response = Response::parse(&bytes);
-        if let Some(length) = response.header("content-length") {
+        if method != "HEAD"
+            && let Some(length) = response.header("content-length")
+        {
             assert_eq!(length, response.body.len().to_string(), "the body is cut");
         }
         response
@@ -131,6 +136,12 @@ impl Server {
         let response = self.attack_list(ACTIVE);
         assert_eq!(response.status, 200);
         response.json()
+    }
+
+    /// Requests decisions with the right key, with further parameters.
+    pub fn stream(&self, query: &str) -> Response {
+        let target = format!("{STREAM}?{query}");
+        self.request("GET", &target, &LAPI_KEY, "")
     }
 
     /// A request to `/admin` that must succeed.
@@ -182,14 +193,22 @@ impl Response {
         let head = std::str::from_utf8(&bytes[..end]).unwrap();
         let mut lines = head.split("\r\n");
         let status_line = lines.next().unwrap();
-        Self {
+        let mut response = Self {
             status: status_line.split(' ').nth(1).unwrap().parse().unwrap(),
             headers: lines
                 .map(|line| line.split_once(": ").unwrap())
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
             body: bytes[end + 4..].to_vec(),
+        };
+        if response.header("transfer-encoding") == Some("chunked") {
+            response.body = dechunked(&response.body);
         }
+        response
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -207,6 +226,20 @@ impl Response {
     /// The text under `error`.
     pub fn error(&self) -> String {
         self.json()["error"].as_str().unwrap().to_owned()
+    }
+}
+
+fn dechunked(mut rest: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let end = rest.windows(2).position(|pair| pair == b"\r\n").unwrap();
+        let size = std::str::from_utf8(&rest[..end]).unwrap();
+        let size = usize::from_str_radix(size, 16).unwrap();
+        if size == 0 {
+            return body;
+        }
+        body.extend_from_slice(&rest[end + 2..][..size]);
+        rest = &rest[end + 2 + size + 2..];
     }
 }
 
