@@ -15,5 +15,7 @@
 #[path = "../support/harness/mod.rs"]
 mod harness;
 
+/// The simulator against the real LAPI.
+mod agreement;
 /// The stream of the real LAPI.
 mod stream;

@@ -137,14 +137,24 @@ fn a_decision_ends_by_itself() {
 fn a_large_list_is_imported_and_served() {
     run(async {
         let lapi = Lapi::start("key-1").await;
-        let mut csv = String::from("duration,scope,value\n1h,range,198.51.100.0/24\n");
+        let mut csv = String::from("duration,scope,value\n1h,Range,198.51.100.0/24\n");
         for number in 0..20_000 {
-            csv.push_str(&format!("4h,ip,11.0.{}.{}\n", number >> 8, number & 255));
+            csv.push_str(&format!("4h,Ip,11.0.{}.{}\n", number >> 8, number & 255));
         }
         lapi.import(&csv);
         let stream = get(&lapi, STARTUP).await;
         let decisions = stream["new"].as_array().unwrap();
         assert_eq!(decisions.len(), 20_001);
         assert!(decisions.iter().all(|it| it["origin"] == "cscli-import"));
+    });
+}
+
+#[test]
+fn an_import_without_flags_lists_ranges_with_the_scope_ip() {
+    run(async {
+        let lapi = Lapi::start("key-1").await;
+        lapi.import_with("duration,scope,value\n1h,range,198.51.100.0/24\n", &[]);
+        let stream = get(&lapi, STARTUP).await;
+        assert_eq!(triples(&stream["new"]), ["Ip 198.51.100.0/24 ban"]);
     });
 }

@@ -239,9 +239,12 @@ impl Decisions {
     /// Ends the active decisions that match every given part; returns how many.
     pub fn end(&mut self, matches: impl Fn(&NewDecision) -> bool, now: SystemTime) -> usize {
         let mut ended = 0;
+        // As in LAPI, no two deletions have the same time: of duplicates, one is reported.
+        let mut until = now;
         for row in &mut self.rows {
             if row.until > now && matches(&row.new) {
-                Arc::make_mut(row).until = now;
+                Arc::make_mut(row).until = until;
+                until -= Duration::from_nanos(1);
                 ended += 1;
             }
         }

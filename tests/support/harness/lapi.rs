@@ -116,12 +116,19 @@ impl Lapi {
         self.cscli(&["decisions", "delete", "--all"]).unwrap();
     }
 
-    /// Imports a CSV file with the header `duration,scope,value`. This release imports the scopes ip and range only.
+    /// Imports a CSV file with the header `duration,scope,value`. LAPI keeps the scopes as they are written, so write
+    /// `Ip`, `Range`, `Country` and `AS`.
     pub fn import(&self, csv: &str) {
+        // cscli's default for the flag, `Ip`, would replace the scopes of the file.
+        self.import_with(csv, &["--scope", ""]);
+    }
+
+    /// Imports a CSV file with these flags.
+    pub fn import_with(&self, csv: &str, flags: &[&str]) {
         let file = self.directory.path().join("import.csv");
         std::fs::write(&file, csv).unwrap();
-        self.cscli(&["decisions", "import", "--input", file.to_str().unwrap()])
-            .unwrap();
+        let import = ["decisions", "import", "--input", file.to_str().unwrap()];
+        self.cscli(&[&import, flags].concat()).unwrap();
     }
 
     /// The active decisions, as `cscli decisions list` prints them in JSON: alerts with their decisions, or null.

@@ -120,14 +120,48 @@ impl Abs {
         serde_json::from_value(records).unwrap()
     }
 
-    async fn admin(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+    /// Adds a decision of LAPI, or an array of them.
+    pub async fn add_decisions(&self, decisions: Value) {
+        self.admin(Method::POST, "/admin/decisions", Some(decisions))
+            .await;
+    }
+
+    /// Adds the decisions of a CSV file.
+    pub async fn import_decisions(&self, csv: &str) {
+        let path = "/admin/decisions/import";
+        self.call(Method::POST, path, csv.to_owned()).await;
+    }
+
+    /// Ends the decisions with the given fields.
+    pub async fn end_decisions(&self, named: Value) {
+        self.admin(Method::DELETE, "/admin/decisions", Some(named))
+            .await;
+    }
+
+    /// Stores the document at `path`, `/lists/NAME` or `/tokens/NAME`.
+    pub async fn store(&self, path: &str, body: &str) {
+        self.call(Method::PUT, &format!("/admin{path}"), body.to_owned())
+            .await;
+    }
+
+    /// The newest requests to an endpoint of the simulator: path and query, headers.
+    pub async fn requests(&self, endpoint: &str) -> Vec<Value> {
+        let path = format!("/admin/requests?endpoint={endpoint}");
+        let requests = self.admin(Method::GET, &path, None).await;
+        serde_json::from_value(requests).unwrap()
+    }
+
+    /// Calls the simulator's admin interface with JSON.
+    pub async fn admin(&self, method: Method, path: &str, body: Option<Value>) -> Value {
         let body = body.map(|body| body.to_string()).unwrap_or_default();
-        let mut request = Request::get(self.address, path, &Replies::default())
-            .with_body(method.clone(), body.clone());
-        if !body.is_empty() {
-            request = request.header("content-type", "application/json");
-        }
-        let reply = request.send().await;
+        self.call(method, path, body).await
+    }
+
+    async fn call(&self, method: Method, path: &str, body: String) -> Value {
+        let reply = Request::get(self.address, path, &Replies::default())
+            .with_body(method.clone(), body.clone())
+            .send()
+            .await;
         assert!(
             (200..300).contains(&reply.status),
             "the simulator responded to {method} {path} {body} with {}: {}",

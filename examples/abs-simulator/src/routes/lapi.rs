@@ -4,17 +4,17 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use bytes::Bytes;
 use futures_util::stream;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{blocking, json_text};
+use super::blocking;
 use crate::access::text_of;
 use crate::decisions::{Filter, Release, Row, Selected};
 use crate::error::ApiError;
@@ -61,12 +61,7 @@ async fn get_stream(
                     "deleted": rows_or_null(&deleted, now),
                     "new": rows_or_null(&new, now),
                 });
-                let mut response = json_text(reply.to_string());
-                response.headers_mut().insert(
-                    header::CONTENT_TYPE,
-                    header::HeaderValue::from_static("application/json; charset=utf-8"),
-                );
-                Ok(response)
+                Ok(gin_json(reply.to_string()))
             }
             Release::V1_7 => {
                 let text =
@@ -123,7 +118,7 @@ async fn take_metrics(
         }
         Err(error) => (
             StatusCode::BAD_REQUEST,
-            Json(json!({"message": error.to_string()})),
+            gin_json(json!({"message": error.to_string()}).to_string()),
         )
             .into_response(),
     }
@@ -134,6 +129,12 @@ fn has_key(simulator: &Simulator, headers: &HeaderMap) -> bool {
 }
 
 fn forbidden() -> Response {
-    let body: Json<Value> = Json(json!({"message": "access forbidden"}));
+    let body = gin_json(r#"{"message":"access forbidden"}"#.to_owned());
     (StatusCode::FORBIDDEN, body).into_response()
+}
+
+/// JSON with the content type of LAPI's web framework.
+fn gin_json(body: String) -> Response {
+    let content_type = [(header::CONTENT_TYPE, "application/json; charset=utf-8")];
+    (content_type, body).into_response()
 }
