@@ -129,7 +129,7 @@ test-spellings: module simulator ## real servers and the filter read the same re
 	cargo test $(LOCKED) --test spellings -- --skip fuzz
 
 .PHONY: test-feeds
-test-feeds: simulator ## layer 9: list servers: the simulator's replies are those of a real CrowdSec LAPI
+test-feeds: simulator ## list servers: the simulator's replies are those of a real CrowdSec LAPI
 	@tools/install crowdsec
 	cargo test $(LOCKED) --test crowdsec
 

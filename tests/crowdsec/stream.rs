@@ -4,6 +4,7 @@ use crate::harness::client::Reply;
 use crate::harness::lapi::Lapi;
 use crate::harness::{eventually, run};
 use serde_json::{Value, json};
+use std::net::Ipv4Addr;
 
 const STARTUP: &str = "/v1/decisions/stream?startup=true";
 const EVERY_SCOPE: &str =
@@ -138,13 +139,13 @@ fn a_large_list_is_imported_and_served() {
     run(async {
         let lapi = Lapi::start("key-1").await;
         let mut csv = String::from("duration,scope,value\n1h,Range,198.51.100.0/24\n");
-        for number in 0..20_000 {
-            csv.push_str(&format!("4h,Ip,11.0.{}.{}\n", number >> 8, number & 255));
+        for number in 0..100_000 {
+            csv.push_str(&format!("4h,Ip,{}\n", Ipv4Addr::from(11 << 24 | number)));
         }
         lapi.import(&csv);
         let stream = get(&lapi, STARTUP).await;
         let decisions = stream["new"].as_array().unwrap();
-        assert_eq!(decisions.len(), 20_001);
+        assert_eq!(decisions.len(), 100_001);
         assert!(decisions.iter().all(|it| it["origin"] == "cscli-import"));
     });
 }
