@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 
 use crate::error::ApiError;
 use crate::faults::Endpoint;
-use crate::state::{Settings, Simulator};
+use crate::state::{Settings, Simulator, increment};
 use crate::store::Visibility;
 
 /// What the user of the request may see; counts a refusal.
@@ -19,10 +19,10 @@ pub fn authorised(
 ) -> Result<Visibility, ApiError> {
     user(&simulator.settings, headers).inspect_err(|_| {
         let counters = &mut simulator.state().counters;
-        match endpoint {
-            Endpoint::Traffic => counters.traffic_unauthorized += 1,
-            _ => counters.attacklist_unauthorized += 1,
-        }
+        increment(match endpoint {
+            Endpoint::Traffic => &mut counters.traffic_unauthorized,
+            _ => &mut counters.attacklist_unauthorized,
+        });
     })
 }
 

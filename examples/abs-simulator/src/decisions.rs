@@ -226,7 +226,7 @@ impl Decisions {
     ) {
         for (mut new, duration) in decisions {
             new.scope = canonical_scope(&new.scope);
-            self.last_id += 1;
+            self.last_id = self.last_id.saturating_add(1);
             self.rows.push(Arc::new(Decision {
                 id: self.last_id,
                 new,
@@ -238,14 +238,14 @@ impl Decisions {
 
     /// Ends the active decisions that match every given part; returns how many.
     pub fn end(&mut self, matches: impl Fn(&NewDecision) -> bool, now: SystemTime) -> usize {
-        let mut ended = 0;
+        let mut ended = 0_usize;
         // As in LAPI, no two deletions have the same time: of duplicates, one is reported.
         let mut until = now;
         for row in &mut self.rows {
             if row.until > now && matches(&row.new) {
                 Arc::make_mut(row).until = until;
-                until -= Duration::from_nanos(1);
-                ended += 1;
+                until = until.checked_sub(Duration::from_nanos(1)).unwrap_or(now);
+                ended = ended.saturating_add(1);
             }
         }
         ended
@@ -289,7 +289,10 @@ impl Decisions {
                 if since.is_none_or(|since| row.created > since) {
                     new.push(Arc::clone(row));
                 }
-            } else if since.is_none_or(|since| row.until + OVERLAP > since) {
+            } else if since
+                .and_then(|since| since.checked_sub(OVERLAP))
+                .is_none_or(|since| row.until > since)
+            {
                 deleted.push(Arc::clone(row));
             }
         }

@@ -31,6 +31,10 @@ pub enum CsvError {
 }
 
 /// The decisions of a file without quotes.
+///
+/// # Errors
+///
+/// The first line that can't be imported.
 pub fn read_csv(text: &str) -> Result<Vec<NewDecision>, CsvError> {
     let mut lines = text.lines().map(str::trim).enumerate();
     let header = lines.next().map_or("", |(_, line)| line);
@@ -43,7 +47,7 @@ pub fn read_csv(text: &str) -> Result<Vec<NewDecision>, CsvError> {
         let fields: Vec<&str> = line.split(',').map(str::trim).collect();
         if fields.len() != columns.len() {
             return Err(CsvError::Fields {
-                number: index + 1,
+                number: index.saturating_add(1),
                 found: fields.len(),
                 expected: columns.len(),
             });

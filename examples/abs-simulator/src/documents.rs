@@ -53,11 +53,15 @@ impl Documents {
     ///
     /// A change within a second gets the next second, so that `If-Modified-Since` never hides it.
     pub fn store(&mut self, name: String, view: View, serving: Serving, now: SystemTime) {
-        let second = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let second = UNIX_EPOCH + Duration::from_secs(second);
+        let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let fraction = Duration::from_nanos(since_epoch.subsec_nanos().into());
+        let second = now.checked_sub(fraction).unwrap_or(now);
         let modified = match self.0.get(&name) {
             Some(old) if old.view.body == view.body => old.modified,
-            Some(old) => second.max(old.modified + Duration::from_secs(1)),
+            Some(old) => {
+                let next = old.modified.checked_add(Duration::from_secs(1));
+                second.max(next.unwrap_or(second))
+            }
             None => second,
         };
         let document = Document {

@@ -104,11 +104,14 @@ impl Format {
 /// A list of entries of 1 KB each, generated while it is sent.
 pub(crate) fn huge(endpoint: Endpoint, megabytes: u32) -> Response {
     let format = Format::of(endpoint);
-    let text = ENTRY - format.before.len() - format.after.len();
-    let middle = (0..megabytes).map(move |chunk| {
+    let text = ENTRY
+        .saturating_sub(format.before.len())
+        .saturating_sub(format.after.len());
+    let mut numbers = 0_usize..;
+    let middle = (0..megabytes).map(move |_| {
         let mut bytes = Vec::with_capacity(MEGABYTE);
-        for entry in 0..MEGABYTE / ENTRY {
-            let name = (format.name)(chunk as usize * (MEGABYTE / ENTRY) + entry);
+        for number in numbers.by_ref().take(MEGABYTE / ENTRY) {
+            let name = (format.name)(number);
             let line = format!("{}{name:x<text$}{}", format.before, format.after);
             bytes.extend_from_slice(line.as_bytes());
         }
@@ -119,7 +122,10 @@ pub(crate) fn huge(endpoint: Endpoint, megabytes: u32) -> Response {
         std::iter::once(Bytes::from(format.opening))
             .chain(middle)
             .chain([Bytes::from(format.closing)]),
-        format.opening.len() + format.closing.len() + megabytes as usize * MEGABYTE,
+        (megabytes as usize)
+            .saturating_mul(MEGABYTE)
+            .saturating_add(format.opening.len())
+            .saturating_add(format.closing.len()),
     )
 }
 
@@ -145,7 +151,11 @@ pub(crate) fn gzip_bomb(endpoint: Endpoint, megabytes: u32) -> Response {
     let first = [HEADER, &deflated(opening, FlushCompress::Full)].concat();
     let trailer = [crc.sum().to_le_bytes(), crc.amount().to_le_bytes()].concat();
     let last = [deflated(closing, FlushCompress::Finish), trailer].concat();
-    let length = first.len() + block.len() * megabytes as usize + last.len();
+    let length = block
+        .len()
+        .saturating_mul(megabytes as usize)
+        .saturating_add(first.len())
+        .saturating_add(last.len());
     let mut response = response(
         format,
         std::iter::once(Bytes::from(first))
@@ -172,7 +182,7 @@ pub(crate) fn map(endpoint: Endpoint) -> &'static str {
 
 fn deflated(bytes: &[u8], flush: FlushCompress) -> Vec<u8> {
     let mut compress = Compress::new(Compression::best(), false);
-    let mut output = Vec::with_capacity(64 + bytes.len() / 64);
+    let mut output = Vec::with_capacity((bytes.len() / 64).saturating_add(64));
     loop {
         let consumed = compress.total_in() as usize;
         let rest = bytes.get(consumed..).unwrap_or_default();

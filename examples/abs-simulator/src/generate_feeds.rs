@@ -10,6 +10,10 @@ use crate::generate::{GenerateError, check_entries};
 const SEED_STRIDE: u32 = 1 << 20;
 
 /// Scope and value of each decision: addresses, or five scopes in turn.
+///
+/// # Errors
+///
+/// The number of entries is not allowed.
 pub fn decisions(
     entries: u32,
     mixed: bool,
@@ -32,6 +36,10 @@ pub fn decisions(
 }
 
 /// A text list: addresses, or IPv4 address, IPv6 address and range in turn.
+///
+/// # Errors
+///
+/// The number of entries is not allowed.
 pub fn lines(entries: u32, mixed: bool, seed: u32) -> Result<String, GenerateError> {
     check_entries(entries)?;
     let mut text = String::from("# generated\n");
@@ -49,6 +57,10 @@ pub fn lines(entries: u32, mixed: bool, seed: u32) -> Result<String, GenerateErr
 }
 
 /// Tokens as in generated attack lists.
+///
+/// # Errors
+///
+/// The number of entries is not allowed.
 pub fn tokens(entries: u32, seed: u32) -> Result<impl Iterator<Item = String>, GenerateError> {
     check_entries(entries)?;
     Ok((0..entries).map(move |number| format!("tok-{seed:08x}-{number:030x}")))
@@ -73,5 +85,5 @@ fn ipv6(seed: u32, number: u32) -> String {
 fn range(seed: u32, number: u32) -> String {
     let network = u32::from(Ipv4Addr::new(32, 0, 0, 0));
     let block = position(seed, number) << 4;
-    format!("{}/28", Ipv4Addr::from(network + block))
+    format!("{}/28", Ipv4Addr::from(network | block))
 }

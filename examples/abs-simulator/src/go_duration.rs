@@ -36,8 +36,8 @@ impl std::fmt::Display for GoDuration {
         match nanos {
             0 => f.write_str("0s"),
             1..1_000 => write!(f, "{nanos}ns"),
-            1_000..1_000_000 => write!(f, "{}µs", decimal(nanos, 1_000)),
-            1_000_000..1_000_000_000 => write!(f, "{}ms", decimal(nanos, 1_000_000)),
+            1_000..1_000_000 => write!(f, "{}µs", decimal(nanos, 3)),
+            1_000_000..1_000_000_000 => write!(f, "{}ms", decimal(nanos, 6)),
             _ => {
                 let minutes = nanos / (60 * NANOS);
                 if minutes >= 60 {
@@ -46,17 +46,20 @@ impl std::fmt::Display for GoDuration {
                 if minutes > 0 {
                     write!(f, "{}m", minutes % 60)?;
                 }
-                write!(f, "{}s", decimal(nanos % (60 * NANOS), NANOS))
+                write!(f, "{}s", decimal(nanos % (60 * NANOS), 9))
             }
         }
     }
 }
 
-/// `nanos` in a unit, without trailing zeros.
-fn decimal(nanos: u128, unit: u128) -> String {
-    let digits = unit.ilog10() as usize;
-    let text = format!("{}.{:0digits$}", nanos / unit, nanos % unit);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+/// `nanos` with the decimal point before the last `digits`, without trailing zeros.
+fn decimal(nanos: u128, digits: usize) -> String {
+    let padded = format!("{nanos:0width$}", width = digits.saturating_add(1));
+    let (whole, fraction) = padded.split_at(padded.len().saturating_sub(digits));
+    match fraction.trim_end_matches('0') {
+        "" => whole.to_owned(),
+        fraction => format!("{whole}.{fraction}"),
+    }
 }
 
 /// Reads a duration above zero; `None` if it is none.

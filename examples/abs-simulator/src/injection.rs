@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::faults::{Endpoint, Fault};
-use crate::state::{Simulator, State};
+use crate::state::{Simulator, State, increment};
 use crate::transport::ConnectionControl;
 
 /// Counts the request and applies the active fault to its response.
@@ -137,5 +137,5 @@ fn count(state: &mut State, endpoint: Endpoint, request: &Request) {
         (&Method::GET, _) if endpoint == Endpoint::Tokens => &mut counters.tokens_get,
         _ => return,
     };
-    *counter = counter.saturating_add(1);
+    increment(counter);
 }

@@ -107,6 +107,11 @@ pub struct Counters {
     pub faults: u64,
 }
 
+/// Adds one to a counter.
+pub fn increment(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
+}
+
 /// The times of requests for the attack list, by a monotonic clock.
 #[derive(Debug)]
 pub struct FetchTimes {

@@ -65,6 +65,10 @@ struct Item {
 }
 
 /// The metrics as JSON, if LAPI would keep them.
+///
+/// # Errors
+///
+/// What LAPI would refuse.
 pub fn check_usage_metrics(body: &[u8]) -> Result<Value, UsageMetricsError> {
     let checked: Body = serde_json::from_slice(body)?;
     match checked.remediation_components.len() {

@@ -33,6 +33,10 @@ impl View {
     }
 
     /// The body, compressed.
+    ///
+    /// # Errors
+    ///
+    /// Compression failed.
     pub fn gzip(&self) -> std::io::Result<Bytes> {
         if let Some(bytes) = self.gzip.get() {
             return Ok(bytes.clone());

@@ -19,7 +19,7 @@ use crate::attack_list::AttackList;
 use crate::date::{format_date, parse_date};
 use crate::error::ApiError;
 use crate::faults::Endpoint;
-use crate::state::Simulator;
+use crate::state::{Simulator, increment};
 use crate::store::{BulkDeletion, Status, Window};
 use crate::view::View;
 
@@ -98,7 +98,7 @@ fn view_response(
 ) -> Result<Response, ApiError> {
     let response = conditional(view, Validators::etag(), "application/json", headers)?;
     if response.status() == StatusCode::NOT_MODIFIED {
-        simulator.state().counters.attacklist_not_modified += 1;
+        increment(&mut simulator.state().counters.attacklist_not_modified);
     }
     Ok(response)
 }

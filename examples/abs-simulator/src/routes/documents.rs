@@ -13,7 +13,7 @@ use super::conditional::{Validators, conditional};
 use crate::access::text_of;
 use crate::error::ApiError;
 use crate::faults::Endpoint;
-use crate::state::Simulator;
+use crate::state::{Simulator, increment};
 
 /// The documents of one endpoint.
 pub(super) fn router(endpoint: Endpoint) -> Router<Arc<Simulator>> {
@@ -40,7 +40,7 @@ async fn serve(
     if let Some(header) = &serving.header
         && text_of(&headers, header) != Some(&serving.value)
     {
-        simulator.state().counters.documents_unauthorized += 1;
+        increment(&mut simulator.state().counters.documents_unauthorized);
         return Ok(StatusCode::UNAUTHORIZED.into_response());
     }
     blocking(move || {
@@ -54,7 +54,7 @@ async fn serve(
         };
         let response = conditional(&document.view, validators, content_type, &headers)?;
         if response.status() == StatusCode::NOT_MODIFIED {
-            simulator.state().counters.documents_not_modified += 1;
+            increment(&mut simulator.state().counters.documents_not_modified);
         }
         Ok(response)
     })

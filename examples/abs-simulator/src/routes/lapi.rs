@@ -18,7 +18,7 @@ use super::blocking;
 use crate::access::text_of;
 use crate::decisions::{Filter, Release, Row, Selected};
 use crate::error::ApiError;
-use crate::state::Simulator;
+use crate::state::{Simulator, increment};
 use crate::usage_metrics::check_usage_metrics;
 
 /// Decisions in a chunk of a streamed reply.
@@ -41,7 +41,7 @@ async fn get_stream(
     Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Response, ApiError> {
     if !has_key(&simulator, &headers) {
-        simulator.state().counters.decisions_forbidden += 1;
+        increment(&mut simulator.state().counters.decisions_forbidden);
         return Ok(forbidden());
     }
     // A HEAD is no pull: it does not move the start of the next delta.
