@@ -13,3 +13,4 @@ pub mod guard;
 pub mod pending_call;
 pub mod response;
 pub mod retry_after;
+pub mod text;

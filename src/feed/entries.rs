@@ -2,6 +2,7 @@
 //! Knows no format of a list.
 
 use core::fmt;
+use core::time::Duration;
 
 use crate::identifier::listed::Unusable;
 use crate::identifier::{ClientIdentifier, IdentifierKind, PerKind};
@@ -12,6 +13,15 @@ pub trait EntrySink {
     fn entry(&mut self, entry: ClientIdentifier<'_>) -> bool;
     /// An entry that can't be used.
     fn skipped(&mut self, entry: Skipped);
+    /// An entry that ends by itself after `time_to_live`. The same identifier may come again with another one; the longest
+    /// counts.
+    fn expiring_entry(&mut self, entry: ClientIdentifier<'_>, time_to_live: Duration) -> bool {
+        let _ = time_to_live;
+        self.entry(entry)
+    }
+    /// A part of the body that is not for this list, such as a comment, ended. A limit on the bytes between two entries
+    /// starts again.
+    fn ignored(&mut self) {}
 }
 
 /// An unusable entry, without its content.
@@ -48,6 +58,31 @@ pub struct EntryCounts {
 }
 
 impl EntryCounts {
+    /// Counts an entry that the sink received.
+    pub fn add_usable(&mut self, kind: IdentifierKind) {
+        let usable = self.usable.get_mut(kind);
+        *usable = usable.saturating_add(1);
+    }
+
+    /// Counts an unusable entry; returns its record.
+    pub fn add_skipped(&mut self, kind: IdentifierKind, reason: Unusable) -> Skipped {
+        let entry = Skipped {
+            kind,
+            position: self.of_kind(kind).saturating_add(1),
+            reason,
+        };
+        let skipped = self.skipped.get_mut(kind);
+        *skipped = skipped.saturating_add(1);
+        self.first_skipped.get_mut(kind).get_or_insert(entry);
+        entry
+    }
+
+    /// Whether there are entries and none can be used.
+    pub fn is_unusable(&self) -> bool {
+        let n_skipped = self.n_skipped();
+        n_skipped > 0 && n_skipped == self.n_entries()
+    }
+
     /// The number of unusable entries of all kinds.
     pub fn n_skipped(&self) -> u64 {
         sum(&self.skipped)

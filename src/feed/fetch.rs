@@ -172,4 +172,8 @@ impl EntrySink for ListSink<'_> {
     fn skipped(&mut self, _: Skipped) {
         self.meter.end_entry();
     }
+
+    fn ignored(&mut self) {
+        self.meter.end_entry();
+    }
 }

@@ -31,6 +31,14 @@ pub enum Unusable {
     Null,
     /// A type that entries can't have, or an object without a known name.
     WrongType,
+    /// Several addresses that are not a range, or a range that ends before it starts.
+    SeveralAddresses,
+    /// In or around a special-purpose range, such as a private network.
+    SpecialPurpose,
+    /// A line of a text list that is longer than any entry.
+    LongLine,
+    /// A time to live that can't be read.
+    Duration,
 }
 
 impl fmt::Display for Unusable {
@@ -46,6 +54,10 @@ impl fmt::Display for Unusable {
             Unusable::LongNumber => "a number that can't be read exactly",
             Unusable::Null => "null",
             Unusable::WrongType => "of an unsupported type",
+            Unusable::SeveralAddresses => "several addresses that are not a range",
+            Unusable::SpecialPurpose => "in a special-purpose range",
+            Unusable::LongLine => "a line that is too long",
+            Unusable::Duration => "a duration that can't be read",
         })
     }
 }

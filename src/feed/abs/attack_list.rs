@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::error::{AttackListError, Shape};
 use super::repair::NO_TEXT;
 use crate::codec::json::{ErrorKind, Handler, JsonError, Scalar};
-use crate::feed::entries::{EntryCounts, EntrySink, Skipped};
+use crate::feed::entries::{EntryCounts, EntrySink};
 use crate::identifier::listed::{Unusable, listed};
 use crate::identifier::{IdentifierKind, PerKind};
 
@@ -109,8 +109,7 @@ impl<'s> AttackListReader<'s> {
                 under_attacklist: false,
             });
         }
-        let n_skipped = counts.n_skipped();
-        if n_skipped > 0 && n_skipped == counts.n_entries() {
+        if counts.is_unusable() {
             return Err(AttackListError::NothingUsable(Box::new(counts)));
         }
         let is_lost = |kind| *self.misshapen.get(kind) && *counts.usable.get(kind) == 0;
@@ -133,8 +132,7 @@ impl<'s> AttackListReader<'s> {
         };
         match entry.map(|entry| self.sink.entry(entry)) {
             Ok(continues) => {
-                let usable = self.counts.usable.get_mut(kind);
-                *usable = usable.saturating_add(1);
+                self.counts.add_usable(kind);
                 self.is_full |= !continues;
                 continues
             }
@@ -146,14 +144,7 @@ impl<'s> AttackListReader<'s> {
     }
 
     fn skip(&mut self, kind: IdentifierKind, reason: Unusable) {
-        let entry = Skipped {
-            kind,
-            position: self.counts.of_kind(kind).saturating_add(1),
-            reason,
-        };
-        let skipped = self.counts.skipped.get_mut(kind);
-        *skipped = skipped.saturating_add(1);
-        self.counts.first_skipped.get_mut(kind).get_or_insert(entry);
+        let entry = self.counts.add_skipped(kind, reason);
         *self.misshapen.get_mut(kind) |= reason == Unusable::WrongType;
         self.sink.skipped(entry);
     }
