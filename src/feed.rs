@@ -6,6 +6,7 @@
 pub mod abs;
 pub mod backoff;
 pub mod body;
+pub mod crowdsec;
 pub mod entries;
 pub mod error;
 pub mod fetch;
@@ -13,4 +14,5 @@ pub mod guard;
 pub mod pending_call;
 pub mod response;
 pub mod retry_after;
+pub mod scalar;
 pub mod text;

@@ -18,7 +18,7 @@ use core::cell::Cell;
 use std::io::Read;
 
 use self::attack_list::AttackListReader;
-pub use self::error::{AttackListError, Shape};
+pub use self::error::AttackListError;
 use self::repair::Repaired;
 use super::entries::{EntryCounts, EntrySink};
 use crate::codec::json::{self, BUFFER_BYTES};

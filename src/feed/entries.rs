@@ -19,6 +19,11 @@ pub trait EntrySink {
         let _ = time_to_live;
         self.entry(entry)
     }
+    /// A value of a request header, matched exactly, that ends by itself after `time_to_live` if there is one.
+    fn header_value(&mut self, header: &str, value: &str, time_to_live: Option<Duration>) -> bool {
+        let _ = (header, value, time_to_live);
+        true
+    }
     /// A part of the body that is not for this list, such as a comment, ended. A limit on the bytes between two entries
     /// starts again.
     fn ignored(&mut self) {}

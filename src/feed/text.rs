@@ -46,8 +46,8 @@ const LONGEST_LINE: usize = 16 * 1024;
 /// - A line ends with LF, CR or CRLF. A byte order mark at the start of a line, and everything from `#` or `;`, is removed.
 /// - The first token is an address, a CIDR range or a range `a-b`. A range becomes the smallest set of CIDR ranges, each of
 ///   which is an entry. The rest of the line is ignored, unless it contains the end of the range: `a - b`, or `a b prefix`,
-///   as DShield writes it. Any other line with a second address is unusable, since its meaning is unknown: `a b`, or an
-///   address and its netmask.
+///   as DShield writes it. Any other line whose second token is an address or a range is unusable, since its meaning
+///   is unknown: `a b`, or an address and its netmask.
 /// - A line that starts with `{` is a JSON object with the key `cidr` or `ip`. One with `"type": "metadata"` is ignored.
 /// - An address or a range that overlaps one of [`SPECIAL_RANGES`] is unusable, unless `special_ranges` is true.
 ///

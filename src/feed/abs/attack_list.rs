@@ -4,17 +4,14 @@
 //! which values are usable.
 
 use core::cell::Cell;
-use std::borrow::Cow;
 
-use super::error::{AttackListError, Shape};
+use super::error::AttackListError;
 use super::repair::NO_TEXT;
 use crate::codec::json::{ErrorKind, Handler, JsonError, Scalar};
 use crate::feed::entries::{EntryCounts, EntrySink};
+use crate::feed::scalar::{Shape, entry_text};
 use crate::identifier::listed::{Unusable, listed};
 use crate::identifier::{IdentifierKind, PerKind};
-
-/// Decimal numbers with up to this many digits survive the conversion to a float and back.
-const EXACT_DIGITS: usize = 15;
 
 /// Where in the list a JSON value is.
 #[derive(Clone, Copy)]
@@ -205,7 +202,7 @@ impl Handler for AttackListReader<'_> {
             },
             (Place::Nested, Scalar::Null) => self.has_list = true,
             (Place::Key(_) | Place::Name(_), Scalar::Null) => {}
-            (place, value) => self.wrong_shape(place, shape_of(value)),
+            (place, value) => self.wrong_shape(place, Shape::of(value)),
         }
         self.refused.is_none()
     }
@@ -282,34 +279,6 @@ impl Handler for AttackListReader<'_> {
             Place::Key(_) | Place::Name(_) if open.n_keys == 0 => {}
             place => self.wrong_shape(place, Shape::Object(open.n_keys)),
         }
-    }
-}
-
-/// The text of an entry.
-fn entry_text(value: Scalar<'_>) -> Result<Cow<'_, str>, Unusable> {
-    match value {
-        Scalar::Text(text) => Ok(text.into()),
-        Scalar::Unsigned(number) => Ok(number.to_string().into()),
-        Scalar::Negative(number) => Ok(number.to_string().into()),
-        Scalar::Float(number) => {
-            let text = number.to_string();
-            let n_digits = text.bytes().filter(u8::is_ascii_digit).count();
-            match n_digits <= EXACT_DIGITS {
-                true => Ok(text.into()),
-                false => Err(Unusable::LongNumber),
-            }
-        }
-        Scalar::Null => Err(Unusable::Null),
-        Scalar::Bool(_) => Err(Unusable::WrongType),
-    }
-}
-
-const fn shape_of(value: Scalar<'_>) -> Shape {
-    match value {
-        Scalar::Null => Shape::Null,
-        Scalar::Bool(_) => Shape::Bool,
-        Scalar::Unsigned(_) | Scalar::Negative(_) | Scalar::Float(_) => Shape::Number,
-        Scalar::Text(_) => Shape::Text,
     }
 }
 

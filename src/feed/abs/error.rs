@@ -7,43 +7,8 @@ use std::io;
 
 use crate::codec::json::{ErrorKind, JsonError};
 use crate::feed::entries::EntryCounts;
+use crate::feed::scalar::Shape;
 use crate::identifier::IdentifierKind;
-
-/// The shape of a JSON value, without its content.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Shape {
-    /// `null`.
-    #[default]
-    Null,
-    /// `true` or `false`.
-    Bool,
-    /// A number.
-    Number,
-    /// A string.
-    Text,
-    /// A list.
-    List,
-    /// An object with this many keys.
-    Object(u64),
-    /// An object with keys.
-    SomeObject,
-}
-
-impl fmt::Display for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Shape::Null => f.write_str("null"),
-            Shape::Bool => f.write_str("a boolean"),
-            Shape::Number => f.write_str("a number"),
-            Shape::Text => f.write_str("a string"),
-            Shape::List => f.write_str("a list"),
-            Shape::Object(0) => f.write_str("an empty object"),
-            Shape::Object(1) => f.write_str("an object with 1 key"),
-            Shape::Object(n) => write!(f, "an object with {n} keys"),
-            Shape::SomeObject => f.write_str("an object"),
-        }
-    }
-}
 
 /// Why a body is not an attack list. Entries that went to the sink before the error must not be enforced.
 ///
