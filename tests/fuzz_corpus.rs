@@ -18,13 +18,15 @@ mod targets;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 6] = [
+const TARGETS: [(&str, Target); 8] = [
     ("attack_list", targets::attack_list),
     ("configuration", targets::configuration),
+    ("crowdsec", targets::crowdsec),
     ("gzip", targets::gzip),
     ("request", targets::request),
     ("responses", targets::responses),
     ("snapshot", targets::snapshot),
+    ("text", targets::text),
 ];
 
 fn corpus() -> PathBuf {
@@ -61,6 +63,11 @@ fn configuration() {
 }
 
 #[test]
+fn crowdsec() {
+    replay("crowdsec");
+}
+
+#[test]
 fn gzip() {
     replay("gzip");
 }
@@ -78,6 +85,11 @@ fn responses() {
 #[test]
 fn snapshot() {
     replay("snapshot");
+}
+
+#[test]
+fn text() {
+    replay("text");
 }
 
 #[test]

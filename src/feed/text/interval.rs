@@ -35,11 +35,15 @@ pub(super) enum Interval {
 }
 
 impl Interval {
-    /// `None` if the two are of different families, or the last one is before the first.
+    /// `None` if the addresses are of both families, or the last one is before the first.
     pub(super) fn new(first: IpAddr, last: IpAddr) -> Option<Self> {
         match (first, last) {
             (IpAddr::V4(first), IpAddr::V4(last)) if first <= last => Some(Self::V4(first, last)),
-            (IpAddr::V6(first), IpAddr::V6(last)) if first <= last => Some(Self::V6(first, last)),
+            (IpAddr::V6(first), IpAddr::V6(last)) if first <= last => {
+                // IPv4-mapped addresses are IPv4, so that neither end is one.
+                let mapped = Ipv4Addr::UNSPECIFIED.to_ipv6_mapped();
+                (mapped < first || last < mapped).then_some(Self::V6(first, last))
+            }
             _ => None,
         }
     }

@@ -162,6 +162,7 @@ fn a_line_is_an_address_or_a_range() {
         ("192.0.2.0- 192.0.2.255", Err(SeveralAddresses)),
         ("192.0.2.9-192.0.2.1", Err(SeveralAddresses)),
         ("192.0.2.1-2001:db8::1", Err(SeveralAddresses)),
+        ("::fffe:0:0-::1:0:0:0", Err(SeveralAddresses)),
         ("192.0.2.0/24-192.0.2.255", Err(NotAnAddress)),
         ("192.0.2.1,192.0.2.2", Err(NotAnAddress)),
         ("192.0.2.1-", Err(NotAnAddress)),
