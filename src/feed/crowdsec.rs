@@ -6,23 +6,23 @@
 //! |---|---|
 //! | `crowdsec.rs` | the entry point, its options and counts |
 //! | `crowdsec/call.rs` | the path of the call |
-//! | `crowdsec/reading.rs` | which JSON value is a decision |
+//! | `crowdsec/decisions.rs` | which JSON value is a decision |
 //! | `crowdsec/decision.rs` | which decision is an entry |
 //! | `crowdsec/duration.rs` | Go's durations |
 //! | `crowdsec/error.rs` | why a body is not a list of decisions, in words |
 
 use std::io::Read;
 
+use self::decisions::DecisionsReader;
 pub use self::error::DecisionsError;
-use self::reading::Reading;
 use super::entries::{EntryCounts, EntrySink};
 use crate::codec::json::{self, BUFFER_BYTES};
 
 pub mod call;
 mod decision;
+mod decisions;
 mod duration;
 mod error;
-mod reading;
 #[cfg(test)]
 mod tests;
 
@@ -88,7 +88,7 @@ pub fn read_decisions(
     options: &DecisionOptions<'_>,
     sink: &mut dyn EntrySink,
 ) -> Result<DecisionCounts, DecisionsError> {
-    let mut reading = Reading::new(sink, options);
-    let outcome = json::read(body, BUFFER_BYTES, &mut reading);
-    reading.finish(outcome)
+    let mut reader = DecisionsReader::new(sink, options);
+    let outcome = json::read(body, BUFFER_BYTES, &mut reader);
+    reader.finish(outcome)
 }

@@ -30,7 +30,7 @@ enum Place {
 }
 
 /// The decisions while they are read.
-pub(super) struct Reading<'s> {
+pub(super) struct DecisionsReader<'s> {
     sink: &'s mut dyn EntrySink,
     options: &'s DecisionOptions<'s>,
     place: Place,
@@ -47,7 +47,7 @@ pub(super) struct Reading<'s> {
     refused: Option<DecisionsError>,
 }
 
-impl<'s> Reading<'s> {
+impl<'s> DecisionsReader<'s> {
     pub(super) fn new(sink: &'s mut dyn EntrySink, options: &'s DecisionOptions<'s>) -> Self {
         Self {
             sink,
@@ -118,11 +118,11 @@ impl<'s> Reading<'s> {
         let count = match self.decision.meaning(self.options) {
             Meaning::Entry(entry, time_to_live) => {
                 counts.entries.add_usable(entry.kind());
-                let goes_on = match time_to_live {
+                let continues = match time_to_live {
                     Some(time) => self.sink.expiring_entry(entry, time),
                     None => self.sink.entry(entry),
                 };
-                self.is_full = !goes_on;
+                self.is_full = !continues;
                 return;
             }
             Meaning::Unusable(kind, reason) => return self.skip(kind, reason),
@@ -140,7 +140,7 @@ impl<'s> Reading<'s> {
     }
 }
 
-impl Handler for Reading<'_> {
+impl Handler for DecisionsReader<'_> {
     fn scalar(&mut self, value: Scalar<'_>) -> bool {
         match self.place {
             Place::Top => self.shape = Shape::of(value),
