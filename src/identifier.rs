@@ -3,6 +3,7 @@
 //! Owns when two identifiers are equal. `request`, `feed` and `config` produce them; `list` stores them and looks them up.
 
 use core::fmt;
+use core::hash::Hasher;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -36,11 +37,26 @@ pub enum IdentifierKind {
     ApiKey = 3,
     /// A user name.
     Username = 4,
+    /// A value of a named request header, such as the country that a CDN reports.
+    Header = 5,
+    /// Claims of a bearer token that is a JSON web token (RFC 7519).
+    TokenClaims = 6,
 }
 
 impl IdentifierKind {
     /// Every kind, in the order of the contract.
-    pub const ALL: [IdentifierKind; 5] = [
+    pub const ALL: [IdentifierKind; 7] = [
+        IdentifierKind::Ip,
+        IdentifierKind::Cookie,
+        IdentifierKind::OauthToken,
+        IdentifierKind::ApiKey,
+        IdentifierKind::Username,
+        IdentifierKind::Header,
+        IdentifierKind::TokenClaims,
+    ];
+
+    /// The kinds with a key in ABS's attack list and in manual lists, in the order of the contract.
+    pub const WITH_LIST_KEY: [IdentifierKind; 5] = [
         IdentifierKind::Ip,
         IdentifierKind::Cookie,
         IdentifierKind::OauthToken,
@@ -56,10 +72,13 @@ impl IdentifierKind {
             IdentifierKind::OauthToken => "oauth_token",
             IdentifierKind::ApiKey => "api_key",
             IdentifierKind::Username => "username",
+            IdentifierKind::Header => "header",
+            IdentifierKind::TokenClaims => "token_claims",
         }
     }
 
-    /// The key of its entries in ABS's attack list and in manual lists.
+    /// The key of its entries in ABS's attack list and in manual lists, and their name in messages. Such lists have no key for
+    /// kinds that are not in [`Self::WITH_LIST_KEY`].
     pub const fn list_key(self) -> &'static str {
         match self {
             IdentifierKind::Ip => "ips",
@@ -67,6 +86,8 @@ impl IdentifierKind {
             IdentifierKind::OauthToken => "oauth_tokens",
             IdentifierKind::ApiKey => "api_keys",
             IdentifierKind::Username => "usernames",
+            IdentifierKind::Header => "headers",
+            IdentifierKind::TokenClaims => "token_claims",
         }
     }
 }
@@ -84,6 +105,10 @@ pub struct PerKind<T> {
     pub api_key: T,
     /// For [`IdentifierKind::Username`].
     pub username: T,
+    /// For [`IdentifierKind::Header`].
+    pub header: T,
+    /// For [`IdentifierKind::TokenClaims`].
+    pub token_claims: T,
 }
 
 impl<T> PerKind<T> {
@@ -95,6 +120,8 @@ impl<T> PerKind<T> {
             IdentifierKind::OauthToken => &self.oauth_token,
             IdentifierKind::ApiKey => &self.api_key,
             IdentifierKind::Username => &self.username,
+            IdentifierKind::Header => &self.header,
+            IdentifierKind::TokenClaims => &self.token_claims,
         }
     }
 
@@ -106,6 +133,8 @@ impl<T> PerKind<T> {
             IdentifierKind::OauthToken => &mut self.oauth_token,
             IdentifierKind::ApiKey => &mut self.api_key,
             IdentifierKind::Username => &mut self.username,
+            IdentifierKind::Header => &mut self.header,
+            IdentifierKind::TokenClaims => &mut self.token_claims,
         }
     }
 }
@@ -113,7 +142,13 @@ impl<T> PerKind<T> {
 impl PerKind<bool> {
     /// Whether any value is true.
     pub const fn any(&self) -> bool {
-        self.ip || self.cookie || self.oauth_token || self.api_key || self.username
+        self.ip
+            || self.cookie
+            || self.oauth_token
+            || self.api_key
+            || self.username
+            || self.header
+            || self.token_claims
     }
 }
 
@@ -135,6 +170,15 @@ pub enum ClientIdentifier<'a> {
     ApiKey(&'a [u8]),
     /// A user name.
     Username(&'a [u8]),
+    /// A value of a request header.
+    Header {
+        /// The header's name, in lower case.
+        name: &'a str,
+        /// Its value, byte for byte.
+        value: &'a [u8],
+    },
+    /// Claims that one token has: names, none of them twice, and values. Their order does not count.
+    TokenClaims(&'a [(&'a str, &'a [u8])]),
 }
 
 impl ClientIdentifier<'_> {
@@ -146,6 +190,8 @@ impl ClientIdentifier<'_> {
             ClientIdentifier::OauthToken(_) => IdentifierKind::OauthToken,
             ClientIdentifier::ApiKey(_) => IdentifierKind::ApiKey,
             ClientIdentifier::Username(_) => IdentifierKind::Username,
+            ClientIdentifier::Header { .. } => IdentifierKind::Header,
+            ClientIdentifier::TokenClaims(_) => IdentifierKind::TokenClaims,
         }
     }
 
@@ -158,17 +204,21 @@ impl ClientIdentifier<'_> {
             ClientIdentifier::OauthToken(token) => key.oauth_token(token),
             ClientIdentifier::ApiKey(value) => key.api_key(value),
             ClientIdentifier::Username(name) => key.username(name),
+            ClientIdentifier::Header { name, value } => key.header(name, value),
+            ClientIdentifier::TokenClaims(claims) => key.token_claims(claims),
         }
     }
 
-    /// Whether the value is empty, which identifies no client.
+    /// Whether the value is empty, which identifies no client; of claims: whether there are none.
     pub const fn is_empty(&self) -> bool {
         match self {
             ClientIdentifier::Ip(_) => false,
             ClientIdentifier::Cookie { value, .. }
             | ClientIdentifier::OauthToken(value)
             | ClientIdentifier::ApiKey(value)
-            | ClientIdentifier::Username(value) => value.is_empty(),
+            | ClientIdentifier::Username(value)
+            | ClientIdentifier::Header { value, .. } => value.is_empty(),
+            ClientIdentifier::TokenClaims(claims) => claims.is_empty(),
         }
     }
 }
@@ -194,6 +244,11 @@ pub struct Fingerprint(pub u64);
 
 impl Fingerprint {
     const KIND_MASK: u64 = 0b111;
+
+    /// The lowest bits distinguish the kinds, so the hash need not include the kind.
+    const fn new(hash: u64, kind: IdentifierKind) -> Self {
+        Self(hash & !Self::KIND_MASK | kind as u64)
+    }
 
     /// The kind of the identifier; `None` for a number that is no fingerprint.
     pub fn kind(self) -> Option<IdentifierKind> {
@@ -267,11 +322,41 @@ impl FingerprintKey {
         self.fingerprint(IdentifierKind::Username, &normalized_name(name))
     }
 
-    /// The lowest bits distinguish the kinds, so the hash does not include the kind.
+    /// The fingerprint of a header's value, which is compared byte for byte, without the white space around it. `name` is in
+    /// lower case.
+    pub fn header(&self, name: &str, value: &[u8]) -> Fingerprint {
+        let mut hasher = self.hasher();
+        // No header name contains a colon.
+        for part in [name.as_bytes(), b":", value.trim_ascii()] {
+            hasher.write(part);
+        }
+        Fingerprint::new(hasher.finish(), IdentifierKind::Header)
+    }
+
+    /// The fingerprint of claims. Values are compared byte for byte: only the issuer of a token can change them.
+    pub fn token_claims(&self, claims: &[(&str, &[u8])]) -> Fingerprint {
+        if !claims.is_sorted() {
+            let mut sorted = claims.to_vec();
+            sorted.sort_unstable();
+            return self.token_claims(&sorted);
+        }
+        let mut hasher = self.hasher();
+        for (name, value) in claims {
+            for part in [name.as_bytes(), value] {
+                hasher.write_u64(u64::try_from(part.len()).unwrap_or(u64::MAX));
+                hasher.write(part);
+            }
+        }
+        Fingerprint::new(hasher.finish(), IdentifierKind::TokenClaims)
+    }
+
     fn fingerprint(&self, kind: IdentifierKind, bytes: &[u8]) -> Fingerprint {
+        Fingerprint::new(self.hasher().hash(bytes), kind)
+    }
+
+    fn hasher(&self) -> SipHasher13 {
         let [first, second] = self.words;
-        let hash = SipHasher13::new_with_keys(first, second).hash(bytes);
-        Fingerprint(hash & !Fingerprint::KIND_MASK | u64::from(kind as u8))
+        SipHasher13::new_with_keys(first, second)
     }
 }
 

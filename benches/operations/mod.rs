@@ -129,6 +129,8 @@ impl Extraction {
             oauth_token: true,
             api_key: true,
             username: true,
+            header: true,
+            token_claims: true,
         };
         let mut sum = 0;
         let api = select_api(&self.apis, self.headers.authority(), self.headers.path());

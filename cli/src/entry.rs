@@ -29,7 +29,7 @@ pub type ClientKey = (IdentifierKind, String);
 impl Entry {
     /// Reads the words of a command.
     pub fn from_words(kind: IdentifierKind, words: &[String]) -> Result<Self> {
-        use IdentifierKind::{ApiKey, Cookie, Ip, OauthToken, Username};
+        use IdentifierKind::{ApiKey, Cookie, Header, Ip, OauthToken, TokenClaims, Username};
         let takes = |what| Err(Failure::usage(format!("{} takes {what}", kind_name(kind))));
         let (name, value) = match (kind, words) {
             (Cookie | ApiKey, [name, value]) => (Some(name.clone()), value.clone()),
@@ -40,6 +40,8 @@ impl Entry {
             (Cookie, _) => return takes("a name and a value: cookie NAME VALUE"),
             (OauthToken, _) => return takes("one value: token VALUE"),
             (ApiKey, _) => return takes("a value: api_key [NAME] VALUE"),
+            // `args` reads no such kind.
+            (Header | TokenClaims, _) => return takes("no entry of a manual list"),
         };
         let entry = Self { kind, name, value };
         match entry.identifier() {
@@ -121,6 +123,12 @@ impl From<ClientIdentifier<'_>> for Entry {
             ClientIdentifier::OauthToken(value)
             | ClientIdentifier::ApiKey(value)
             | ClientIdentifier::Username(value) => (None, text(value)),
+            ClientIdentifier::Header { name, value } => (Some(name.to_owned()), text(value)),
+            ClientIdentifier::TokenClaims(claims) => {
+                let claims = claims.iter();
+                let claims = claims.map(|(name, value)| format!("{name}={}", text(value)));
+                (None, claims.collect::<Vec<_>>().join(", "))
+            }
         };
         Self {
             kind: identifier.kind(),

@@ -69,7 +69,9 @@ impl ManualEntries {
             ClientIdentifier::Cookie { name, value } => name.len().saturating_add(value.len()),
             ClientIdentifier::OauthToken(value)
             | ClientIdentifier::ApiKey(value)
-            | ClientIdentifier::Username(value) => value.len(),
+            | ClientIdentifier::Username(value)
+            | ClientIdentifier::Header { value, .. } => value.len(),
+            ClientIdentifier::TokenClaims(_) => 0,
         });
         sizes.fold(0, usize::saturating_add)
     }

@@ -62,11 +62,11 @@ impl fmt::Display for Unusable {
     }
 }
 
-/// An entry of a list as an identifier. `name`: of a cookie.
+/// An entry of a list as an identifier. `name`: of a cookie or a header.
 ///
 /// # Errors
 ///
-/// No request can carry the entry.
+/// No request can carry the entry, or it would be one of claims: `feed::tokens` reads those.
 pub fn listed<'a>(
     kind: IdentifierKind,
     name: &'a str,
@@ -82,6 +82,11 @@ pub fn listed<'a>(
         IdentifierKind::OauthToken => ClientIdentifier::OauthToken(value()?),
         IdentifierKind::ApiKey => ClientIdentifier::ApiKey(value()?),
         IdentifierKind::Username => ClientIdentifier::Username(value()?),
+        IdentifierKind::Header => ClientIdentifier::Header {
+            name,
+            value: value()?,
+        },
+        IdentifierKind::TokenClaims => return Err(Unusable::WrongType),
     })
 }
 

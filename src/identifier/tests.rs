@@ -66,9 +66,59 @@ fn kinds_and_names_have_distinct_fingerprints() {
         KEY.cookie(b"x", b""),
         KEY.cookie(b"a", b"bc"),
         KEY.cookie(b"ab", b"c"),
+        KEY.header("x", b"x"),
+        KEY.header("a", b"bc"),
+        KEY.header("ab", b"c"),
+        KEY.header("a", b"bC"),
+        KEY.token_claims(&[("x", b"x")]),
+        KEY.token_claims(&[("a", b"bc")]),
+        KEY.token_claims(&[("ab", b"c")]),
+        KEY.token_claims(&[("a", b" bc")]),
+        KEY.token_claims(&[("a", b"b"), ("c", b"d")]),
+        KEY.token_claims(&[("a", b"d"), ("c", b"b")]),
+        KEY.token_claims(&[("a", b"b")]),
+        KEY.token_claims(&[("a", b"")]),
+        KEY.token_claims(&[]),
     ];
     let distinct: std::collections::HashSet<_> = prints.iter().collect();
     assert_eq!(distinct.len(), prints.len());
+}
+
+#[test]
+fn every_kind_has_its_own_bits_names_and_value() {
+    let mut values = PerKind::<usize>::default();
+    for (index, kind) in IdentifierKind::ALL.into_iter().enumerate() {
+        assert_eq!(Fingerprint::new(u64::MAX, kind).kind(), Some(kind));
+        assert_eq!(Fingerprint::new(0, kind).kind(), Some(kind));
+        *values.get_mut(kind) = index;
+        let mut one = PerKind::default();
+        assert!(!one.any());
+        *one.get_mut(kind) = true;
+        assert!(one.any(), "{kind:?}");
+        let same_name = |other: &IdentifierKind| {
+            other.as_str() == kind.as_str() || other.list_key() == kind.list_key()
+        };
+        let n_same = IdentifierKind::ALL.iter().filter(|it| same_name(it));
+        assert_eq!(n_same.count(), 1, "{kind:?}");
+    }
+    let read = IdentifierKind::ALL.map(|kind| *values.get(kind));
+    assert_eq!(read, [0, 1, 2, 3, 4, 5, 6]);
+    assert_eq!(Fingerprint(7).kind(), None);
+    assert_eq!(IdentifierKind::ALL[..5], IdentifierKind::WITH_LIST_KEY);
+}
+
+#[test]
+fn the_order_of_claims_and_space_around_header_values_do_not_count() {
+    let claims: [(&str, &[u8]); 3] = [("aud", b"shop"), ("iss", b"7"), ("jti", b"x")];
+    let print = KEY.token_claims(&claims);
+    for order in [[0, 2, 1], [2, 1, 0], [1, 2, 0]] {
+        let reordered = order.map(|index: usize| claims[index]);
+        assert_eq!(KEY.token_claims(&reordered), print);
+    }
+    let header = |value: &[u8]| KEY.header("cf-ipcountry", value);
+    assert_eq!(header(b" XX\t"), header(b"XX"));
+    assert_ne!(header(b"xx"), header(b"XX"));
+    assert_ne!(header(b"\"XX\""), header(b"XX"));
 }
 
 #[test]

@@ -68,6 +68,8 @@ impl<'a, L: ActiveList> Lookup<'a, L> {
             oauth_token: self.holds(IdentifierKind::OauthToken),
             api_key: self.holds(IdentifierKind::ApiKey),
             username: self.holds(IdentifierKind::Username),
+            header: self.holds(IdentifierKind::Header),
+            token_claims: self.holds(IdentifierKind::TokenClaims),
         }
     }
 

@@ -8,7 +8,7 @@ use core::hash::Hasher;
 use siphasher::sip::SipHasher13;
 
 const MAGIC: [u8; 4] = *b"PRTC";
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 const HEADER: usize = 32;
 
 /// The type of a frame's payload.

@@ -16,6 +16,8 @@ const EVERY_KIND: PerKind<bool> = PerKind {
     oauth_token: true,
     api_key: true,
     username: true,
+    header: true,
+    token_claims: true,
 };
 
 fn api() -> Api {
@@ -57,6 +59,14 @@ fn shown(identifier: ClientIdentifier<'_>) -> String {
         ClientIdentifier::OauthToken(token) => format!("token {}", token.escape_ascii()),
         ClientIdentifier::ApiKey(value) => format!("key {}", value.escape_ascii()),
         ClientIdentifier::Username(name) => format!("user {}", name.escape_ascii()),
+        ClientIdentifier::Header { name, value } => {
+            format!("header {name}={}", value.escape_ascii())
+        }
+        ClientIdentifier::TokenClaims(claims) => {
+            let claims = claims.iter();
+            let claims = claims.map(|(name, value)| format!("{name}={}", value.escape_ascii()));
+            format!("claims {}", claims.collect::<Vec<_>>().join(" "))
+        }
         ClientIdentifier::Ip(range) => format!("ip {range}"),
     }
 }
@@ -612,6 +622,19 @@ fn identifiers_have_a_kind_and_a_fingerprint_and_are_redacted() {
             ClientIdentifier::Username(b"hunter2"),
             IdentifierKind::Username,
             key.username(b"hunter2"),
+        ),
+        (
+            ClientIdentifier::Header {
+                name: "hunter",
+                value: b"hunter2",
+            },
+            IdentifierKind::Header,
+            key.header("hunter", b"hunter2"),
+        ),
+        (
+            ClientIdentifier::TokenClaims(&[("hunter", b"hunter2")]),
+            IdentifierKind::TokenClaims,
+            key.token_claims(&[("hunter", b"hunter2")]),
         ),
     ];
     for (identifier, kind, fingerprint) in table {

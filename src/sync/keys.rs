@@ -33,7 +33,7 @@ impl ListId {
 /// | `freshness` | when the list was last received or confirmed, and its ETag |
 /// | `{a,b}/gate/N`, `{a,b}/bucket/N`, `{a,b}/ranges/N` | the lists |
 ///
-/// All start with `portcullis/v2/<hash of the list's identity>/`: the host may give all plugins one key space, and filters
+/// All start with `portcullis/v3/<hash of the list's identity>/`: the host may give all plugins one key space, and filters
 /// with different lists must not share one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys {
@@ -44,7 +44,7 @@ impl Keys {
     /// The keys of a list.
     pub fn new(list: ListId) -> Self {
         Self {
-            prefix: format!("portcullis/v2/{:016x}/", list.0),
+            prefix: format!("portcullis/v3/{:016x}/", list.0),
         }
     }
 

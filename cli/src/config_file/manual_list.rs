@@ -11,7 +11,7 @@ use crate::error::{Failure, Result};
 /// The entries of a list, including those that identify no client. Omits values that are not strings.
 pub fn entries(list: &Map<String, Value>) -> Vec<Entry> {
     let mut entries = Vec::new();
-    for kind in IdentifierKind::ALL {
+    for kind in IdentifierKind::WITH_LIST_KEY {
         let mut add = |name: Option<&String>, values: &Value| {
             for value in elements(values).iter().filter_map(Value::as_str) {
                 entries.push(Entry {
@@ -46,7 +46,7 @@ fn elements(values: &Value) -> &[Value] {
 /// Entries in the format of ABS's list, with all five keys.
 pub fn in_abs_format(entries: &[Entry], show_secrets: bool) -> Value {
     let mut list = Map::new();
-    for kind in IdentifierKind::ALL {
+    for kind in IdentifierKind::WITH_LIST_KEY {
         let empty = match kind {
             IdentifierKind::Cookie => json!({}),
             _ => json!([]),

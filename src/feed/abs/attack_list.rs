@@ -110,7 +110,8 @@ impl<'s> AttackListReader<'s> {
             return Err(AttackListError::NothingUsable(Box::new(counts)));
         }
         let is_lost = |kind| *self.misshapen.get(kind) && *counts.usable.get(kind) == 0;
-        match IdentifierKind::ALL.into_iter().find(|kind| is_lost(*kind)) {
+        let mut kinds = IdentifierKind::WITH_LIST_KEY.into_iter();
+        match kinds.find(|kind| is_lost(*kind)) {
             None => Ok(counts),
             Some(kind) => Err(AttackListError::WrongEntries {
                 kind,
@@ -284,7 +285,7 @@ impl Handler for AttackListReader<'_> {
 
 /// The five keys of the list.
 fn kind_of_key(key: &str) -> Option<IdentifierKind> {
-    IdentifierKind::ALL
+    IdentifierKind::WITH_LIST_KEY
         .into_iter()
         .find(|kind| kind.list_key() == key)
 }
@@ -297,5 +298,6 @@ const fn singular_names(kind: IdentifierKind) -> &'static [&'static str] {
         IdentifierKind::OauthToken => &["access_token", "oauth_token", "token"],
         IdentifierKind::ApiKey => &["api_key"],
         IdentifierKind::Username => &["username"],
+        IdentifierKind::Header | IdentifierKind::TokenClaims => &[],
     }
 }

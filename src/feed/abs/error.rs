@@ -148,6 +148,8 @@ const fn expected(kind: Option<IdentifierKind>, under_name: bool) -> &'static st
             "a list of API keys, or an object from a name to such a list"
         }
         Some(IdentifierKind::Username) => "a list of user names",
+        // ABS lists no entries of these kinds.
+        Some(IdentifierKind::Header | IdentifierKind::TokenClaims) => "a list",
     }
 }
 
@@ -161,6 +163,7 @@ const fn expected_entry(kind: IdentifierKind) -> &'static str {
         }
         IdentifierKind::ApiKey => "strings, or objects with the key api_key",
         IdentifierKind::Username => "strings, or objects with the key username",
+        IdentifierKind::Header | IdentifierKind::TokenClaims => "strings",
     }
 }
 

@@ -53,6 +53,7 @@ impl EntrySink for Listed {
             ClientIdentifier::OauthToken(token) => format!("token {}", text(token)),
             ClientIdentifier::ApiKey(value) => format!("api_key {}", text(value)),
             ClientIdentifier::Username(name) => format!("username {}", text(name)),
+            other => panic!("ABS lists no {}", other.kind().as_str()),
         })
     }
 

@@ -7,6 +7,36 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const KEY: FingerprintKey = FingerprintKey::from_words([1, 2]);
 
+#[test]
+fn entries_of_every_kind_are_counted() {
+    let mut builder = Builder::new(KEY, u64::MAX);
+    let claims: [(&str, &[u8]); 2] = [("jti", b"1"), ("aud", b"2")];
+    let header = |value| ClientIdentifier::Header {
+        name: "cf-ipcountry",
+        value,
+    };
+    let entries = [
+        ClientIdentifier::TokenClaims(&claims),
+        ClientIdentifier::TokenClaims(&claims[..1]),
+        ClientIdentifier::TokenClaims(&claims[..1]),
+        header(b"XX"),
+        ClientIdentifier::ApiKey(b"k"),
+    ];
+    for entry in entries {
+        builder.insert(entry).unwrap();
+    }
+    let list = builder.finish().unwrap();
+    let manifest = Manifest::from_bytes(&Manifest::new(&list, KEY, None).to_bytes()).unwrap();
+    let counts = PerKind {
+        token_claims: 2,
+        header: 1,
+        api_key: 1,
+        ..PerKind::default()
+    };
+    assert_eq!(manifest.counts, counts);
+    assert_eq!(manifest.n_entries(), 4);
+}
+
 fn list(n: u32) -> Blocklist {
     let mut builder = Builder::new(KEY, u64::MAX);
     for i in 0..n {

@@ -61,7 +61,16 @@ impl EntrySink for Sink {
             }
             ClientIdentifier::OauthToken(value)
             | ClientIdentifier::ApiKey(value)
-            | ClientIdentifier::Username(value) => check_value(value),
+            | ClientIdentifier::Username(value)
+            | ClientIdentifier::Header { value, .. } => check_value(value),
+            ClientIdentifier::TokenClaims(claims) => {
+                assert!(!claims.is_empty());
+                let is_usable = |(_, value): &(&str, &[u8])| !value.is_empty();
+                assert!(
+                    claims.iter().all(is_usable),
+                    "empty claims identify no token"
+                );
+            }
         }
         self.builder.insert(entry).is_ok() && self.accept()
     }

@@ -26,6 +26,8 @@ const ALL: PerKind<bool> = PerKind {
     oauth_token: true,
     api_key: true,
     username: true,
+    header: true,
+    token_claims: true,
 };
 
 pub fn request(data: &[u8]) {
@@ -119,15 +121,19 @@ fn identifiers(
     visit_identifiers(api, headers, wanted, &mut |identifier: ClientIdentifier<
         '_,
     >| {
-        let (ClientIdentifier::Cookie { value, .. }
-        | ClientIdentifier::OauthToken(value)
-        | ClientIdentifier::ApiKey(value)
-        | ClientIdentifier::Username(value)) = identifier
-        else {
-            panic!("headers carry no address");
-        };
-        assert!(value.len() <= length);
-        assert!(!value.is_empty() || identifier.kind() == IdentifierKind::ApiKey);
+        let check = |value: &[u8]| assert!(!value.is_empty() && value.len() <= length);
+        match identifier {
+            ClientIdentifier::Cookie { value, .. }
+            | ClientIdentifier::OauthToken(value)
+            | ClientIdentifier::ApiKey(value)
+            | ClientIdentifier::Username(value)
+            | ClientIdentifier::Header { value, .. } => check(value),
+            ClientIdentifier::TokenClaims(claims) => {
+                assert!(claims.is_sorted() && !claims.is_empty());
+                claims.iter().for_each(|(_, value)| check(value));
+            }
+            ClientIdentifier::Ip(_) => panic!("headers carry no address"),
+        }
         let fingerprint = identifier.fingerprint(&KEY);
         assert_eq!(fingerprint.kind(), Some(identifier.kind()));
         found.insert((identifier.kind(), fingerprint.0));

@@ -25,6 +25,8 @@ const IN_HEADERS: PerKind<bool> = PerKind {
     oauth_token: true,
     api_key: true,
     username: true,
+    header: true,
+    token_claims: true,
 };
 
 /// Everything to report.

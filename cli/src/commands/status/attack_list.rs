@@ -14,7 +14,8 @@ use crate::clients::envoy_admin::{RunningEnvoy, unix_now};
 /// Adds them.
 pub fn show(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
     let count = |metric| envoy.metric(metric).unwrap_or(0);
-    let entries = IdentifierKind::ALL.map(|kind| (kind.as_str(), count(Metric::Entries(kind))));
+    let entries =
+        IdentifierKind::WITH_LIST_KEY.map(|kind| (kind.as_str(), count(Metric::Entries(kind))));
     page.counts("attack list entries", &entries);
     page.number("attack list generation", count(Metric::Generation));
     freshness(page, config, envoy);
