@@ -35,8 +35,8 @@ enum Reported {
 #[derive(Default)]
 struct Reports(Vec<Reported>);
 
-impl Reports {
-    fn add(&mut self, entry: ClientIdentifier<'_>, time: Option<Duration>) -> bool {
+impl EntrySink for Reports {
+    fn entry(&mut self, entry: ClientIdentifier<'_>, time: Option<Duration>) -> bool {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         self.0.push(match entry {
             ClientIdentifier::Ip(range) => Reported::Ip(range, time),
@@ -45,24 +45,11 @@ impl Reports {
                 assert_eq!(name, b"SID");
                 Reported::Cookie(text(value), time)
             }
+            ClientIdentifier::Header { name, value } => {
+                Reported::Header(name.to_owned(), text(value), time)
+            }
             _ => panic!("no list has this kind"),
         });
-        true
-    }
-}
-
-impl EntrySink for Reports {
-    fn entry(&mut self, entry: ClientIdentifier<'_>) -> bool {
-        self.add(entry, None)
-    }
-
-    fn expiring_entry(&mut self, entry: ClientIdentifier<'_>, time: Duration) -> bool {
-        self.add(entry, Some(time))
-    }
-
-    fn header_value(&mut self, header: &str, value: &str, time: Option<Duration>) -> bool {
-        let (header, value) = (header.to_owned(), value.to_owned());
-        self.0.push(Reported::Header(header, value, time));
         true
     }
 
@@ -486,10 +473,10 @@ proptest! {
             let n_ignored = counted(&Reported::Ignored);
             let n_usable = new.len() as u64 - n_skipped - n_ignored;
             match outcome {
-                Ok(DecisionCounts { entries, header_values, unknown_scope, other_type, expired }) => {
+                Ok(DecisionCounts { entries, unknown_scope, other_type, expired }) => {
                     prop_assert!(n_usable > 0 || n_skipped == 0);
                     prop_assert_eq!(entries.n_skipped(), n_skipped);
-                    prop_assert_eq!(entries.n_entries() - n_skipped + header_values, n_usable);
+                    prop_assert_eq!(entries.n_entries() - n_skipped, n_usable);
                     prop_assert_eq!(unknown_scope + other_type + expired, n_ignored);
                 }
                 Err(DecisionsError::NothingUsable(counts)) => {

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use portcullis::config::Apis;
 use portcullis::feed::abs::read_attack_list;
@@ -202,7 +203,7 @@ fn load(manifest: Manifest, shards: &[Vec<u8>]) -> (Manifest, MembershipFilter, 
 struct Sink(Builder);
 
 impl EntrySink for Sink {
-    fn entry(&mut self, entry: ClientIdentifier<'_>) -> bool {
+    fn entry(&mut self, entry: ClientIdentifier<'_>, _: Option<Duration>) -> bool {
         self.0.insert(entry).is_ok()
     }
 

@@ -45,8 +45,6 @@ pub struct DecisionOptions<'a> {
 pub struct DecisionCounts {
     /// Entries, usable or not.
     pub entries: EntryCounts,
-    /// Header values that the sink received.
-    pub header_values: u64,
     /// Decisions of a scope without a meaning here.
     pub unknown_scope: u64,
     /// Decisions of a type that does not block, and simulated ones.
@@ -66,13 +64,12 @@ pub struct DecisionCounts {
 /// | scope | entry |
 /// |---|---|
 /// | `Ip`, `Range` | an address or a range |
-/// | one of `scope_headers` | a header value, passed to [`EntrySink::header_value`] |
+/// | one of `scope_headers` | a value of its header |
 /// | `username` | a user name |
 /// | `session` | a value of `session_cookie`, if there is one |
 ///
 /// `new` is a list, or null for an empty one. `deleted` is ignored: in a startup response it may name values that are active
-/// under another id. So are unknown keys. A decision with a duration is passed to [`EntrySink::expiring_entry`]. The same value
-/// may come several times.
+/// under another id. So are unknown keys. The time to live of an entry is the decision's duration. The same value may come several times.
 ///
 /// Unusable decisions go to [`EntrySink::skipped`]: one without a type or a scope, a value that is not of its scope or that no
 /// request can carry, a duration that can't be read. Decisions of other types and scopes, and expired ones, are counted.

@@ -9,21 +9,11 @@ use crate::identifier::{ClientIdentifier, IdentifierKind, PerKind};
 
 /// Receives the entries of a list as they are read.
 pub trait EntrySink {
-    /// An entry. `false` stops the reader: the sink accepts no more.
-    fn entry(&mut self, entry: ClientIdentifier<'_>) -> bool;
+    /// An entry, which ends by itself after `time_to_live` if there is one. The same identifier may come again with another
+    /// one; the longest counts. `false` stops the reader: the sink accepts no more.
+    fn entry(&mut self, entry: ClientIdentifier<'_>, time_to_live: Option<Duration>) -> bool;
     /// An entry that can't be used.
     fn skipped(&mut self, entry: Skipped);
-    /// An entry that ends by itself after `time_to_live`. The same identifier may come again with another one; the longest
-    /// counts.
-    fn expiring_entry(&mut self, entry: ClientIdentifier<'_>, time_to_live: Duration) -> bool {
-        let _ = time_to_live;
-        self.entry(entry)
-    }
-    /// A value of a request header, matched exactly, that ends by itself after `time_to_live` if there is one.
-    fn header_value(&mut self, header: &str, value: &str, time_to_live: Option<Duration>) -> bool {
-        let _ = (header, value, time_to_live);
-        true
-    }
     /// A part of the body that is not for this list, such as a comment, ended. A limit on the bytes between two entries
     /// starts again.
     fn ignored(&mut self) {}

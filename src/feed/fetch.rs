@@ -2,6 +2,7 @@
 //!
 //! When to fetch, and where a list goes, is decided in `sync`.
 
+use core::time::Duration;
 use std::io::Read;
 
 use super::abs::read_attack_list;
@@ -150,7 +151,7 @@ struct ListSink<'a> {
 }
 
 impl EntrySink for ListSink<'_> {
-    fn entry(&mut self, entry: ClientIdentifier<'_>) -> bool {
+    fn entry(&mut self, entry: ClientIdentifier<'_>, _: Option<Duration>) -> bool {
         self.meter.end_entry();
         let config = self.rules.config;
         let entry = match entry {

@@ -89,7 +89,7 @@ pub fn read_text(
             Line::Entry(interval) => {
                 for range in interval.ranges() {
                     counts.add_usable(IdentifierKind::Ip);
-                    if !sink.entry(ClientIdentifier::Ip(range)) {
+                    if !sink.entry(ClientIdentifier::Ip(range), None) {
                         return Err(TextError::SinkFull);
                     }
                 }

@@ -168,7 +168,7 @@ struct Reader<'g> {
 }
 
 impl EntrySink for Reader<'_> {
-    fn entry(&mut self, identifier: ClientIdentifier<'_>) -> bool {
+    fn entry(&mut self, identifier: ClientIdentifier<'_>, _: Option<Duration>) -> bool {
         if let ClientIdentifier::Ip(range) = identifier {
             self.n_ips = self.n_ips.saturating_add(1);
             if let Some(widest) = self.guard.and_then(|guard| too_wide(guard, range)) {

@@ -128,7 +128,7 @@ impl<'s> AttackListReader<'s> {
         } else {
             Err(Unusable::NotText)
         };
-        match entry.map(|entry| self.sink.entry(entry)) {
+        match entry.map(|entry| self.sink.entry(entry, None)) {
             Ok(continues) => {
                 self.counts.add_usable(kind);
                 self.is_full |= !continues;

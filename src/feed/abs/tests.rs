@@ -1,5 +1,6 @@
 //! The entries of valid bodies, and the errors of invalid ones.
 
+use core::time::Duration;
 use std::io;
 
 use super::*;
@@ -43,7 +44,7 @@ impl Listed {
 }
 
 impl EntrySink for Listed {
-    fn entry(&mut self, entry: ClientIdentifier<'_>) -> bool {
+    fn entry(&mut self, entry: ClientIdentifier<'_>, _: Option<Duration>) -> bool {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         self.record(match entry {
             ClientIdentifier::Ip(range) => format!("ip {range}"),

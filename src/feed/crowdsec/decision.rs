@@ -6,7 +6,7 @@ use super::DecisionOptions;
 use super::duration::parse_duration;
 use crate::codec::json::Scalar;
 use crate::feed::scalar::entry_text;
-use crate::identifier::listed::{Unusable, listed, trimmed, usable_value};
+use crate::identifier::listed::{Unusable, listed, trimmed};
 use crate::identifier::{ClientIdentifier, IdentifierKind};
 
 /// A key whose value counts.
@@ -47,19 +47,10 @@ pub(super) struct Decision {
 /// What a decision means for the list.
 pub(super) enum Meaning<'d> {
     Entry(ClientIdentifier<'d>, Option<Duration>),
-    /// A header, and a value of it.
-    Header(&'d str, &'d str, Option<Duration>),
     UnknownScope,
     OtherType,
     Expired,
     Unusable(IdentifierKind, Unusable),
-}
-
-/// The part of a request that a scope names.
-enum Target<'d> {
-    /// `name`: of a cookie.
-    Identifier(IdentifierKind, &'d str),
-    Header(&'d str),
 }
 
 impl Decision {
@@ -104,22 +95,17 @@ impl Decision {
         if self.is_simulated || !types.any(|kind| self.kind.eq_ignore_ascii_case(kind)) {
             return Meaning::OtherType;
         }
-        let Some(target) = self.target(options) else {
+        let Some((kind, name)) = self.target(options) else {
             return Meaning::UnknownScope;
         };
-        let kind = match target {
-            Target::Identifier(kind, _) => kind,
-            // Header values have no kind of their own.
-            Target::Header(_) => IdentifierKind::Ip,
-        };
-        match self.entry(&target) {
+        match self.entry(kind, name) {
             Ok(meaning) => meaning,
             Err(reason) => Meaning::Unusable(kind, reason),
         }
     }
 
     /// The entry of a decision of a wanted type.
-    fn entry<'d>(&'d self, target: &Target<'d>) -> Result<Meaning<'d>, Unusable> {
+    fn entry<'d>(&'d self, kind: IdentifierKind, name: &'d str) -> Result<Meaning<'d>, Unusable> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
@@ -130,30 +116,26 @@ impl Decision {
         if time_to_live == Some(Duration::ZERO) {
             return Ok(Meaning::Expired);
         }
-        Ok(match target {
-            Target::Identifier(kind, name) => {
-                Meaning::Entry(listed(*kind, name, &self.value)?, time_to_live)
-            }
-            Target::Header(header) => {
-                let value = usable_value(IdentifierKind::Username, &self.value)?;
-                Meaning::Header(header, value, time_to_live)
-            }
-        })
+        Ok(Meaning::Entry(
+            listed(kind, name, &self.value)?,
+            time_to_live,
+        ))
     }
 
-    fn target<'d>(&self, options: &DecisionOptions<'d>) -> Option<Target<'d>> {
+    /// The kind of identifier that the scope names, and the name of the cookie or the header.
+    fn target<'d>(&self, options: &DecisionOptions<'d>) -> Option<(IdentifierKind, &'d str)> {
         let is = |name: &str| self.scope.eq_ignore_ascii_case(name);
         if is("ip") || is("range") {
-            return Some(Target::Identifier(IdentifierKind::Ip, ""));
+            return Some((IdentifierKind::Ip, ""));
         }
         let mut headers = options.scope_headers.iter();
         if let Some((_, header)) = headers.find(|(scope, _)| is(scope)) {
-            return Some(Target::Header(header));
+            return Some((IdentifierKind::Header, header));
         }
         if is("username") {
-            return Some(Target::Identifier(IdentifierKind::Username, ""));
+            return Some((IdentifierKind::Username, ""));
         }
         let cookie = options.session_cookie.filter(|_| is("session"))?;
-        Some(Target::Identifier(IdentifierKind::Cookie, cookie))
+        Some((IdentifierKind::Cookie, cookie))
     }
 }

@@ -83,7 +83,7 @@ impl<'s> DecisionsReader<'s> {
             return Err(DecisionsError::NoNew(self.shape));
         }
         let counts = self.counts;
-        if counts.entries.is_unusable() && counts.header_values == 0 {
+        if counts.entries.is_unusable() {
             return Err(DecisionsError::NothingUsable(Box::new(counts.entries)));
         }
         Ok(counts)
@@ -118,19 +118,10 @@ impl<'s> DecisionsReader<'s> {
         let count = match self.decision.meaning(self.options) {
             Meaning::Entry(entry, time_to_live) => {
                 counts.entries.add_usable(entry.kind());
-                let continues = match time_to_live {
-                    Some(time) => self.sink.expiring_entry(entry, time),
-                    None => self.sink.entry(entry),
-                };
-                self.is_full = !continues;
+                self.is_full = !self.sink.entry(entry, time_to_live);
                 return;
             }
             Meaning::Unusable(kind, reason) => return self.skip(kind, reason),
-            Meaning::Header(header, value, time_to_live) => {
-                counts.header_values = counts.header_values.saturating_add(1);
-                self.is_full = !self.sink.header_value(header, value, time_to_live);
-                return;
-            }
             Meaning::UnknownScope => &mut counts.unknown_scope,
             Meaning::OtherType => &mut counts.other_type,
             Meaning::Expired => &mut counts.expired,

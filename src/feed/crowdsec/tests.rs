@@ -8,7 +8,7 @@ use crate::codec::json::ErrorKind;
 use crate::feed::entries::Skipped;
 use crate::feed::scalar::Shape;
 use crate::identifier::ClientIdentifier;
-use crate::identifier::IdentifierKind::{Cookie, Ip, Username};
+use crate::identifier::IdentifierKind::{Cookie, Header, Ip, Username};
 use crate::identifier::listed::Unusable;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -25,14 +25,6 @@ struct Listed {
     room: Option<usize>,
 }
 
-impl Listed {
-    fn add(&mut self, entry: String, time_to_live: Option<Duration>) -> bool {
-        let time = time_to_live.map_or(String::new(), |time| format!(" for {time:?}"));
-        self.entries.push(entry + &time);
-        self.room.is_none_or(|room| self.entries.len() <= room)
-    }
-}
-
 fn shown(entry: ClientIdentifier<'_>) -> String {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     match entry {
@@ -41,21 +33,16 @@ fn shown(entry: ClientIdentifier<'_>) -> String {
             format!("cookie {} {}", text(name), text(value))
         }
         ClientIdentifier::Username(name) => format!("username {}", text(name)),
+        ClientIdentifier::Header { name, value } => format!("header {name} {}", text(value)),
         _ => panic!("no scope is of this kind"),
     }
 }
 
 impl EntrySink for Listed {
-    fn entry(&mut self, entry: ClientIdentifier<'_>) -> bool {
-        self.add(shown(entry), None)
-    }
-
-    fn expiring_entry(&mut self, entry: ClientIdentifier<'_>, time_to_live: Duration) -> bool {
-        self.add(shown(entry), Some(time_to_live))
-    }
-
-    fn header_value(&mut self, header: &str, value: &str, time_to_live: Option<Duration>) -> bool {
-        self.add(format!("header {header} {value}"), time_to_live)
+    fn entry(&mut self, entry: ClientIdentifier<'_>, time_to_live: Option<Duration>) -> bool {
+        let time = time_to_live.map_or(String::new(), |time| format!(" for {time:?}"));
+        self.entries.push(shown(entry) + &time);
+        self.room.is_none_or(|room| self.entries.len() <= room)
     }
 
     fn skipped(&mut self, entry: Skipped) {
@@ -140,7 +127,7 @@ fn the_stream_of_the_local_api_is_read() {
     assert_eq!(counts.entries.usable.username, 1);
     assert_eq!(counts.entries.usable.cookie, 1);
     assert_eq!(counts.entries.n_skipped(), 0);
-    assert_eq!(counts.header_values, 2);
+    assert_eq!(counts.entries.usable.header, 2);
     assert_eq!(
         (counts.unknown_scope, counts.other_type, counts.expired),
         (1, 2, 1)
@@ -250,13 +237,23 @@ fn unusable_decisions_are_skipped_and_counted() {
         ),
         (
             r#"{"scope": "Country", "type": "ban", "value": ""}"#,
-            Ip,
+            Header,
             Empty,
         ),
         (
             r#"{"scope": "Country", "type": "ban", "value": "a\nb"}"#,
-            Ip,
+            Header,
             Character,
+        ),
+        (
+            r#"{"scope": "AS", "type": "ban", "value": null}"#,
+            Header,
+            Empty,
+        ),
+        (
+            r#"{"scope": "AS", "type": "ban", "value": {}}"#,
+            Header,
+            WrongType,
         ),
         (
             r#"{"scope": "username", "type": "ban", "value": "bob", "duration": "soon"}"#,

@@ -1,5 +1,6 @@
 //! Which lines are entries, and which bodies are lists.
 
+use core::time::Duration;
 use std::io;
 
 use super::*;
@@ -17,7 +18,7 @@ struct Listed {
 }
 
 impl EntrySink for Listed {
-    fn entry(&mut self, entry: ClientIdentifier<'_>) -> bool {
+    fn entry(&mut self, entry: ClientIdentifier<'_>, _: Option<Duration>) -> bool {
         let ClientIdentifier::Ip(range) = entry else {
             panic!("a text list has addresses only");
         };

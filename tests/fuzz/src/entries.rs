@@ -42,7 +42,12 @@ fn check_value(value: &[u8]) {
 }
 
 impl EntrySink for Sink {
-    fn entry(&mut self, entry: ClientIdentifier<'_>) -> bool {
+    fn entry(&mut self, entry: ClientIdentifier<'_>, time_to_live: Option<Duration>) -> bool {
+        assert_ne!(
+            time_to_live,
+            Some(Duration::ZERO),
+            "an expired entry is not an entry"
+        );
         match entry {
             ClientIdentifier::Ip(range) => {
                 assert_eq!(range, range.trunc(), "host bits are zero");
@@ -78,17 +83,6 @@ impl EntrySink for Sink {
     fn skipped(&mut self, entry: Skipped) {
         assert!(entry.position > 0);
         self.skipped += 1;
-    }
-
-    fn expiring_entry(&mut self, entry: ClientIdentifier<'_>, time_to_live: Duration) -> bool {
-        assert!(!time_to_live.is_zero(), "an expired entry is not an entry");
-        self.entry(entry)
-    }
-
-    fn header_value(&mut self, _: &str, value: &str, time_to_live: Option<Duration>) -> bool {
-        assert_ne!(time_to_live, Some(Duration::ZERO));
-        check_value(value.as_bytes());
-        self.accept()
     }
 }
 
