@@ -23,6 +23,9 @@ pub use scheme::is_scheme;
 
 use canonical::{normalized_name, with_canonical_cookie, with_canonical_value};
 
+/// The largest number of claims that identify a token together.
+pub const MAX_TOKEN_CLAIMS: usize = 4;
+
 /// A kind of client identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]

@@ -18,7 +18,7 @@ mod targets;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 8] = [
+const TARGETS: [(&str, Target); 9] = [
     ("attack_list", targets::attack_list),
     ("configuration", targets::configuration),
     ("crowdsec", targets::crowdsec),
@@ -27,6 +27,7 @@ const TARGETS: [(&str, Target); 8] = [
     ("responses", targets::responses),
     ("snapshot", targets::snapshot),
     ("text", targets::text),
+    ("tokens", targets::tokens),
 ];
 
 fn corpus() -> PathBuf {
@@ -90,6 +91,11 @@ fn snapshot() {
 #[test]
 fn text() {
     replay("text");
+}
+
+#[test]
+fn tokens() {
+    replay("tokens");
 }
 
 #[test]

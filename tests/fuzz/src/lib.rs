@@ -14,6 +14,7 @@ mod request;
 mod responses;
 mod snapshot;
 mod text;
+mod tokens;
 
 pub use self::attack_list::attack_list;
 pub use self::configuration::configuration;
@@ -23,3 +24,4 @@ pub use self::request::request;
 pub use self::responses::responses;
 pub use self::snapshot::snapshot;
 pub use self::text::text;
+pub use self::tokens::tokens;
