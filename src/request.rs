@@ -9,6 +9,7 @@
 //! their sources are in docs/readings.md. Knows nothing of lists; see `list` and `judge`.
 
 mod authorization;
+mod claims;
 mod cookies;
 mod headers;
 mod identifiers;

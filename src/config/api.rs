@@ -63,6 +63,11 @@ pub struct Api {
     pub apikey_qs: Vec<String>,
     /// The sources of user names.
     pub username: Vec<UsernameSource>,
+    /// Headers whose values feeds list, such as that of a client's country; in lower case, each once.
+    pub scope_headers: Vec<String>,
+    /// For each feed of revoked tokens, the claims of its entries: at most
+    /// [`MAX_TOKEN_CLAIMS`](crate::identifier::MAX_TOKEN_CLAIMS), each once.
+    pub token_claims: Vec<Vec<String>>,
 }
 
 /// A source of user names.
@@ -236,6 +241,8 @@ fn read_api(section: &Section<'_>, (hostname, url): (Option<String>, String)) ->
         apikey_header: apikey_header.unwrap_or_else(|| strings(&["x-api-key"])),
         apikey_qs: apikey_qs.unwrap_or_else(|| strings(&["api_key"])),
         username: read_username(section),
+        scope_headers: Vec::new(),
+        token_claims: Vec::new(),
         hostname,
         url,
     }

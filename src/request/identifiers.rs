@@ -2,8 +2,9 @@
 //!
 //! Owns which parts of a request carry which kind; how each part is read is in `reading`.
 
+use super::claims::{self, WantedClaims};
 use super::headers::RequestHeaders;
-use super::jwt::{self, visit_jwt_claims};
+use super::jwt;
 use super::query::visit_path_parameters;
 use super::reading::{Plain, Reading, Tolerant};
 use super::text::trim_ows;
@@ -63,7 +64,7 @@ fn visit_all<R: Reading>(
     let reads_tokens = wanted.oauth_token && api.oauth2_access_token;
     let reads_keys = wanted.api_key && !(api.apikey_header.is_empty() && api.apikey_qs.is_empty());
     let reads_keys_in_authorization = reads_keys && R::HAS_KEY_IN_AUTHORIZATION;
-    let reads_claims = wanted.username && username_claims(api).next().is_some();
+    let reads_claims = claims::are_read(api, wanted);
     if reads_tokens || reads_keys_in_authorization || reads_claims {
         for value in headers.values("authorization") {
             let mut jwts: Vec<&[u8]> = Vec::new();
@@ -78,9 +79,7 @@ fn visit_all<R: Reading>(
                     jwts.push(token);
                 }
             });
-            visit_claims_of(&jwts, api, &mut |name| {
-                visit(ClientIdentifier::Username(name));
-            });
+            visit_claims_of(&jwts, api, wanted, &mut visit);
         }
     }
     if reads_tokens || reads_claims {
@@ -89,9 +88,7 @@ fn visit_all<R: Reading>(
                 visit(ClientIdentifier::OauthToken(token));
             }
             if reads_claims {
-                visit_claims_of(&[token], api, &mut |name| {
-                    visit(ClientIdentifier::Username(name));
-                });
+                visit_claims_of(&[token], api, wanted, &mut visit);
             }
         });
     }
@@ -103,6 +100,15 @@ fn visit_all<R: Reading>(
             }
         }
         (R::QUERY)(headers.path(), &api.apikey_qs, &mut visit_key);
+    }
+    if wanted.header {
+        for name in &api.scope_headers {
+            for value in headers.values(name) {
+                (R::EXACT)(value, &mut |value| {
+                    visit(ClientIdentifier::Header { name, value });
+                });
+            }
+        }
     }
     if wanted.username {
         visit_usernames::<R>(api, headers, &mut |name| {
@@ -130,26 +136,21 @@ fn visit_usernames<R: Reading>(api: &Api, headers: &RequestHeaders, visit: &mut 
     }
 }
 
-/// The claims that contain user names.
-fn username_claims(api: &Api) -> impl Iterator<Item = &str> {
-    let claims = api.username.iter().filter_map(|source| match source {
-        UsernameSource::JwtClaim(claim) => Some(claim.as_str()),
-        UsernameSource::BasicAuth | UsernameSource::Header(_) => None,
-    });
-    let of_jwt = api.jwt.as_ref().and_then(|jwt| jwt.username.as_deref());
-    claims.chain(of_jwt)
-}
-
-/// Calls `visit` with each user name in the first and last tokens.
-fn visit_claims_of(tokens: &[&[u8]], api: &Api, visit: &mut dyn FnMut(&[u8])) {
+/// Calls `visit` with what the claims of the first and last tokens identify.
+fn visit_claims_of(
+    tokens: &[&[u8]],
+    api: &Api,
+    wanted: PerKind<bool>,
+    visit: &mut dyn FnMut(ClientIdentifier<'_>),
+) {
     if tokens.is_empty() {
         return;
     }
-    let claims: Vec<&str> = username_claims(api).collect();
+    let claims = WantedClaims::new(api, wanted);
     let from_end = tokens.len().saturating_sub(MAX_JWTS).max(MAX_JWTS);
     let last = tokens.iter().skip(from_end);
     for token in tokens.iter().take(MAX_JWTS).chain(last) {
-        visit_jwt_claims(token, &claims, visit);
+        claims.visit(token, visit);
     }
 }
 

@@ -14,21 +14,36 @@ pub(super) const MAX_BYTES: usize = 64 * 1024;
 ///
 /// The payload `{"sub":["bob",7]}` gives, for `sub`, `bob` and `7`.
 pub fn visit_jwt_claims(token: &[u8], names: &[&str], visit: &mut dyn FnMut(&[u8])) {
+    for value in claim_values(token, names) {
+        visit(&value.text);
+    }
+}
+
+/// A value of a claim.
+pub(super) struct ClaimValue {
+    /// The index of the claim's name.
+    pub(super) claim: usize,
+    /// The value, which is not empty.
+    pub(super) text: Vec<u8>,
+}
+
+/// The values that [`visit_jwt_claims`] visits, in the order of the payload.
+pub(super) fn claim_values(token: &[u8], names: &[&str]) -> Vec<ClaimValue> {
     let Some(payload) = payload(token).filter(|_| !names.is_empty()) else {
-        return;
+        return Vec::new();
     };
     let payload = base64::decode(payload);
     let mut claims = Claims {
         names,
         depth: 0,
+        claim: 0,
         values: Vec::new(),
     };
     let length = payload.len();
     // Values before an error are ignored: no server accepts such a token.
-    if json::read(&mut payload.as_slice(), length, &mut claims).is_ok() {
-        for value in claims.values.iter().filter(|value| !value.is_empty()) {
-            visit(value);
-        }
+    match json::read(&mut payload.as_slice(), length, &mut claims) {
+        Ok(()) => claims.values,
+        Err(_) => Vec::new(),
     }
 }
 
@@ -47,12 +62,21 @@ struct Claims<'c> {
     names: &'c [&'c str],
     /// 1: in the object itself; 2: in a list that is the value of a claim.
     depth: usize,
-    values: Vec<Vec<u8>>,
+    /// The index of the current claim's name.
+    claim: usize,
+    values: Vec<ClaimValue>,
 }
 
 impl Handler for Claims<'_> {
     fn scalar(&mut self, value: Scalar<'_>) -> bool {
-        let mut add = |text: String| self.values.push(text.into_bytes());
+        let mut add = |text: String| {
+            if !text.is_empty() {
+                self.values.push(ClaimValue {
+                    claim: self.claim,
+                    text: text.into_bytes(),
+                });
+            }
+        };
         match value {
             _ if self.depth == 0 => {}
             Scalar::Text(text) => add(text.to_owned()),
@@ -87,7 +111,9 @@ impl Handler for Claims<'_> {
     }
 
     fn key(&mut self, name: &str) -> bool {
-        self.names.contains(&name)
+        let claim = self.names.iter().position(|known| *known == name);
+        self.claim = claim.unwrap_or_default();
+        claim.is_some()
     }
 
     fn end(&mut self) {

@@ -29,6 +29,8 @@ pub(super) trait Reading {
     const QUERY: ReadQuery;
     /// Keys or tokens in a header of their own.
     const HEADER: ReadText;
+    /// Values of a header that are compared byte for byte.
+    const EXACT: ReadText;
     /// Spellings of a user name.
     const USERNAME: ReadText;
 }
@@ -53,6 +55,7 @@ impl Reading for Plain {
         }
     };
     const HEADER: ReadText = |value, visit| visit(trim_ows(value));
+    const EXACT: ReadText = |value, visit| visit(trim_ows(value));
     const USERNAME: ReadText = |name, visit| visit(name);
 }
 
@@ -66,13 +69,26 @@ impl Reading for Tolerant {
     const USERS: ReadText = visit_user_readings;
     const QUERY: ReadQuery = visit_query_readings;
     const HEADER: ReadText = visit_words;
+    const EXACT: ReadText = visit_parts;
     const USERNAME: ReadText = visit_encodings;
+}
+
+/// Words or parts of a header's value that are visited from each end.
+const MAX_WORDS: usize = 16;
+
+/// A header's value, and its parts between commas: a proxy that adds a value to one that the client sent may join the two, and
+/// servers then read the whole, the first or the last. A client can so add values to its own, but can't hide one.
+fn visit_parts(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
+    visit(trim_ows(value));
+    if value.contains(&b',') {
+        let mut parts = value.split(|&byte| byte == b',').map(trim_ows);
+        parts.by_ref().take(MAX_WORDS).for_each(&mut *visit);
+        parts.rev().take(MAX_WORDS).for_each(visit);
+    }
 }
 
 /// A header's value, and each of its words.
 fn visit_words(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
-    /// Words that are visited from each end.
-    const MAX_WORDS: usize = 16;
     let whole = trim_ows(value);
     visit(whole);
     if !is_visible_without(whole, b',') {

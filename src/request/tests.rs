@@ -8,6 +8,7 @@ use crate::test_random::random_below;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+mod claims;
 mod spellings;
 
 const EVERY_KIND: PerKind<bool> = PerKind {
@@ -564,8 +565,14 @@ fn unwanted_kinds_are_not_visited() {
         (":path", b"/?api_key=k"),
         ("cookie", b"a=1"),
         ("authorization", b"Bearer e30.eyJzdWIiOiJib2IifQ.x"),
+        ("cf-ipcountry", b"XX"),
     ]);
-    assert!(identifiers(&api(), &headers, PerKind::default()).is_empty());
+    let api = Api {
+        scope_headers: vec!["cf-ipcountry".to_owned()],
+        token_claims: vec![vec!["sub".to_owned()]],
+        ..api()
+    };
+    assert!(identifiers(&api, &headers, PerKind::default()).is_empty());
     for (kind, expected) in [
         (IdentifierKind::Ip, None),
         (IdentifierKind::Cookie, Some("cookie a=1")),
@@ -575,10 +582,12 @@ fn unwanted_kinds_are_not_visited() {
         ),
         (IdentifierKind::ApiKey, Some("key k")),
         (IdentifierKind::Username, Some("user bob")),
+        (IdentifierKind::Header, Some("header cf-ipcountry=XX")),
+        (IdentifierKind::TokenClaims, Some("claims sub=bob")),
     ] {
         let mut wanted = PerKind::default();
         *wanted.get_mut(kind) = true;
-        let found = identifiers(&api(), &headers, wanted);
+        let found = identifiers(&api, &headers, wanted);
         assert_eq!(found.first().map(String::as_str), expected);
         assert!(found.len() <= 1);
     }
@@ -674,6 +683,8 @@ fn random_bytes_never_panic() {
         ]);
         let mut api = api();
         api.apikey_qs = vec![String::from("a"), String::from("")];
+        api.scope_headers = vec![String::from("x-api-key")];
+        api.token_claims = vec![vec![String::from("sub"), String::from("a")]];
         let apis = Apis::new(vec![api]);
         let api = select_api(&apis, headers.authority(), headers.path());
         let key = FingerprintKey::from_words([1, 2]);

@@ -92,6 +92,8 @@ fn default_api(api_id: &str, hostname: Option<&str>, url: &str) -> Api {
             UsernameSource::BasicAuth,
             UsernameSource::JwtClaim("sub".to_owned()),
         ],
+        scope_headers: Vec::new(),
+        token_claims: Vec::new(),
     }
 }
 
@@ -265,6 +267,8 @@ pub(super) const ACCEPTED: &[(&str, &str, Change)] = &[
                     UsernameSource::JwtClaim("name".to_owned()),
                     UsernameSource::BasicAuth,
                 ],
+                scope_headers: Vec::new(),
+                token_claims: Vec::new(),
             }]);
         },
     ),

@@ -64,7 +64,14 @@ pub fn request(data: &[u8]) {
         },
     );
     for api in config.apis.iter() {
-        check(api, &lines, &headers, data.len());
+        let api = Api {
+            scope_headers: ["cf-ipcountry", "x-key"].map(str::to_owned).to_vec(),
+            token_claims: [&["jti"][..], &["sub", "n", "aud"]]
+                .map(|claims| claims.iter().map(ToString::to_string).collect())
+                .to_vec(),
+            ..api.clone()
+        };
+        check(&api, &lines, &headers, data.len());
     }
     let shown = format!("{headers:?}");
     assert_eq!(
@@ -96,11 +103,12 @@ fn check(api: &Api, lines: &[(&[u8], &[u8])], headers: &RequestHeaders, length: 
     }
 
     // A listed identifier can't hide behind a clean one at any position.
-    let clean: [(&[u8], &[u8]); 4] = [
+    let clean: [(&[u8], &[u8]); 5] = [
         (b"cookie", b"sid=clean"),
         (b"authorization", b"Bearer clean"),
         (b"x-api-key", b"clean"),
         (b"x-user", b"clean"),
+        (b"cf-ipcountry", b"clean"),
     ];
     let at = length % (lines.len() + 1);
     let mut more = RequestHeaders::default();
@@ -121,7 +129,9 @@ fn identifiers(
     visit_identifiers(api, headers, wanted, &mut |identifier: ClientIdentifier<
         '_,
     >| {
-        let check = |value: &[u8]| assert!(!value.is_empty() && value.len() <= length);
+        // The number 1e308 of a claim has 309 digits, and `.0`.
+        let longest = length.max(311);
+        let check = |value: &[u8]| assert!(!value.is_empty() && value.len() <= longest);
         match identifier {
             ClientIdentifier::Cookie { value, .. }
             | ClientIdentifier::OauthToken(value)
