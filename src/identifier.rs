@@ -3,7 +3,6 @@
 //! Owns when two identifiers are equal. `request`, `feed` and `config` produce them; `list` stores them and looks them up.
 
 use core::fmt;
-use core::hash::Hasher;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -328,38 +327,29 @@ impl FingerprintKey {
     /// The fingerprint of a header's value, which is compared byte for byte, without the white space around it. `name` is in
     /// lower case.
     pub fn header(&self, name: &str, value: &[u8]) -> Fingerprint {
-        let mut hasher = self.hasher();
         // No header name contains a colon.
-        for part in [name.as_bytes(), b":", value.trim_ascii()] {
-            hasher.write(part);
-        }
-        Fingerprint::new(hasher.finish(), IdentifierKind::Header)
+        let bytes = [name.as_bytes(), b":", value.trim_ascii()].concat();
+        self.fingerprint(IdentifierKind::Header, &bytes)
     }
 
     /// The fingerprint of claims. Values are compared byte for byte: only the issuer of a token can change them.
     pub fn token_claims(&self, claims: &[(&str, &[u8])]) -> Fingerprint {
-        if !claims.is_sorted() {
-            let mut sorted = claims.to_vec();
-            sorted.sort_unstable();
-            return self.token_claims(&sorted);
-        }
-        let mut hasher = self.hasher();
-        for (name, value) in claims {
-            for part in [name.as_bytes(), value] {
-                hasher.write_u64(u64::try_from(part.len()).unwrap_or(u64::MAX));
-                hasher.write(part);
-            }
-        }
-        Fingerprint::new(hasher.finish(), IdentifierKind::TokenClaims)
+        // In a sum, the order does not count.
+        let hash = claims.iter().fold(0, |sum: u64, (name, value)| {
+            let name_length = u64::try_from(name.len()).unwrap_or(u64::MAX);
+            let bytes = [&name_length.to_le_bytes(), name.as_bytes(), value].concat();
+            sum.wrapping_add(self.hash(&bytes))
+        });
+        Fingerprint::new(hash, IdentifierKind::TokenClaims)
     }
 
     fn fingerprint(&self, kind: IdentifierKind, bytes: &[u8]) -> Fingerprint {
-        Fingerprint::new(self.hasher().hash(bytes), kind)
+        Fingerprint::new(self.hash(bytes), kind)
     }
 
-    fn hasher(&self) -> SipHasher13 {
+    fn hash(&self, bytes: &[u8]) -> u64 {
         let [first, second] = self.words;
-        SipHasher13::new_with_keys(first, second)
+        SipHasher13::new_with_keys(first, second).hash(bytes)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Each token is parsed once for both. `jwt` reads the payload.
 
-use super::jwt::{ClaimValue, claim_values};
+use super::jwt::claim_values;
 use crate::config::{Api, UsernameSource};
 use crate::identifier::{ClientIdentifier, MAX_TOKEN_CLAIMS, PerKind};
 
@@ -70,56 +70,56 @@ impl<'a> WantedClaims<'a> {
             }
         }
         for feed in self.feeds {
-            let names = feed.iter().take(MAX_TOKEN_CLAIMS);
-            let claims = names.map(|name| (name.as_str(), self.values_of(name, &values)));
-            let mut claims: Vec<_> = claims.filter(|(_, values)| !values.is_empty()).collect();
-            // The fingerprint of sorted claims needs no allocation.
-            claims.sort_unstable();
-            visit_combinations(&claims, &mut |combination| {
-                visit(ClientIdentifier::TokenClaims(combination));
-            });
+            let mut claims = Vec::with_capacity(MAX_TOKEN_CLAIMS);
+            for name in feed.iter().take(MAX_TOKEN_CLAIMS) {
+                let mut of_claim = Vec::new();
+                for value in &values {
+                    if self.names.get(value.claim) == Some(&name.as_str()) {
+                        of_claim.push(value.text.as_slice());
+                    }
+                }
+                if !of_claim.is_empty() {
+                    claims.push((name.as_str(), of_claim));
+                }
+            }
+            let mut left = MAX_COMBINATIONS;
+            for size in 1..=claims.len() {
+                visit_combinations(&claims, size, &mut Vec::new(), &mut left, &mut |claims| {
+                    visit(ClientIdentifier::TokenClaims(claims));
+                });
+            }
         }
-    }
-
-    fn values_of<'v>(&self, name: &str, values: &'v [ClaimValue]) -> Vec<&'v [u8]> {
-        let claim = self.names.iter().position(|known| *known == name);
-        let values = values.iter().filter(|value| Some(value.claim) == claim);
-        values.map(|value| value.text.as_slice()).collect()
     }
 }
 
 /// Names of claims, each with a value.
-type Combination<'v> = [(&'v str, &'v [u8])];
+type Combination<'v> = Vec<(&'v str, &'v [u8])>;
 
-/// Calls `visit` with the first [`MAX_COMBINATIONS`] combinations of `claims`, each with its values.
+/// Calls `visit` with `combination`, extended by `size` of `claims` in their order: each with each of its values, of which it
+/// has at least one. At most `left` times.
 fn visit_combinations<'v>(
     claims: &[(&'v str, Vec<&'v [u8]>)],
+    size: usize,
+    combination: &mut Combination<'v>,
+    left: &mut usize,
     visit: &mut dyn FnMut(&Combination<'v>),
 ) {
-    let n_claims = u32::try_from(claims.len()).unwrap_or(u32::MAX);
-    // Each bit of a subset is a claim. There are at most `MAX_TOKEN_CLAIMS`.
-    let n_subsets = 1u32.checked_shl(n_claims).unwrap_or_default();
-    let mut left = MAX_COMBINATIONS;
-    let mut combination = Vec::with_capacity(claims.len());
-    for size in 1..=n_claims {
-        for subset in (1..n_subsets).filter(|subset| subset.count_ones() == size) {
-            let is_chosen = |bit| subset.checked_shr(bit).is_some_and(|bits| bits & 1 == 1);
-            let chosen = claims.iter().zip(0..).filter(|(_, bit)| is_chosen(*bit));
-            let chosen = chosen.map(|(claim, _)| claim);
-            let lengths = chosen.clone().map(|(_, values)| values.len());
-            let n_combinations = lengths.fold(1, usize::saturating_mul).min(left);
-            for number in 0..n_combinations {
-                combination.clear();
-                // The digits of `number` are the indexes of the values.
-                let mut rest = number;
-                for (name, values) in chosen.clone() {
-                    let index = rest.checked_rem(values.len()).unwrap_or_default();
-                    rest = rest.checked_div(values.len()).unwrap_or_default();
-                    combination.extend(values.get(index).map(|value| (*name, *value)));
-                }
-                visit(&combination);
-            }
-            left = left.saturating_sub(n_combinations);
+    if size == 0 {
+        *left = left.saturating_sub(1);
+        return visit(combination);
+    }
+    let Some(((name, values), others)) = claims.split_first().filter(|_| claims.len() >= size)
+    else {
+        return;
+    };
+    for value in values {
+        if *left > 0 {
+            combination.push((*name, *value));
+            visit_combinations(others, size.saturating_sub(1), combination, left, visit);
+            combination.pop();
         }
+    }
+    if *left > 0 {
+        visit_combinations(others, size, combination, left, visit);
     }
 }

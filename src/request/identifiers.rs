@@ -2,6 +2,8 @@
 //!
 //! Owns which parts of a request carry which kind; how each part is read is in `reading`.
 
+use core::slice;
+
 use super::claims::{self, WantedClaims};
 use super::headers::RequestHeaders;
 use super::jwt;
@@ -102,18 +104,25 @@ fn visit_all<R: Reading>(
         (R::QUERY)(headers.path(), &api.apikey_qs, &mut visit_key);
     }
     if wanted.header {
-        for name in &api.scope_headers {
-            for value in headers.values(name) {
-                (R::EXACT)(value, &mut |value| {
-                    visit(ClientIdentifier::Header { name, value });
-                });
-            }
-        }
+        visit_values(headers, &api.scope_headers, &mut |name, value| {
+            (R::EXACT)(value, &mut |value| {
+                visit(ClientIdentifier::Header { name, value });
+            });
+        });
     }
     if wanted.username {
         visit_usernames::<R>(api, headers, &mut |name| {
             visit(ClientIdentifier::Username(name));
         });
+    }
+}
+
+/// Calls `visit` with each value of the headers `names`. One copy of this code is enough for headers that few APIs have.
+fn visit_values(headers: &RequestHeaders, names: &[String], visit: &mut dyn FnMut(&str, &[u8])) {
+    for name in names {
+        for value in headers.values(name) {
+            visit(name, value);
+        }
     }
 }
 
@@ -127,9 +136,9 @@ fn visit_usernames<R: Reading>(api: &Api, headers: &RequestHeaders, visit: &mut 
                 }
             }
             UsernameSource::Header(header) => {
-                for value in headers.values(header) {
+                visit_values(headers, slice::from_ref(header), &mut |_, value| {
                     (R::USERNAME)(trim_ows(value), visit);
-                }
+                });
             }
             UsernameSource::JwtClaim(_) => {}
         }
@@ -172,12 +181,12 @@ fn visit_other_tokens<R: Reading>(
     }
     match api.jwt.as_ref().map(|jwt| &jwt.location) {
         Some(JwtLocation::Header(name)) => {
-            for value in headers.values(name) {
+            visit_values(headers, slice::from_ref(name), &mut |_, value| {
                 (R::HEADER)(value, visit);
-            }
+            });
         }
         Some(JwtLocation::Query(name)) => {
-            (R::QUERY)(headers.path(), core::slice::from_ref(name), visit);
+            (R::QUERY)(headers.path(), slice::from_ref(name), visit);
         }
         Some(JwtLocation::Authorization) | None => {}
     }

@@ -7,7 +7,7 @@ use super::authorization::{
 };
 use super::cookies::{visit_cookie_readings, visit_cookies};
 use super::query::{query_values, visit_query_readings};
-use super::text::{trim_ows, words};
+use super::text::{split_once, trim_ows, words};
 use crate::codec::visible::is_visible_without;
 
 type ReadCookies = fn(&[u8], &mut dyn FnMut(&[u8], &[u8]));
@@ -55,7 +55,7 @@ impl Reading for Plain {
         }
     };
     const HEADER: ReadText = |value, visit| visit(trim_ows(value));
-    const EXACT: ReadText = |value, visit| visit(trim_ows(value));
+    const EXACT: ReadText = Self::HEADER;
     const USERNAME: ReadText = |name, visit| visit(name);
 }
 
@@ -73,22 +73,29 @@ impl Reading for Tolerant {
     const USERNAME: ReadText = visit_encodings;
 }
 
-/// Words or parts of a header's value that are visited from each end.
-const MAX_WORDS: usize = 16;
-
 /// A header's value, and its parts between commas: a proxy that adds a value to one that the client sent may join the two, and
 /// servers then read the whole, the first or the last. A client can so add values to its own, but can't hide one.
 fn visit_parts(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
+    /// Parts that are visited from the start, besides the last.
+    const MAX_PARTS: usize = 32;
     visit(trim_ows(value));
-    if value.contains(&b',') {
-        let mut parts = value.split(|&byte| byte == b',').map(trim_ows);
-        parts.by_ref().take(MAX_WORDS).for_each(&mut *visit);
-        parts.rev().take(MAX_WORDS).for_each(visit);
+    let mut rest = value;
+    for _ in 0..MAX_PARTS {
+        let Some((part, others)) = split_once(rest, b',') else {
+            break;
+        };
+        visit(trim_ows(part));
+        rest = others;
+    }
+    if let Some(last) = memchr::memrchr(b',', value).and_then(|at| value.get(at..)) {
+        visit(trim_ows(last.strip_prefix(b",").unwrap_or(last)));
     }
 }
 
 /// A header's value, and each of its words.
 fn visit_words(value: &[u8], visit: &mut dyn FnMut(&[u8])) {
+    /// Words that are visited from each end.
+    const MAX_WORDS: usize = 16;
     let whole = trim_ows(value);
     visit(whole);
     if !is_visible_without(whole, b',') {

@@ -75,11 +75,10 @@ impl Element {
                 let text = value.text.clone();
                 text.map(|text| vec![(names[0].clone(), text)])
             }
-            // In the order of the names.
             Element::Claims(claims) => {
-                let counting = claims
+                let counting = names
                     .iter()
-                    .filter(|(name, _)| names.iter().any(|known| known == *name));
+                    .filter_map(|name| claims.get_key_value(name.as_str()));
                 counting
                     .map(|(name, value)| Some(((*name).to_owned(), value.text.clone()?)))
                     .collect()

@@ -25,7 +25,6 @@ impl EntrySink for Listed {
             panic!("a list of tokens has claims only");
         };
         assert_eq!(time_to_live, None);
-        assert!(claims.is_sorted());
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let claims = claims.iter();
         let claims = claims.map(|(name, value)| format!("{name}={}", text(value)));
@@ -66,7 +65,7 @@ fn strings_and_objects_are_claims() {
         (r#"{"jti": 7}"#, "jti=7"),
         (
             r#"{"sub": "s", "jti": "a", "aud": "shop"}"#,
-            "aud=shop jti=a sub=s",
+            "jti=a aud=shop sub=s",
         ),
         (r#"{"aud": "shop"}"#, "aud=shop"),
         (
@@ -97,7 +96,7 @@ fn the_claims_that_count_are_those_of_the_feed() {
         read_into(body.as_bytes(), claims, &mut listed).map(|_| listed.entries)
     };
     assert_eq!(entries(&[DEFAULT_CLAIM]).unwrap(), ["jti=a", "jti=b"]);
-    assert_eq!(entries(&["sub", "jti"]).unwrap(), ["sub=a", "jti=b sub=s"]);
+    assert_eq!(entries(&["sub", "jti"]).unwrap(), ["sub=a", "sub=s jti=b"]);
     assert_eq!(entries(&["sid"]).unwrap(), ["sid=a", "sid=1"]);
     assert_eq!(
         entries(&["a", "b", "c", "d", "jti", "sid"]).unwrap(),

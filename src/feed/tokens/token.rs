@@ -82,12 +82,8 @@ impl<'c> Token<'c> {
             *pair = (claim.name, claim.value.as_bytes());
             n_pairs = n_pairs.saturating_add(1);
         }
-        match pairs.get_mut(..n_pairs) {
-            Some(claims @ [_, ..]) => {
-                // Sorted claims have their fingerprint without an allocation.
-                claims.sort_unstable();
-                Ok(use_entry(ClientIdentifier::TokenClaims(claims)))
-            }
+        match pairs.get(..n_pairs) {
+            Some(claims @ [_, ..]) => Ok(use_entry(ClientIdentifier::TokenClaims(claims))),
             _ => Err(Unusable::WrongType),
         }
     }

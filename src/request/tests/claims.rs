@@ -58,29 +58,29 @@ fn every_combination_of_the_claims_of_a_token_is_visited() {
         (
             &["jti", "aud"],
             r#"{"jti":"x","aud":["a","b"]}"#,
-            &["aud=a", "aud=b", "jti=x", "aud=a jti=x", "aud=b jti=x"],
+            &["jti=x", "aud=a", "aud=b", "jti=x aud=a", "jti=x aud=b"],
         ),
         // A claim that is missing leaves the others.
         (
             &["sub", "sid", "aud", "jti"],
             r#"{"sub":"s","jti":"x"}"#,
-            &["jti=x", "sub=s", "jti=x sub=s"],
+            &["sub=s", "jti=x", "sub=s jti=x"],
         ),
         (
             &["c", "b", "a"],
             r#"{"a":1,"b":[2,3],"c":"4"}"#,
             &[
-                "a=1",
+                "c=4",
                 "b=2",
                 "b=3",
-                "c=4",
-                "a=1 b=2",
-                "a=1 b=3",
-                "a=1 c=4",
-                "b=2 c=4",
-                "b=3 c=4",
-                "a=1 b=2 c=4",
-                "a=1 b=3 c=4",
+                "a=1",
+                "c=4 b=2",
+                "c=4 b=3",
+                "c=4 a=1",
+                "b=2 a=1",
+                "b=3 a=1",
+                "c=4 b=2 a=1",
+                "c=4 b=3 a=1",
             ],
         ),
         (
@@ -96,7 +96,7 @@ fn every_combination_of_the_claims_of_a_token_is_visited() {
     check(
         &[&["jti"], &["sub", "jti"], &["iss"]],
         r#"{"jti":"x","sub":"s"}"#,
-        &["jti=x", "jti=x", "sub=s", "jti=x sub=s"],
+        &["jti=x", "sub=s", "jti=x", "sub=s jti=x"],
     );
     check(&[], r#"{"jti":"x"}"#, &[]);
 }
@@ -276,11 +276,11 @@ fn header_values_are_exact_and_joined_ones_count_too() {
             "header cf-asn=64496"
         ]
     );
-    // The first and the last of many parts count.
+    // The first ones and the last of many parts count.
     let many = format!("A,{}Z", "b,".repeat(10_000));
     let many = headers(&[("cf-ipcountry", many.as_bytes())]);
     let found = readings(&api, &many);
-    assert!(found.len() <= 33);
+    assert!(found.len() <= 35);
     for value in ["A", "Z"] {
         assert!(found.contains(&format!("header cf-ipcountry={value}")));
     }
