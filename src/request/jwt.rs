@@ -1,5 +1,7 @@
 //! Claims of JSON web tokens (RFC 7519), read without verification: Envoy's `jwt_authn` verifies them before this filter.
 
+use core::slice;
+
 use crate::codec::base64;
 use crate::codec::json::{self, Handler, Scalar};
 
@@ -33,6 +35,25 @@ pub(super) fn claim_values(token: &[u8], names: &[&str]) -> Vec<ClaimValue> {
         return Vec::new();
     };
     let payload = base64::decode(payload);
+    if let Some(values) = read_values(&payload, names) {
+        return values;
+    }
+    // A value that can't be read, such as half of a character, must not hide other claims: parsers differ in what they accept.
+    let mut values = Vec::new();
+    if names.len() > 1 && read_values(&payload, &[]).is_some() {
+        for (claim, name) in names.iter().enumerate() {
+            let of_claim = read_values(&payload, slice::from_ref(name));
+            for ClaimValue { text, .. } in of_claim.into_iter().flatten() {
+                values.push(ClaimValue { claim, text });
+            }
+        }
+    }
+    values
+}
+
+/// The values of claims in a payload; `None` if it is not JSON, or if one of them can't be read. Values before an error are
+/// ignored: no server accepts such a token.
+fn read_values(mut payload: &[u8], names: &[&str]) -> Option<Vec<ClaimValue>> {
     let mut claims = Claims {
         names,
         depth: 0,
@@ -40,11 +61,8 @@ pub(super) fn claim_values(token: &[u8], names: &[&str]) -> Vec<ClaimValue> {
         values: Vec::new(),
     };
     let length = payload.len();
-    // Values before an error are ignored: no server accepts such a token.
-    match json::read(&mut payload.as_slice(), length, &mut claims) {
-        Ok(()) => claims.values,
-        Err(_) => Vec::new(),
-    }
+    let outcome = json::read(&mut payload, length, &mut claims);
+    outcome.is_ok().then_some(claims.values)
 }
 
 /// The payload of a possible JSON web token: its second part, if that looks like a JSON object in base64.

@@ -102,6 +102,30 @@ fn every_combination_of_the_claims_of_a_token_is_visited() {
 }
 
 #[test]
+fn a_claim_that_can_not_be_read_hides_no_other() {
+    for bad in [r#""\ud800""#, "1e999", r#"["x", "\udc00"]"#] {
+        check(
+            &[&["jti", "name"]],
+            &format!(r#"{{"jti":"x","name":{bad}}}"#),
+            &["jti=x"],
+        );
+        check(&[&["name"]], &format!(r#"{{"name":{bad}}}"#), &[]);
+        check(
+            &[&["name", "jti"]],
+            &format!(r#"{{"name":{bad},"jti":"x"}} x"#),
+            &[],
+        );
+    }
+    let api = Api {
+        username: vec![UsernameSource::JwtClaim("sub".to_owned())],
+        ..api_with(&[&["name", "sub"]])
+    };
+    let headers = bearer(b"{\"name\":\"\xff\",\"sub\":\"bob\"}");
+    let expected = ["user bob", "claims sub=bob"];
+    assert_eq!(identifiers(&api, &headers, EVERY_KIND)[1..], expected);
+}
+
+#[test]
 fn the_number_of_combinations_is_bounded_and_smaller_ones_are_first() {
     let list = |n: usize| (0..n).map(|i| i.to_string()).collect::<Vec<_>>().join(",");
     let found = |payload: &str, feeds: &[&[&str]]| {
