@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `config.rs` | [`Config`] |
 //! | `config/top_level.rs` | the top-level keys, their defaults and limits |
-//! | `config/{abs,api,deny_response,guard,jwt,list,traffic}.rs` | the sections: types, keys, defaults, limits |
+//! | `config/{abs,api,deny_response,feed,guard,jwt,list,traffic}.rs` | the sections: types, keys, defaults, limits |
 //! | `config/credential.rs` | secrets, typed or from the environment |
 //! | `config/value.rs` | durations, sizes, ranges, names: their spelling and canonical form |
 //! | `config/section.rs` | typed readers of one object; unknown and repeated keys |
@@ -19,6 +19,7 @@ mod api;
 mod credential;
 mod deny_response;
 mod error;
+pub mod feed;
 mod guard;
 mod jwt;
 mod list;
@@ -41,6 +42,7 @@ pub use self::api::{Api, Apis, Mode, UsernameSource};
 pub use self::credential::Secret;
 pub use self::deny_response::DenyResponse;
 pub use self::error::{ConfigError, Problem};
+pub use self::feed::{Feed, FeedFormat};
 pub use self::guard::Guard;
 pub use self::jwt::{Jwt, JwtLocation};
 pub use self::list::ManualEntries;
@@ -82,6 +84,10 @@ pub struct Config {
     pub guard: Guard,
     /// The number of leading bits by which IPv6 clients and listed addresses are compared.
     pub ipv6_prefix: u8,
+    /// The enabled feeds besides ABS's, in order.
+    pub feeds: Vec<Feed>,
+    /// The others, for display. They have no header with the value of an environment variable.
+    pub disabled_feeds: Vec<Feed>,
     /// What an operator should check; logged, and shown by `check_config`.
     pub warnings: Vec<ConfigWarning>,
 }
@@ -105,6 +111,12 @@ pub enum WhenStale {
 }
 
 impl Config {
+    /// All feeds whose lists are fetched: that of ABS first, then those of `feeds`.
+    pub fn all_feeds(&self) -> Vec<Feed> {
+        let abs = Feed::of_abs(self);
+        abs.into_iter().chain(self.feeds.iter().cloned()).collect()
+    }
+
     /// Reads a plugin configuration: JSON, or a serialized `google.protobuf.Struct`, which Envoy passes for a
     /// configuration of that type. Empty input, white space and `null` equal `{}`: all defaults.
     ///
@@ -150,4 +162,5 @@ pub const KNOWN_KEYS: &[(&str, &[&str])] = &[
     ("deny_response", deny_response::DENY_RESPONSE_KEYS),
     ("traffic", traffic::TRAFFIC_KEYS),
     ("guard", guard::GUARD_KEYS),
+    ("feeds[]", feed::FEED_KEYS),
 ];

@@ -6,6 +6,7 @@
 pub mod abs;
 pub mod backoff;
 pub mod body;
+pub mod call;
 pub mod crowdsec;
 pub mod entries;
 pub mod error;

@@ -95,7 +95,7 @@ impl IdentifierKind {
 }
 
 /// One value for each kind of identifier.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PerKind<T> {
     /// For [`IdentifierKind::Ip`].
     pub ip: T,
@@ -141,7 +141,46 @@ impl<T> PerKind<T> {
     }
 }
 
+impl<T: Copy> PerKind<T> {
+    /// `convert` of each value.
+    pub fn map<U>(self, convert: impl Fn(T) -> U) -> PerKind<U> {
+        PerKind {
+            ip: convert(self.ip),
+            cookie: convert(self.cookie),
+            oauth_token: convert(self.oauth_token),
+            api_key: convert(self.api_key),
+            username: convert(self.username),
+            header: convert(self.header),
+            token_claims: convert(self.token_claims),
+        }
+    }
+}
+
 impl PerKind<bool> {
+    /// True where either is true.
+    pub const fn or(self, other: Self) -> Self {
+        Self {
+            ip: self.ip | other.ip,
+            cookie: self.cookie | other.cookie,
+            oauth_token: self.oauth_token | other.oauth_token,
+            api_key: self.api_key | other.api_key,
+            username: self.username | other.username,
+            header: self.header | other.header,
+            token_claims: self.token_claims | other.token_claims,
+        }
+    }
+
+    /// True for the kinds of [`IdentifierKind::WITH_LIST_KEY`].
+    pub const WITH_LIST_KEY: Self = Self {
+        ip: true,
+        cookie: true,
+        oauth_token: true,
+        api_key: true,
+        username: true,
+        header: false,
+        token_claims: false,
+    };
+
     /// Whether any value is true.
     pub const fn any(&self) -> bool {
         self.ip

@@ -1,7 +1,8 @@
 //! Judges requests by their identifiers and the lists, and enforces the verdicts: the only place with blocking policy.
 //!
-//! [`judge`] reads top-down in the documented order: firewall, allow list, deny list, the API's `enable_blocking`, the
-//! feed's list (`before_first_list`, `when_stale`, `guard.never_block`), the API's `mode`, the bound on denied requests.
+//! [`judge`] reads top-down in the documented order: firewall, allow list, deny list, the API's `enable_blocking` and
+//! `feeds`, each feed's list (`before_first_list`, `when_stale`, `guard.never_block`), the limit on denied requests, the
+//! `mode` of the feed and of the API.
 //!
 //! | file | owns |
 //! |---|---|
@@ -21,34 +22,34 @@ mod policy;
 pub mod verdict;
 
 pub use enforce::{Disposition, enforce};
-pub use policy::Policy;
+pub use policy::{FeedList, FeedPolicy, Policy};
 pub use verdict::Verdict;
 
-use crate::config::{Api, BeforeFirstList, Config, Mode, WhenStale};
-use crate::identifier::{IdentifierKind, parse_source_address};
+use crate::config::{Api, Config, Mode};
+use crate::identifier::{PerKind, parse_source_address};
 use crate::list::ActiveList;
 use crate::request::{LazyRequest, visit_apis, visit_readings};
 
 use lookup::{Findings, Lookup};
 use verdict::{DenyKind, DenyReason, ListOrigin};
 
-/// Judges a request. One that servers may route to different APIs gets the most severe of their verdicts. `list`: that of
-/// the configuration's feed; `None` before the first one, and without a feed.
+/// Judges a request. One that servers may route to different APIs gets the most severe of their verdicts. `feeds`: those of
+/// the configuration, in its order.
 pub fn judge<L: ActiveList>(
     config: &Config,
     policy: &Policy,
-    mut list: Option<L>,
+    feeds: &mut [FeedList<'_, L>],
     request: &mut LazyRequest<'_>,
 ) -> Verdict {
     if !config.enable_firewall {
         return Verdict::Allow;
     }
-    let is_awaited = config.enable_abs_attack && list.is_none();
-    let no_list = is_awaited && config.before_first_list == BeforeFirstList::Deny;
-    list = list.filter(|list| !list.is_stale() || config.when_stale == WhenStale::Keep);
-    let verdict = judge_by_apis(config, policy, &mut list, no_list, request);
-    if config.guard.max_denied_percent.is_some() {
-        policy.breaker.count(verdict.is_of_feed_entry());
+    let verdict = judge_by_apis(config, policy, feeds, request);
+    for feed in feeds {
+        if feed.feed.guard.max_denied_percent.is_some() {
+            let is_denied = verdict.is_entry_of(&feed.feed.name);
+            feed.policy.breaker.count(is_denied);
+        }
     }
     verdict
 }
@@ -56,13 +57,13 @@ pub fn judge<L: ActiveList>(
 fn judge_by_apis<L: ActiveList>(
     config: &Config,
     policy: &Policy,
-    list: &mut Option<L>,
-    no_list: bool,
+    feeds: &mut [FeedList<'_, L>],
     request: &mut LazyRequest<'_>,
 ) -> Verdict {
-    let lookup = Lookup::new(policy, list.as_ref());
+    let lookup = Lookup::new(policy, feeds);
     let mut of_address = Findings::default();
-    if lookup.holds(IdentifierKind::Ip)
+    let kinds = lookup.kinds();
+    if kinds.ip
         && let Some(address) = parse_source_address(request.source_address())
     {
         lookup.find_address(address, config.ipv6_prefix, &mut of_address);
@@ -70,19 +71,20 @@ fn judge_by_apis<L: ActiveList>(
     if of_address.is_allowed {
         return Verdict::AllowListed;
     }
-    let wanted = lookup.wanted();
+    let wanted = PerKind { ip: false, ..kinds };
+    let no_list = feeds.iter().any(FeedList::denies_without_list);
     if !wanted.any() && !no_list && of_address.is_empty() {
         return Verdict::Allow;
     }
     let mut judge_for = |api: &Api, request: &mut LazyRequest<'_>| {
         let mut findings = of_address.clone();
         if wanted.any() {
-            let lookup = Lookup::new(policy, list.as_ref());
+            let lookup = Lookup::new(policy, feeds);
             visit_readings(api, request.headers(), wanted, &mut |identifier| {
                 lookup.find(identifier, &mut findings);
             });
         }
-        judge_for_api(policy, api, findings, list.as_mut(), no_list)
+        judge_for_api(api, findings, feeds)
     };
     if let Some(api) = config.apis.single() {
         return judge_for(api, request);
@@ -101,41 +103,59 @@ fn judge_by_apis<L: ActiveList>(
     verdicts.fold(Verdict::Allow, Verdict::or_severer)
 }
 
-/// Judges by the rules of one API. Looks up exact entries of the feed's list only if the verdict depends on them.
+/// Judges by the rules of one API. Asks a feed's list for exact entries only if they decide.
 fn judge_for_api<L: ActiveList>(
-    policy: &Policy,
     api: &Api,
     findings: Findings,
-    list: Option<&mut L>,
-    no_list: bool,
+    feeds: &mut [FeedList<'_, L>],
 ) -> Verdict {
     if findings.is_allowed {
         return Verdict::AllowListed;
     }
-    let reason = if let Some(kind) = findings.denied {
-        DenyReason {
+    if let Some(kind) = findings.denied {
+        let reason = DenyReason {
             origin: ListOrigin::Manual,
             kind: DenyKind::Listed(kind),
-        }
-    } else if !api.enable_blocking {
+        };
+        return in_mode(api.mode, reason);
+    }
+    if !api.enable_blocking {
         return Verdict::Allow;
-    } else if let Some(kind) = list.and_then(|list| findings.listed(list)) {
-        DenyReason {
-            origin: ListOrigin::Abs,
-            kind: DenyKind::Listed(kind),
+    }
+    let mut verdict = Verdict::Allow;
+    for (index, feed) in feeds.iter_mut().enumerate() {
+        if !api.counts_feed(&feed.feed.name) {
+            continue;
         }
-    } else if no_list {
-        DenyReason {
-            origin: ListOrigin::Abs,
-            kind: DenyKind::NoList,
+        let listed = feed
+            .list
+            .as_mut()
+            .and_then(|list| findings.listed(index, list));
+        let kind = match listed {
+            Some(kind) => DenyKind::Listed(kind),
+            None if feed.denies_without_list() => DenyKind::NoList,
+            None => continue,
+        };
+        let is_bounded = listed.is_some() && feed.policy.breaker.is_open();
+        let is_shadow = is_bounded || feed.feed.mode == Mode::Shadow;
+        let reason = DenyReason {
+            origin: ListOrigin::Feed(feed.feed.name.clone()),
+            kind,
+        };
+        let of_feed = in_mode(if is_shadow { Mode::Shadow } else { api.mode }, reason);
+        // The first feed that denies is reported; one that only counts does not hide a later one that denies.
+        verdict = verdict.or_severer(of_feed);
+        if matches!(verdict, Verdict::Deny(_)) {
+            break;
         }
-    } else {
-        return Verdict::Allow;
-    };
-    let is_bounded = reason.is_feed_entry() && policy.breaker.is_open();
-    match api.mode {
-        Mode::Enforce if !is_bounded => Verdict::Deny(reason),
-        _ => Verdict::WouldDeny(reason),
+    }
+    verdict
+}
+
+fn in_mode(mode: Mode, reason: DenyReason) -> Verdict {
+    match mode {
+        Mode::Enforce => Verdict::Deny(reason),
+        Mode::Shadow => Verdict::WouldDeny(reason),
     }
 }
 

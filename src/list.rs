@@ -11,16 +11,18 @@
 mod active;
 mod builder;
 pub mod frame;
+mod lifetimes;
 mod loader;
 mod manifest;
 mod manual;
 mod membership;
+mod partition;
 mod ranges;
 
 pub use active::ActiveList;
 pub use builder::{Blocklist, Builder, ListTooLarge};
 pub use loader::{Loader, NextValue};
-pub use manifest::{Layout, Manifest, Slot};
+pub use manifest::{Layout, Manifest, Membership, Slot};
 pub use manual::ManualList;
 pub use membership::MembershipFilter;
 pub use ranges::AddressRanges;

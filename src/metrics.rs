@@ -1,15 +1,18 @@
 //! The metrics and their names. Envoy shows them as `wasmcustom.<name>`; `envoy/` turns `source=`, `kind=` and `result=` into
 //! Prometheus labels. No name depends on traffic.
 
-use core::cell::OnceCell;
+use core::cell::RefCell;
 use core::ops::Deref;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
+use crate::config::feed::ABS;
 use crate::host::{Host, HostError, MetricHandle, MetricStore, MetricType};
-use crate::identifier::IdentifierKind;
+use crate::identifier::{IdentifierKind, PerKind};
 use crate::judge::verdict::{DenyKind, DenyReason, ListOrigin};
 
 /// The result of a fetch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FetchResult {
     /// A list was received and is active.
     Ok,
@@ -65,7 +68,7 @@ impl FetchResult {
     }
 }
 
-/// How the last fetch ended: the values of [`Metric::LastResult`].
+/// How the last fetch ended: the values of [`FeedMetric::LastResult`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum LastResult {
@@ -110,7 +113,7 @@ impl From<FetchResult> for LastResult {
 }
 
 /// A metric of this filter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Metric {
     /// Requests denied.
     Denied(DenyReason),
@@ -118,14 +121,6 @@ pub enum Metric {
     WouldDeny(DenyReason),
     /// Requests of clients on the allow list.
     AllowListed,
-    /// Fetches, by result.
-    Fetch(FetchResult),
-    /// How the last fetch ended: a [`LastResult`].
-    LastResult,
-    /// When the last fetch ended.
-    LastAttempt,
-    /// Entries of ABS's lists that could not be used.
-    EntriesSkipped,
     /// Traffic records that the receiver accepted.
     TrafficSent,
     /// Traffic records that did not fit the queue, or that lost their configuration.
@@ -138,138 +133,192 @@ pub enum Metric {
     TrafficLastFailure,
     /// The status of that failed call; 0 without a response.
     TrafficLastFailureStatus,
+    /// Of the feed with this name.
+    Feed(Rc<str>, FeedMetric),
+}
+
+/// A metric of one feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FeedMetric {
+    /// Fetches, by result.
+    Fetch(FetchResult),
+    /// How the last fetch ended: a [`LastResult`].
+    LastResult,
+    /// When the last fetch ended.
+    LastAttempt,
+    /// Entries of its lists that could not be used.
+    EntriesSkipped,
     /// Entries of the active list.
     Entries(IdentifierKind),
     /// The size of the active list in shared data, in bytes.
     Bytes,
     /// The generation of the active list.
     Generation,
-    /// When ABS last sent or confirmed the list.
+    /// When the server last sent or confirmed the list.
     LastSuccess,
-    /// 1 while the list is older than `attack_list_max_age`.
+    /// 1 while the list is older than its maximum age.
     Stale,
 }
 
 impl Metric {
-    /// Every metric, in a fixed order.
-    pub fn all() -> Vec<Metric> {
+    /// The metrics of every configuration, in a fixed order.
+    pub fn common() -> Vec<Metric> {
         let mut all = vec![
             Metric::AllowListed,
-            Metric::LastResult,
-            Metric::LastAttempt,
-            Metric::EntriesSkipped,
             Metric::TrafficSent,
             Metric::TrafficDropped,
             Metric::TrafficFailed,
             Metric::TrafficLastSuccess,
             Metric::TrafficLastFailure,
             Metric::TrafficLastFailureStatus,
-            Metric::Bytes,
-            Metric::Generation,
-            Metric::LastSuccess,
-            Metric::Stale,
         ];
-        for kind in DenyKind::ALL {
-            for origin in [ListOrigin::Abs, ListOrigin::Manual] {
-                // Only a feed's list can be missing.
-                if (origin, kind) != (ListOrigin::Manual, DenyKind::NoList) {
-                    let reason = DenyReason { origin, kind };
-                    all.push(Metric::Denied(reason));
-                    all.push(Metric::WouldDeny(reason));
-                }
-            }
-        }
-        for result in FetchResult::ALL {
-            all.push(Metric::Fetch(result));
-        }
-        for kind in IdentifierKind::ALL {
-            all.push(Metric::Entries(kind));
+        // The manual list is never missing.
+        for kind in IdentifierKind::WITH_LIST_KEY {
+            let reason = DenyReason {
+                origin: ListOrigin::Manual,
+                kind: DenyKind::Listed(kind),
+            };
+            all.extend([Metric::Denied(reason.clone()), Metric::WouldDeny(reason)]);
         }
         all
     }
 
+    /// The metrics of a feed whose list has identifiers of `kinds`, in a fixed order.
+    pub fn of_feed(name: &Rc<str>, kinds: PerKind<bool>) -> Vec<Metric> {
+        let mut all = Vec::new();
+        for kind in DenyKind::of(kinds) {
+            let reason = DenyReason {
+                origin: ListOrigin::Feed(name.clone()),
+                kind,
+            };
+            all.extend([Metric::Denied(reason.clone()), Metric::WouldDeny(reason)]);
+        }
+        let metrics = [
+            FeedMetric::LastResult,
+            FeedMetric::LastAttempt,
+            FeedMetric::EntriesSkipped,
+            FeedMetric::Bytes,
+            FeedMetric::Generation,
+            FeedMetric::LastSuccess,
+            FeedMetric::Stale,
+        ];
+        let fetches = FetchResult::ALL.map(FeedMetric::Fetch);
+        let entries = IdentifierKind::ALL
+            .into_iter()
+            .filter(|kind| *kinds.get(*kind));
+        let entries = entries.map(FeedMetric::Entries);
+        let metrics = metrics.into_iter().chain(fetches).chain(entries);
+        all.extend(metrics.map(|metric| Metric::Feed(name.clone(), metric)));
+        all
+    }
+
     /// The name, without the host's prefix.
-    pub fn name(self) -> String {
-        let whole = |name| [name, "", "", ""];
-        let parts = match self {
-            Metric::Denied(DenyReason { origin, kind }) => {
-                let (origin, kind) = (origin.as_str(), kind.as_str());
-                ["portcullis.denied.source=", origin, ".kind=", kind]
-            }
-            Metric::WouldDeny(DenyReason { origin, kind }) => {
-                let (origin, kind) = (origin.as_str(), kind.as_str());
-                ["portcullis.would_deny.source=", origin, ".kind=", kind]
-            }
-            Metric::AllowListed => whole("portcullis.allow_listed"),
-            Metric::Fetch(result) => ["portcullis.fetch.result=", result.as_str(), "", ""],
-            Metric::LastResult => whole("portcullis.fetch.last_result"),
-            Metric::LastAttempt => whole("portcullis.fetch.last_attempt_unix_seconds"),
-            Metric::EntriesSkipped => whole("portcullis.entries_skipped"),
-            Metric::TrafficSent => whole("portcullis.traffic.sent"),
-            Metric::TrafficDropped => whole("portcullis.traffic.dropped"),
-            Metric::TrafficFailed => whole("portcullis.traffic.failed"),
-            Metric::TrafficLastSuccess => whole("portcullis.traffic.last_success_unix_seconds"),
-            Metric::TrafficLastFailure => whole("portcullis.traffic.last_failure_unix_seconds"),
-            Metric::TrafficLastFailureStatus => whole("portcullis.traffic.last_failure_status"),
-            Metric::Entries(kind) => [
-                "portcullis.attack_list.entries.kind=",
-                kind.as_str(),
-                "",
-                "",
-            ],
-            Metric::Bytes => whole("portcullis.attack_list.bytes"),
-            Metric::Generation => whole("portcullis.attack_list.generation"),
-            Metric::LastSuccess => whole("portcullis.attack_list.last_success_unix_seconds"),
-            Metric::Stale => whole("portcullis.attack_list.stale"),
+    pub fn name(&self) -> String {
+        let of_reason = |metric: &str, reason: &DenyReason| {
+            let (origin, kind) = (reason.origin.as_str(), reason.kind.as_str());
+            ["portcullis.", metric, ".source=", origin, ".kind=", kind].concat()
         };
-        parts.concat()
+        match self {
+            Metric::Denied(reason) => of_reason("denied", reason),
+            Metric::WouldDeny(reason) => of_reason("would_deny", reason),
+            Metric::AllowListed => "portcullis.allow_listed".to_owned(),
+            Metric::TrafficSent => "portcullis.traffic.sent".to_owned(),
+            Metric::TrafficDropped => "portcullis.traffic.dropped".to_owned(),
+            Metric::TrafficFailed => "portcullis.traffic.failed".to_owned(),
+            Metric::TrafficLastSuccess => "portcullis.traffic.last_success_unix_seconds".to_owned(),
+            Metric::TrafficLastFailure => "portcullis.traffic.last_failure_unix_seconds".to_owned(),
+            Metric::TrafficLastFailureStatus => "portcullis.traffic.last_failure_status".to_owned(),
+            Metric::Feed(name, metric) => metric.name(name),
+        }
     }
 
     /// Counter or gauge.
-    pub fn metric_type(self) -> MetricType {
+    pub const fn metric_type(&self) -> MetricType {
         match self {
-            Metric::LastResult
-            | Metric::LastAttempt
-            | Metric::Entries(_)
-            | Metric::Bytes
-            | Metric::Generation
-            | Metric::LastSuccess
-            | Metric::Stale
-            | Metric::TrafficLastSuccess
+            Metric::TrafficLastSuccess
             | Metric::TrafficLastFailure
             | Metric::TrafficLastFailureStatus => MetricType::Gauge,
+            Metric::Feed(_, FeedMetric::Fetch(_) | FeedMetric::EntriesSkipped) => {
+                MetricType::Counter
+            }
+            Metric::Feed(..) => MetricType::Gauge,
             _ => MetricType::Counter,
         }
     }
 }
 
-/// A VM's metrics. The host returns a new number for each definition and never frees one, so each VM defines its metrics
-/// once, at its first tick: a VM may be created only to validate a configuration.
+impl FeedMetric {
+    /// The name for the feed `feed`. That of ABS has no label: its metrics are older than other feeds.
+    fn name(self, feed: &str) -> String {
+        let (group, metric) = match self {
+            FeedMetric::Fetch(result) => ("fetch", ["result=", result.as_str()]),
+            FeedMetric::LastResult => ("fetch", ["last_result", ""]),
+            FeedMetric::LastAttempt => ("fetch", ["last_attempt_unix_seconds", ""]),
+            FeedMetric::EntriesSkipped => ("entries_skipped", ["", ""]),
+            FeedMetric::Entries(kind) => ("attack_list", ["entries.kind=", kind.as_str()]),
+            FeedMetric::Bytes => ("attack_list", ["bytes", ""]),
+            FeedMetric::Generation => ("attack_list", ["generation", ""]),
+            FeedMetric::LastSuccess => ("attack_list", ["last_success_unix_seconds", ""]),
+            FeedMetric::Stale => ("attack_list", ["stale", ""]),
+        };
+        let label = match feed {
+            ABS => String::new(),
+            _ => [".source=", feed].concat(),
+        };
+        let metric = metric.concat();
+        let dot = if metric.is_empty() { "" } else { "." };
+        ["portcullis.", group, &label, dot, &metric].concat()
+    }
+}
+
+/// A VM's metrics. The host returns a new number for each definition and never frees one, so each VM defines a metric once,
+/// at the first tick of a configuration that has it: a VM may be created only to validate a configuration.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    handles: OnceCell<Vec<(Metric, MetricHandle)>>,
+    handles: RefCell<BTreeMap<Metric, Option<MetricHandle>>>,
+    /// Feeds whose metrics are defined.
+    feeds: RefCell<Vec<(Rc<str>, PerKind<bool>)>>,
 }
 
 impl Metrics {
-    /// Defines all metrics, unless that was done before.
-    pub fn define(&self, store: &dyn MetricStore) {
-        self.handles(store);
+    /// Defines the metrics of every configuration and those of the feeds, unless that was done before.
+    pub fn define<'a>(
+        &self,
+        store: &dyn MetricStore,
+        feeds: impl Iterator<Item = (&'a Rc<str>, PerKind<bool>)>,
+    ) {
+        if self.handles.borrow().is_empty() {
+            self.define_all(store, Metric::common());
+        }
+        for (name, kinds) in feeds {
+            let mut defined = self.feeds.borrow_mut();
+            if !defined
+                .iter()
+                .any(|known| *known.0 == **name && known.1 == kinds)
+            {
+                defined.push((name.clone(), kinds));
+                self.define_all(store, Metric::of_feed(name, kinds));
+            }
+        }
     }
 
-    fn handles(&self, store: &dyn MetricStore) -> &[(Metric, MetricHandle)] {
-        self.handles.get_or_init(|| {
-            let define = |metric: Metric| {
-                let defined = store.define_metric(metric.metric_type(), &metric.name());
-                match defined {
-                    Ok(handle) => Some((metric, handle)),
-                    Err(error) => {
-                        log::error!("metric {} can't be defined: {error}", metric.name());
-                        None
-                    }
-                }
-            };
-            Metric::all().into_iter().filter_map(define).collect()
-        })
+    fn define_all(&self, store: &dyn MetricStore, metrics: Vec<Metric>) {
+        for metric in metrics {
+            self.handle(store, &metric);
+        }
+    }
+
+    fn handle(&self, store: &dyn MetricStore, metric: &Metric) -> Option<MetricHandle> {
+        if let Some(handle) = self.handles.borrow().get(metric) {
+            return *handle;
+        }
+        let defined = store.define_metric(metric.metric_type(), &metric.name());
+        if let Err(error) = &defined {
+            log::error!("metric {} can't be defined: {error}", metric.name());
+        }
+        let handle = defined.ok();
+        self.handles.borrow_mut().insert(metric.clone(), handle);
+        handle
     }
 }
 
@@ -287,7 +336,7 @@ impl<'a> MeteredHost<'a> {
     }
 
     /// Adds to a counter.
-    pub fn add(self, metric: Metric, by: u64) {
+    pub fn add(self, metric: &Metric, by: u64) {
         // The host refuses to add 0.
         if by != 0 {
             self.change(metric, |handle| self.host.increment_metric(handle, by));
@@ -295,14 +344,13 @@ impl<'a> MeteredHost<'a> {
     }
 
     /// Sets a gauge.
-    pub fn set(self, metric: Metric, value: u64) {
+    pub fn set(self, metric: &Metric, value: u64) {
         self.change(metric, |handle| self.host.record_metric(handle, value));
     }
 
-    fn change(self, metric: Metric, act: impl FnOnce(MetricHandle) -> Result<(), HostError>) {
-        let mut handles = self.metrics.handles(self.host).iter();
-        if let Some((_, handle)) = handles.find(|(known, _)| *known == metric)
-            && let Err(error) = act(*handle)
+    fn change(self, metric: &Metric, act: impl FnOnce(MetricHandle) -> Result<(), HostError>) {
+        if let Some(handle) = self.metrics.handle(self.host, metric)
+            && let Err(error) = act(handle)
         {
             log::debug!("metric {} was not changed: {error}", metric.name());
         }
@@ -325,7 +373,15 @@ mod tests {
 
     #[test]
     fn names_are_those_of_the_contract() {
-        let names: Vec<_> = Metric::all().into_iter().map(Metric::name).collect();
+        let abs = Metric::of_feed(&ABS.into(), PerKind::WITH_LIST_KEY);
+        let ips = PerKind {
+            ip: true,
+            ..PerKind::default()
+        };
+        let drop = Metric::of_feed(&"drop".into(), ips);
+        assert!(drop.iter().all(|metric| !metric.name().contains("cookie")));
+        let all = Metric::common().into_iter().chain(abs).chain(drop);
+        let names: Vec<_> = all.map(|metric| metric.name()).collect();
         let distinct: std::collections::HashSet<_> = names.iter().collect();
         assert_eq!(distinct.len(), names.len());
         for name in [
@@ -334,6 +390,13 @@ mod tests {
             "portcullis.would_deny.source=manual.kind=oauth_token",
             "portcullis.fetch.result=not_modified",
             "portcullis.fetch.last_result",
+            "portcullis.denied.source=drop.kind=ip",
+            "portcullis.fetch.source=drop.result=ok",
+            "portcullis.fetch.source=drop.last_result",
+            "portcullis.entries_skipped",
+            "portcullis.entries_skipped.source=drop",
+            "portcullis.attack_list.source=drop.entries.kind=ip",
+            "portcullis.attack_list.source=drop.stale",
             "portcullis.fetch.last_attempt_unix_seconds",
             "portcullis.attack_list.entries.kind=api_key",
             "portcullis.attack_list.last_success_unix_seconds",

@@ -5,10 +5,10 @@ use core::time::Duration;
 
 use siphasher::sip::SipHasher13;
 
-use crate::config::{Config, JwtLocation, UsernameSource};
+use crate::config::{Config, Feed, JwtLocation, UsernameSource};
 use crate::host::{RootContext, RootId};
 use crate::identifier::FingerprintKey;
-use crate::judge::Policy;
+use crate::judge::{FeedPolicy, Policy};
 use crate::sync::{ListId, SHORT_TICK, SyncSettings};
 use crate::traffic::record;
 use crate::traffic::settings::{Destination, TrafficSettings};
@@ -17,6 +17,18 @@ use crate::traffic::settings::{Destination, TrafficSettings};
 /// it would cost a call per request.
 const MISSED_PERIODS: u32 = 8;
 
+/// A feed of a root context, and the list that it shares with all feeds of the same source.
+#[derive(Debug)]
+pub struct FeedOfRoot {
+    /// The feed.
+    pub feed: Feed,
+    /// Its list.
+    pub list: ListId,
+    /// What decides about its entries in this configuration.
+    pub policy: FeedPolicy,
+    rules: u64,
+}
+
 /// A root context of one VM.
 #[derive(Debug)]
 pub struct Root {
@@ -24,9 +36,8 @@ pub struct Root {
     config: Config,
     policy: Policy,
     header_names: Vec<String>,
-    list: Option<ListId>,
+    feeds: Vec<FeedOfRoot>,
     destination: Option<Destination>,
-    rules: u64,
     tick_period: Duration,
     /// The time since its own last tick, as measured by the ticks of others.
     idle: Duration,
@@ -36,19 +47,21 @@ impl Root {
     /// A root context with this configuration. `key`: for the fingerprints of its manual lists.
     pub fn new(id: RootId, config: Config, key: FingerprintKey) -> Self {
         let abs = config.abs.as_ref();
-        let list = abs.filter(|_| config.enable_abs_attack).map(|abs| {
-            let window = abs.attack_window.as_secs().to_string();
-            ListId::new(&[&abs.cluster, &abs.authority, &window])
-        });
         let destination = abs.filter(|_| config.enable_abs);
         let destination = destination.map(|abs| Destination::new(abs, &config.traffic));
+        let lists = config.all_feeds().into_iter().map(|feed| FeedOfRoot {
+            list: list_id(&feed),
+            rules: list_rules(&feed, config.ipv6_prefix),
+            policy: FeedPolicy::new(&feed),
+            feed,
+        });
+        let lists = lists.collect();
         Self {
             id,
             policy: Policy::new(&config, key),
             header_names: header_names(&config),
-            list,
+            feeds: lists,
             destination,
-            rules: list_rules(&config),
             config,
             tick_period: SHORT_TICK,
             idle: Duration::ZERO,
@@ -75,9 +88,14 @@ impl Root {
         &self.header_names
     }
 
-    /// The list that its feed fetches.
-    pub fn list(&self) -> Option<ListId> {
-        self.list
+    /// Its feeds, in the order of the configuration.
+    pub fn feeds(&self) -> &[FeedOfRoot] {
+        &self.feeds
+    }
+
+    /// Whether one of its feeds has this list.
+    pub fn uses(&self, list: ListId) -> bool {
+        self.feeds.iter().any(|known| known.list == list)
     }
 
     /// The destination of its traffic information.
@@ -96,19 +114,22 @@ impl Root {
         })
     }
 
-    /// The settings for fetching its list, with calls of the root context `root`.
-    pub fn sync_settings(&self, root: RootId) -> Option<SyncSettings<'_>> {
+    /// How one of its lists is fetched, by calls of the root context `root`.
+    pub fn sync_settings(&self, list: ListId, root: RootId) -> Option<SyncSettings<'_>> {
+        let known = self.feeds.iter().find(|known| known.list == list)?;
         Some(SyncSettings {
             root,
-            config: &self.config,
-            abs: self.config.abs.as_ref()?,
-            rules: self.rules,
+            feed: &known.feed,
+            ipv6_prefix: self.config.ipv6_prefix,
+            rules: known.rules,
         })
     }
 
-    /// Advances the time of its policy.
+    /// Advances the time of its policies.
     pub fn tick(&mut self, now: Duration) {
-        self.policy.tick(&self.config, now);
+        for known in &mut self.feeds {
+            known.policy.tick(&known.feed, now);
+        }
     }
 
     /// Whether it does not tick.
@@ -153,6 +174,9 @@ fn header_names(config: &Config) -> Vec<String> {
                 add(name);
             }
         }
+        for name in &api.scope_headers {
+            add(name);
+        }
         if let Some(JwtLocation::Header(name)) = api.jwt.as_ref().map(|jwt| &jwt.location) {
             add(name);
         }
@@ -163,16 +187,22 @@ fn header_names(config: &Config) -> Vec<String> {
     names
 }
 
+/// Feeds of several root contexts share a list if they have the same source.
+fn list_id(feed: &Feed) -> ListId {
+    ListId::new(&feed.source())
+}
+
 /// A hash of everything that decides whether a feed's list is accepted, and which entries.
-fn list_rules(config: &Config) -> u64 {
-    let guard = &config.guard;
+fn list_rules(feed: &Feed, ipv6_prefix: u8) -> u64 {
+    let guard = &feed.guard;
     let mut hasher = SipHasher13::new();
     for number in [
-        config.attack_list_memory,
+        feed.memory,
         guard.widest_ipv4.into(),
         guard.widest_ipv6.into(),
-        config.ipv6_prefix.into(),
+        ipv6_prefix.into(),
         guard.max_change_percent.map_or(0, f64::to_bits),
+        guard.max_loss_percent.map_or(0, f64::to_bits),
         guard.max_skipped_percent.to_bits(),
     ] {
         hasher.write_u64(number);

@@ -28,7 +28,7 @@ pub mod updater;
 
 pub use keys::ListId;
 pub use lease::VmId;
-pub use replica::Replica;
+pub use replica::{Replica, ReplicaList};
 pub use updater::{SyncSettings, Updater, VmIdentity};
 
 /// The period of a root context's ticks. Workers load a new list at the next tick, so this bounds how long one enforces

@@ -5,16 +5,21 @@
 //! contexts share the VM's lists and queues.
 
 use core::time::Duration;
+use std::rc::Rc;
 
+use smallvec::SmallVec;
+
+use crate::config::feed::ABS;
 use crate::config::{Config, ConfigError};
 use crate::host::{CallToken, Host, RootId, StreamId, System};
-use crate::identifier::FingerprintKey;
-use crate::judge::{Disposition, Verdict, enforce, judge};
+use crate::identifier::{FingerprintKey, PerKind};
+use crate::judge::{Disposition, FeedList, Verdict, enforce, judge};
 use crate::metrics::{MeteredHost, Metrics};
 use crate::request::{LazyRequest, RequestBuffers, select_api};
 use crate::root::Root;
 use crate::sync::{
-    ListId, Replica, SHORT_TICK, SPARE_TICK, SyncSettings, TICK, Updater, VmId, VmIdentity,
+    ListId, Replica, ReplicaList, SHORT_TICK, SPARE_TICK, SyncSettings, TICK, Updater, VmId,
+    VmIdentity,
 };
 use crate::traffic::recorder::{RecordedRequest, Recorder};
 
@@ -83,14 +88,15 @@ impl Vm {
         let config = Config::parse(json, &environment).inspect_err(|errors| log_refused(errors))?;
         log_warnings(&config);
         let root = Root::new(id, config, self.local_key);
-        if let Some(id) = root.list()
-            && !self.lists.iter().any(|list| list.id == id)
-        {
-            self.lists.push(SyncedList {
-                id,
-                replica: Replica::new(id),
-                updater: Updater::new(id, self.identity.id),
-            });
+        for feed in root.feeds() {
+            let id = feed.list;
+            if !self.lists.iter().any(|list| list.id == id) {
+                self.lists.push(SyncedList {
+                    id,
+                    replica: Replica::new(id),
+                    updater: Updater::new(id, self.identity.id, &feed.feed),
+                });
+            }
         }
         if let Some(destination) = root.destination() {
             self.recorder.open(destination);
@@ -108,7 +114,7 @@ impl Vm {
     /// A tick of a root context.
     pub fn tick(&mut self, host: &dyn Host, id: RootId) {
         let now = host.monotonic_now();
-        self.metrics.define(host);
+        self.define_metrics(host);
         self.remove_deleted_roots(now, id);
         self.release_unused(host);
         let Some(position) = self.roots.iter().position(|root| root.id() == id) else {
@@ -117,12 +123,11 @@ impl Vm {
         if let Some(root) = self.roots.get_mut(position) {
             root.tick(now);
         }
-        let periods = [
-            self.tick_list(host, position),
-            self.tick_traffic(host, position),
-        ];
-        let period = periods.into_iter().flatten().min().unwrap_or_else(|| {
-            // It continues to tick only to release the resources of older root contexts.
+        let of_lists = self.tick_lists(host, position);
+        let of_traffic = self.tick_traffic(host, position);
+        let period = of_lists.into_iter().chain(of_traffic).min();
+        let period = period.unwrap_or_else(|| {
+            // Ticks go on only to release what older root contexts leave behind.
             let nothing_left = self.lists.is_empty() && self.recorder.is_closed();
             if self.roots.len() == 1 && nothing_left {
                 Duration::ZERO
@@ -152,7 +157,10 @@ impl Vm {
         {
             return;
         }
-        if let Some((list, settings)) = list_of(&self.roots, &mut self.lists, root) {
+        let mut lists = self.lists.iter_mut();
+        if let Some(list) = lists.find(|list| list.updater.awaits(root.id(), token))
+            && let Some(settings) = newest_settings(&self.roots, list.id, root.id())
+        {
             let SyncedList {
                 replica, updater, ..
             } = list;
@@ -169,15 +177,9 @@ impl Vm {
         let Some(root) = self.roots.get(position.unwrap_or(newest)) else {
             return Disposition::Continue;
         };
-        let replica = root.list().and_then(|id| {
-            let mut lists = self.lists.iter_mut();
-            lists
-                .find(|list| list.id == id)
-                .map(|list| &mut list.replica)
-        });
-        let list = replica.and_then(|replica| replica.active(host));
+        let mut feeds = feeds_of(root, &mut self.lists, host);
         let mut request = LazyRequest::new(host, root.header_names(), &mut self.buffers);
-        let verdict = judge(root.config(), root.policy(), list, &mut request);
+        let verdict = judge(root.config(), root.policy(), &mut feeds, &mut request);
         let host = MeteredHost::new(host, &self.metrics);
         record(
             &mut self.recorder,
@@ -185,9 +187,9 @@ impl Vm {
             root,
             stream,
             &mut request,
-            verdict,
+            &verdict,
         );
-        enforce(host, &root.config().deny_response, verdict)
+        enforce(host, &root.config().deny_response, &verdict)
     }
 
     /// The end of a stream; its response is complete, if there was one.
@@ -203,27 +205,41 @@ impl Vm {
         self.recorder.stream_ended(host, stream, settings_of);
     }
 
-    fn tick_list(&mut self, host: &dyn Host, position: usize) -> Option<Duration> {
+    /// Ticks all lists of a root context; returns the period of the next tick.
+    fn tick_lists(&mut self, host: &dyn Host, position: usize) -> Option<Duration> {
         let root = self.roots.get(position)?;
-        let list = root.list();
-        let newest = self.roots.iter().rposition(|root| root.list() == list)?;
         let host = MeteredHost::new(host, &self.metrics);
-        let (
-            SyncedList {
+        let mut shortest = None;
+        for list in self.lists.iter_mut().filter(|list| root.uses(list.id)) {
+            let newest = self.roots.iter().rposition(|known| known.uses(list.id));
+            let Some(settings) = newest_settings(&self.roots, list.id, root.id()) else {
+                continue;
+            };
+            let SyncedList {
                 replica, updater, ..
-            },
-            settings,
-        ) = list_of(&self.roots, &mut self.lists, root)?;
-        replica.load_step(&*host);
-        updater.tick(host, replica, self.identity, &settings);
-        let is_spare = newest != position && updater.calling_root() != Some(root.id());
-        Some(if is_spare {
-            SPARE_TICK
-        } else if replica.is_loading() || updater.is_waiting(replica) {
-            SHORT_TICK
-        } else {
-            TICK
-        })
+            } = list;
+            replica.load_step(&*host);
+            updater.tick(host, replica, self.identity, &settings);
+            let is_spare = newest != Some(position) && updater.calling_root() != Some(root.id());
+            let period = if is_spare {
+                SPARE_TICK
+            } else if replica.is_loading() || updater.is_waiting(replica) {
+                SHORT_TICK
+            } else {
+                TICK
+            };
+            shortest = Some(shortest.map_or(period, |shortest: Duration| shortest.min(period)));
+        }
+        shortest
+    }
+
+    /// Defines the metrics of all feeds; those of ABS exist in every configuration.
+    fn define_metrics(&self, host: &dyn Host) {
+        let abs = Rc::from(ABS);
+        let feeds = self.roots.iter().flat_map(|root| root.feeds());
+        let feeds = feeds.map(|feed| (&feed.feed.name, feed.feed.kinds));
+        let abs = (&abs, PerKind::WITH_LIST_KEY);
+        self.metrics.define(host, [abs].into_iter().chain(feeds));
     }
 
     fn tick_traffic(&mut self, host: &dyn Host, position: usize) -> Option<Duration> {
@@ -253,7 +269,7 @@ impl Vm {
         });
         self.lists.retain_mut(|list| {
             list.updater.abandon_call(is_live);
-            let is_used = roots.iter().any(|root| root.list() == Some(list.id));
+            let is_used = roots.iter().any(|root| root.uses(list.id));
             if !is_used {
                 list.updater.retire(host);
             }
@@ -268,7 +284,7 @@ fn record(
     root: &Root,
     stream: StreamId,
     request: &mut LazyRequest<'_>,
-    verdict: Verdict,
+    verdict: &Verdict,
 ) {
     let Some(settings) = root.traffic_settings() else {
         return;
@@ -287,16 +303,29 @@ fn record(
     recorder.request(host, settings, recorded);
 }
 
-/// The list of a root context, and how it is fetched: by the newest configuration that uses it.
-fn list_of<'a>(
-    roots: &'a [Root],
+/// The feeds of a root context, in the order of its configuration, with their lists.
+fn feeds_of<'a>(
+    root: &'a Root,
     lists: &'a mut [SyncedList],
-    root: &Root,
-) -> Option<(&'a mut SyncedList, SyncSettings<'a>)> {
-    let id = root.list()?;
-    let newest = roots.iter().rfind(|known| known.list() == Some(id))?;
-    let list = lists.iter_mut().find(|known| known.id == id)?;
-    Some((list, newest.sync_settings(root.id())?))
+    data: &'a dyn Host,
+) -> SmallVec<[FeedList<'a, ReplicaList<'a>>; 2]> {
+    let feeds = root.feeds().iter();
+    let mut feeds: SmallVec<[_; 2]> = feeds
+        .map(|it| FeedList::new(&it.feed, &it.policy))
+        .collect();
+    for SyncedList { id, replica, .. } in lists {
+        let index = root.feeds().iter().position(|it| it.list == *id);
+        if let Some(feed) = index.and_then(|index| feeds.get_mut(index)) {
+            feed.list = replica.active(data);
+        }
+    }
+    feeds
+}
+
+/// How a list is fetched by calls of the root context `root`: by the newest configuration that uses it.
+fn newest_settings(roots: &[Root], list: ListId, root: RootId) -> Option<SyncSettings<'_>> {
+    let newest = roots.iter().rfind(|known| known.uses(list))?;
+    newest.sync_settings(list, root)
 }
 
 fn log_refused(errors: &[ConfigError]) {

@@ -1,5 +1,5 @@
 //! The configuration reference and the code agree: each JSON example is a valid configuration, and each section documents
-//! exactly the keys that the parser knows.
+//! exactly the keys that the parser knows. `docs/feeds.md` is the reference of feeds.
 
 #![allow(
     clippy::panic,
@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use portcullis::config::{Config, KNOWN_KEYS};
+use portcullis::config::{Config, FeedFormat, KNOWN_KEYS};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -82,6 +82,32 @@ fn the_examples_of_the_reference_are_valid() {
     assert!(check_examples(&root().join("docs/configuration.md")) > 0);
 }
 
+/// Each format has a feed, and each feed is enabled.
+#[test]
+fn the_examples_of_the_feeds_are_valid() {
+    let path = root().join("docs/feeds.md");
+    check_examples(&path);
+    let mut formats = BTreeSet::new();
+    for (line, json) in code_blocks(&read(&path), "json") {
+        if !looks_like_a_configuration(&json) {
+            continue;
+        }
+        let config = Config::parse(json.as_bytes(), &|_| Some("value".to_owned())).unwrap();
+        assert!(!config.feeds.is_empty(), "no feed at line {line}");
+        assert_eq!(config.warnings, [], "at line {line}");
+        formats.extend(config.feeds.iter().map(|feed| match feed.format {
+            FeedFormat::Abs { .. } => "abs",
+            FeedFormat::Crowdsec(_) => "crowdsec",
+            FeedFormat::Text { .. } => "text",
+            FeedFormat::Tokens { .. } => "tokens",
+        }));
+    }
+    assert_eq!(
+        Vec::from_iter(formats),
+        ["abs", "crowdsec", "text", "tokens"]
+    );
+}
+
 #[test]
 fn the_examples_of_the_readme_are_valid() {
     let readme = root().join("README.md");
@@ -101,6 +127,7 @@ fn the_complete_example_uses_every_section() {
             "apis[]" => "/apis/0".to_owned(),
             "apis[].username[]" => "/apis/0/username/0".to_owned(),
             "apis[].jwt" => "/apis/0/jwt".to_owned(),
+            "feeds[]" => "/feeds/0".to_owned(),
             name => format!("/{name}"),
         };
         let value = example.pointer(&pointer);
@@ -128,8 +155,13 @@ fn documented_keys(reference: &str) -> Vec<(String, BTreeSet<String>)> {
 
 #[test]
 fn the_reference_documents_exactly_the_known_keys() {
-    let reference = read(&root().join("docs/configuration.md"));
-    let documented = documented_keys(&reference);
+    let mut documented = documented_keys(&read(&root().join("docs/configuration.md")));
+    let of_feeds = documented_keys(&read(&root().join("docs/feeds.md")));
+    documented.extend(
+        of_feeds
+            .into_iter()
+            .filter(|(heading, _)| heading == "Keys"),
+    );
     // Sections under one heading share its tables.
     let headings = [
         ("Top-level keys", vec![""]),
@@ -142,6 +174,7 @@ fn the_reference_documents_exactly_the_known_keys() {
         ("`deny_response`", vec!["deny_response"]),
         ("`traffic`", vec!["traffic"]),
         ("`guard`", vec!["guard"]),
+        ("Keys", vec!["feeds[]"]),
     ];
     let mut n_sections = 0;
     for (heading, sections) in headings {

@@ -50,7 +50,7 @@ fn a_full_list_contains_all_of_its_entries_and_none_of_a_hundred_million_others(
     let key = FingerprintKey::from_words([0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]);
     let mut builder = Builder::new(key, u64::MAX);
     for i in 0..N_LISTED {
-        with_identifier(i, |identifier| builder.insert(identifier)).unwrap();
+        with_identifier(i, |identifier| builder.insert(identifier, None)).unwrap();
     }
     let list = Published::new(&builder.finish().unwrap(), key);
     assert_eq!(list.manifest.n_entries(), N_LISTED);

@@ -14,6 +14,7 @@ mod published;
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use portcullis::config::ManualEntries;
@@ -124,10 +125,10 @@ fn key() -> impl Strategy<Value = FingerprintKey> {
 fn build(key: FingerprintKey, secrets: &[Secret], ranges: &[IpNet]) -> Blocklist {
     let mut builder = Builder::new(key, u64::MAX);
     for secret in secrets {
-        builder.insert(secret.identifier()).unwrap();
+        builder.insert(secret.identifier(), None).unwrap();
     }
     for range in ranges {
-        builder.insert(ClientIdentifier::Ip(*range)).unwrap();
+        builder.insert(ClientIdentifier::Ip(*range), None).unwrap();
     }
     builder.finish().unwrap()
 }
@@ -197,7 +198,7 @@ proptest! {
         let other = if shuffled { one.iter().rev().chain(&one).cloned().collect() } else { other };
         let set = |secrets: &[Secret]| secrets.iter().cloned().collect::<BTreeSet<_>>();
         let manifest = |secrets: &[Secret], ranges: &[IpNet]| {
-            Manifest::new(&build(key, secrets, ranges), key, None)
+            Manifest::new(&build(key, secrets, ranges), key, None, Duration::ZERO)
         };
         let (first, second) = (manifest(&one, &[]), manifest(&other, &[]));
         prop_assert_eq!(first.is_same_list(&second), set(&one) == set(&other));
@@ -249,10 +250,10 @@ proptest! {
             let mut builder = Builder::new(key, limit);
             for _ in 0..repeats {
                 for secret in &listed {
-                    builder.insert(secret.identifier())?;
+                    builder.insert(secret.identifier(), None)?;
                 }
                 for range in &ranges {
-                    builder.insert(ClientIdentifier::Ip(*range))?;
+                    builder.insert(ClientIdentifier::Ip(*range), None)?;
                 }
             }
             builder.finish()
@@ -272,7 +273,7 @@ proptest! {
     ) {
         let key = FingerprintKey::from_words([1, 2]);
         let list = build(key, &listed, &ranges);
-        let manifest = Manifest::new(&list, key, None);
+        let manifest = Manifest::new(&list, key, None, Duration::ZERO);
         let values = [
             (Record::Shard, manifest.shard_to_bytes(&list, 0).unwrap()),
             (Record::Bucket, manifest.bucket_to_bytes(&list, 0, &mut Vec::new())),
@@ -294,7 +295,7 @@ proptest! {
                 prop_assert!(unframe(Record::Manifest, bytes).is_none());
                 prop_assert!(Manifest::from_bytes(bytes).is_none());
                 prop_assert!(!manifest.is_value(record, 0, bytes));
-                prop_assert!(manifest.bucket_contains(bytes, listed[0].fingerprint(&key)).is_none());
+                prop_assert!(manifest.look_up(bytes, listed[0].fingerprint(&key)).is_none());
                 let mut loader = Loader::new(manifest.clone());
                 prop_assert!(loader.add(bytes).is_none());
             }

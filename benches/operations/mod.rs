@@ -11,7 +11,7 @@ use portcullis::feed::abs::read_attack_list;
 use portcullis::feed::entries::{EntrySink, Skipped};
 use portcullis::identifier::{ClientIdentifier, Fingerprint, FingerprintKey, PerKind};
 use portcullis::list::{AddressRanges, Blocklist, Builder, MembershipFilter};
-use portcullis::list::{Loader, Manifest, NextValue};
+use portcullis::list::{Loader, Manifest, Membership, NextValue};
 use portcullis::request::{RequestHeaders, select_api, visit_readings};
 
 const KEY: FingerprintKey =
@@ -35,10 +35,10 @@ impl LookUp {
     pub fn new() -> Self {
         let mut builder = Builder::new(KEY, u64::MAX);
         for number in 0..LISTED_ADDRESSES {
-            builder.insert(listed(number).into()).unwrap();
+            builder.insert(listed(number).into(), None).unwrap();
         }
         let list = builder.finish().unwrap();
-        let manifest = Manifest::new(&list, KEY, None);
+        let manifest = Manifest::new(&list, KEY, None, Duration::ZERO);
         let mut scratch = Vec::new();
         let buckets = (0..manifest.layout.buckets)
             .map(|index| manifest.bucket_to_bytes(&list, index, &mut scratch))
@@ -78,7 +78,7 @@ impl LookUp {
 
     fn in_bucket(&self, fingerprint: Fingerprint) -> bool {
         let bucket = &self.buckets[self.manifest.bucket_index(fingerprint) as usize];
-        self.manifest.bucket_contains(bucket, fingerprint) == Some(true)
+        self.manifest.look_up(bucket, fingerprint) == Some(Membership::Listed)
     }
 }
 
@@ -172,12 +172,12 @@ pub fn parse(json: &str) -> Blocklist {
 
 /// Builds the shards of the membership filter: the most expensive part of publishing a list.
 pub fn build_filter(list: &Blocklist) -> Vec<Vec<u8>> {
-    shards(list, &Manifest::new(list, KEY, None))
+    shards(list, &Manifest::new(list, KEY, None, Duration::ZERO))
 }
 
 /// Loads a new list in a worker: checks the shards and keeps them.
 pub fn load_filter(list: &Blocklist, shards: &[Vec<u8>]) -> usize {
-    load(Manifest::new(list, KEY, None), shards)
+    load(Manifest::new(list, KEY, None, Duration::ZERO), shards)
         .1
         .memory_bytes()
 }
@@ -204,7 +204,7 @@ struct Sink(Builder);
 
 impl EntrySink for Sink {
     fn entry(&mut self, entry: ClientIdentifier<'_>, _: Option<Duration>) -> bool {
-        self.0.insert(entry).is_ok()
+        self.0.insert(entry, None).is_ok()
     }
 
     fn skipped(&mut self, _: Skipped) {}

@@ -1,6 +1,8 @@
 //! Every command and option, with its help. Decides nothing.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -44,7 +46,8 @@ pub struct Common {
     /// Show what would change, and change nothing
     #[arg(long, global = true)]
     pub dry_run: bool,
-    /// Show tokens, cookie values, API keys and user names in full, not only their first four characters
+    /// Show tokens, claims, cookie values, API keys, user names and header values in full, not only their first four
+    /// characters
     #[arg(long, global = true)]
     pub show_secrets: bool,
     /// ASE's user; not used: the file's permissions decide
@@ -100,6 +103,9 @@ pub enum Command {
     ClearBlacklist,
     /// Show ABS's attack list, import it into the manual deny list, or remove false positives from it
     AttackList(AttackListArgs),
+    /// Show the configured feeds, or read the list of one
+    #[command(subcommand)]
+    Feeds(FeedsCommand),
     /// Show what the filter does with a request, and why
     Explain(ExplainArgs),
     /// Check whether the filter accepts a configuration
@@ -161,24 +167,74 @@ pub struct StatusArgs {
 /// The options of `view_blacklist`.
 #[derive(Debug, Args)]
 pub struct ViewBlacklistArgs {
-    /// The entries to show
-    #[arg(value_enum, default_value_t = BlacklistPart::All)]
+    /// The entries to show: manual (the manual deny list), abs_detected (ABS's active list, read from ABS: --abs), all (both),
+    /// or the name of a feed (its list, read from its server: --url)
+    #[arg(default_value = "all")]
     pub part: BlacklistPart,
+    /// With the name of a feed: the address of its list server, as for feeds read
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
     /// How to reach ABS.
     #[command(flatten)]
     pub abs: AbsArgs,
 }
 
 /// The entries to show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlacklistPart {
-    /// Both
+    /// Both manual and detected ones.
     All,
-    /// The manual deny list
+    /// The manual deny list.
     Manual,
-    /// ABS's active list, read from ABS (--abs)
+    /// ABS's active list, read from ABS.
     AbsDetected,
+    /// The list of the feed with this name.
+    Feed(String),
+}
+
+impl FromStr for BlacklistPart {
+    type Err = Infallible;
+
+    fn from_str(word: &str) -> Result<Self, Infallible> {
+        Ok(match word {
+            "all" => BlacklistPart::All,
+            "manual" => BlacklistPart::Manual,
+            "abs_detected" => BlacklistPart::AbsDetected,
+            name => BlacklistPart::Feed(name.to_owned()),
+        })
+    }
+}
+
+/// The commands of `feeds`.
+#[derive(Debug, Subcommand)]
+pub enum FeedsCommand {
+    /// Show the configured feeds
+    List,
+    /// Fetch the list of a feed as the filter does, and show what the filter would make of it
+    Read(FeedReadArgs),
+}
+
+/// The options of `feeds read`.
+#[derive(Debug, Args)]
+pub struct FeedReadArgs {
+    /// The feed, by its name
+    #[arg(value_name = "NAME")]
+    pub feed: String,
+    /// Show the entries, too
+    #[arg(long)]
+    pub entries: bool,
+    /// Address of the list server: scheme, host and port. Default: https:// and the feed's authority
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Time limit for the whole response; default: that of the feed
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<String>,
+    /// Trusted certificates (PEM) for the list server, instead of the system's
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Do not check the list server's certificate: anyone on the path can read the feed's headers
+    #[arg(long, conflicts_with = "ca")]
+    pub insecure: bool,
 }
 
 /// How to reach ABS. Last in each command: the heading applies to everything that follows.
@@ -268,9 +324,21 @@ pub struct ExplainArgs {
     /// The attack list: a file with ABS's JSON; default: the list from --abs; without both, the filter has none
     #[arg(long, value_name = "FILE")]
     pub list: Option<PathBuf>,
+    /// The list of a feed: a file in the feed's own format; may be given for several feeds
+    #[arg(long = "feed", value_name = "NAME=FILE", value_parser = feed_file)]
+    pub feeds: Vec<(String, PathBuf)>,
     /// How to reach ABS.
     #[command(flatten)]
     pub abs: AbsArgs,
+}
+
+fn feed_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => {
+            Ok((name.to_owned(), file.into()))
+        }
+        _ => Err("allowed: NAME=FILE, such as drop=drop.txt".to_owned()),
+    }
 }
 
 /// The options of `check_config`.

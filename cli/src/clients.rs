@@ -1,6 +1,7 @@
-//! What the commands read from outside: ABS, a running Envoy and its access log.
+//! What the commands read from outside: ABS, the list servers of feeds, a running Envoy and its access log.
 
 pub mod abs;
 pub mod access_log;
 pub mod envoy_admin;
+pub mod feed;
 mod http;

@@ -3,6 +3,7 @@
 mod attack_list;
 mod check_config;
 mod explain;
+mod feeds;
 mod manual_lists;
 mod shell;
 mod status;
@@ -34,6 +35,7 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         Command::ViewBlacklist(args) => manual_lists::view_deny_list(common, args),
         Command::ClearBlacklist => manual_lists::clear(common, List::Deny),
         Command::AttackList(args) => attack_list::run(common, args),
+        Command::Feeds(command) => feeds::run(common, command),
         Command::Explain(args) => explain::run(common, args),
         Command::CheckConfig(args) => check_config::run(common, args),
         Command::Completions { shell } => Ok(shell::completions(*shell)),

@@ -11,7 +11,7 @@ pub mod manual_list;
 
 use std::path::Path;
 
-use portcullis::config::{Config, ConfigError};
+use portcullis::config::{Config, ConfigError, ConfigWarning, Notice};
 use serde_json::{Map, Value};
 
 use self::locate::{DEFAULT_NAME, Form, Location};
@@ -105,7 +105,11 @@ impl ConfigFile {
 /// A configuration as the filter reads it. The environment variables that it names are those of the VM and not of this
 /// process: they may be set there.
 pub fn validate(configuration: &[u8]) -> std::result::Result<Config, Vec<ConfigError>> {
-    Config::parse(configuration, &|_| None)
+    let mut config = Config::parse(configuration, &|_| None)?;
+    let is_of_variable =
+        |warning: &ConfigWarning| matches!(warning.notice, Notice::UnusableVariable { .. });
+    config.warnings.retain(|warning| !is_of_variable(warning));
+    Ok(config)
 }
 
 fn choose(file: &str, values: &[Value], name: Option<&str>) -> Result<Location> {

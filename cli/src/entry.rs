@@ -17,7 +17,7 @@ const EMPTY: &str = "an empty value identifies no client";
 pub struct Entry {
     /// The kind of identifier.
     pub kind: IdentifierKind,
-    /// A cookie's name; the name of an API key's header or parameter, if known.
+    /// The name of a cookie, of a header, of an API key's header or parameter, if known, or of claims.
     pub name: Option<String>,
     /// The value as written.
     pub value: String,
@@ -70,14 +70,9 @@ impl Entry {
 
     /// The client, or the value of an entry that identifies none.
     pub fn key(&self) -> ClientKey {
-        // Random, so that no one can prepare entries that count as the same.
-        static KEY: LazyLock<FingerprintKey> = LazyLock::new(|| {
-            let random = || RandomState::new().hash_one(());
-            FingerprintKey::from_words([random(), random()])
-        });
         let key = match self.identifier() {
             Ok(ClientIdentifier::Ip(range)) => range.to_string(),
-            Ok(identifier) => identifier.fingerprint(&KEY).0.to_string(),
+            Ok(identifier) => identifier.fingerprint(&fingerprint_key()).0.to_string(),
             Err(_) => self.value.clone(),
         };
         (self.kind, key)
@@ -125,9 +120,9 @@ impl From<ClientIdentifier<'_>> for Entry {
             | ClientIdentifier::Username(value) => (None, text(value)),
             ClientIdentifier::Header { name, value } => (Some(name.to_owned()), text(value)),
             ClientIdentifier::TokenClaims(claims) => {
-                let claims = claims.iter();
-                let claims = claims.map(|(name, value)| format!("{name}={}", text(value)));
-                (None, claims.collect::<Vec<_>>().join(", "))
+                let names: Vec<_> = claims.iter().map(|(name, _)| *name).collect();
+                let values: Vec<_> = claims.iter().map(|(_, value)| text(value)).collect();
+                (Some(names.join("+")), values.join("+"))
             }
         };
         Self {
@@ -136,6 +131,15 @@ impl From<ClientIdentifier<'_>> for Entry {
             value,
         }
     }
+}
+
+/// The key of this process's fingerprints: random, so that no one can prepare entries that count as the same.
+pub fn fingerprint_key() -> FingerprintKey {
+    static KEY: LazyLock<FingerprintKey> = LazyLock::new(|| {
+        let random = || RandomState::new().hash_one(());
+        FingerprintKey::from_words([random(), random()])
+    });
+    *KEY
 }
 
 /// The name of a kind in ASE's commands.

@@ -1,6 +1,6 @@
 //! `portcullis`, the command line tool: ASE's commands for an Envoy that runs the filter.
 //!
-//! Each command changes or reads the file that holds the filter, ABS's API, or Envoy's admin interface.
+//! Each command changes or reads the file that holds the filter, a list server, or Envoy's admin interface.
 //!
 //! | module | owns |
 //! |---|---|
@@ -8,7 +8,8 @@
 //! | `commands` | what each command does, one file a command or group |
 //! | `config_file` | the file that holds the filter: find its configuration, edit it, write it atomically |
 //! | `document` | a JSON or YAML text: its values, and edits in place |
-//! | `clients` | ABS's API, Envoy's admin interface and access log |
+//! | `clients` | ABS's API, the list servers of feeds, Envoy's admin interface and access log |
+//! | `entry`, `feed_list` | one entry of a list; the list of a feed |
 //! | `output`, `error` | what is printed, and the exit code |
 //!
 //! The library defines what a configuration means: the commands validate and judge with the filter's own code.
@@ -22,6 +23,7 @@ mod config_file;
 mod document;
 mod entry;
 mod error;
+mod feed_list;
 mod output;
 
 use std::ffi::OsString;

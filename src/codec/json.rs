@@ -115,6 +115,42 @@ pub fn read(
         .map_err(|error| JsonError::new(&error, ErrorKind::Trailing))
 }
 
+/// Reads a text that is one JSON value. Calls `visit` with it, unless it is a list or an object.
+///
+/// # Errors
+///
+/// See [`read`].
+pub fn read_scalar(text: &[u8], visit: &mut dyn FnMut(Scalar<'_>)) -> Result<(), JsonError> {
+    let length = text.len();
+    read(&mut { text }, length, &mut ScalarHandler { visit })
+}
+
+/// Passes on one scalar.
+struct ScalarHandler<'v> {
+    visit: &'v mut dyn FnMut(Scalar<'_>),
+}
+
+impl Handler for ScalarHandler<'_> {
+    fn scalar(&mut self, value: Scalar<'_>) -> bool {
+        (self.visit)(value);
+        true
+    }
+
+    fn begin_list(&mut self) -> bool {
+        false
+    }
+
+    fn begin_object(&mut self) -> bool {
+        false
+    }
+
+    fn key(&mut self, _: &str) -> bool {
+        false
+    }
+
+    fn end(&mut self) {}
+}
+
 /// Reports one value to the handler.
 struct Visitor<'a, 'h> {
     handler: &'a mut (dyn Handler + 'h),

@@ -25,11 +25,13 @@ const TIMEOUT: DurationRange = DurationRange {
 };
 
 /// ABS's dates have no seconds, so a window under a minute would be empty.
-const ATTACK_WINDOW: DurationRange = DurationRange {
+pub(super) const ATTACK_WINDOW: DurationRange = DurationRange {
     least: Duration::from_secs(60),
     most: Duration::from_secs(3_650 * 86_400),
     allowed: "a duration from \"1m\" to \"3650d\", such as \"30d\" (whole number; units ms, s, m, h, d)",
 };
+
+pub(super) const DEFAULT_ATTACK_WINDOW: Duration = Duration::from_secs(30 * 86_400);
 
 const ACCESS_KEY: Credential = Credential {
     key: "access_key",
@@ -93,6 +95,6 @@ pub(super) fn read_abs(
         access_key,
         secret_key,
         timeout: timeout.unwrap_or(Duration::from_secs(30)),
-        attack_window: attack_window.unwrap_or(Duration::from_secs(30 * 86_400)),
+        attack_window: attack_window.unwrap_or(DEFAULT_ATTACK_WINDOW),
     })
 }

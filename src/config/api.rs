@@ -1,8 +1,10 @@
 //! The section `apis`: the rules of each API, and the order in which APIs are matched. `request` applies the rules.
 
 use core::cmp::Reverse;
+use std::rc::Rc;
 
 use super::error::Problem;
+use super::feed::{Feed, FeedFormat};
 use super::jwt::{Jwt, read_jwt};
 use super::report::Report;
 use super::section::Section;
@@ -26,6 +28,7 @@ pub(super) const API_KEYS: &[&str] = &[
     "apikey_header",
     "apikey_qs",
     "username",
+    "feeds",
 ];
 
 pub(super) const USERNAME_KEYS: &[&str] = &["basic_auth", "header", "jwt_claim"];
@@ -63,6 +66,8 @@ pub struct Api {
     pub apikey_qs: Vec<String>,
     /// The sources of user names.
     pub username: Vec<UsernameSource>,
+    /// The feeds that count, by name; `None` for all.
+    pub feeds: Option<Vec<Rc<str>>>,
     /// Headers whose values feeds list, such as that of a client's country; in lower case, each once.
     pub scope_headers: Vec<String>,
     /// For each feed of revoked tokens, the claims of its entries: at most
@@ -90,12 +95,38 @@ pub enum Mode {
     Shadow,
 }
 
+impl Api {
+    /// Whether the feed with this name counts.
+    pub fn counts_feed(&self, name: &str) -> bool {
+        let names = self.feeds.as_ref();
+        names.is_none_or(|names| names.iter().any(|known| **known == *name))
+    }
+}
+
+impl Api {
+    fn add_feed(&mut self, feed: &Feed) {
+        match &feed.format {
+            FeedFormat::Crowdsec(options) if feed.kinds.header => {
+                for (_, header) in &options.scope_headers {
+                    if !self.scope_headers.contains(header) {
+                        self.scope_headers.push(header.clone());
+                    }
+                }
+            }
+            FeedFormat::Tokens { claims } if !self.token_claims.contains(claims) => {
+                self.token_claims.push(claims.clone());
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Default for Api {
     /// An API that matches every request, with all defaults.
     fn default() -> Self {
         let report = Report::default();
         let section = Section::open(String::new(), None, API_KEYS, &report);
-        read_api(&section, (None, String::new()))
+        read_api(&section, (None, String::new()), &[])
     }
 }
 
@@ -123,6 +154,17 @@ impl Apis {
         }
     }
 
+    /// Adds to each API what the feeds that count for it read from requests.
+    pub(super) fn add_feeds(&mut self, feeds: &[Feed]) {
+        for api in self.others.iter_mut().chain([&mut self.catch_all]) {
+            for feed in feeds {
+                if api.counts_feed(&feed.name) {
+                    api.add_feed(feed);
+                }
+            }
+        }
+    }
+
     /// All APIs in matching order.
     pub fn iter(&self) -> impl Iterator<Item = &Api> {
         self.others.iter().chain([&self.catch_all])
@@ -140,7 +182,7 @@ impl Apis {
     }
 }
 
-pub(super) fn read_apis(root: &Section<'_>) -> Apis {
+pub(super) fn read_apis(root: &Section<'_>, feed_names: &[Rc<str>]) -> Apis {
     const ALLOWED: &str =
         "a list of API objects, such as [{\"api_id\": \"shop\", \"url\": \"/shop\"}]";
     let mut apis: Vec<Api> = Vec::new();
@@ -157,10 +199,23 @@ pub(super) fn read_apis(root: &Section<'_>) -> Apis {
         {
             section.reject_whole(Problem::SameApi { earlier });
         }
-        apis.push(read_api(&section, place.clone().unwrap_or_default()));
+        let place_or_any = place.clone().unwrap_or_default();
+        apis.push(read_api(&section, place_or_any, feed_names));
         places.push(place);
     }
     Apis::new(apis)
+}
+
+fn read_feeds(section: &Section<'_>, feed_names: &[Rc<str>]) -> Option<Vec<Rc<str>>> {
+    let allowed = "a list of names of feeds, \"abs\" for that of ABS; omit it for all";
+    section.nullable().texts("feeds", allowed, |text| {
+        let mut names = feed_names.iter();
+        let name = names.find(|name| &***name == text).cloned();
+        name.ok_or_else(|| Problem::UnknownFeed {
+            found: text.to_owned(),
+            known: feed_names.iter().map(ToString::to_string).collect(),
+        })
+    })
 }
 
 /// Hostname and url; `None` where one of them is invalid.
@@ -181,7 +236,11 @@ fn read_place(section: &Section<'_>) -> Option<(Option<String>, String)> {
     is_valid.then(|| (hostname.flatten(), url.unwrap_or_default()))
 }
 
-fn read_api(section: &Section<'_>, (hostname, url): (Option<String>, String)) -> Api {
+fn read_api(
+    section: &Section<'_>,
+    (hostname, url): (Option<String>, String),
+    feed_names: &[Rc<str>],
+) -> Api {
     let strings = |list: &[&str]| list.iter().map(ToString::to_string).collect();
     let api_id = section.text(
         "api_id",
@@ -241,6 +300,7 @@ fn read_api(section: &Section<'_>, (hostname, url): (Option<String>, String)) ->
         apikey_header: apikey_header.unwrap_or_else(|| strings(&["x-api-key"])),
         apikey_qs: apikey_qs.unwrap_or_else(|| strings(&["api_key"])),
         username: read_username(section),
+        feeds: read_feeds(section, feed_names),
         scope_headers: Vec::new(),
         token_claims: Vec::new(),
         hostname,

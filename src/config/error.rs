@@ -7,6 +7,7 @@ use core::fmt;
 use ipnet::IpNet;
 
 use super::tree::Value;
+use crate::codec::decimal;
 
 /// One configuration error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +64,13 @@ pub enum Problem {
         range: IpNet,
         /// The single address.
         address: IpNet,
+    },
+    /// A name that no feed has.
+    UnknownFeed {
+        /// The name as typed.
+        found: String,
+        /// The names of all feeds.
+        known: Vec<String>,
     },
     /// An API with the hostname and url of an earlier one.
     SameApi {
@@ -139,6 +147,12 @@ impl fmt::Display for Problem {
                 f,
                 "found {found}, which has host bits set; write {range} for the range or {address} for the single address"
             ),
+            Problem::UnknownFeed { found, known } => write!(
+                f,
+                "found {}, which is no feed; feeds here: {}",
+                quoted(found),
+                known.join(", ")
+            ),
             Problem::SameApi { earlier } => write!(
                 f,
                 "same hostname and url as apis[{earlier}]; merge the two entries, or change the hostname or url of one"
@@ -178,6 +192,5 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// A number as an operator would write it.
 pub(super) fn shown_number(number: f64) -> String {
-    let shown = format!("{number:?}");
-    shown.strip_suffix(".0").unwrap_or(&shown).to_owned()
+    decimal::short_text(number)
 }

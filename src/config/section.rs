@@ -13,6 +13,7 @@ use super::report::Report;
 use super::tree::Value;
 use super::value::{self, DurationRange};
 use super::warning::Notice;
+use crate::codec::decimal;
 use crate::identifier::listed::trimmed;
 
 /// One object of the configuration. An absent object has no keys.
@@ -126,6 +127,14 @@ impl<'a> Section<'a> {
 
     pub(super) fn has(&self, key: &str) -> bool {
         self.value(key).is_some()
+    }
+
+    /// Whether the object under `section` has `key`.
+    pub(super) fn section_has(&self, section: &str, key: &str) -> bool {
+        match self.value(section) {
+            Some(Value::Object(entries)) => entries.iter().any(|(known, _)| known == key),
+            _ => false,
+        }
     }
 
     pub(super) fn value(&self, key: &str) -> Option<&'a Value> {
@@ -244,26 +253,38 @@ impl<'a> Section<'a> {
         allowed: &'static str,
         mut parse: impl FnMut(&'a str) -> Result<T, Problem>,
     ) -> Option<Vec<T>> {
-        let mut parse_element = |value: &'a Value, path: &dyn Fn() -> String| {
-            let parsed = match value {
-                Value::String(text) => parse(self.trimmed(text, path)),
+        let elements = self.elements(key, allowed)?.into_iter();
+        let parse = |(path, text): (String, Result<&'a str, Problem>)| {
+            let parsed = text.and_then(&mut parse);
+            parsed
+                .map_err(|problem| self.report.error(path, problem))
+                .ok()
+        };
+        Some(elements.filter_map(parse).collect())
+    }
+
+    /// The strings of a list, each with its path.
+    fn elements(
+        &self,
+        key: &str,
+        allowed: &'static str,
+    ) -> Option<Vec<(String, Result<&'a str, Problem>)>> {
+        let path = self.path_of(key);
+        let text = |path: String, value: &'a Value| {
+            let text = match value {
+                Value::String(text) => Ok(self.trimmed(text, || path.clone())),
                 other => Err(Problem::wrong_type(other, allowed)),
             };
-            parsed
-                .map_err(|problem| self.report.error(path(), problem))
-                .ok()
+            (path, text)
         };
         Some(match self.value(key)? {
             Value::Array(list) => {
-                let parse = |(index, value)| {
-                    parse_element(value, &|| element_path(&self.path_of(key), index))
-                };
-                list.iter().enumerate().filter_map(parse).collect()
+                let elements = list.iter().enumerate();
+                elements
+                    .map(|(index, value)| text(element_path(&path, index), value))
+                    .collect()
             }
-            other => {
-                let parsed = parse_element(other, &|| self.path_of(key));
-                parsed.into_iter().collect()
-            }
+            other => vec![text(path, other)],
         })
     }
 
@@ -299,7 +320,7 @@ impl<'a> Section<'a> {
 fn decimal(text: &str) -> Option<f64> {
     let (whole, part) = text.split_once('.')?;
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    (is_digits(whole) && is_digits(part)).then(|| text.parse().ok())?
+    (is_digits(whole) && is_digits(part)).then(|| decimal::parse(text))?
 }
 
 fn unknown_key(key: &str, known: &'static [&'static str]) -> Problem {

@@ -1,6 +1,7 @@
 //! Tests of the plugin configuration: tables of accepted, rejected and warned configurations, and hostile bytes.
 
 mod accepted;
+mod feeds;
 mod rejected;
 mod warned;
 
@@ -110,6 +111,22 @@ fn every_known_key_is_read() {
                     format!(r#"{{"apis": [{{"jwt": {entry}}}]}}"#),
                     format!("apis[0].jwt.{key}"),
                 ),
+                "feeds[]" => {
+                    let required = [
+                        ("name", r#""n""#),
+                        ("format", r#""text""#),
+                        ("cluster", r#""c""#),
+                        ("path", r#""/p""#),
+                    ];
+                    let others = required.iter().filter(|(other, _)| other != key);
+                    let others: String = others
+                        .map(|(key, value)| format!(r#""{key}": {value}, "#))
+                        .collect();
+                    (
+                        format!(r#"{{"feeds": [{{{others}"{key}": [[]]}}]}}"#),
+                        format!("feeds[0].{key}"),
+                    )
+                }
                 _ => (
                     format!(r#"{{"{section}": {entry}}}"#),
                     format!("{section}.{key}"),

@@ -7,6 +7,7 @@ use super::api::{read_apis, warn_of_chosen_by_host};
 use super::credential::Environment;
 use super::deny_response::read_deny_response;
 use super::error::Problem;
+use super::feed::read_feeds;
 use super::guard::read_guard;
 use super::list::{check_size, read_list};
 use super::section::Section;
@@ -33,13 +34,14 @@ pub(super) const ROOT_KEYS: &[&str] = &[
     "traffic",
     "guard",
     "ipv6_prefix",
+    "feeds",
 ];
 
 const MINUTES_KEY: &str = "abs_attack_request_minutes";
 /// The spelling of ASE's older documentation.
 const MINUTES_ALIAS: &str = "abs_attack_request_minute";
 
-const MAX_AGE: DurationRange = DurationRange {
+pub(super) const MAX_AGE: DurationRange = DurationRange {
     least: Duration::from_secs(1),
     most: Duration::from_secs(3_650 * 86_400),
     allowed: "null for never, or a duration from \"1s\" to \"3650d\", such as \"24h\" (whole number; units ms, s, m, h, d)",
@@ -49,48 +51,75 @@ const MAX_AGE: DurationRange = DurationRange {
 pub(super) fn read_config(root: &Section<'_>, environment: Environment<'_>) -> Config {
     let enable_abs = root.boolean("enable_abs", false);
     let enable_abs_attack = root.boolean("enable_abs_attack", false);
-    let before_first_list = root.choice(
-        "before_first_list",
-        [
-            ("allow", BeforeFirstList::Allow),
-            ("deny", BeforeFirstList::Deny),
-        ],
-        "\"allow\" or \"deny\"",
-    );
-    let when_stale = root.choice(
-        "when_stale",
-        [("keep", WhenStale::Keep), ("drop", WhenStale::Drop)],
-        "\"keep\" or \"drop\"",
-    );
+    let (before_first_list, when_stale) = (read_before_first_list(root), read_when_stale(root));
+    let ipv6_prefix = read_ipv6_prefix(root);
+    let feeds = read_feeds(root, ipv6_prefix, environment);
+    let abs = read_abs(root, enable_abs || enable_abs_attack, environment);
+    let mut apis = read_apis(root, &feeds.names);
+    apis.add_feeds(&feeds.enabled);
     let mut config = Config {
         enable_firewall: root.boolean("enable_firewall", true),
         enable_abs,
         enable_abs_attack,
         refresh_interval: read_refresh_interval(root),
         attack_list_memory: root.size("attack_list_memory").unwrap_or(128 << 20),
-        abs: read_abs(root, enable_abs || enable_abs_attack, environment),
-        apis: read_apis(root),
+        abs,
+        apis,
         allow_list: read_list(root, "allow_list"),
         deny_list: read_list(root, "deny_list"),
         deny_response: read_deny_response(root),
-        before_first_list: before_first_list.unwrap_or(BeforeFirstList::Allow),
+        before_first_list,
         attack_list_max_age: root.nullable().duration("attack_list_max_age", &MAX_AGE),
-        when_stale: when_stale.unwrap_or(WhenStale::Keep),
+        when_stale,
         traffic: read_traffic(root, enable_abs, environment),
         guard: read_guard(root),
-        ipv6_prefix: read_ipv6_prefix(root),
+        ipv6_prefix,
+        feeds: feeds.enabled,
+        disabled_feeds: feeds.disabled,
         warnings: Vec::new(),
     };
     check_size(root, &config.allow_list, &config.deny_list);
+    check_sources(root, &config);
     fold_ranges(&mut config);
     warn_of_chosen_by_host(&config.apis, root);
     config
+}
+
+pub(super) fn read_before_first_list(section: &Section<'_>) -> BeforeFirstList {
+    let choices = [
+        ("allow", BeforeFirstList::Allow),
+        ("deny", BeforeFirstList::Deny),
+    ];
+    let choice = section.choice("before_first_list", choices, "\"allow\" or \"deny\"");
+    choice.unwrap_or(BeforeFirstList::Allow)
+}
+
+pub(super) fn read_when_stale(section: &Section<'_>) -> WhenStale {
+    let choices = [("keep", WhenStale::Keep), ("drop", WhenStale::Drop)];
+    let choice = section.choice("when_stale", choices, "\"keep\" or \"drop\"");
+    choice.unwrap_or(WhenStale::Keep)
 }
 
 fn read_ipv6_prefix(root: &Section<'_>) -> u8 {
     let allowed = "a whole number from 32 to 128, without quotes, such as 64";
     root.whole_number("ipv6_prefix", 32..=128, allowed)
         .unwrap_or(128)
+}
+
+/// Feeds with the same source would share one list, whose metrics can have one name only.
+fn check_sources(root: &Section<'_>, config: &Config) {
+    let feeds = config.all_feeds();
+    for (index, feed) in feeds.iter().enumerate() {
+        let mut earlier = feeds.iter().take(index);
+        if let Some(same) = earlier.find(|earlier| earlier.source() == feed.source()) {
+            let found = format!(
+                "the feeds {} and {}, which have the same list",
+                same.name, feed.name
+            );
+            let allowed = "feeds that differ in cluster, authority, path, kinds or a key of their format; remove one";
+            root.reject("feeds", Problem::invalid(found, allowed));
+        }
+    }
 }
 
 /// Brings the configured ranges to the form that client addresses are compared in.

@@ -7,12 +7,15 @@ use std::io::Read;
 
 use super::abs::read_attack_list;
 use super::body::{CallBody, Exceeded, Meter};
+use super::crowdsec::{DecisionCounts, DecisionOptions, read_decisions};
 use super::entries::{EntrySink, Skipped};
 use super::error::{FetchError, FetchFailure};
 use super::guard::{changed_too_much, skips_too_many, too_wide};
-use super::response::{Coding, ResponseHeaders};
+use super::response::{Coding, ResponseHeaders, Validators};
+use super::text::read_text;
+use super::tokens::read_tokens;
 use crate::codec::gzip::GzipReader;
-use crate::config::Config;
+use crate::config::{Feed, FeedFormat};
 use crate::host::Host;
 use crate::identifier::{ClientIdentifier, FingerprintKey, range_of_prefix};
 use crate::list::{Blocklist, Builder};
@@ -29,10 +32,12 @@ pub enum FetchOutcome {
     List {
         /// The list.
         list: Blocklist,
-        /// Its ETag; empty for none.
-        etag: Vec<u8>,
+        /// What identifies this version of it.
+        validators: Validators,
         /// The number of unusable entries.
         skipped: u64,
+        /// The number of CrowdSec's decisions of other scopes and types, which are no entries here.
+        left_out: u64,
     },
     /// ABS's list has not changed.
     NotModified,
@@ -43,15 +48,17 @@ pub enum FetchOutcome {
 /// The rules for a new list.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
-    /// Limits and guard.
-    pub config: &'a Config,
+    /// The feed.
+    pub feed: &'a Feed,
+    /// The number of leading bits by which IPv6 addresses are compared.
+    pub ipv6_prefix: u8,
     /// For the fingerprints.
     pub key: FingerprintKey,
-    /// The number of entries of the active list, if there is one.
+    /// The number of entries of the active list that have not ended by themselves, if there is a list.
     pub n_entries_before: Option<u64>,
 }
 
-/// Reads the current response; its body has `body_size` bytes. `conditional`: an ETag was sent.
+/// Reads the current response; its body has `body_size` bytes. `conditional`: validators were sent.
 pub fn read_response(
     host: &dyn Host,
     body_size: usize,
@@ -65,7 +72,13 @@ pub fn read_response(
         200 => {}
         304 if conditional => return FetchOutcome::NotModified,
         status => {
-            let error = FetchError::Status(status);
+            let error = match status {
+                301 | 302 | 303 | 307 | 308 => FetchError::Redirect {
+                    status,
+                    location: headers.location,
+                },
+                _ => FetchError::Status(status),
+            };
             return FetchOutcome::Failed(FetchFailure {
                 retry_after: headers.retry_after,
                 ..FetchFailure::new(error)
@@ -73,10 +86,11 @@ pub fn read_response(
         }
     }
     match read_list(host, body_size, &headers, rules) {
-        Ok((list, skipped)) => FetchOutcome::List {
+        Ok((list, counts)) => FetchOutcome::List {
             list,
-            etag: headers.etag,
-            skipped,
+            validators: headers.validators,
+            skipped: counts.entries.n_skipped(),
+            left_out: counts.unknown_scope.saturating_add(counts.other_type),
         },
         Err(error) => FetchOutcome::Failed(FetchFailure::new(error)),
     }
@@ -87,7 +101,7 @@ fn read_list(
     body_size: usize,
     headers: &ResponseHeaders,
     rules: &Rules<'_>,
-) -> Result<(Blocklist, u64), FetchError> {
+) -> Result<(Blocklist, DecisionCounts), FetchError> {
     let received = u64::try_from(body_size).unwrap_or(u64::MAX);
     if let Some(announced) = headers.content_length
         && announced != received
@@ -99,13 +113,13 @@ fn read_list(
     }
     let mut body = CallBody::new(host);
     let limit = rules
-        .config
-        .attack_list_memory
+        .feed
+        .memory
         .saturating_mul(JSON_BYTES_PER_LIST_BYTE)
         .max(LEAST_JSON_BYTES);
     let meter = Meter::default();
     let mut sink = ListSink {
-        builder: Builder::new(rules.key, rules.config.attack_list_memory),
+        builder: Builder::new(rules.key, rules.feed.memory),
         rules,
         meter: &meter,
         stopped: None,
@@ -119,27 +133,62 @@ fn read_list(
         }
         Coding::Unknown => return Err(FetchError::Encoding),
     };
-    let outcome = read_attack_list(&mut meter.limit(text, limit), &mut sink);
+    let text = &mut meter.limit(text, limit);
+    let outcome = read_entries(&rules.feed.format, text, &mut sink);
     let counts = outcome.map_err(|error| match (meter.exceeded(), sink.stopped.take()) {
         (_, Some(stopped)) => stopped,
         (Some(Exceeded::Entry), _) => FetchError::EntryTooLong,
         (Some(Exceeded::Total), _) => FetchError::TooMuchJson(limit),
-        (None, None) => FetchError::AttackList(error),
+        (None, None) => error,
     })?;
-    if skips_too_many(&rules.config.guard, &counts) {
-        return Err(FetchError::SkipsTooMany(Box::new(counts)));
+    if skips_too_many(&rules.feed.guard, &counts.entries) {
+        return Err(FetchError::SkipsTooMany(Box::new(counts.entries)));
     }
     let list = sink.builder.finish().map_err(FetchError::Memory)?;
     if let Some(before) = rules.n_entries_before
-        && changed_too_much(&rules.config.guard, before, list.n_entries())
+        && let Some(allowed_percent) = changed_too_much(&rules.feed.guard, before, list.n_entries())
     {
         return Err(FetchError::ChangedTooMuch {
             before,
             after: list.n_entries(),
-            allowed_percent: rules.config.guard.max_change_percent.unwrap_or_default(),
+            allowed_percent,
         });
     }
-    Ok((list, counts.n_skipped()))
+    Ok((list, counts))
+}
+
+/// Reads a list of any format and passes its entries to `sink`. Only lists of decisions have other counts than those of
+/// entries.
+///
+/// # Errors
+///
+/// The body is not a list of this format, or none of its entries can be used.
+pub fn read_entries(
+    format: &FeedFormat,
+    body: &mut dyn Read,
+    sink: &mut dyn EntrySink,
+) -> Result<DecisionCounts, FetchError> {
+    let entries = match format {
+        FeedFormat::Abs { .. } => read_attack_list(body, sink).map_err(FetchError::AttackList),
+        FeedFormat::Text { special_ranges } => {
+            read_text(body, *special_ranges, sink).map_err(FetchError::Text)
+        }
+        FeedFormat::Tokens { claims } => {
+            read_tokens(body, claims, sink).map_err(FetchError::Tokens)
+        }
+        FeedFormat::Crowdsec(crowdsec) => {
+            let options = DecisionOptions {
+                types: &crowdsec.types,
+                session_cookie: crowdsec.session_cookie.as_deref(),
+                scope_headers: &crowdsec.scope_headers,
+            };
+            return read_decisions(body, &options, sink).map_err(FetchError::Decisions);
+        }
+    };
+    entries.map(|entries| DecisionCounts {
+        entries,
+        ..DecisionCounts::default()
+    })
 }
 
 /// Inserts entries into the list.
@@ -151,20 +200,25 @@ struct ListSink<'a> {
 }
 
 impl EntrySink for ListSink<'_> {
-    fn entry(&mut self, entry: ClientIdentifier<'_>, _: Option<Duration>) -> bool {
+    fn entry(&mut self, entry: ClientIdentifier<'_>, time_to_live: Option<Duration>) -> bool {
         self.meter.end_entry();
-        let config = self.rules.config;
+        let Rules {
+            feed, ipv6_prefix, ..
+        } = *self.rules;
+        if !*feed.kinds.get(entry.kind()) {
+            return true;
+        }
         let entry = match entry {
             ClientIdentifier::Ip(range) => {
-                if let Some(widest) = too_wide(&config.guard, range) {
+                if let Some(widest) = too_wide(&feed.guard, range) {
                     self.stopped = Some(FetchError::RangeTooWide(range, widest));
                     return false;
                 }
-                ClientIdentifier::Ip(range_of_prefix(range, config.ipv6_prefix))
+                ClientIdentifier::Ip(range_of_prefix(range, ipv6_prefix))
             }
             other => other,
         };
-        if let Err(error) = self.builder.insert(entry) {
+        if let Err(error) = self.builder.insert(entry, time_to_live) {
             self.stopped = Some(FetchError::Memory(error));
         }
         self.stopped.is_none()

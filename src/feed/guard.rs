@@ -26,17 +26,17 @@ pub fn skips_too_many(guard: &Guard, counts: &EntryCounts) -> bool {
     counts.n_entries() > SKIPPED_GUARD_FROM && skipped * 100.0 > entries * guard.max_skipped_percent
 }
 
-/// Whether the number of entries changed by more than `guard` allows.
-pub fn changed_too_much(guard: &Guard, before: u64, after: u64) -> bool {
-    let Some(percent) = guard.max_change_percent else {
-        return false;
-    };
+/// The limit of `guard` in percent, if the number of entries changed by more.
+pub fn changed_too_much(guard: &Guard, before: u64, after: u64) -> Option<f64> {
+    let of_loss = guard.max_loss_percent.filter(|_| after < before);
+    let percent = guard.max_change_percent.or(of_loss)?;
     let (changed, allowed) = (
         after.abs_diff(before) as f64,
         before as f64 * percent / 100.0,
     );
     // Any size may follow an empty list.
-    before > 0 && before.max(after) > CHANGE_GUARD_FROM && changed > allowed
+    let is_large = before > 0 && before.max(after) > CHANGE_GUARD_FROM;
+    (is_large && changed > allowed).then_some(percent)
 }
 
 #[cfg(test)]

@@ -8,8 +8,11 @@ use crate::host::Host;
 /// Envoy's default limit on a response (runtime key `http.async_response_buffer_limit`).
 pub const ENVOY_RESPONSE_LIMIT: u64 = 32 * 1024 * 1024;
 
-/// A longer ETag is ignored.
-const LONGEST_ETAG: usize = 256;
+/// A longer location is not reported.
+const LONGEST_LOCATION: usize = 512;
+
+/// A longer ETag or Last-Modified is ignored.
+const LONGEST_VALIDATOR: usize = 255;
 
 /// The headers of a response that a fetch uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,8 +23,10 @@ pub struct ResponseHeaders {
     pub content_length: Option<u64>,
     /// The encoding of the body.
     pub coding: Coding,
-    /// The ETag; empty for none.
-    pub etag: Vec<u8>,
+    /// `location` of a redirect; empty for none.
+    pub location: String,
+    /// What identifies this version of the list.
+    pub validators: Validators,
     /// The server's Retry-After.
     pub retry_after: Option<Duration>,
 }
@@ -37,7 +42,15 @@ impl ResponseHeaders {
             }
             b"content-length" => headers.content_length = parse_number(value),
             b"content-encoding" => headers.coding = headers.coding.and(value),
-            b"etag" if value.len() <= LONGEST_ETAG => headers.etag = value.to_vec(),
+            b"etag" if value.len() <= LONGEST_VALIDATOR => {
+                headers.validators.etag = value.to_vec();
+            }
+            b"last-modified" if value.len() <= LONGEST_VALIDATOR => {
+                headers.validators.last_modified = value.to_vec();
+            }
+            b"location" if value.len() <= LONGEST_LOCATION => {
+                headers.location = String::from_utf8_lossy(value).into_owned();
+            }
             b"retry-after" => headers.retry_after = retry_after(value, host.unix_now()),
             _ => {}
         });
@@ -48,6 +61,22 @@ impl ResponseHeaders {
     pub fn too_large(&self) -> Option<u64> {
         self.content_length
             .filter(|length| self.status == 200 && *length > ENVOY_RESPONSE_LIMIT)
+    }
+}
+
+/// What a server sends to identify a version of a list (RFC 9110, 8.8). Each is empty if the server does not send it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Validators {
+    /// `etag`.
+    pub etag: Vec<u8>,
+    /// `last-modified`, as the server wrote it.
+    pub last_modified: Vec<u8>,
+}
+
+impl Validators {
+    /// Whether the server sent none.
+    pub fn is_empty(&self) -> bool {
+        self.etag.is_empty() && self.last_modified.is_empty()
     }
 }
 

@@ -5,19 +5,23 @@
 use core::time::Duration;
 use std::time::UNIX_EPOCH;
 
+use crate::codec::decimal;
+
 /// The time until the next allowed attempt; `None` for an invalid value.
 ///
 /// A number of seconds, with a fraction or without, or a date in one of the three forms of HTTP (RFC 9110, 5.6.7).
 /// A past date means no wait; a number too large for [`Duration`] means the longest one.
 pub fn retry_after(value: &[u8], unix_now: Duration) -> Option<Duration> {
     let text = core::str::from_utf8(value.trim_ascii()).ok()?;
-    // Only digits and a point: `f64` also accepts "inf", "1e9" and "-1".
-    if text
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.')
-    {
-        let seconds = text.parse().ok()?;
-        return Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+    if text.starts_with(|first: char| first.is_ascii_digit()) {
+        let is_whole = text.bytes().all(|byte| byte.is_ascii_digit());
+        return Some(if is_whole {
+            text.parse().map_or(Duration::MAX, Duration::from_secs)
+        } else {
+            // JSON numbers may have an exponent.
+            let seconds = decimal::parse(text).filter(|_| !text.contains(['e', 'E']))?;
+            Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+        });
     }
     let date = httpdate::parse_http_date(text).ok()?;
     let since_epoch = date.duration_since(UNIX_EPOCH).ok()?;

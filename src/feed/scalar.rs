@@ -3,6 +3,7 @@
 use core::fmt;
 use std::borrow::Cow;
 
+use crate::codec::decimal;
 use crate::codec::json::Scalar;
 use crate::identifier::listed::Unusable;
 
@@ -68,9 +69,10 @@ pub fn entry_text(value: Scalar<'_>) -> Result<Cow<'_, str>, Unusable> {
         Scalar::Unsigned(number) => Ok(number.to_string().into()),
         Scalar::Negative(number) => Ok(number.to_string().into()),
         Scalar::Float(number) => {
-            let text = number.to_string();
+            let text = decimal::short_text(number);
             let n_digits = text.bytes().filter(u8::is_ascii_digit).count();
-            match n_digits <= EXACT_DIGITS {
+            let is_exact = n_digits <= EXACT_DIGITS && !text.contains('e');
+            match is_exact {
                 true => Ok(text.into()),
                 false => Err(Unusable::LongNumber),
             }

@@ -45,8 +45,8 @@ impl DenyBreaker {
         self.open
     }
 
-    /// Advances time, and opens or closes the breaker.
-    pub fn tick(&mut self, now: Duration, max_percent: f64) {
+    /// Advances time; `true` if the breaker opened or closed.
+    pub fn tick(&mut self, now: Duration, max_percent: f64) -> bool {
         if now.saturating_sub(self.slot_began) >= SLOT {
             self.slots.rotate_right(1);
             if let Some(newest) = self.slots.first_mut() {
@@ -64,19 +64,7 @@ impl DenyBreaker {
         }
         let exceeded =
             requests >= LEAST_REQUESTS && denied as f64 * 100.0 > requests as f64 * max_percent;
-        if core::mem::replace(&mut self.open, exceeded) == exceeded {
-            return;
-        }
-        if exceeded {
-            log::error!(
-                "ABS's list denies more than guard.max_denied_percent of the requests: this worker only counts what it \
-                 would deny until the share has fallen"
-            );
-        } else {
-            log::warn!(
-                "the share of requests that ABS's list denies is within guard.max_denied_percent: this worker enforces it again"
-            );
-        }
+        core::mem::replace(&mut self.open, exceeded) != exceeded
     }
 }
 

@@ -17,22 +17,22 @@ pub enum Disposition {
     Stop,
 }
 
-/// Enforces `verdict` on the current request.
-pub fn enforce(host: MeteredHost<'_>, response: &DenyResponse, verdict: Verdict) -> Disposition {
+/// Carries out `verdict` on the current request.
+pub fn enforce(host: MeteredHost<'_>, response: &DenyResponse, verdict: &Verdict) -> Disposition {
     match verdict {
         Verdict::Allow => Disposition::Continue,
         Verdict::AllowListed => {
-            host.add(Metric::AllowListed, 1);
+            host.add(&Metric::AllowListed, 1);
             Disposition::Continue
         }
         Verdict::WouldDeny(reason) => {
-            host.add(Metric::WouldDeny(reason), 1);
+            host.add(&Metric::WouldDeny(reason.clone()), 1);
             set_verdict_state(&*host, "would_deny", reason);
             log::debug!("would deny {reason}");
             Disposition::Continue
         }
         Verdict::Deny(reason) => {
-            host.add(Metric::Denied(reason), 1);
+            host.add(&Metric::Denied(reason.clone()), 1);
             set_verdict_state(&*host, "denied", reason);
             let (origin, kind) = (reason.origin.as_str(), reason.kind.as_str());
             let sent = host.send_local_reply(&LocalReply {
@@ -51,7 +51,7 @@ pub fn enforce(host: MeteredHost<'_>, response: &DenyResponse, verdict: Verdict)
     }
 }
 
-fn set_verdict_state(stream: &dyn Stream, word: &str, reason: DenyReason) {
+fn set_verdict_state(stream: &dyn Stream, word: &str, reason: &DenyReason) {
     if let Err(error) = stream.set_filter_state(&format!("{word} {reason}")) {
         log::debug!("setting the filter state failed: {error}");
     }

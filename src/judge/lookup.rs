@@ -4,9 +4,10 @@
 
 use std::net::IpAddr;
 
-use super::policy::Policy;
+use super::policy::{FeedList, Policy};
 use crate::identifier::{
-    ClientIdentifier, Fingerprint, IdentifierKind, PerKind, embedded_ipv4, host_of_prefix,
+    ClientIdentifier, Fingerprint, FingerprintKey, IdentifierKind, PerKind, embedded_ipv4,
+    host_of_prefix,
 };
 use crate::list::ActiveList;
 
@@ -18,59 +19,71 @@ pub(super) struct Findings {
     pub(super) is_allowed: bool,
     /// The kind of the identifier that is on the deny list.
     pub(super) denied: Option<IdentifierKind>,
-    /// Whether the address is in a range of the feed's list.
-    in_range: bool,
-    /// Identifiers that the feed's list may contain.
-    candidates: Vec<Fingerprint>,
+    candidates: Vec<Candidate>,
+}
+
+/// An identifier that the list of a feed may contain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Candidate {
+    /// The index of the feed.
+    feed: usize,
+    /// `None` for an address in a range of the list, which needs no exact look-up.
+    fingerprint: Option<Fingerprint>,
 }
 
 impl Findings {
     /// Whether nothing was found.
     pub(super) fn is_empty(&self) -> bool {
-        !self.is_allowed && self.denied.is_none() && !self.in_range && self.candidates.is_empty()
+        !self.is_allowed && self.denied.is_none() && self.candidates.is_empty()
     }
 
-    /// The kind of the first identifier that the feed's list contains. No identifier is looked up twice.
-    pub(super) fn listed(mut self, list: &mut impl ActiveList) -> Option<IdentifierKind> {
-        if self.in_range {
+    /// The kind of the first identifier that the list of the feed `index` contains.
+    pub(super) fn listed(
+        &self,
+        index: usize,
+        list: &mut impl ActiveList,
+    ) -> Option<IdentifierKind> {
+        let of_feed = self.candidates.iter().filter(|it| it.feed == index);
+        if of_feed.clone().any(|it| it.fingerprint.is_none()) {
             return Some(IdentifierKind::Ip);
         }
-        self.candidates.sort_unstable();
-        self.candidates.dedup();
+        let fingerprints = of_feed.filter_map(|it| it.fingerprint);
         IdentifierKind::ALL.into_iter().find(|kind| {
-            let mut of_kind = self.candidates.iter().filter(|it| it.kind() == Some(*kind));
-            of_kind.any(|candidate| list.contains(*candidate))
+            let mut of_kind = fingerprints.clone().filter(|it| it.kind() == Some(*kind));
+            of_kind.any(|fingerprint| list.contains(fingerprint))
         })
+    }
+
+    fn add(&mut self, feed: usize, fingerprint: Option<Fingerprint>) {
+        let candidate = Candidate { feed, fingerprint };
+        // A value that is repeated is looked up once. There are few candidates, even if a client sends thousands of values.
+        if !self.candidates.contains(&candidate) {
+            self.candidates.push(candidate);
+        }
     }
 }
 
 /// The lists of one configuration.
-pub(super) struct Lookup<'a, L> {
+pub(super) struct Lookup<'a, 'f, L> {
     policy: &'a Policy,
-    list: Option<&'a L>,
+    feeds: &'a [FeedList<'f, L>],
 }
 
-impl<'a, L: ActiveList> Lookup<'a, L> {
-    pub(super) fn new(policy: &'a Policy, list: Option<&'a L>) -> Self {
-        Self { policy, list }
+impl<'a, 'f, L: ActiveList> Lookup<'a, 'f, L> {
+    pub(super) fn new(policy: &'a Policy, feeds: &'a [FeedList<'f, L>]) -> Self {
+        Self { policy, feeds }
     }
 
-    /// Whether any list has an identifier of this kind.
-    pub(super) fn holds(&self, kind: IdentifierKind) -> bool {
-        *self.policy.manual_kinds.get(kind) || self.list.is_some_and(|list| list.holds(kind))
+    /// The enforced lists, with the indexes of their feeds.
+    fn lists(&self) -> impl Iterator<Item = (usize, &'a FeedList<'f, L>, &'a L)> {
+        let feeds = self.feeds.iter().enumerate();
+        feeds.filter_map(|(index, feed)| Some((index, feed, feed.enforced()?)))
     }
 
-    /// The kinds to read from headers: those that any list has.
-    pub(super) fn wanted(&self) -> PerKind<bool> {
-        PerKind {
-            ip: false,
-            cookie: self.holds(IdentifierKind::Cookie),
-            oauth_token: self.holds(IdentifierKind::OauthToken),
-            api_key: self.holds(IdentifierKind::ApiKey),
-            username: self.holds(IdentifierKind::Username),
-            header: self.holds(IdentifierKind::Header),
-            token_claims: self.holds(IdentifierKind::TokenClaims),
-        }
+    /// The kinds of which any list has an identifier.
+    pub(super) fn kinds(&self) -> PerKind<bool> {
+        let lists = self.lists().map(|(_, _, list)| list.kinds());
+        lists.fold(self.policy.manual_kinds, PerKind::or)
     }
 
     /// Looks up an address and the first address of its `ipv6_prefix`. Lists that deny also apply to the IPv4 address that
@@ -86,14 +99,23 @@ impl<'a, L: ActiveList> Lookup<'a, L> {
             findings.is_allowed = true;
             return;
         }
-        let never_block = own.iter().any(|it| policy.never_block.contains(*it));
-        for address in own.iter().copied().chain(embedded_ipv4(address)) {
-            if policy.deny_list.contains_address(address) {
-                findings.denied = Some(IdentifierKind::Ip);
+        let denied = || own.iter().copied().chain(embedded_ipv4(address));
+        if denied().any(|it| policy.deny_list.contains_address(it)) {
+            findings.denied = Some(IdentifierKind::Ip);
+        }
+        for (index, feed, list) in self.lists() {
+            let never_block = &feed.policy.never_block;
+            if own.iter().any(|it| never_block.contains(*it)) {
+                continue;
             }
-            if let Some(list) = self.list.filter(|_| !never_block) {
-                findings.in_range |= list.contains_address(address);
-                findings.candidates.extend(list.candidate(address.into()));
+            for address in denied() {
+                if list.contains_address(address) {
+                    findings.add(index, None);
+                }
+                let fingerprint = ClientIdentifier::from(address).fingerprint(list.key());
+                if list.may_contain(fingerprint) {
+                    findings.add(index, Some(fingerprint));
+                }
             }
         }
     }
@@ -107,13 +129,17 @@ impl<'a, L: ActiveList> Lookup<'a, L> {
                 findings.denied = Some(findings.denied.map_or(kind, |known| known.min(kind)));
             }
         }
-        if let Some(list) = self.list
-            && list.holds(kind)
-            && let Some(fingerprint) = list.candidate(identifier)
-            // Repeated values are often adjacent.
-            && findings.candidates.last() != Some(&fingerprint)
-        {
-            findings.candidates.push(fingerprint);
+        // Lists of one process have the same key, except while it changes: one fingerprint serves all.
+        let mut known: Option<(FingerprintKey, Fingerprint)> = None;
+        for (index, _, list) in self.lists().filter(|(_, _, list)| *list.kinds().get(kind)) {
+            let fingerprint = match known {
+                Some((key, fingerprint)) if key == *list.key() => fingerprint,
+                _ => identifier.fingerprint(list.key()),
+            };
+            known = Some((*list.key(), fingerprint));
+            if list.may_contain(fingerprint) {
+                findings.add(index, Some(fingerprint));
+            }
         }
     }
 }

@@ -3,9 +3,8 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::host::memory::{MemoryHost, MemoryRequest};
-use crate::identifier::{ClientIdentifier, Fingerprint, FingerprintKey};
+use crate::identifier::{ClientIdentifier, Fingerprint, FingerprintKey, IdentifierKind};
 use crate::request::RequestBuffers;
-use verdict::{DenyKind, DenyReason, ListOrigin};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -16,7 +15,7 @@ const COOKIE: ClientIdentifier<'_> = ClientIdentifier::Cookie {
 };
 const USER: ClientIdentifier<'_> = ClientIdentifier::Username(b"mallory");
 
-/// A list with these identifiers; its filter excludes none. Counts exact look-ups.
+/// A list that may contain everything, contains these identifiers, and counts the exact look-ups.
 struct FakeList<'a> {
     listed: &'a [ClientIdentifier<'a>],
     lookups: &'a Cell<u32>,
@@ -28,27 +27,40 @@ impl ActiveList for FakeList<'_> {
         self.is_stale
     }
 
-    fn holds(&self, kind: IdentifierKind) -> bool {
-        self.listed.iter().any(|listed| listed.kind() == kind)
+    fn kinds(&self) -> PerKind<bool> {
+        let mut kinds = PerKind::default();
+        for listed in self.listed {
+            *kinds.get_mut(listed.kind()) = true;
+        }
+        kinds
     }
 
     fn contains_address(&self, _: IpAddr) -> bool {
         false
     }
 
-    fn candidate(&self, identifier: ClientIdentifier<'_>) -> Option<Fingerprint> {
-        Some(identifier.fingerprint(&KEY))
+    fn key(&self) -> &FingerprintKey {
+        &KEY
     }
 
-    fn contains(&mut self, candidate: Fingerprint) -> bool {
+    fn may_contain(&self, _: Fingerprint) -> bool {
+        true
+    }
+
+    fn contains(&mut self, fingerprint: Fingerprint) -> bool {
         self.lookups.set(self.lookups.get() + 1);
         let mut listed = self.listed.iter();
-        listed.any(|listed| listed.fingerprint(&KEY) == candidate)
+        listed.any(|listed| listed.fingerprint(&KEY) == fingerprint)
     }
 }
 
-/// The verdict on a request from 192.0.2.1 with the cookie and the user above.
-fn verdict_of(json: &str, list: Option<FakeList<'_>>) -> Verdict {
+/// The list of one feed: its entries, or `None` before the first list.
+type Entries<'a> = Option<&'a [ClientIdentifier<'a>]>;
+
+/// The verdict on a request from 192.0.2.1 with the cookie and the user above, and the number of exact look-ups. `keys`:
+/// those of the configuration; `lists`: of its feeds, in order.
+fn judged(keys: &[&str], lists: &[Entries<'_>], is_stale: bool) -> (Verdict, u32) {
+    let json = format!("{{{}}}", keys.join(", "));
     let config = Config::parse(json.as_bytes(), &|_| None).unwrap();
     let policy = Policy::new(&config, KEY);
     let host = MemoryHost::default();
@@ -63,25 +75,46 @@ fn verdict_of(json: &str, list: Option<FakeList<'_>>) -> Verdict {
         ],
         ..MemoryRequest::default()
     });
+    let lookups = Cell::new(0);
+    let feeds = config.all_feeds();
+    assert_eq!(feeds.len(), lists.len(), "{json}");
+    let policies: Vec<FeedPolicy> = feeds.iter().map(FeedPolicy::new).collect();
+    let feeds = feeds.iter().zip(&policies).zip(lists);
+    let mut feeds: Vec<_> = feeds
+        .map(|((feed, policy), listed)| FeedList {
+            feed,
+            policy,
+            list: listed.map(|listed| FakeList {
+                listed,
+                lookups: &lookups,
+                is_stale,
+            }),
+        })
+        .collect();
     let mut buffers = RequestBuffers::default();
     let mut request = LazyRequest::new(&host, &[], &mut buffers);
-    judge(&config, &policy, list, &mut request)
+    let verdict = judge(&config, &policy, &mut feeds, &mut request);
+    (verdict, lookups.get())
 }
 
-fn listing<'a>(listed: &'a [ClientIdentifier<'a>], lookups: &'a Cell<u32>) -> Option<FakeList<'a>> {
-    Some(FakeList {
-        listed,
-        lookups,
-        is_stale: false,
-    })
+const ABS: &str = r#""enable_abs_attack": true, "abs": {"cluster": "abs"}"#;
+
+fn of_feed(name: &str, kind: DenyKind) -> DenyReason {
+    DenyReason {
+        origin: ListOrigin::Feed(name.into()),
+        kind,
+    }
 }
 
-fn reason(origin: ListOrigin, kind: DenyKind) -> DenyReason {
-    DenyReason { origin, kind }
+fn manual(kind: IdentifierKind) -> DenyReason {
+    DenyReason {
+        origin: ListOrigin::Manual,
+        kind: DenyKind::Listed(kind),
+    }
 }
 
 #[test]
-fn judging_follows_the_documented_order() {
+fn the_order_is_that_of_the_contract() {
     use IdentifierKind::{Cookie, Ip};
     let allow = r#""allow_list": {"ips": ["192.0.2.1"]}"#;
     let deny = r#""deny_list": {"ips": ["192.0.2.1"]}"#;
@@ -90,79 +123,126 @@ fn judging_follows_the_documented_order() {
     let quiet = api(r#""enable_blocking": false"#);
     let shadow = api(r#""mode": "shadow""#);
     let both = api(r#""enable_blocking": false, "mode": "shadow""#);
-    let manual = reason(ListOrigin::Manual, DenyKind::Listed(Ip));
-    let feed = reason(ListOrigin::Abs, DenyKind::Listed(Cookie));
+    let none_of_abs = api(r#""feeds": []"#);
+    let of_abs = api(r#""feeds": ["abs"]"#);
+    let feed = of_feed("abs", DenyKind::Listed(Cookie));
     let none: &[&str] = &[];
-    // Keys of the configuration, whether the feed's list has the cookie, the verdict.
+    // Keys of the configuration, whether ABS's list has the cookie, the verdict.
     let table = [
         (none, false, Verdict::Allow),
         (&[off, allow, deny], true, Verdict::Allow),
         (&[allow, deny], true, Verdict::AllowListed),
         (&[allow, deny, &shadow], true, Verdict::AllowListed),
-        (&[deny], true, Verdict::Deny(manual)),
-        (&[deny, &quiet], true, Verdict::Deny(manual)),
-        (&[deny, &both], false, Verdict::WouldDeny(manual)),
+        (&[deny], true, Verdict::Deny(manual(Ip))),
+        (&[deny, &quiet], true, Verdict::Deny(manual(Ip))),
+        (&[deny, &both], false, Verdict::WouldDeny(manual(Ip))),
         (&[&quiet], true, Verdict::Allow),
-        (none, true, Verdict::Deny(feed)),
-        (&[&shadow], true, Verdict::WouldDeny(feed)),
+        (&[&none_of_abs], true, Verdict::Allow),
+        (&[&of_abs], true, Verdict::Deny(feed.clone())),
+        (none, true, Verdict::Deny(feed.clone())),
+        (&[&shadow], true, Verdict::WouldDeny(feed.clone())),
     ];
     for (keys, is_listed, expected) in table {
-        let json = format!("{{{}}}", keys.join(", "));
         let listed: &[_] = if is_listed { &[COOKIE] } else { &[] };
-        let lookups = Cell::new(0);
-        let verdict = verdict_of(&json, listing(listed, &lookups));
-        assert_eq!(verdict, expected, "{json} {is_listed}");
-        let decides = matches!(expected, Verdict::Deny(it) | Verdict::WouldDeny(it) if it == feed);
-        assert_eq!(lookups.get() > 0, decides, "exact look-ups: {json}");
+        let keys = [&[ABS], keys].concat();
+        let (verdict, lookups) = judged(&keys, &[Some(listed)], false);
+        assert_eq!(verdict, expected, "{keys:?} {is_listed}");
+        let decides = match &expected {
+            Verdict::Deny(reason) | Verdict::WouldDeny(reason) => *reason == feed,
+            Verdict::Allow | Verdict::AllowListed => false,
+        };
+        assert_eq!(lookups > 0, decides, "exact look-ups: {keys:?}");
     }
 }
 
 #[test]
-fn the_first_of_several_kinds_counts() {
-    let lookups = Cell::new(0);
-    let verdict = verdict_of("{}", listing(&[USER, COOKIE], &lookups));
-    let expected = reason(ListOrigin::Abs, DenyKind::Listed(IdentifierKind::Cookie));
+fn of_several_kinds_the_first_counts() {
+    let (verdict, lookups) = judged(&[ABS], &[Some(&[USER, COOKIE])], false);
+    let expected = of_feed("abs", DenyKind::Listed(IdentifierKind::Cookie));
     assert_eq!(verdict, Verdict::Deny(expected));
-    assert_eq!(lookups.get(), 1);
-    let deny = r#"{"deny_list": {"usernames": ["mallory"], "cookies": {"S": ["listed"]}}}"#;
-    let expected = reason(ListOrigin::Manual, DenyKind::Listed(IdentifierKind::Cookie));
-    assert_eq!(verdict_of(deny, None), Verdict::Deny(expected));
+    assert_eq!(lookups, 1);
+    let deny = r#""deny_list": {"usernames": ["mallory"], "cookies": {"S": ["listed"]}}"#;
+    let (verdict, _) = judged(&[deny], &[], false);
+    assert_eq!(verdict, Verdict::Deny(manual(IdentifierKind::Cookie)));
 }
 
 #[test]
-fn before_first_list_and_when_stale_apply() {
-    let lookups = Cell::new(0);
-    let no_list = reason(ListOrigin::Abs, DenyKind::NoList);
-    let fetches = r#""enable_abs_attack": true, "abs": {"cluster": "abs"}"#;
-    let deny = format!(r#"{{{fetches}, "before_first_list": "deny"}}"#);
-    assert_eq!(verdict_of(&deny, None), Verdict::Deny(no_list));
-    assert_eq!(verdict_of(&format!("{{{fetches}}}"), None), Verdict::Allow);
-    let without_feed = r#"{"before_first_list": "deny"}"#;
-    assert_eq!(verdict_of(without_feed, None), Verdict::Allow);
-    let stale = || {
-        listing(&[COOKIE], &lookups).map(|list| FakeList {
-            is_stale: true,
-            ..list
-        })
+fn a_missing_or_a_stale_list_is_judged_by_its_rule() {
+    let deny = r#""before_first_list": "deny""#;
+    let no_list = Verdict::Deny(of_feed("abs", DenyKind::NoList));
+    assert_eq!(judged(&[ABS, deny], &[None], false).0, no_list);
+    assert_eq!(judged(&[deny], &[], false).0, Verdict::Allow);
+    assert_eq!(judged(&[ABS], &[None], false).0, Verdict::Allow);
+    let listed = of_feed("abs", DenyKind::Listed(IdentifierKind::Cookie));
+    let list: &[Entries<'_>] = &[Some(&[COOKIE])];
+    assert_eq!(judged(&[ABS], list, true).0, Verdict::Deny(listed.clone()));
+    let drop = r#""when_stale": "drop", "attack_list_max_age": "1h""#;
+    assert_eq!(judged(&[ABS, drop], list, false).0, Verdict::Deny(listed));
+    // A stale list is not a missing one.
+    assert_eq!(judged(&[ABS, drop, deny], list, true).0, Verdict::Allow);
+}
+
+#[test]
+fn of_several_feeds_the_first_that_denies_is_reported() {
+    let feed = |name: &str, keys: &str| {
+        format!(
+            r#"{{"name": "{name}", "format": "text", "cluster": "lists", "path": "/{name}"{keys}}}"#
+        )
     };
-    let listed = reason(ListOrigin::Abs, DenyKind::Listed(IdentifierKind::Cookie));
-    assert_eq!(verdict_of("{}", stale()), Verdict::Deny(listed));
-    // A stale list is not missing.
-    let drop =
-        r#"{"when_stale": "drop", "attack_list_max_age": "1h", "before_first_list": "deny"}"#;
-    assert_eq!(verdict_of(drop, stale()), Verdict::Allow);
+    let shadow = r#", "mode": "shadow""#;
+    let needed = r#", "before_first_list": "deny""#;
+    let cookie = |name| of_feed(name, DenyKind::Listed(IdentifierKind::Cookie));
+    let user = |name| of_feed(name, DenyKind::Listed(IdentifierKind::Username));
+    let (yes, no): (Entries<'_>, Entries<'_>) = (Some(&[COOKIE]), Some(&[]));
+    let of_user: Entries<'_> = Some(&[USER]);
+    // Keys of the feeds one and two, their lists, the verdict.
+    let table = [
+        ("", "", [no, no], Verdict::Allow),
+        ("", "", [yes, yes], Verdict::Deny(cookie("one"))),
+        ("", "", [of_user, yes], Verdict::Deny(user("one"))),
+        ("", "", [no, yes], Verdict::Deny(cookie("two"))),
+        (shadow, "", [yes, no], Verdict::WouldDeny(cookie("one"))),
+        (shadow, "", [yes, yes], Verdict::Deny(cookie("two"))),
+        (
+            shadow,
+            shadow,
+            [yes, yes],
+            Verdict::WouldDeny(cookie("one")),
+        ),
+        (
+            needed,
+            "",
+            [None, yes],
+            Verdict::Deny(of_feed("one", DenyKind::NoList)),
+        ),
+        (
+            "",
+            needed,
+            [no, None],
+            Verdict::Deny(of_feed("two", DenyKind::NoList)),
+        ),
+        ("", needed, [yes, None], Verdict::Deny(cookie("one"))),
+    ];
+    for (one, two, lists, expected) in table {
+        let feeds = format!(r#""feeds": [{}, {}]"#, feed("one", one), feed("two", two));
+        assert_eq!(judged(&[&feeds], &lists, false).0, expected, "{feeds}");
+        // An allow list has precedence over every feed.
+        let allow = r#""allow_list": {"cookies": {"S": ["listed"]}}"#;
+        let verdict = judged(&[&feeds, allow], &lists, false).0;
+        assert_eq!(verdict, Verdict::AllowListed, "{feeds}");
+    }
 }
 
 #[test]
-fn only_entries_of_a_feed_count_for_the_breaker() {
+fn only_entries_of_a_feed_count_for_its_breaker() {
     let listed = DenyKind::Listed(IdentifierKind::Ip);
-    for (origin, kind, expected) in [
-        (ListOrigin::Abs, listed, true),
-        (ListOrigin::Abs, DenyKind::NoList, false),
-        (ListOrigin::Manual, listed, false),
+    for (reason, expected) in [
+        (of_feed("abs", listed), true),
+        (of_feed("abs", DenyKind::NoList), false),
+        (of_feed("drop", listed), false),
+        (manual(IdentifierKind::Ip), false),
     ] {
-        let reason = reason(origin, kind);
-        assert_eq!(Verdict::Deny(reason).is_of_feed_entry(), expected);
-        assert_eq!(Verdict::WouldDeny(reason).is_of_feed_entry(), expected);
+        assert_eq!(Verdict::Deny(reason.clone()).is_entry_of("abs"), expected);
+        assert_eq!(Verdict::WouldDeny(reason).is_entry_of("abs"), expected);
     }
 }

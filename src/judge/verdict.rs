@@ -1,30 +1,31 @@
 //! Verdicts and their reasons, with the names that operators see. Makes no decision.
 
 use core::fmt;
+use std::rc::Rc;
 
-use crate::identifier::IdentifierKind;
+use crate::identifier::{IdentifierKind, PerKind};
 
 /// The list that denied a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ListOrigin {
-    /// ABS's attack list, or the rule for requests before the first list.
-    Abs,
     /// The deny list of the plugin configuration.
     Manual,
+    /// The list of the feed with this name, or its rule for requests before the first list.
+    Feed(Rc<str>),
 }
 
 impl ListOrigin {
     /// The name in metrics, response code details and filter state.
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &str {
         match self {
-            ListOrigin::Abs => "abs",
             ListOrigin::Manual => "manual",
+            ListOrigin::Feed(name) => name,
         }
     }
 }
 
-/// The kind of reason for a denial.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a request was denied for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DenyKind {
     /// An identifier of this kind is listed.
     Listed(IdentifierKind),
@@ -33,15 +34,13 @@ pub enum DenyKind {
 }
 
 impl DenyKind {
-    /// Every kind, in the order of the contract.
-    pub const ALL: [DenyKind; 6] = [
-        DenyKind::Listed(IdentifierKind::Ip),
-        DenyKind::Listed(IdentifierKind::Cookie),
-        DenyKind::Listed(IdentifierKind::OauthToken),
-        DenyKind::Listed(IdentifierKind::ApiKey),
-        DenyKind::Listed(IdentifierKind::Username),
-        DenyKind::NoList,
-    ];
+    /// The kinds of a list with identifiers of `kinds`, in the order of the contract.
+    pub fn of(kinds: PerKind<bool>) -> impl Iterator<Item = DenyKind> {
+        let kinds = IdentifierKind::ALL
+            .into_iter()
+            .filter(move |kind| *kinds.get(*kind));
+        kinds.map(DenyKind::Listed).chain([DenyKind::NoList])
+    }
 
     /// The name in metrics, response code details and filter state.
     pub const fn as_str(self) -> &'static str {
@@ -53,19 +52,12 @@ impl DenyKind {
 }
 
 /// Why a request is denied, or would be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DenyReason {
     /// The list.
     pub origin: ListOrigin,
     /// The kind of identifier.
     pub kind: DenyKind,
-}
-
-impl DenyReason {
-    /// Whether an entry of a feed's list is the reason. False if the list is missing.
-    pub fn is_feed_entry(self) -> bool {
-        self.origin != ListOrigin::Manual && self.kind != DenyKind::NoList
-    }
 }
 
 impl fmt::Display for DenyReason {
@@ -75,7 +67,7 @@ impl fmt::Display for DenyReason {
 }
 
 /// The decision on a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It passes.
     Allow,
@@ -90,23 +82,26 @@ pub enum Verdict {
 impl Verdict {
     /// The more severe of two verdicts on one request; the first if they are equally severe.
     pub fn or_severer(self, other: Verdict) -> Verdict {
-        let severity = |verdict| match verdict {
+        let severity = |verdict: &Verdict| match verdict {
             Verdict::Allow => 0,
             Verdict::AllowListed => 1,
             Verdict::WouldDeny(_) => 2,
             Verdict::Deny(_) => 3,
         };
-        if severity(other) > severity(self) {
+        if severity(&other) > severity(&self) {
             other
         } else {
             self
         }
     }
 
-    /// Whether an entry of a feed's list denies the request, or would.
-    pub fn is_of_feed_entry(self) -> bool {
+    /// Whether an entry of the list of the feed `name` denies the request, or would. The absence of a list is no entry.
+    pub fn is_entry_of(&self, name: &str) -> bool {
         match self {
-            Verdict::Deny(reason) | Verdict::WouldDeny(reason) => reason.is_feed_entry(),
+            Verdict::Deny(reason) | Verdict::WouldDeny(reason) => {
+                reason.kind != DenyKind::NoList
+                    && matches!(&reason.origin, ListOrigin::Feed(feed) if **feed == *name)
+            }
             Verdict::Allow | Verdict::AllowListed => false,
         }
     }

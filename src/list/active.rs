@@ -2,18 +2,20 @@
 
 use std::net::IpAddr;
 
-use crate::identifier::{ClientIdentifier, Fingerprint, IdentifierKind};
+use crate::identifier::{Fingerprint, FingerprintKey, PerKind};
 
 /// A feed's list during one request.
 pub trait ActiveList {
     /// Whether the list is older than its maximum age.
     fn is_stale(&self) -> bool;
-    /// Whether the list has any identifier of this kind.
-    fn holds(&self, kind: IdentifierKind) -> bool;
+    /// The kinds of which the list has an identifier.
+    fn kinds(&self) -> PerKind<bool>;
     /// Whether a range of the list contains the address.
     fn contains_address(&self, address: IpAddr) -> bool;
-    /// The fingerprint to pass to [`ActiveList::contains`]; `None` if the identifier is not listed. Cheap.
-    fn candidate(&self, identifier: ClientIdentifier<'_>) -> Option<Fingerprint>;
-    /// Whether the list contains the candidate. Exact; may cost a hostcall.
-    fn contains(&mut self, candidate: Fingerprint) -> bool;
+    /// The key of its fingerprints.
+    fn key(&self) -> &FingerprintKey;
+    /// Whether the list may contain the identifier with this fingerprint. Cheap; `false` is certain.
+    fn may_contain(&self, fingerprint: Fingerprint) -> bool;
+    /// Whether the list contains the identifier with this fingerprint. Exact; may cost a hostcall.
+    fn contains(&mut self, fingerprint: Fingerprint) -> bool;
 }

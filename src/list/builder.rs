@@ -2,9 +2,13 @@
 //! Writes nothing to shared data.
 
 use core::hash::Hasher;
+use core::time::Duration;
+
 use siphasher::sip::SipHasher13;
 
+use super::lifetimes::Lifetimes;
 use super::membership::{MembershipFilter, Shard, bits_for, top_bits};
+use super::partition::{NEVER, Partition};
 use super::ranges::AddressRanges;
 use crate::identifier::{ClientIdentifier, Fingerprint, FingerprintKey, IdentifierKind, PerKind};
 
@@ -32,7 +36,7 @@ pub struct ListTooLarge {
 pub struct Builder {
     key: FingerprintKey,
     limit: u64,
-    partitions: Vec<Vec<u64>>,
+    partitions: Vec<Partition>,
     n_entries: u64,
     ranges: AddressRanges,
 }
@@ -43,42 +47,42 @@ impl Builder {
         Self {
             key,
             limit,
-            partitions: vec![Vec::new(); N_PARTITIONS],
+            partitions: vec![Partition::default(); N_PARTITIONS],
             n_entries: 0,
             ranges: AddressRanges::default(),
         }
     }
 
-    /// Adds an identifier.
+    /// Adds an identifier that ends by itself after `time_to_live`, if it has one. Of several the longest counts.
     ///
     /// # Errors
     ///
     /// The list is larger than it may be.
-    pub fn insert(&mut self, identifier: ClientIdentifier<'_>) -> Result<(), ListTooLarge> {
+    pub fn insert(
+        &mut self,
+        identifier: ClientIdentifier<'_>,
+        time_to_live: Option<Duration>,
+    ) -> Result<(), ListTooLarge> {
+        let time_to_live = time_to_live.map_or(NEVER, whole_seconds);
         match identifier {
             ClientIdentifier::Ip(range) if range.prefix_len() < range.max_prefix_len() => {
-                self.ranges.push(range);
+                self.ranges.push_expiring(range, time_to_live);
             }
-            identifier => self.insert_fingerprint(identifier.fingerprint(&self.key)),
+            identifier => {
+                self.insert_fingerprint(identifier.fingerprint(&self.key), time_to_live);
+            }
         }
         self.check_occasionally()
     }
 
-    fn insert_fingerprint(&mut self, fingerprint: Fingerprint) {
+    fn insert_fingerprint(&mut self, fingerprint: Fingerprint, time_to_live: u32) {
         let index = top_bits(fingerprint.0, PARTITION_BITS);
         let Some(partition) = self.partitions.get_mut(index) else {
             return;
         };
-        if partition.len() == partition.capacity() {
-            let before = partition.len();
-            free_space(partition);
-            let duplicates = before.saturating_sub(partition.len());
-            self.n_entries = self
-                .n_entries
-                .saturating_sub(u64::try_from(duplicates).unwrap_or(0));
-        }
-        partition.push(fingerprint.0);
-        self.n_entries = self.n_entries.saturating_add(1);
+        let duplicates = partition.push(fingerprint.0, time_to_live);
+        let duplicates = u64::try_from(duplicates).unwrap_or(0);
+        self.n_entries = self.n_entries.saturating_sub(duplicates).saturating_add(1);
     }
 
     /// The finished list.
@@ -90,7 +94,7 @@ impl Builder {
         self.check()?;
         let mut counts = PerKind::<u64>::default();
         let mut digest = SipHasher13::new_with_keys(self.n_entries, 0);
-        for fingerprint in self.partitions.iter().flatten() {
+        for fingerprint in self.partitions.iter().flat_map(Partition::fingerprints) {
             digest.write_u64(*fingerprint);
             if let Some(kind) = Fingerprint(*fingerprint).kind() {
                 let count = counts.get_mut(kind);
@@ -102,6 +106,10 @@ impl Builder {
             digest.write_u32(*last);
         }
         for (first, last) in self.ranges.v6() {
+            digest.write_u128(*first);
+            digest.write_u128(*last);
+        }
+        for (first, last, _) in self.ranges.expiring() {
             digest.write_u128(*first);
             digest.write_u128(*last);
         }
@@ -139,9 +147,8 @@ impl Builder {
     fn drop_duplicates(&mut self) {
         let mut n_entries = 0usize;
         for partition in &mut self.partitions {
-            partition.sort_unstable();
-            partition.dedup();
-            n_entries = n_entries.saturating_add(partition.len());
+            partition.sort();
+            n_entries = n_entries.saturating_add(partition.fingerprints().len());
         }
         self.n_entries = u64::try_from(n_entries).unwrap_or(u64::MAX);
     }
@@ -154,24 +161,18 @@ impl Builder {
     }
 }
 
-/// Frees space in a full partition: removes duplicates, and grows it by half if there were few.
-fn free_space(partition: &mut Vec<u64>) {
-    let capacity = partition.capacity();
-    if capacity >= 64 {
-        partition.sort_unstable();
-        partition.dedup();
-    }
-    let crowded = capacity.saturating_sub(capacity / 4);
-    if partition.len() >= crowded {
-        partition.reserve_exact((capacity / 2).max(16));
-    }
+/// A fraction of a second counts as a second.
+fn whole_seconds(time_to_live: Duration) -> u32 {
+    let seconds = time_to_live.as_secs();
+    let seconds = seconds.saturating_add(u64::from(time_to_live.subsec_nanos() > 0));
+    u32::try_from(seconds).unwrap_or(NEVER)
 }
 
 /// A finished list, ready to be published.
 #[derive(Debug)]
 pub struct Blocklist {
     /// Sorted, without duplicates, also across partitions.
-    partitions: Vec<Vec<u64>>,
+    partitions: Vec<Partition>,
     ranges: AddressRanges,
     counts: PerKind<u64>,
     digest: u64,
@@ -213,28 +214,59 @@ impl Blocklist {
     pub(crate) fn shard(&self, index: usize) -> Option<Shard> {
         let mut entries = Vec::new();
         self.entries_with_prefix(self.shard_bits, index, &mut entries);
-        Shard::build(&entries)
+        let fingerprints: Vec<u64> = entries
+            .into_iter()
+            .map(|(fingerprint, _)| fingerprint)
+            .collect();
+        Shard::build(&fingerprints)
     }
 
-    /// Replaces `entries` with the fingerprints whose top `bits` equal `index`, in order.
-    pub(crate) fn entries_with_prefix(&self, bits: u8, index: usize, entries: &mut Vec<u64>) {
+    /// How long the entries last.
+    pub(super) fn lifetimes(&self) -> Lifetimes {
+        let mut lifetimes = Lifetimes::default();
+        for partition in &self.partitions {
+            for index in 0..partition.fingerprints().len() {
+                lifetimes.add(partition.time_to_live(index));
+            }
+        }
+        let expiring = self.ranges.expiring().iter().map(|(_, _, time)| *time);
+        let v4 = self.ranges.v4().iter().map(|_| NEVER);
+        let v6 = self.ranges.v6().iter().map(|_| NEVER);
+        expiring
+            .chain(v4)
+            .chain(v6)
+            .for_each(|time| lifetimes.add(time));
+        lifetimes
+    }
+
+    /// Whether any entry ends by itself.
+    pub fn expires(&self) -> bool {
+        !self.ranges.expiring().is_empty()
+            || self.partitions.iter().any(Partition::has_times_to_live)
+    }
+
+    /// Replaces `entries` with those whose top `bits` equal `index`, in order: fingerprints and times to live in seconds.
+    pub(crate) fn entries_with_prefix(
+        &self,
+        bits: u8,
+        index: usize,
+        entries: &mut Vec<(u64, u32)>,
+    ) {
         entries.clear();
         let fewer = PARTITION_BITS.saturating_sub(bits);
         let more = bits.saturating_sub(PARTITION_BITS);
-        if more == 0 {
-            // One prefix covers whole partitions.
-            let n = 1usize.checked_shl(u32::from(fewer)).unwrap_or(0);
-            let first = index.saturating_mul(n);
-            for partition in self.partitions.iter().skip(first).take(n) {
-                entries.extend_from_slice(partition);
-            }
-        } else if let Some(partition) = self
-            .partitions
-            .get(index.checked_shr(u32::from(more)).unwrap_or(0))
-        {
-            let start = partition.partition_point(|e| top_bits(*e, bits) < index);
-            let of_index = partition.iter().skip(start);
-            entries.extend(of_index.take_while(|e| top_bits(**e, bits) == index));
+        // A prefix that is not longer covers whole partitions.
+        let n = 1usize.checked_shl(u32::from(fewer)).unwrap_or(0);
+        let first = index
+            .checked_shr(u32::from(more))
+            .unwrap_or(0)
+            .saturating_mul(n);
+        for partition in self.partitions.iter().skip(first).take(n) {
+            let fingerprints = partition.fingerprints();
+            let start = fingerprints.partition_point(|e| top_bits(*e, bits) < index);
+            let of_index = fingerprints.iter().enumerate().skip(start);
+            let of_index = of_index.take_while(|(_, e)| top_bits(**e, bits) == index);
+            entries.extend(of_index.map(|(at, e)| (*e, partition.time_to_live(at))));
         }
     }
 }
@@ -250,7 +282,7 @@ mod tests {
     fn names(range: core::ops::Range<u32>, limit: u64) -> Result<Blocklist, ListTooLarge> {
         let mut builder = Builder::new(KEY, limit);
         for i in range {
-            builder.insert(ClientIdentifier::Username(i.to_string().as_bytes()))?;
+            builder.insert(ClientIdentifier::Username(i.to_string().as_bytes()), None)?;
         }
         builder.finish()
     }
@@ -262,7 +294,7 @@ mod tests {
             let (mut all, mut some) = (Vec::new(), Vec::new());
             for index in 0..1usize << bits {
                 list.entries_with_prefix(bits, index, &mut some);
-                assert!(some.iter().all(|e| top_bits(*e, bits) == index));
+                assert!(some.iter().all(|(e, _)| top_bits(*e, bits) == index));
                 all.extend_from_slice(&some);
             }
             assert_eq!(all.len(), 50_000, "{bits} bits");
@@ -275,11 +307,14 @@ mod tests {
         let mut builder = Builder::new(KEY, 1_000);
         for i in 0..100_000u32 {
             builder
-                .insert(ClientIdentifier::Username((i % 50).to_string().as_bytes()))
+                .insert(
+                    ClientIdentifier::Username((i % 50).to_string().as_bytes()),
+                    None,
+                )
                 .unwrap();
         }
-        let kept: usize = builder.partitions.iter().map(Vec::capacity).sum();
-        assert!(kept < 10_000, "{kept}");
+        let kept = builder.partitions.iter().map(|it| it.fingerprints().len());
+        assert!(kept.sum::<usize>() < 10_000);
         let list = builder.finish().unwrap();
         assert_eq!(list.counts().username, 50);
     }
@@ -297,16 +332,16 @@ mod tests {
         );
         let mut builder = Builder::new(KEY, 16);
         builder
-            .insert(ClientIdentifier::Ip("10.0.0.0/8".parse().unwrap()))
+            .insert(ClientIdentifier::Ip("10.0.0.0/8".parse().unwrap()), None)
             .unwrap();
         builder
-            .insert(ClientIdentifier::Ip("12.0.0.0/8".parse().unwrap()))
+            .insert(ClientIdentifier::Ip("12.0.0.0/8".parse().unwrap()), None)
             .unwrap();
         builder
-            .insert(ClientIdentifier::Ip("10.0.0.0/9".parse().unwrap()))
+            .insert(ClientIdentifier::Ip("10.0.0.0/9".parse().unwrap()), None)
             .unwrap();
         builder
-            .insert(ClientIdentifier::Ip("14.0.0.0/8".parse().unwrap()))
+            .insert(ClientIdentifier::Ip("14.0.0.0/8".parse().unwrap()), None)
             .unwrap_err();
     }
 
@@ -316,10 +351,10 @@ mod tests {
         let mut backward = Builder::new(KEY, u64::MAX);
         for i in 0..1_000u32 {
             forward
-                .insert(ClientIdentifier::ApiKey(&i.to_le_bytes()))
+                .insert(ClientIdentifier::ApiKey(&i.to_le_bytes()), None)
                 .unwrap();
             backward
-                .insert(ClientIdentifier::ApiKey(&(999 - i).to_le_bytes()))
+                .insert(ClientIdentifier::ApiKey(&(999 - i).to_le_bytes()), None)
                 .unwrap();
         }
         let (forward, backward) = (forward.finish().unwrap(), backward.finish().unwrap());
@@ -334,19 +369,22 @@ mod tests {
     fn entries_are_counted_by_kind_and_ranges_as_addresses() {
         let mut builder = Builder::new(KEY, u64::MAX);
         builder
-            .insert(ClientIdentifier::Ip("192.0.2.1/32".parse().unwrap()))
+            .insert(ClientIdentifier::Ip("192.0.2.1/32".parse().unwrap()), None)
             .unwrap();
         builder
-            .insert(ClientIdentifier::Ip("192.0.2.1/32".parse().unwrap()))
+            .insert(ClientIdentifier::Ip("192.0.2.1/32".parse().unwrap()), None)
             .unwrap();
         builder
-            .insert(ClientIdentifier::Ip("198.51.100.0/24".parse().unwrap()))
+            .insert(
+                ClientIdentifier::Ip("198.51.100.0/24".parse().unwrap()),
+                None,
+            )
             .unwrap();
         let cookie = ClientIdentifier::Cookie {
             name: b"S",
             value: b"1",
         };
-        builder.insert(cookie).unwrap();
+        builder.insert(cookie, None).unwrap();
         let list = builder.finish().unwrap();
         assert_eq!((list.counts().ip, list.counts().cookie), (2, 1));
     }

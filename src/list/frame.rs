@@ -29,6 +29,8 @@ pub enum Record {
     Freshness = 6,
     /// Which VM of the process was configured first.
     FirstVm = 7,
+    /// The key of the fingerprints.
+    FingerprintKey = 8,
 }
 
 /// The header of a valid frame.

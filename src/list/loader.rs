@@ -2,7 +2,7 @@
 //! The callers read the values.
 
 use super::frame::{Reader, Record};
-use super::manifest::Manifest;
+use super::manifest::{EXPIRING_CHUNK, Manifest, V4_CHUNK, V6_CHUNK};
 use super::membership::{MembershipFilter, Shard};
 use super::ranges::AddressRanges;
 
@@ -74,14 +74,20 @@ impl Loader {
     fn add_ranges(&mut self, payload: &[u8]) -> Option<()> {
         let mut reader = Reader(payload);
         match reader.u8()? {
-            4 => {
+            V4_CHUNK => {
                 while !reader.0.is_empty() {
                     self.ranges.push_v4(reader.u32()?, reader.u32()?);
                 }
             }
-            6 => {
+            V6_CHUNK => {
                 while !reader.0.is_empty() {
                     self.ranges.push_v6(reader.u128()?, reader.u128()?);
+                }
+            }
+            EXPIRING_CHUNK => {
+                while !reader.0.is_empty() {
+                    let interval = (reader.u128()?, reader.u128()?, reader.u32()?);
+                    self.ranges.push_stored_expiring(interval);
                 }
             }
             _ => return None,

@@ -3,13 +3,25 @@
 //! The manifest is written last, so it names only complete lists. The values are shards of the membership filter, buckets
 //! of fingerprints and chunks of address ranges. `sync` decides their keys.
 
+use core::time::Duration;
+
 use super::builder::{Blocklist, MAX_BUCKET_BITS};
 use super::frame::{FrameHeader, Reader, Record, frame, frame_of, unframe, unframe_of};
+use super::lifetimes::Lifetimes;
 use super::membership::{MAX_SHARD_BITS, top_bits};
+use super::partition::NEVER;
 use crate::identifier::{Fingerprint, FingerprintKey, IdentifierKind, PerKind};
 
 /// Intervals in one value of ranges: at most 256 KiB of IPv6, so that no copy under the host's mutex is long.
 const INTERVALS_PER_CHUNK: usize = 8_192;
+
+/// The first byte of a chunk: what its intervals are.
+pub(super) const V4_CHUNK: u8 = 4;
+pub(super) const V6_CHUNK: u8 = 6;
+pub(super) const EXPIRING_CHUNK: u8 = 0;
+
+/// In the place of the time at which the list was received: no entry ends by itself.
+const NOT_EXPIRING: u64 = u64::MAX;
 
 /// The largest number of chunks. No `attack_list_memory` has room for so many.
 const MAX_RANGE_CHUNKS: u32 = 1 << 15;
@@ -64,8 +76,12 @@ pub struct Manifest {
     pub slot: Slot,
     /// The key of its fingerprints.
     pub key: FingerprintKey,
-    /// Equal for equal lists.
+    /// Equal for lists with the same entries, whatever their times to live.
     pub digest: u64,
+    /// When the list was received, on the monotonic clock, if entries end by themselves.
+    pub received: Option<Duration>,
+    /// How long the entries last.
+    pub(super) lifetimes: Lifetimes,
     /// Entries by kind.
     pub counts: PerKind<u64>,
     /// The size of the list in shared data, in bytes.
@@ -81,8 +97,13 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// The manifest of `list`. `stored_bytes` is 0 until the list is written.
-    pub fn new(list: &Blocklist, key: FingerprintKey, previous: Option<&Manifest>) -> Self {
+    /// The manifest of `list`, which was received at `now`. `stored_bytes` is 0 until the list is written.
+    pub fn new(
+        list: &Blocklist,
+        key: FingerprintKey,
+        previous: Option<&Manifest>,
+        now: Duration,
+    ) -> Self {
         let chunks = |n: usize| u32::try_from(n.div_ceil(INTERVALS_PER_CHUNK)).unwrap_or(u32::MAX);
         let ranges = list.ranges();
         Self {
@@ -90,6 +111,8 @@ impl Manifest {
             slot: previous.map_or(Slot::A, |previous| previous.slot.other()),
             key,
             digest: list.digest(),
+            received: list.expires().then_some(now),
+            lifetimes: list.lifetimes(),
             counts: *list.counts(),
             stored_bytes: 0,
             shard_bits: list.shard_bits(),
@@ -97,7 +120,14 @@ impl Manifest {
             layout: Layout {
                 shards: 1u32.checked_shl(list.shard_bits().into()).unwrap_or(0),
                 buckets: 1u32.checked_shl(list.bucket_bits().into()).unwrap_or(0),
-                range_chunks: chunks(ranges.v4().len()).saturating_add(chunks(ranges.v6().len())),
+                range_chunks: [
+                    ranges.v4().len(),
+                    ranges.v6().len(),
+                    ranges.expiring().len(),
+                ]
+                .map(chunks)
+                .into_iter()
+                .fold(0, u32::saturating_add),
             },
             other_layout: previous.map_or(Layout::default(), |previous| previous.layout),
         }
@@ -107,7 +137,10 @@ impl Manifest {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut payload = vec![self.slot as u8, self.shard_bits, self.bucket_bits];
         let [first, second] = self.key.to_words();
-        let mut numbers = vec![first, second, self.digest, self.stored_bytes];
+        let received = self.received.map_or(NOT_EXPIRING, |received| {
+            u64::try_from(received.as_millis()).unwrap_or(NOT_EXPIRING)
+        });
+        let mut numbers = vec![first, second, self.digest, received, self.stored_bytes];
         numbers.extend(IdentifierKind::ALL.map(|kind| *self.counts.get(kind)));
         for number in numbers {
             payload.extend_from_slice(&number.to_le_bytes());
@@ -116,6 +149,9 @@ impl Manifest {
             for number in [layout.shards, layout.buckets, layout.range_chunks] {
                 payload.extend_from_slice(&number.to_le_bytes());
             }
+        }
+        for number in self.lifetimes.to_numbers() {
+            payload.extend_from_slice(&number.to_le_bytes());
         }
         let header = FrameHeader {
             generation: self.generation,
@@ -138,7 +174,9 @@ impl Manifest {
             return None;
         }
         let key = FingerprintKey::from_words([reader.u64()?, reader.u64()?]);
-        let (digest, stored_bytes) = (reader.u64()?, reader.u64()?);
+        let digest = reader.u64()?;
+        let received = Some(reader.u64()?).filter(|received| *received != NOT_EXPIRING);
+        let stored_bytes = reader.u64()?;
         let mut counts = PerKind::default();
         for kind in IdentifierKind::ALL {
             *counts.get_mut(kind) = reader.u64()?;
@@ -155,12 +193,14 @@ impl Manifest {
             slot,
             key,
             digest,
+            received: received.map(Duration::from_millis),
             counts,
             stored_bytes,
             shard_bits,
             bucket_bits,
             layout: layout()?,
             other_layout: layout()?,
+            lifetimes: Lifetimes::read(&mut reader)?,
         };
         let sound = 1u32.checked_shl(shard_bits.into()) == Some(manifest.layout.shards)
             && 1u32.checked_shl(bucket_bits.into()) == Some(manifest.layout.buckets)
@@ -192,7 +232,18 @@ impl Manifest {
         by_kind.into_iter().fold(0, u64::saturating_add)
     }
 
-    /// Whether both lists have the same entries.
+    /// The number of entries that have certainly not ended at `now`, on the monotonic clock: it may be less than that of those
+    /// which last.
+    pub fn n_entries_at(&self, now: Duration) -> u64 {
+        match self.received {
+            Some(received) => self
+                .lifetimes
+                .remaining(now.saturating_sub(received).as_secs()),
+            None => self.n_entries(),
+        }
+    }
+
+    /// Whether both lists have the same entries, whatever their times to live.
     pub fn is_same_list(&self, other: &Manifest) -> bool {
         (self.key, self.digest, self.counts) == (other.key, other.digest, other.counts)
     }
@@ -243,46 +294,104 @@ impl Manifest {
     }
 
     /// The value of bucket `index` of `list`. `entries` is scratch space.
-    pub fn bucket_to_bytes(&self, list: &Blocklist, index: u32, entries: &mut Vec<u64>) -> Vec<u8> {
+    pub fn bucket_to_bytes(
+        &self,
+        list: &Blocklist,
+        index: u32,
+        entries: &mut Vec<(u64, u32)>,
+    ) -> Vec<u8> {
         let at = usize::try_from(index).unwrap_or(usize::MAX);
         list.entries_with_prefix(self.bucket_bits, at, entries);
-        let payload: Vec<u8> = entries.iter().flat_map(|e| e.to_le_bytes()).collect();
+        let mut payload = Vec::new();
+        for (fingerprint, time_to_live) in entries {
+            payload.extend_from_slice(&fingerprint.to_le_bytes());
+            if self.received.is_some() {
+                payload.extend_from_slice(&time_to_live.to_le_bytes());
+            }
+        }
         self.frame(Record::Bucket, index, &payload)
     }
 
     /// The values of the ranges of `list`, in order.
     pub fn ranges_to_bytes(&self, list: &Blocklist) -> Vec<Vec<u8>> {
-        let v4 = list.ranges().v4().chunks(INTERVALS_PER_CHUNK).map(|chunk| {
-            let mut payload = vec![4];
-            for (first, last) in chunk {
-                payload.extend_from_slice(&first.to_le_bytes());
-                payload.extend_from_slice(&last.to_le_bytes());
-            }
-            payload
+        let ranges = list.ranges();
+        let v4 = chunks(V4_CHUNK, ranges.v4(), |(first, last), payload| {
+            payload.extend_from_slice(&first.to_le_bytes());
+            payload.extend_from_slice(&last.to_le_bytes());
         });
-        let v6 = list.ranges().v6().chunks(INTERVALS_PER_CHUNK).map(|chunk| {
-            let mut payload = vec![6];
-            for (first, last) in chunk {
-                payload.extend_from_slice(&first.to_le_bytes());
-                payload.extend_from_slice(&last.to_le_bytes());
-            }
-            payload
+        let v6 = chunks(V6_CHUNK, ranges.v6(), |(first, last), payload| {
+            payload.extend_from_slice(&first.to_le_bytes());
+            payload.extend_from_slice(&last.to_le_bytes());
+        });
+        let expiring = ranges.expiring();
+        let expiring = chunks(EXPIRING_CHUNK, expiring, |(first, last, ttl), payload| {
+            payload.extend_from_slice(&first.to_le_bytes());
+            payload.extend_from_slice(&last.to_le_bytes());
+            payload.extend_from_slice(&ttl.to_le_bytes());
         });
         v4.chain(v6)
+            .chain(expiring)
             .zip(0u32..)
             .map(|(payload, index)| self.frame(Record::Ranges, index, &payload))
             .collect()
     }
 
-    /// Whether the bucket contains the fingerprint; `None` if the value is not of this list.
-    pub fn bucket_contains(&self, bytes: &[u8], fingerprint: Fingerprint) -> Option<bool> {
+    /// What the bucket of the fingerprint says about it; `None` if the value is not of this list.
+    pub fn look_up(&self, bytes: &[u8], fingerprint: Fingerprint) -> Option<Membership> {
         let payload = self.unframe(Record::Bucket, self.bucket_index(fingerprint), bytes)?;
-        let (entries, rest) = payload.as_chunks::<8>();
-        let found = entries
-            .binary_search_by(|entry| u64::from_le_bytes(*entry).cmp(&fingerprint.0))
-            .is_ok();
-        rest.is_empty().then_some(found)
+        if self.received.is_none() {
+            let (entries, rest) = payload.as_chunks::<8>();
+            let found = entries.binary_search_by_key(&fingerprint.0, |it| u64::from_le_bytes(*it));
+            let membership = found.map_or(Membership::Absent, |_| Membership::Listed);
+            return rest.is_empty().then_some(membership);
+        }
+        let (entries, rest) = payload.as_chunks::<12>();
+        let read = |entry: &[u8; 12]| {
+            let mut reader = Reader(entry);
+            (reader.u64().unwrap_or(0), reader.u32().unwrap_or(0))
+        };
+        let found = entries.binary_search_by_key(&fingerprint.0, |entry| read(entry).0);
+        let entry = found.ok().and_then(|index| entries.get(index));
+        let membership = entry.map_or(Membership::Absent, |entry| self.until(read(entry).1));
+        rest.is_empty().then_some(membership)
     }
+
+    /// The membership of an entry with this time to live.
+    pub fn until(&self, time_to_live: u32) -> Membership {
+        match self.received {
+            Some(received) if time_to_live != NEVER => {
+                let time_to_live = Duration::from_secs(time_to_live.into());
+                Membership::Until(received.saturating_add(time_to_live))
+            }
+            _ => Membership::Listed,
+        }
+    }
+}
+
+/// What a list says about an identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Membership {
+    /// It is not on the list.
+    Absent,
+    /// It is on the list.
+    Listed,
+    /// It is on the list until this time on the monotonic clock.
+    Until(Duration),
+}
+
+/// Payloads of at most [`INTERVALS_PER_CHUNK`] intervals.
+fn chunks<T>(
+    tag: u8,
+    intervals: &[T],
+    write: impl Fn(&T, &mut Vec<u8>),
+) -> impl Iterator<Item = Vec<u8>> {
+    intervals.chunks(INTERVALS_PER_CHUNK).map(move |chunk| {
+        let mut payload = vec![tag];
+        for interval in chunk {
+            write(interval, &mut payload);
+        }
+        payload
+    })
 }
 
 #[cfg(test)]

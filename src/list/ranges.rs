@@ -1,24 +1,54 @@
-//! Address ranges as sorted, merged intervals, looked up by binary search. Parses nothing.
+//! Address ranges as sorted, merged intervals, looked up by binary search. Parses nothing, knows no clock.
+
+mod expiring;
+
+use std::net::IpAddr;
 
 use ipnet::IpNet;
-use std::net::IpAddr;
+
+use self::expiring::{Expiring, flatten};
+use super::partition::NEVER;
 
 /// A set of address ranges. IPv4-mapped IPv6 addresses must be converted to IPv4 before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressRanges {
     v4: Vec<(u32, u32)>,
     v6: Vec<(u128, u128)>,
+    expiring: Vec<Expiring>,
 }
 
 impl AddressRanges {
     /// Bytes of one stored IPv4 interval, and of one IPv6 interval.
     pub const STORED_BYTES: (usize, usize) = (8, 32);
 
+    /// Bytes of one stored interval that ends by itself.
+    const STORED_BYTES_EXPIRING: usize = 36;
+
     /// Adds a range. Call [`AddressRanges::seal`] before the first look-up.
     pub fn push(&mut self, range: IpNet) {
         match ends(range) {
             Ends::V4(first, last) => self.v4.push((first, last)),
             Ends::V6(first, last) => self.v6.push((first, last)),
+        }
+    }
+
+    /// Like [`AddressRanges::push`], for a range that ends by itself after this time in seconds.
+    pub fn push_expiring(&mut self, range: IpNet, time_to_live: u32) {
+        if time_to_live == NEVER {
+            self.push(range);
+            return;
+        }
+        let (first, last) = match ends(range) {
+            Ends::V4(first, last) => (mapped(first), mapped(last)),
+            Ends::V6(first, last) => (first, last),
+        };
+        self.expiring.push((first, last, time_to_live));
+    }
+
+    /// Adds a stored interval that ends by itself; ignores one with its ends in the wrong order.
+    pub(crate) fn push_stored_expiring(&mut self, (first, last, time_to_live): Expiring) {
+        if first <= last {
+            self.expiring.push((first, last, time_to_live));
         }
     }
 
@@ -42,9 +72,10 @@ impl AddressRanges {
         merge(&mut self.v4, |last| last.checked_add(1));
         self.v6.sort_unstable();
         merge(&mut self.v6, |last| last.checked_add(1));
+        flatten(&mut self.expiring);
     }
 
-    /// Whether a range contains `address`.
+    /// Whether a range that does not end by itself contains `address`.
     pub fn contains(&self, address: IpAddr) -> bool {
         match address {
             IpAddr::V4(v4) => covers(&self.v4, v4.to_bits(), v4.to_bits()),
@@ -52,7 +83,23 @@ impl AddressRanges {
         }
     }
 
-    /// Whether the ranges contain every address of `range`.
+    /// The longest time to live, in seconds, of the ranges that end by themselves and contain `address`.
+    pub fn time_to_live(&self, address: IpAddr) -> Option<u32> {
+        if self.expiring.is_empty() {
+            return None;
+        }
+        let address = match address {
+            IpAddr::V4(v4) => mapped(v4.to_bits()),
+            IpAddr::V6(v6) => v6.to_bits(),
+        };
+        let after = self
+            .expiring
+            .partition_point(|(first, _, _)| *first <= address);
+        let (_, last, time_to_live) = self.expiring.get(after.checked_sub(1)?)?;
+        (address <= *last).then_some(*time_to_live)
+    }
+
+    /// Whether ranges that do not end by themselves contain every address of `range`.
     pub fn covers(&self, range: IpNet) -> bool {
         match ends(range) {
             Ends::V4(first, last) => covers(&self.v4, first, last),
@@ -62,12 +109,13 @@ impl AddressRanges {
 
     /// The number of intervals.
     pub fn len(&self) -> usize {
-        self.v4.len().saturating_add(self.v6.len())
+        let permanent = self.v4.len().saturating_add(self.v6.len());
+        permanent.saturating_add(self.expiring.len())
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.v4.is_empty() && self.v6.is_empty()
+        self.len() == 0
     }
 
     /// The size of the intervals in shared data, in bytes.
@@ -77,6 +125,11 @@ impl AddressRanges {
             .len()
             .saturating_mul(v4)
             .saturating_add(self.v6.len().saturating_mul(v6))
+            .saturating_add(
+                self.expiring
+                    .len()
+                    .saturating_mul(Self::STORED_BYTES_EXPIRING),
+            )
     }
 
     /// The IPv4 intervals, ends included.
@@ -88,6 +141,19 @@ impl AddressRanges {
     pub fn v6(&self) -> &[(u128, u128)] {
         &self.v6
     }
+
+    /// The intervals that end by themselves, disjoint: both ends, included, and the time to live in seconds. IPv4 as
+    /// IPv4-mapped IPv6.
+    pub fn expiring(&self) -> &[Expiring] {
+        &self.expiring
+    }
+}
+
+/// An IPv4 address as IPv4-mapped IPv6.
+fn mapped(address: u32) -> u128 {
+    std::net::Ipv4Addr::from_bits(address)
+        .to_ipv6_mapped()
+        .to_bits()
 }
 
 enum Ends {

@@ -251,13 +251,15 @@ fn starts_with_scheme(authorization: &[u8], scheme: &[u8]) -> bool {
     start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
 }
 
+/// A byte of a token (RFC 9110, 11.2), except `=`.
+const fn is_token68(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+}
+
 /// Whether every server reads the text as one word.
 fn is_one_word(mut token: &[u8]) -> bool {
     while let [rest @ .., b'='] = token {
         token = rest;
     }
-    !token.is_empty()
-        && token.iter().all(|byte| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
-        })
+    !token.is_empty() && token.iter().all(|byte| is_token68(*byte))
 }

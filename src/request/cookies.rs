@@ -3,6 +3,7 @@
 //! Owns how a header is split into pairs. `identifier` owns which names and values are equal.
 
 use super::text::{percent_decode, quoted, split_once, trim_ows, trim_wide, unescape, unquote};
+use crate::codec::json::{self, Scalar};
 use crate::identifier::decoded_cookie_name;
 
 /// Calls `visit` with the name and the value of each cookie of one Cookie header (RFC 6265, 4.2.1 and 5.2).
@@ -162,7 +163,14 @@ fn visit_json_scalars(json: &[u8], visit: &mut dyn FnMut(&[u8])) {
         let length = inner.len().saturating_add(2);
         if inner.contains(&b'\\') {
             let literal = from_quote.get(..length).unwrap_or_default();
-            if let Ok(text) = serde_json::from_slice::<String>(literal) {
+            let mut text = None;
+            let outcome = json::read_scalar(literal, &mut |value| {
+                text = match value {
+                    Scalar::Text(text) => Some(text.to_owned()),
+                    _ => None,
+                };
+            });
+            if let Some(text) = text.filter(|_| outcome.is_ok()) {
                 visit(text.as_bytes());
             }
         } else {

@@ -8,7 +8,7 @@ use super::claims::{self, WantedClaims};
 use super::headers::RequestHeaders;
 use super::jwt;
 use super::query::visit_path_parameters;
-use super::reading::{Plain, Reading, Tolerant};
+use super::reading::{PLAIN, Reading, TOLERANT};
 use super::text::trim_ows;
 use crate::config::{Api, JwtLocation, UsernameSource};
 use crate::identifier::{ClientIdentifier, PerKind, is_same_cookie_name};
@@ -25,7 +25,7 @@ pub fn visit_identifiers(
     wanted: PerKind<bool>,
     visit: &mut dyn FnMut(ClientIdentifier<'_>),
 ) {
-    visit_all::<Plain>(api, headers, wanted, visit);
+    visit_all(&PLAIN, api, headers, wanted, visit);
 }
 
 /// As [`visit_identifiers`], with every reading of every identifier: everything that a common server may read as one.
@@ -35,10 +35,11 @@ pub fn visit_readings(
     wanted: PerKind<bool>,
     visit: &mut dyn FnMut(ClientIdentifier<'_>),
 ) {
-    visit_all::<Tolerant>(api, headers, wanted, visit);
+    visit_all(&TOLERANT, api, headers, wanted, visit);
 }
 
-fn visit_all<R: Reading>(
+fn visit_all(
+    reading: &Reading,
     api: &Api,
     headers: &RequestHeaders,
     wanted: PerKind<bool>,
@@ -56,7 +57,7 @@ fn visit_all<R: Reading>(
             }
         };
         for header in headers.values("cookie") {
-            (R::COOKIES)(header, &mut visit_cookie);
+            (reading.cookies)(header, &mut visit_cookie);
         }
         // Named by the configuration, in lower case.
         visit_path_parameters(headers.path(), &api.path_parameters, &mut |name, value| {
@@ -65,12 +66,12 @@ fn visit_all<R: Reading>(
     }
     let reads_tokens = wanted.oauth_token && api.oauth2_access_token;
     let reads_keys = wanted.api_key && !(api.apikey_header.is_empty() && api.apikey_qs.is_empty());
-    let reads_keys_in_authorization = reads_keys && R::HAS_KEY_IN_AUTHORIZATION;
+    let reads_keys_in_authorization = reads_keys && reading.has_key_in_authorization;
     let reads_claims = claims::are_read(api, wanted);
     if reads_tokens || reads_keys_in_authorization || reads_claims {
         for value in headers.values("authorization") {
             let mut jwts: Vec<&[u8]> = Vec::new();
-            (R::TOKENS)(value, &mut |token| {
+            (reading.tokens)(value, &mut |token| {
                 if reads_tokens {
                     visit(ClientIdentifier::OauthToken(token));
                 }
@@ -85,7 +86,7 @@ fn visit_all<R: Reading>(
         }
     }
     if reads_tokens || reads_claims {
-        visit_other_tokens::<R>(api, headers, &mut |token| {
+        visit_other_tokens(reading, api, headers, &mut |token| {
             if reads_tokens {
                 visit(ClientIdentifier::OauthToken(token));
             }
@@ -98,20 +99,20 @@ fn visit_all<R: Reading>(
         let mut visit_key = |key: &[u8]| visit(ClientIdentifier::ApiKey(key));
         for name in &api.apikey_header {
             for value in headers.values(name) {
-                (R::HEADER)(value, &mut visit_key);
+                (reading.header)(value, &mut visit_key);
             }
         }
-        (R::QUERY)(headers.path(), &api.apikey_qs, &mut visit_key);
+        (reading.query)(headers.path(), &api.apikey_qs, &mut visit_key);
     }
     if wanted.header {
         visit_values(headers, &api.scope_headers, &mut |name, value| {
-            (R::EXACT)(value, &mut |value| {
+            (reading.exact)(value, &mut |value| {
                 visit(ClientIdentifier::Header { name, value });
             });
         });
     }
     if wanted.username {
-        visit_usernames::<R>(api, headers, &mut |name| {
+        visit_usernames(reading, api, headers, &mut |name| {
             visit(ClientIdentifier::Username(name));
         });
     }
@@ -127,17 +128,22 @@ fn visit_values(headers: &RequestHeaders, names: &[String], visit: &mut dyn FnMu
 }
 
 /// User names outside of tokens.
-fn visit_usernames<R: Reading>(api: &Api, headers: &RequestHeaders, visit: &mut dyn FnMut(&[u8])) {
+fn visit_usernames(
+    reading: &Reading,
+    api: &Api,
+    headers: &RequestHeaders,
+    visit: &mut dyn FnMut(&[u8]),
+) {
     for source in &api.username {
         match source {
             UsernameSource::BasicAuth => {
                 for value in headers.values("authorization") {
-                    (R::USERS)(value, &mut |name| (R::USERNAME)(name, visit));
+                    (reading.users)(value, &mut |name| (reading.username)(name, visit));
                 }
             }
             UsernameSource::Header(header) => {
                 visit_values(headers, slice::from_ref(header), &mut |_, value| {
-                    (R::USERNAME)(trim_ows(value), visit);
+                    (reading.username)(trim_ows(value), visit);
                 });
             }
             UsernameSource::JwtClaim(_) => {}
@@ -164,15 +170,16 @@ fn visit_claims_of(
 }
 
 /// Tokens outside of the Authorization header.
-fn visit_other_tokens<R: Reading>(
+fn visit_other_tokens(
+    reading: &Reading,
     api: &Api,
     headers: &RequestHeaders,
     visit: &mut dyn FnMut(&[u8]),
 ) {
-    (R::QUERY)(headers.path(), &api.oauth2_query, visit);
+    (reading.query)(headers.path(), &api.oauth2_query, visit);
     if !api.oauth2_cookie.is_empty() {
         for header in headers.values("cookie") {
-            (R::COOKIES)(header, &mut |name, value| {
+            (reading.cookies)(header, &mut |name, value| {
                 if names_include(&api.oauth2_cookie, name) {
                     visit(value);
                 }
@@ -182,11 +189,11 @@ fn visit_other_tokens<R: Reading>(
     match api.jwt.as_ref().map(|jwt| &jwt.location) {
         Some(JwtLocation::Header(name)) => {
             visit_values(headers, slice::from_ref(name), &mut |_, value| {
-                (R::HEADER)(value, visit);
+                (reading.header)(value, visit);
             });
         }
         Some(JwtLocation::Query(name)) => {
-            (R::QUERY)(headers.path(), slice::from_ref(name), visit);
+            (reading.query)(headers.path(), slice::from_ref(name), visit);
         }
         Some(JwtLocation::Authorization) | None => {}
     }

@@ -3,6 +3,7 @@
 use core::slice;
 
 use crate::codec::base64;
+use crate::codec::decimal;
 use crate::codec::json::{self, Handler, Scalar};
 
 use super::text::{before, split_once};
@@ -102,9 +103,9 @@ impl Handler for Claims<'_> {
             Scalar::Negative(number) => add(number.to_string()),
             // JavaScript prints 7.0 as 7, Python as 7.0.
             Scalar::Float(number) => {
-                add(number.to_string());
+                add(decimal::short_text(number));
                 if number.fract() == 0.0 {
-                    add(format!("{number:.1}"));
+                    add(decimal::text(number));
                 }
             }
             Scalar::Null | Scalar::Bool(_) => {}

@@ -15,63 +15,59 @@ type ReadTokens = for<'a> fn(&'a [u8], &mut dyn FnMut(&'a [u8]));
 type ReadQuery = fn(&[u8], &[String], &mut dyn FnMut(&[u8]));
 type ReadText = fn(&[u8], &mut dyn FnMut(&[u8]));
 
-/// How each part of a request is read. Constants, so that calls to them are direct.
-pub(super) trait Reading {
+/// How each part of a request is read.
+pub(super) struct Reading {
     /// Whether the Authorization header may carry an API key.
-    const HAS_KEY_IN_AUTHORIZATION: bool;
+    pub(super) has_key_in_authorization: bool,
     /// Names and values in a Cookie header.
-    const COOKIES: ReadCookies;
+    pub(super) cookies: ReadCookies,
     /// Tokens in an Authorization header.
-    const TOKENS: ReadTokens;
+    pub(super) tokens: ReadTokens,
     /// Users in an Authorization header.
-    const USERS: ReadText;
+    pub(super) users: ReadText,
     /// Values of the named query parameters of a path.
-    const QUERY: ReadQuery;
+    pub(super) query: ReadQuery,
     /// Keys or tokens in a header of their own.
-    const HEADER: ReadText;
+    pub(super) header: ReadText,
     /// Values of a header that are compared byte for byte.
-    const EXACT: ReadText;
+    pub(super) exact: ReadText,
     /// Spellings of a user name.
-    const USERNAME: ReadText;
+    pub(super) username: ReadText,
 }
 
 /// As the RFCs define it.
-pub(super) struct Plain;
-
-impl Reading for Plain {
-    const HAS_KEY_IN_AUTHORIZATION: bool = false;
-    const COOKIES: ReadCookies = visit_cookies;
-    const TOKENS: ReadTokens = |value, visit| {
+pub(super) const PLAIN: Reading = Reading {
+    has_key_in_authorization: false,
+    cookies: visit_cookies,
+    tokens: |value, visit| {
         let tokens = authorization_parts(value).filter_map(bearer_token);
         tokens.for_each(visit);
-    };
-    const USERS: ReadText = |value, visit| {
+    },
+    users: |value, visit| {
         let users = authorization_parts(value).filter_map(basic_username);
         users.for_each(|user| visit(&user));
-    };
-    const QUERY: ReadQuery = |path, names, visit| {
+    },
+    query: |path, names, visit| {
         for name in names {
             query_values(path, name, visit);
         }
-    };
-    const HEADER: ReadText = |value, visit| visit(trim_ows(value));
-    const EXACT: ReadText = Self::HEADER;
-    const USERNAME: ReadText = |name, visit| visit(name);
-}
+    },
+    header: |value, visit| visit(trim_ows(value)),
+    exact: |value, visit| visit(trim_ows(value)),
+    username: |name, visit| visit(name),
+};
 
-/// As any common server may read it. Includes all that [`Plain`] visits.
-pub(super) struct Tolerant;
-
-impl Reading for Tolerant {
-    const HAS_KEY_IN_AUTHORIZATION: bool = true;
-    const COOKIES: ReadCookies = visit_cookie_readings;
-    const TOKENS: ReadTokens = visit_token_readings;
-    const USERS: ReadText = visit_user_readings;
-    const QUERY: ReadQuery = visit_query_readings;
-    const HEADER: ReadText = visit_words;
-    const EXACT: ReadText = visit_parts;
-    const USERNAME: ReadText = visit_encodings;
-}
+/// As any common server may read it. Includes all that [`PLAIN`] visits.
+pub(super) const TOLERANT: Reading = Reading {
+    has_key_in_authorization: true,
+    cookies: visit_cookie_readings,
+    tokens: visit_token_readings,
+    users: visit_user_readings,
+    query: visit_query_readings,
+    header: visit_words,
+    exact: visit_parts,
+    username: visit_encodings,
+};
 
 /// A header's value, and its parts between commas: a proxy that adds a value to one that the client sent may join the two, and
 /// servers then read the whole, the first or the last. A client can so add values to its own, but can't hide one.

@@ -1,7 +1,8 @@
-//! When the active list was last received or confirmed, and its ETag. Knows no clock.
+//! When the active list was last received or confirmed, and its validators. Knows no clock.
 
 use core::time::Duration;
 
+use crate::feed::response::Validators;
 use crate::list::frame::{FrameHeader, Reader, Record, frame, unframe};
 
 /// When the list server last sent or confirmed the active list.
@@ -11,10 +12,10 @@ pub struct Freshness {
     pub generation: u64,
     /// When, on the monotonic clock.
     pub last_success: Duration,
-    /// A hash of the rules by which its entries were accepted: an ETag is valid under the same rules only.
+    /// A hash of the rules by which its entries were accepted: validators are valid under the same rules only.
     pub rules: u64,
-    /// The list's ETag; empty for none.
-    pub etag: Vec<u8>,
+    /// What identifies this version of the list at its server.
+    pub validators: Validators,
 }
 
 impl Freshness {
@@ -23,7 +24,13 @@ impl Freshness {
         let last_success = u64::try_from(self.last_success.as_millis()).unwrap_or(u64::MAX);
         let mut payload = last_success.to_le_bytes().to_vec();
         payload.extend_from_slice(&self.rules.to_le_bytes());
-        payload.extend_from_slice(&self.etag);
+        let Validators {
+            etag,
+            last_modified,
+        } = &self.validators;
+        payload.push(u8::try_from(etag.len()).unwrap_or(0));
+        payload.extend_from_slice(etag);
+        payload.extend_from_slice(last_modified);
         let header = FrameHeader {
             generation: self.generation,
             index: 0,
@@ -35,11 +42,17 @@ impl Freshness {
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (header, payload) = unframe(Record::Freshness, bytes)?;
         let mut reader = Reader(payload);
+        let (last_success, rules) = (reader.u64()?, reader.u64()?);
+        let length = usize::from(reader.u8()?);
+        let (etag, last_modified) = reader.0.split_at_checked(length)?;
         Some(Self {
             generation: header.generation,
-            last_success: Duration::from_millis(reader.u64()?),
-            rules: reader.u64()?,
-            etag: reader.0.to_vec(),
+            last_success: Duration::from_millis(last_success),
+            rules,
+            validators: Validators {
+                etag: etag.to_vec(),
+                last_modified: last_modified.to_vec(),
+            },
         })
     }
 
@@ -62,7 +75,10 @@ mod tests {
             generation: 4,
             last_success: at(9),
             rules: 3,
-            etag: b"\"x\"".to_vec(),
+            validators: Validators {
+                etag: b"\"x\"".to_vec(),
+                last_modified: b"Sun, 06 Nov 1994 08:49:37 GMT".to_vec(),
+            },
         };
         let bytes = freshness.to_bytes();
         assert_eq!(Freshness::from_bytes(&bytes), Some(freshness.clone()));

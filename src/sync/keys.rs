@@ -1,23 +1,23 @@
 //! The names of shared-data values. Only `sync` uses them.
 
-use core::hash::Hasher;
+use core::hash::{Hash, Hasher};
 
 use siphasher::sip::SipHasher13;
 
 use crate::list::Slot;
+
+/// The key of the fingerprint key: one for all lists of the process, so that an identifier is hashed once for all of them.
+pub const FINGERPRINT_KEY: &str = "portcullis/v3/process/fingerprint_key";
 
 /// Identifies a list: filters that fetch the same list share it, whatever else differs between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ListId(u64);
 
 impl ListId {
-    /// From what determines the list: cluster, authority, window.
-    pub fn new(parts: &[&str]) -> Self {
+    /// From what determines the list: its server, its path, and what its entries mean.
+    pub fn new(source: &impl Hash) -> Self {
         let mut hasher = SipHasher13::new();
-        for part in parts {
-            hasher.write_usize(part.len());
-            hasher.write(part.as_bytes());
-        }
+        source.hash(&mut hasher);
         Self(hasher.finish())
     }
 }
@@ -109,5 +109,6 @@ mod tests {
         let format = frame(Record::Lease, FrameHeader::NO_LIST, &[])[4];
         let prefix = format!("portcullis/v{format}/");
         assert!(Keys::new(ListId(1)).lease().starts_with(&prefix));
+        assert!(FINGERPRINT_KEY.starts_with(&prefix));
     }
 }

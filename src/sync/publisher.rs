@@ -4,7 +4,7 @@
 
 use super::lease::VmId;
 use super::store::{Store, read, write};
-use crate::host::{HostError, SharedData};
+use crate::host::{Host, HostError, SharedData};
 use crate::identifier::FingerprintKey;
 use crate::list::frame::Record;
 use crate::list::{Blocklist, Layout, Manifest, Slot};
@@ -14,17 +14,20 @@ use crate::list::{Blocklist, Layout, Manifest, Slot};
 pub struct Published {
     /// The manifest of the list that is active now.
     pub manifest: Manifest,
-    /// False: the list equals the active one, and nothing was written.
+    /// False: the list has the same entries as the one before, whatever their times to live.
     pub is_new: bool,
 }
 
-/// Publishes `list`. `active`: the manifest of the active list; `known_generation`: of the list that this VM enforces.
+/// Publishes `list`, unless it equals the active one. `active`: the manifest of the active list; `known_generation`: of the
+/// list that this VM enforces.
+///
+/// A list whose entries end by themselves is written each time: the times to live have changed.
 ///
 /// # Errors
 ///
 /// [`HostError::CasMismatch`] if another VM has claimed the lease meanwhile. Otherwise the host failed.
 pub fn publish(
-    data: &dyn SharedData,
+    host: &dyn Host,
     store: &Store,
     vm: VmId,
     list: &Blocklist,
@@ -32,9 +35,18 @@ pub fn publish(
     active: Option<Manifest>,
     known_generation: Option<u64>,
 ) -> Result<Published, HostError> {
-    let mut manifest = Manifest::new(list, key, active.as_ref());
+    let mut manifest = Manifest::new(list, key, active.as_ref(), host.monotonic_now());
+    let is_known = active
+        .as_ref()
+        .is_some_and(|active| active.is_same_list(&manifest));
+    let is_lasting = |manifest: &Manifest| manifest.received.is_none();
     match &active {
-        Some(active) if active.is_same_list(&manifest) && is_complete(data, store, active) => {
+        Some(active)
+            if is_known
+                && is_lasting(active)
+                && is_lasting(&manifest)
+                && is_complete(host, store, active) =>
+        {
             return Ok(Published {
                 manifest: active.clone(),
                 is_new: false,
@@ -43,29 +55,29 @@ pub fn publish(
         Some(_) => {}
         None => {
             // The manifest was lost or dropped; generations continue.
-            let dropped = read(data, &store.keys().manifest())
+            let dropped = read(host, &store.keys().manifest())
                 .and_then(|bytes| Manifest::dropped_generation(&bytes));
             let newest = dropped.max(known_generation).unwrap_or(0);
             manifest.generation = manifest.generation.max(newest.saturating_add(1));
         }
     }
-    manifest.stored_bytes = write_values(data, store, list, &manifest)?;
-    if !store.lease(data).is_owned_by(vm) {
+    manifest.stored_bytes = write_values(host, store, list, &manifest)?;
+    if !store.lease(host).is_owned_by(vm) {
         return Err(HostError::CasMismatch);
     }
     if let Some(previous) = &active {
         clear(
-            data,
+            host,
             store,
             manifest.slot,
             manifest.layout,
             previous.other_layout,
         );
     }
-    write(data, &store.keys().manifest(), &manifest.to_bytes())?;
+    write(host, &store.keys().manifest(), &manifest.to_bytes())?;
     Ok(Published {
         manifest,
-        is_new: true,
+        is_new: !is_known,
     })
 }
 

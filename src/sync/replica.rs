@@ -9,9 +9,11 @@ use std::net::IpAddr;
 
 use super::keys::ListId;
 use super::store::{Store, read};
-use crate::host::SharedData;
-use crate::identifier::{ClientIdentifier, Fingerprint, FingerprintKey, IdentifierKind};
-use crate::list::{ActiveList, AddressRanges, Loader, Manifest, MembershipFilter, NextValue};
+use crate::host::{Host, SharedData};
+use crate::identifier::{Fingerprint, FingerprintKey, PerKind};
+use crate::list::{
+    ActiveList, AddressRanges, Loader, Manifest, Membership, MembershipFilter, NextValue,
+};
 
 /// The minimum number of values that a tick loads: about 300 KiB, well under a millisecond.
 const VALUES_PER_TICK: usize = 4;
@@ -22,6 +24,8 @@ const TICKS_TO_LOAD: usize = 8;
 #[derive(Debug)]
 struct LoadedList {
     manifest: Manifest,
+    /// The kinds of its entries.
+    kinds: PerKind<bool>,
     filter: MembershipFilter,
     ranges: AddressRanges,
 }
@@ -69,13 +73,15 @@ impl Replica {
     }
 
     /// The list, for one request. The first request of a VM that has not ticked yet loads it immediately.
-    pub fn active<'a>(&'a mut self, data: &'a dyn SharedData) -> Option<ReplicaList<'a>> {
+    pub fn active<'a>(&'a mut self, host: &'a dyn Host) -> Option<ReplicaList<'a>> {
         if !self.has_loaded {
-            self.load(data, usize::MAX);
+            self.load(host, usize::MAX);
         }
-        self.list.is_some().then_some(ReplicaList {
+        let key = self.list.as_ref()?.manifest.key;
+        Some(ReplicaList {
             replica: self,
-            data,
+            host,
+            key,
         })
     }
 
@@ -141,6 +147,7 @@ impl Replica {
             self.loader = Some(loader);
         } else if let Some((manifest, filter, ranges)) = loader.finish() {
             self.list = Some(LoadedList {
+                kinds: manifest.counts.map(|count| count > 0),
                 manifest,
                 filter,
                 ranges,
@@ -148,25 +155,30 @@ impl Replica {
         }
     }
 
-    /// Whether the list contains the fingerprint; `None` if its bucket was overwritten.
-    fn bucket_contains(&self, data: &dyn SharedData, fingerprint: Fingerprint) -> Option<bool> {
+    /// What the list says about the fingerprint; `None` if its bucket was overwritten.
+    fn look_up(&self, data: &dyn SharedData, fingerprint: Fingerprint) -> Option<Membership> {
         let manifest = &self.list.as_ref()?.manifest;
         let index = manifest.bucket_index(fingerprint);
         let bucket = read(data, &self.store.keys().bucket(manifest.slot, index))?;
-        manifest.bucket_contains(&bucket, fingerprint)
+        manifest.look_up(&bucket, fingerprint)
     }
 }
 
 /// The list of a [`Replica`] during one request.
 pub struct ReplicaList<'a> {
     replica: &'a mut Replica,
-    data: &'a dyn SharedData,
+    host: &'a dyn Host,
+    key: FingerprintKey,
 }
 
 impl ReplicaList<'_> {
-    fn key(&self) -> Option<FingerprintKey> {
-        let list = self.replica.list.as_ref();
-        list.map(|list| list.manifest.key)
+    /// Reads the clock only for an identifier that is listed for a time.
+    fn is_listed(&self, membership: Membership) -> bool {
+        match membership {
+            Membership::Absent => false,
+            Membership::Listed => true,
+            Membership::Until(end) => self.host.monotonic_now() < end,
+        }
     }
 }
 
@@ -175,37 +187,46 @@ impl ActiveList for ReplicaList<'_> {
         self.replica.is_stale
     }
 
-    fn holds(&self, kind: IdentifierKind) -> bool {
+    fn kinds(&self) -> PerKind<bool> {
         let list = self.replica.list.as_ref();
-        list.is_some_and(|list| *list.manifest.counts.get(kind) > 0)
+        list.map_or(PerKind::default(), |list| list.kinds)
     }
 
     fn contains_address(&self, address: IpAddr) -> bool {
-        let list = self.replica.list.as_ref();
-        list.is_some_and(|list| list.ranges.contains(address))
+        let Some(list) = &self.replica.list else {
+            return false;
+        };
+        let until = || {
+            let time_to_live = list.ranges.time_to_live(address)?;
+            Some(list.manifest.until(time_to_live))
+        };
+        list.ranges.contains(address) || until().is_some_and(|until| self.is_listed(until))
     }
 
-    fn candidate(&self, identifier: ClientIdentifier<'_>) -> Option<Fingerprint> {
-        let list = self.replica.list.as_ref()?;
-        let fingerprint = identifier.fingerprint(&list.manifest.key);
-        list.filter.may_contain(fingerprint).then_some(fingerprint)
+    fn key(&self) -> &FingerprintKey {
+        &self.key
+    }
+
+    fn may_contain(&self, fingerprint: Fingerprint) -> bool {
+        let list = self.replica.list.as_ref();
+        list.is_some_and(|list| list.filter.may_contain(fingerprint))
     }
 
     /// If the bucket was overwritten, this VM has missed a complete list since its last tick: it loads the new list, which
     /// decides. If the list was dropped and fetched again meanwhile, its fingerprints have another key, and the new list
     /// applies from the next request on.
     fn contains(&mut self, fingerprint: Fingerprint) -> bool {
-        if let Some(contains) = self.replica.bucket_contains(self.data, fingerprint) {
-            return contains;
+        if let Some(membership) = self.replica.look_up(self.host, fingerprint) {
+            return self.is_listed(membership);
         }
-        let (generation, key) = (self.replica.generation(), self.key());
+        let generation = self.replica.generation();
         self.replica.loader = None;
-        self.replica.load(self.data, usize::MAX);
-        let is_replaced = self.replica.generation() != generation && self.key() == key;
-        is_replaced
-            && self
-                .replica
-                .bucket_contains(self.data, fingerprint)
-                .unwrap_or(false)
+        self.replica.load(self.host, usize::MAX);
+        let key = self.replica.list.as_ref().map(|list| list.manifest.key);
+        if self.replica.generation() == generation || key != Some(self.key) {
+            return false;
+        }
+        let membership = self.replica.look_up(self.host, fingerprint);
+        membership.is_some_and(|membership| self.is_listed(membership))
     }
 }

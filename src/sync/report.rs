@@ -1,60 +1,122 @@
-//! The metrics of a list and of its fetches, and the log lines about a list; those about failed fetches are in `updater`.
-//! The callers decide which VM reports: the owner of the lease.
+//! What operators see of a feed's list and its fetches: metrics and log lines. Only the owner of the lease reports.
 
-use crate::identifier::IdentifierKind;
+use std::rc::Rc;
+
+use crate::config::feed::ABS;
+use crate::identifier::{IdentifierKind, PerKind};
 use crate::list::Manifest;
-use crate::metrics::{FetchResult, LastResult, MeteredHost, Metric};
+use crate::metrics::{FeedMetric, FetchResult, LastResult, MeteredHost, Metric};
 
-/// Reports the result of an attempt.
-pub fn report_attempt(host: MeteredHost<'_>, result: FetchResult) {
-    host.add(Metric::Fetch(result), 1);
-    host.set(Metric::LastResult, LastResult::from(result).value());
-    host.set(Metric::LastAttempt, host.unix_now().as_secs());
+/// The metrics and log lines of one feed.
+#[derive(Clone, Copy)]
+pub struct Report<'a> {
+    host: MeteredHost<'a>,
+    feed: &'a Rc<str>,
+    kinds: PerKind<bool>,
 }
 
-/// Reports the active list.
-pub fn report_list(host: MeteredHost<'_>, manifest: &Manifest) {
-    for kind in IdentifierKind::ALL {
-        host.set(Metric::Entries(kind), *manifest.counts.get(kind));
+impl<'a> Report<'a> {
+    /// Those of the feed with this name, of whose list these kinds are taken.
+    pub fn new(host: MeteredHost<'a>, feed: &'a Rc<str>, kinds: PerKind<bool>) -> Self {
+        Self { host, feed, kinds }
     }
-    host.set(Metric::Bytes, manifest.stored_bytes);
-    host.set(Metric::Generation, manifest.generation);
-}
 
-/// Logs that the list became stale or fresh.
-pub fn log_age(is_stale: bool) {
-    if is_stale {
-        log::warn!("the attack list is stale: no fetch has succeeded within attack_list_max_age");
-    } else {
-        log::info!("the attack list is fresh again");
+    /// The kinds of entries that its list can have.
+    fn kinds(self) -> impl Iterator<Item = IdentifierKind> {
+        let kinds = IdentifierKind::ALL.into_iter();
+        kinds.filter(move |kind| *self.kinds.get(*kind))
     }
-}
 
-/// Logs a new list.
-pub fn log_list(manifest: &Manifest, skipped: u64) {
-    let counts = IdentifierKind::ALL
-        .map(|kind| format!("{} {}", kind.as_str(), manifest.counts.get(kind)))
-        .join(", ");
-    log::info!(
-        "attack list {} is active: {counts}; {} bytes, {skipped} entries skipped",
-        manifest.generation,
-        manifest.stored_bytes
-    );
-}
-
-/// Reports that the list was dropped.
-pub fn report_no_list(host: MeteredHost<'_>) {
-    for kind in IdentifierKind::ALL {
-        host.set(Metric::Entries(kind), 0);
+    /// The list, as log lines name it.
+    pub fn list_name(self) -> String {
+        match &**self.feed {
+            ABS => "attack list".to_owned(),
+            name => format!("list {name}"),
+        }
     }
-    // Alerts on the list's age would otherwise fire for a list that no configuration uses.
-    for metric in [
-        Metric::Bytes,
-        Metric::Stale,
-        Metric::LastSuccess,
-        Metric::LastResult,
-        Metric::LastAttempt,
-    ] {
-        host.set(metric, 0);
+
+    fn set(self, metric: FeedMetric, value: u64) {
+        self.host
+            .set(&Metric::Feed(self.feed.clone(), metric), value);
+    }
+
+    fn add(self, metric: FeedMetric, by: u64) {
+        self.host.add(&Metric::Feed(self.feed.clone(), metric), by);
+    }
+
+    /// An attempt ended.
+    pub fn attempt(self, result: FetchResult) {
+        self.add(FeedMetric::Fetch(result), 1);
+        self.set(FeedMetric::LastResult, LastResult::from(result).value());
+        self.set(FeedMetric::LastAttempt, self.host.unix_now().as_secs());
+    }
+
+    /// An attempt succeeded.
+    pub fn success(self) {
+        self.set(FeedMetric::LastSuccess, self.host.unix_now().as_secs());
+    }
+
+    /// A list has entries that can't be used.
+    pub fn skipped(self, entries: u64) {
+        self.add(FeedMetric::EntriesSkipped, entries);
+    }
+
+    /// The active list.
+    pub fn list(self, manifest: &Manifest) {
+        for kind in self.kinds() {
+            self.set(FeedMetric::Entries(kind), *manifest.counts.get(kind));
+        }
+        self.set(FeedMetric::Bytes, manifest.stored_bytes);
+        self.set(FeedMetric::Generation, manifest.generation);
+    }
+
+    /// A new list.
+    pub fn new_list(self, manifest: &Manifest, skipped: u64, left_out: u64) {
+        let counts = self.kinds();
+        let counts = counts.map(|kind| format!("{} {}", kind.as_str(), manifest.counts.get(kind)));
+        let counts = counts.collect::<Vec<_>>().join(", ");
+        let left_out = match left_out {
+            0 => String::new(),
+            n => format!(", {n} decisions of other scopes or types left out"),
+        };
+        log::info!(
+            "{} {} is active: {counts}; {} bytes, {skipped} entries skipped{left_out}",
+            self.list_name(),
+            manifest.generation,
+            manifest.stored_bytes
+        );
+    }
+
+    /// There is no list any more.
+    pub fn no_list(self) {
+        let entries = self.kinds().map(FeedMetric::Entries);
+        // Alerts on the list's age would otherwise fire for a list that no configuration uses.
+        let others = [
+            FeedMetric::Bytes,
+            FeedMetric::Stale,
+            FeedMetric::LastSuccess,
+            FeedMetric::LastResult,
+            FeedMetric::LastAttempt,
+        ];
+        for metric in entries.chain(others) {
+            self.set(metric, 0);
+        }
+        let list = self.list_name();
+        log::info!("the {list} is dropped: no configuration uses it any more");
+    }
+
+    /// Whether the list is too old.
+    pub fn stale(self, is_stale: bool) {
+        self.set(FeedMetric::Stale, u64::from(is_stale));
+    }
+
+    /// The list became stale or fresh.
+    pub fn log_age(self, is_stale: bool, setting: &str) {
+        let list = self.list_name();
+        if is_stale {
+            log::warn!("the {list} is stale: no fetch has succeeded within {setting}");
+        } else {
+            log::info!("the {list} is fresh again");
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! The values of one list in shared data: read, written and cleared under their keys. Decides nothing.
 
 use super::freshness::Freshness;
-use super::keys::{Keys, ListId};
+use super::keys::{FINGERPRINT_KEY, Keys, ListId};
 use super::lease::{Lease, LeaseView};
-use crate::host::{HostError, SharedData, WriteCondition};
+use crate::host::{Host, HostError, SharedData, WriteCondition};
+use crate::identifier::FingerprintKey;
 use crate::list::Manifest;
+use crate::list::frame::{FrameHeader, Reader, Record, frame, unframe};
 
 /// The values of one list.
 #[derive(Clone, Debug)]
@@ -56,6 +58,35 @@ impl Store {
         data.set_shared_data(&self.keys.lease(), &lease.to_bytes(), condition)
             .is_ok()
     }
+}
+
+/// The key for the fingerprints of new lists. The first VM of the process that needs it creates it.
+pub fn fingerprint_key(host: &dyn Host) -> FingerprintKey {
+    let stored = host.shared_data(FINGERPRINT_KEY).ok().flatten();
+    let known = stored
+        .as_ref()
+        .and_then(|value| key_from_bytes(&value.bytes));
+    if let Some(key) = known {
+        return key;
+    }
+    let words = [host.random(), host.random()];
+    let payload: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let bytes = frame(Record::FingerprintKey, FrameHeader::NO_LIST, &payload);
+    let condition = stored.map_or(WriteCondition::Absent, |value| {
+        WriteCondition::Unchanged(value.cas)
+    });
+    match host.set_shared_data(FINGERPRINT_KEY, &bytes, condition) {
+        Ok(()) => None,
+        // Another VM was faster.
+        Err(_) => read(host, FINGERPRINT_KEY).and_then(|bytes| key_from_bytes(&bytes)),
+    }
+    .unwrap_or(FingerprintKey::from_words(words))
+}
+
+fn key_from_bytes(bytes: &[u8]) -> Option<FingerprintKey> {
+    let (_, payload) = unframe(Record::FingerprintKey, bytes)?;
+    let mut reader = Reader(payload);
+    Some(FingerprintKey::from_words([reader.u64()?, reader.u64()?]))
 }
 
 /// A value that exists and is not empty.

@@ -5,6 +5,7 @@
 
 use core::mem::discriminant;
 use core::time::Duration;
+use std::rc::Rc;
 
 use super::election::{Candidacy, Election, FirstVm, Outcome, Step};
 use super::freshness::Freshness;
@@ -12,18 +13,18 @@ use super::keys::ListId;
 use super::lease::{LeaseView, VmId};
 use super::publisher::{self, Published};
 use super::replica::Replica;
-use super::report;
-use super::store::{Store, write};
-use crate::config::{Abs, Config};
-use crate::feed::abs::call::{self, Method};
+use super::report::Report;
+use super::store::{self, Store, write};
+use crate::config::Feed;
+use crate::feed::call::{self, Method};
 use crate::feed::error::{FetchError, FetchFailure};
 use crate::feed::fetch::{self, FetchOutcome, Rules};
 use crate::feed::pending_call::PendingCall;
-use crate::feed::response::ResponseHeaders;
-use crate::host::{CallToken, HostError, HttpCall, RootId, System, WriteCondition};
-use crate::identifier::FingerprintKey;
+use crate::feed::response::{ResponseHeaders, Validators};
+use crate::host::{CallToken, HostError, HttpCall, RootId, WriteCondition};
+use crate::identifier::{FingerprintKey, PerKind};
 use crate::list::{Blocklist, Manifest};
-use crate::metrics::{FetchResult, MeteredHost, Metric};
+use crate::metrics::{FetchResult, MeteredHost};
 
 /// A VM of the process.
 #[derive(Clone, Copy, Debug)]
@@ -41,10 +42,10 @@ pub struct VmIdentity {
 pub struct SyncSettings<'a> {
     /// The root context of the tick or the response.
     pub root: RootId,
-    /// The configuration.
-    pub config: &'a Config,
-    /// Its `abs`.
-    pub abs: &'a Abs,
+    /// The feed of the list.
+    pub feed: &'a Feed,
+    /// The number of leading bits by which IPv6 addresses are compared.
+    pub ipv6_prefix: u8,
     /// A hash of the rules by which entries are accepted.
     pub rules: u64,
 }
@@ -52,21 +53,24 @@ pub struct SyncSettings<'a> {
 /// One VM's part in updating one list.
 #[derive(Debug)]
 pub struct Updater {
+    /// The name of the feed, and the kinds that are taken from its list.
+    feed: (Rc<str>, PerKind<bool>),
     store: Store,
     election: Election,
     call: Option<PendingCall>,
     /// Whether the call in flight is a HEAD request for the size of the interrupted response.
     is_probing: bool,
-    /// The freshness of the list, if the call in flight has its ETag.
+    /// The freshness of the list, if the call in flight has its validators.
     confirming: Option<Freshness>,
     /// The last logged failure, so that only changes of state are logged; cleared by success.
     failing: Option<FetchError>,
 }
 
 impl Updater {
-    /// The part of `vm` in updating the list `id`.
-    pub fn new(id: ListId, vm: VmId) -> Self {
+    /// The part of `vm` in updating the list `id` of `feed`.
+    pub fn new(id: ListId, vm: VmId, feed: &Feed) -> Self {
         Self {
+            feed: (feed.name.clone(), feed.kinds),
             store: Store::new(id),
             election: Election::new(vm),
             call: None,
@@ -74,6 +78,12 @@ impl Updater {
             confirming: None,
             failing: None,
         }
+    }
+
+    /// Whether it awaits the response with this token at this root context.
+    pub fn awaits(&self, root: RootId, token: CallToken) -> bool {
+        self.call
+            .is_some_and(|call| call.root() == root && call.matches(token))
     }
 
     /// The root context that awaits a response.
@@ -103,18 +113,22 @@ impl Updater {
         self.call = self.call.filter(|call| !call.is_overdue(now));
         let view = self.store.lease(&*host);
         let is_owner = view.is_owned_by(vm.id);
-        if replica.check_age(&*host, now, settings.config.attack_list_max_age) && is_owner {
-            report::log_age(replica.is_stale());
+        let feed = settings.feed;
+        if (&self.feed.0, self.feed.1) != (&feed.name, feed.kinds) {
+            self.feed = (feed.name.clone(), feed.kinds);
+        }
+        let report = Report::new(host, &feed.name, feed.kinds);
+        if replica.check_age(&*host, now, feed.max_age) && is_owner {
+            report.log_age(replica.is_stale(), &feed.setting("max_age"));
         }
         let candidacy = Candidacy {
             served: vm.served,
             first: self.is_first_vm(host, now, &view, vm),
         };
-        let interval = settings.config.refresh_interval;
         let is_calling = self.call.is_some();
         match self
             .election
-            .on_tick(now, &view, candidacy, interval, is_calling)
+            .on_tick(now, &view, candidacy, feed.interval, is_calling)
         {
             Step::Wait => {}
             Step::Write(lease, condition) => {
@@ -127,7 +141,7 @@ impl Updater {
             }
         }
         if is_owner {
-            host.set(Metric::Stale, u64::from(replica.is_stale()));
+            report.stale(replica.is_stale());
         }
     }
 
@@ -146,48 +160,55 @@ impl Updater {
         if core::mem::take(&mut self.is_probing) {
             let size = ResponseHeaders::read(&*host).and_then(|headers| headers.too_large());
             let error = size.map_or(FetchError::Interrupted, FetchError::TooLarge);
-            return self.fail(host, replica, FetchFailure::new(error));
+            return self.fail(host, replica, FetchFailure::new(error), settings.feed);
         }
         let active = self.store.manifest(&*host);
         let key = active
             .as_ref()
-            .map_or_else(|| new_key(&*host), |manifest| manifest.key);
+            .map_or_else(|| store::fingerprint_key(&*host), |manifest| manifest.key);
         let rules = Rules {
-            config: settings.config,
+            feed: settings.feed,
+            ipv6_prefix: settings.ipv6_prefix,
             key,
-            n_entries_before: active.as_ref().map(Manifest::n_entries),
+            n_entries_before: active
+                .as_ref()
+                .map(|active| active.n_entries_at(host.monotonic_now())),
         };
         let confirming = self.confirming.take();
         match fetch::read_response(&*host, body_size, confirming.is_some(), &rules) {
             FetchOutcome::List {
                 list,
-                etag,
+                validators,
                 skipped,
+                left_out,
             } => {
-                host.add(Metric::EntriesSkipped, skipped);
+                let report = Report::new(host, &settings.feed.name, settings.feed.kinds);
+                report.skipped(skipped);
                 match self.publish(host, replica, &list, key, active) {
                     Ok(Published { manifest, is_new }) => {
-                        self.write_freshness(host, &manifest, etag, settings.rules);
+                        self.write_freshness(host, &manifest, validators, settings.rules);
                         self.succeed(host, FetchResult::Ok);
-                        report::report_list(host, &manifest);
+                        report.list(&manifest);
                         if is_new {
-                            report::log_list(&manifest, skipped);
+                            report.new_list(&manifest, skipped, left_out);
                         }
                     }
                     Err(HostError::CasMismatch) => log::warn!(
-                        "an attack list arrived too late and is not used: another worker has the lease"
+                        "a new {} arrived too late and is not used: another worker has the lease",
+                        report.list_name()
                     ),
                     Err(error) => {
                         log::error!("writing shared data failed: {error}");
-                        self.fail(host, replica, FetchFailure::new(FetchError::NotPublished));
+                        let failure = FetchFailure::new(FetchError::NotPublished);
+                        self.fail(host, replica, failure, settings.feed);
                     }
                 }
             }
             FetchOutcome::NotModified => {
                 if let Some(manifest) = active {
-                    let etag = confirming.map_or(Vec::new(), |known| known.etag);
-                    self.write_freshness(host, &manifest, etag, settings.rules);
-                    report::report_list(host, &manifest);
+                    let validators = confirming.map(|known| known.validators).unwrap_or_default();
+                    self.write_freshness(host, &manifest, validators, settings.rules);
+                    Report::new(host, &settings.feed.name, settings.feed.kinds).list(&manifest);
                 }
                 self.succeed(host, FetchResult::NotModified);
             }
@@ -195,7 +216,7 @@ impl Updater {
                 // The host reports a response that is too large as interrupted. A HEAD request returns its size.
                 self.fetch(host, replica, settings, Method::Head);
             }
-            FetchOutcome::Failed(failure) => self.fail(host, replica, failure),
+            FetchOutcome::Failed(failure) => self.fail(host, replica, failure, settings.feed),
         }
     }
 
@@ -206,8 +227,7 @@ impl Updater {
             return;
         }
         publisher::drop_list(&*host, &self.store);
-        report::report_no_list(host);
-        log::info!("the attack list is dropped: no configuration uses it any more");
+        Report::new(host, &self.feed.0, self.feed.1).no_list();
     }
 
     fn fetch(
@@ -222,22 +242,19 @@ impl Updater {
             Method::Get => self.confirmable(host, settings),
             Method::Head => None,
         };
-        let etag = self
-            .confirming
-            .as_ref()
-            .map_or(&[][..], |known| &known.etag);
-        let abs = settings.abs;
-        let path = call::request_path(host.unix_now(), abs.attack_window);
+        let known = self.confirming.as_ref().map(|known| &known.validators);
+        let feed = settings.feed;
+        let path = call::path(feed, host.unix_now());
         let call = HttpCall {
-            cluster: &abs.cluster,
-            headers: &call::request_headers(abs, method, &path, etag),
+            cluster: &feed.cluster,
+            headers: &call::headers(feed, method, &path, known),
             body: &[],
-            timeout: abs.timeout,
+            timeout: feed.timeout,
         };
         match host.dispatch_http_call(&call) {
             Ok(token) => {
                 let now = host.monotonic_now();
-                self.call = Some(PendingCall::new(token, settings.root, now, abs.timeout));
+                self.call = Some(PendingCall::new(token, settings.root, now, feed.timeout));
             }
             Err(error) => {
                 let error = match method {
@@ -245,17 +262,17 @@ impl Updater {
                     Method::Head => FetchError::Interrupted,
                 };
                 self.is_probing = false;
-                self.fail(host, replica, FetchFailure::new(error));
+                self.fail(host, replica, FetchFailure::new(error), feed);
             }
         }
     }
 
-    /// The freshness of the active list, if its ETag may be sent: the list was accepted by the current rules, and shared
+    /// The freshness of the active list, if its validators may be sent: the list was accepted by the current rules, and shared
     /// data has all of its values.
     fn confirmable(&self, host: MeteredHost<'_>, settings: &SyncSettings<'_>) -> Option<Freshness> {
         let freshness = self.store.freshness(&*host)?;
         let manifest = self.store.manifest(&*host)?;
-        let is_valid = !freshness.etag.is_empty()
+        let is_valid = !freshness.validators.is_empty()
             && freshness.generation == manifest.generation
             && freshness.rules == settings.rules
             && publisher::is_complete(&*host, &self.store, &manifest);
@@ -326,14 +343,14 @@ impl Updater {
         &self,
         host: MeteredHost<'_>,
         manifest: &Manifest,
-        etag: Vec<u8>,
+        validators: Validators,
         rules: u64,
     ) {
         let freshness = Freshness {
             generation: manifest.generation,
             last_success: host.monotonic_now(),
             rules,
-            etag,
+            validators,
         };
         let key = self.store.keys().freshness();
         if let Err(error) = write(&*host, &key, &freshness.to_bytes()) {
@@ -342,21 +359,29 @@ impl Updater {
     }
 
     fn succeed(&mut self, host: MeteredHost<'_>, result: FetchResult) {
-        report::report_attempt(host, result);
-        host.set(Metric::LastSuccess, host.unix_now().as_secs());
+        let report = Report::new(host, &self.feed.0, self.feed.1);
+        report.attempt(result);
+        report.success();
         if self.failing.take().is_some() {
-            log::info!("fetching the attack list works again");
+            log::info!("fetching the {} works again", report.list_name());
         }
         self.end_attempt(host, Outcome::Success);
     }
 
-    fn fail(&mut self, host: MeteredHost<'_>, replica: &Replica, failure: FetchFailure) {
+    fn fail(
+        &mut self,
+        host: MeteredHost<'_>,
+        replica: &Replica,
+        failure: FetchFailure,
+        feed: &Feed,
+    ) {
         let FetchFailure {
             result,
             error,
             retry_after,
         } = failure;
-        report::report_attempt(host, result);
+        let report = Report::new(host, &feed.name, feed.kinds);
+        report.attempt(result);
         let failing = self.failing.as_ref();
         if failing.is_none_or(|known| discriminant(known) != discriminant(&error)) {
             let kept = if replica.has_list() {
@@ -364,8 +389,9 @@ impl Updater {
             } else {
                 "there is no list yet"
             };
-            let result = result.as_str();
-            log::error!("fetching the attack list failed ({result}): {error}; {kept}");
+            let (list, result) = (report.list_name(), result.as_str());
+            let explained = error.explained(feed);
+            log::error!("fetching the {list} failed ({result}): {explained}; {kept}");
         }
         self.failing = Some(error);
         self.end_attempt(host, Outcome::Failure { retry_after });
@@ -378,8 +404,4 @@ impl Updater {
             self.store.write_lease(&*host, &lease, condition);
         }
     }
-}
-
-fn new_key(system: &dyn System) -> FingerprintKey {
-    FingerprintKey::from_words([system.random(), system.random()])
 }

@@ -61,7 +61,7 @@ pub struct RequestMeta<'a> {
     /// Ties request and response.
     pub correlation_id: CorrelationId,
     /// The filter's verdict.
-    pub verdict: Verdict,
+    pub verdict: &'a Verdict,
     /// Wall clock.
     pub now: Duration,
 }
@@ -210,7 +210,7 @@ impl Record {
     }
 }
 
-fn push_verdict(text: &mut Vec<u8>, verdict: Verdict) {
+fn push_verdict(text: &mut Vec<u8>, verdict: &Verdict) {
     push(text, r#","verdict":""#);
     match verdict {
         Verdict::Allow | Verdict::AllowListed => push(text, "allowed"),

@@ -29,7 +29,7 @@ pub struct RecordedRequest<'a> {
     /// Envoy's `source.address`.
     pub source_address: &'a [u8],
     /// The filter's verdict.
-    pub verdict: Verdict,
+    pub verdict: &'a Verdict,
 }
 
 /// The records of one VM, for all its configurations.
@@ -120,7 +120,7 @@ impl Recorder {
         let record = PendingRecord::new(traffic, request.api, request.headers, meta, text);
         let memory = self.memory.saturating_add(record.memory());
         if u64::try_from(memory).is_ok_and(|memory| memory > traffic.queue_memory) {
-            host.add(Metric::TrafficDropped, 1);
+            host.add(&Metric::TrafficDropped, 1);
             return;
         }
         self.memory = memory;
@@ -129,7 +129,7 @@ impl Recorder {
         if let Some(Pending { record, .. }) = self.pending.insert(request.stream, pending) {
             // The end of that stream was never reported, and its number is reused.
             self.memory = self.memory.saturating_sub(record.memory());
-            host.add(Metric::TrafficDropped, 1);
+            host.add(&Metric::TrafficDropped, 1);
         }
     }
 
@@ -149,8 +149,8 @@ impl Recorder {
         };
         self.memory = self.memory.saturating_sub(record.memory());
         let Some(settings) = settings_of(root) else {
-            // Its configuration was deleted, so the record is dropped.
-            host.add(Metric::TrafficDropped, 1);
+            // Its configuration was deleted, and the record with it.
+            host.add(&Metric::TrafficDropped, 1);
             return;
         };
         let (response, text) = (&mut self.response, &mut self.text);

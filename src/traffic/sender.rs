@@ -92,10 +92,10 @@ impl Sender {
     pub fn stop(&mut self, host: MeteredHost<'_>) {
         self.call = None;
         let tally = self.queue.clear();
-        host.add(Metric::TrafficDropped, tally.dropped);
-        // Sending was switched off on purpose, so alerts must end. Senders that still fail set the gauges again.
-        host.set(Metric::TrafficLastFailure, 0);
-        host.set(Metric::TrafficLastFailureStatus, 0);
+        host.add(&Metric::TrafficDropped, tally.dropped);
+        // Sending was switched off, so nobody should be alarmed. Senders that still fail set the gauges again.
+        host.set(&Metric::TrafficLastFailure, 0);
+        host.set(&Metric::TrafficLastFailureStatus, 0);
     }
 
     fn send(&mut self, host: MeteredHost<'_>, settings: TrafficSettings<'_>, now: Duration) {
@@ -174,16 +174,16 @@ fn dispatch(
 
 /// Updates the metrics, and logs changes of state.
 fn report(host: MeteredHost<'_>, traffic: &Traffic, tally: Tally) {
-    host.add(Metric::TrafficSent, tally.sent);
-    host.add(Metric::TrafficFailed, tally.failed);
-    host.add(Metric::TrafficDropped, tally.dropped);
+    host.add(&Metric::TrafficSent, tally.sent);
+    host.add(&Metric::TrafficFailed, tally.failed);
+    host.add(&Metric::TrafficDropped, tally.dropped);
     if tally.accepted {
-        host.set(Metric::TrafficLastSuccess, host.unix_now().as_secs());
+        host.set(&Metric::TrafficLastSuccess, host.unix_now().as_secs());
     }
     if let Some(problem) = tally.problem {
         let status = u64::from(problem.status());
-        host.set(Metric::TrafficLastFailureStatus, status);
-        host.set(Metric::TrafficLastFailure, host.unix_now().as_secs());
+        host.set(&Metric::TrafficLastFailureStatus, status);
+        host.set(&Metric::TrafficLastFailure, host.unix_now().as_secs());
         if tally.is_new {
             let consequence = if problem.is_final() {
                 "such records are dropped and counted in portcullis.traffic.failed"

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use portcullis::config::KNOWN_KEYS;
+use portcullis::identifier::PerKind;
 use portcullis::metrics::Metric;
 
 use crate::support::{Workspace, assert_same_session, repository};
@@ -117,7 +118,7 @@ fn fault(span: &str, workspace: &Workspace) -> Option<String> {
     }
     if span.starts_with("portcullis.") {
         let labelled = [format!("{span}."), format!("{span}.kind="), span.to_owned()];
-        let known = Metric::all().into_iter().map(Metric::name).any(|name| {
+        let known = metric_names().any(|name| {
             name == span
                 || labelled
                     .iter()
@@ -126,7 +127,7 @@ fn fault(span: &str, workspace: &Workspace) -> Option<String> {
         return (!known).then(|| format!("{span}: no such metric"));
     }
     if span.starts_with("portcullis_denied_") && !span.contains('<') {
-        let known = Metric::all().into_iter().map(Metric::name).any(|name| {
+        let known = metric_names().any(|name| {
             let (reason, denied) = (name.rsplit_once("source="), name.contains(".denied."));
             let details = reason.map(|(_, reason)| reason.replace(".kind=", "_"));
             denied && details.is_some_and(|details| span == format!("portcullis_denied_{details}"))
@@ -174,4 +175,14 @@ fn the_questions_mention_only_existing_names() {
     ] {
         assert!(fault(wrong, &workspace).is_some(), "{wrong}");
     }
+}
+
+/// The metrics of every configuration, those of ABS's feed, and those of another feed.
+fn metric_names() -> impl Iterator<Item = String> {
+    let feeds = ["abs", "drop"].into_iter();
+    let feeds = feeds.flat_map(|name| Metric::of_feed(&name.into(), PerKind::WITH_LIST_KEY));
+    Metric::common()
+        .into_iter()
+        .chain(feeds)
+        .map(|metric| metric.name())
 }

@@ -73,6 +73,13 @@ impl Admin {
         self.set_stat(&format!("wasmcustom.portcullis.{name}"), value);
     }
 
+    /// Adds a metric of the filter that the fixture lacks.
+    pub fn add(&mut self, name: &str, value: u64) {
+        let name = format!("wasmcustom.portcullis.{name}");
+        let stats = self.stats["stats"].as_array_mut().unwrap();
+        stats.push(json!({"name": name, "value": value}));
+    }
+
     pub fn set_stat(&mut self, name: &str, value: u64) {
         let stats = self.stats["stats"].as_array_mut().unwrap();
         let stat = stats.iter_mut().find(|stat| stat["name"] == name);

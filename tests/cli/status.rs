@@ -1,5 +1,7 @@
 //! `status --envoy`: each test changes the responses of an Envoy.
 
+mod feeds;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 
@@ -27,6 +29,9 @@ fn status(workspace: &Workspace, admin: Admin, further: &[&str]) -> String {
         text.replace(&format!(": {age} s\n"), ": AGE\n")
             .replace(&format!(", {age} s ago\n"), ", AGO\n")
             .replace(&format!(" {} s ago, ", TWO_HOURS + age), " 2 H ago, ")
+            .replace(&format!(", age {age} s"), ", age AGE")
+            .replace(&format!(": due in {} s\n", 600 - age), ": IN TEN MINUTES\n")
+            .replace(&format!("in {} s\n", 300 - age), "in FIVE MINUTES\n")
             .replace(&format!("(age {age} s)"), "(age AGE)")
             .replace(&format!(" age: {} s)", TWO_HOURS + age), " age: 2 H)")
     })
@@ -81,6 +86,7 @@ attack list entries     : ip 900000, cookie 12, oauth_token 3, api_key 4, userna
 attack list generation  : 7
 attack list age         : AGE
 last fetch              : success, AGO
+next fetch              : IN TEN MINUTES
 attack list stale       : no
 fetches                 : ok 9, not_modified 1, status 0, timeout 2, reset 0, too_large 0, unauthorized 0, malformed 0, memory 0, refused 0
 blocked by abs          : ip 900001, cookie 13, oauth_token 4, api_key 5, username 6, no_list 0

@@ -17,6 +17,8 @@ mod support;
 
 // ABS's list over the network, against the simulator: keys, faults, TLS.
 mod abs;
+// Lists of feeds over the network, against the simulator.
+mod feeds;
 // Concurrent changes, and changes that fail.
 mod files;
 // The examples in the documents.

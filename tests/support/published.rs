@@ -1,8 +1,10 @@
 //! A list as a VM loads it from shared data.
 
+use std::time::Duration;
+
 use portcullis::identifier::{Fingerprint, FingerprintKey};
 use portcullis::list::{AddressRanges, Blocklist, MembershipFilter};
-use portcullis::list::{Loader, Manifest, NextValue};
+use portcullis::list::{Loader, Manifest, Membership, NextValue};
 
 /// The part of a list that a VM loads, and the buckets that stay in shared data.
 pub struct Published {
@@ -15,7 +17,7 @@ pub struct Published {
 impl Published {
     /// Writes a list to bytes and loads it from them.
     pub fn new(list: &Blocklist, key: FingerprintKey) -> Self {
-        let manifest = Manifest::new(list, key, None);
+        let manifest = Manifest::new(list, key, None, Duration::ZERO);
         let manifest = Manifest::from_bytes(&manifest.to_bytes()).expect("it was just written");
         let ranges = manifest.ranges_to_bytes(list);
         let mut loader = Loader::new(manifest.clone());
@@ -49,7 +51,7 @@ impl Published {
 
     fn bucket_contains(&self, fingerprint: Fingerprint) -> bool {
         let bucket = &self.buckets[self.manifest.bucket_index(fingerprint) as usize];
-        let result = self.manifest.bucket_contains(bucket, fingerprint);
-        result.expect("the bucket belongs to this list")
+        let membership = self.manifest.look_up(bucket, fingerprint);
+        membership.expect("the bucket belongs to this list") != Membership::Absent
     }
 }

@@ -8,7 +8,7 @@ use std::{env, fmt};
 
 use ipnet::IpNet;
 use portcullis::config::{Abs, Config, Guard};
-use portcullis::feed::abs::call::request_path;
+use portcullis::feed::abs::call;
 use portcullis::feed::abs::{AttackListError, read_attack_list};
 use portcullis::feed::entries::{EntryCounts, EntrySink, Skipped};
 use portcullis::feed::guard::{skips_too_many, too_wide};
@@ -22,7 +22,8 @@ use crate::config_file::manual_list::in_abs_format;
 use crate::entry::{ClientKey, Entry};
 use crate::error::{Failure, Result};
 
-const PATH: &str = "/v4/abs/attacklist";
+/// The path of the list.
+pub const PATH: &str = "/v4/abs/attacklist";
 
 /// ABS's list, as its entries.
 #[derive(Default)]
@@ -52,12 +53,8 @@ impl Client {
         let url = args.abs_url.as_deref().ok_or_else(|| {
             Failure::usage("ABS's address is missing: use --abs URL or set ABS_URL, such as https://abs.example.com:8080")
         })?;
-        let trust = match (&args.ca, args.insecure) {
-            (_, true) => Trust::Nobody,
-            (Some(path), false) => Trust::File(path.clone()),
-            (None, false) => Trust::System,
-        };
-        let timeout = read_duration("--timeout", "timeout", &args.timeout, |abs| abs.timeout)?;
+        let trust = Trust::new(args.ca.as_deref(), args.insecure);
+        let timeout = read_timeout(&args.timeout)?;
         let window = read_duration("--window", "attack_window", &args.window, |abs| {
             abs.attack_window
         })?;
@@ -101,7 +98,7 @@ impl Client {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        let path = request_path(now, self.window);
+        let path = call::path(now, self.window);
         let window = path.strip_suffix("&status=active").unwrap_or(&path);
         let path = match status {
             ListStatus::Active => format!("{window}&status=active"),
@@ -130,7 +127,7 @@ impl Client {
         if !body.is_empty() {
             headers.push(("content-type", "application/json"));
         }
-        let Response { status, body } = self.server.send(method, path, &headers, body)?;
+        let Response { status, body, .. } = self.server.send(method, path, &headers, body)?;
         let url = &self.server.url;
         match status {
             200..=299 => Ok(body),
@@ -212,6 +209,11 @@ fn read_key(variable: &str, what: &'static str) -> Result<String> {
     Err(Failure::usage(format!(
         "the environment variable {variable} {problem}"
     )))
+}
+
+/// Reads a timeout with the spelling and the bounds of the plugin configuration.
+pub fn read_timeout(text: &str) -> Result<Duration> {
+    read_duration("--timeout", "timeout", text, |abs| abs.timeout)
 }
 
 /// Reads a duration with the spelling and the bounds of the plugin configuration.

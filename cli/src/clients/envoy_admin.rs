@@ -92,7 +92,7 @@ pub fn read(url: &str) -> Result<RunningEnvoy> {
 
 impl RunningEnvoy {
     /// A metric of the filter; `None` where Envoy does not have it because no VM of the filter has run.
-    pub fn metric(&self, metric: Metric) -> Option<u64> {
+    pub fn metric(&self, metric: &Metric) -> Option<u64> {
         let name = format!("{METRIC_PREFIX}{}", metric.name());
         self.stats.get(&name).copied()
     }

@@ -1,4 +1,4 @@
-//! Blocking HTTP for the two servers that the commands talk to: ABS and Envoy's admin interface.
+//! Blocking HTTP for the servers that the commands talk to: ABS, the list servers of feeds, Envoy's admin interface.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::error::{Failure, Result};
 
-/// No response of ABS or Envoy that makes sense is larger.
+/// No response that makes sense is larger.
 const LARGEST_BODY: u64 = 1 << 30;
 
 /// How to reach a server.
@@ -27,7 +27,7 @@ pub struct Server {
 }
 
 /// How a server's certificate is checked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Trust {
     /// By the machine's own certificate authorities.
     System,
@@ -37,12 +37,25 @@ pub enum Trust {
     Nobody,
 }
 
+impl Trust {
+    /// What the options `--ca` and `--insecure` select.
+    pub fn new(ca: Option<&Path>, insecure: bool) -> Self {
+        match (ca, insecure) {
+            (_, true) => Trust::Nobody,
+            (Some(path), false) => Trust::File(path.to_owned()),
+            (None, false) => Trust::System,
+        }
+    }
+}
+
 /// A response with any status.
 #[derive(Debug)]
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
-    /// The body.
+    /// The headers, names in lower case; without the length and the encoding of a compressed body.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body, decompressed if it was sent with gzip.
     pub body: Vec<u8>,
 }
 
@@ -126,6 +139,9 @@ impl Server {
             false => self.agent.run(request.body(body)?),
         }?;
         let status = response.status().as_u16();
+        let headers = response.headers().iter();
+        let headers = headers.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
+        let headers = headers.collect();
         let mut body = Vec::new();
         response
             .into_body()
@@ -133,7 +149,11 @@ impl Server {
             .limit(LARGEST_BODY)
             .reader()
             .read_to_end(&mut body)?;
-        Ok(Response { status, body })
+        Ok(Response {
+            status,
+            headers,
+            body,
+        })
     }
 
     /// Why there is no response, with what an operator can do about it.

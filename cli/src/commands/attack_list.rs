@@ -12,7 +12,7 @@ use crate::config_file::atomic_file;
 use crate::config_file::manual_list::in_abs_format;
 use crate::entry::{Entry, kind_name};
 use crate::error::{Failure, Result};
-use crate::output::Report;
+use crate::output::{self, Report};
 
 /// Runs the command.
 pub fn run(common: &Common, args: &AttackListArgs) -> Result<Report> {
@@ -125,15 +125,7 @@ fn table(entries: &[Entry], show_secrets: bool) -> String {
             entry.shown_value(show_secrets),
         ]
     }));
-    let width = |column: fn(&[String; 3]) -> &String| {
-        let widths = rows.iter().map(|row| column(row).chars().count());
-        widths.max().unwrap_or_default()
-    };
-    let (kind_width, name_width) = (width(|[kind, ..]| kind), width(|[_, name, _]| name));
-    let mut lines: Vec<_> = rows
-        .iter()
-        .map(|[kind, name, value]| format!("{kind:kind_width$}  {name:name_width$}  {value}"))
-        .collect();
+    let mut lines = vec![output::table(&rows)];
     lines.push(match entries {
         [_] => "1 entry".to_owned(),
         more => format!("{} entries", more.len()),

@@ -1,23 +1,29 @@
 //! `explain`: what the filter does with a request, and why.
 //!
-//! The verdict is the filter's own: it runs here, with one request and one response of ABS. Which lists name an
-//! identifier is read from the same structures that the filter uses. This file judges nothing.
+//! The verdict is the filter's own: it runs here, with one request and one response for each list. Which lists name an
+//! identifier is read from the same structures that the filter uses. This file reads the request and the lists, and judges
+//! nothing.
 
 mod dry_run;
 mod explanation;
+mod found;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
-use portcullis::config::Config;
-use portcullis::host::memory::MemoryRequest;
+use portcullis::config::feed::ABS;
+use portcullis::config::{Config, Feed};
+use portcullis::host::memory::{MemoryRequest, MemoryResponse};
 use portcullis::identifier::parse_address;
 
-use self::dry_run::dry_run;
-use self::explanation::Explanation;
+use self::dry_run::{Served, dry_run};
+use self::explanation::{ExplainedFeed, ExplainedList, Explanation};
+use super::feeds::{all_feeds, unknown_feed};
 use crate::args::{Common, ExplainArgs, ListStatus};
-use crate::clients::abs::{self, Client};
+use crate::clients::abs::Client;
 use crate::config_file::{ConfigFile, atomic_file};
 use crate::error::{Failure, Result};
+use crate::feed_list::{check, collect};
 use crate::output::Report;
 
 /// Runs the command.
@@ -27,20 +33,30 @@ pub fn run(common: &Common, args: &ExplainArgs) -> Result<Report> {
     let headers = request.headers.clone();
     let config_file = ConfigFile::read(common)?;
     let config = config_file.config()?;
-    let body = read_list(args, &config)?;
-    let list = body.as_deref().map(|body| {
-        abs::read(body, None).map_err(|error| match &args.list {
-            Some(path) => Failure::refused(format!("{}: {error}", path.display())),
-            None => Failure::refused(format!("ABS: {error}")),
+    let given = read_lists(args, &config)?;
+    let mut feeds = Vec::new();
+    for feed in config.all_feeds() {
+        let given = given.iter().find(|given| given.feed == *feed.name);
+        let list = given.map(|given| given.read(&feed, config.ipv6_prefix));
+        feeds.push(ExplainedFeed {
+            list: list.transpose()?,
+            feed,
+        });
+    }
+    let served = feeds.iter().filter_map(|known| {
+        let given = given.iter().find(|given| given.feed == *known.feed.name)?;
+        Some(Served {
+            feed: &known.feed,
+            body: &given.body,
         })
     });
-    let list = list.transpose()?;
-    let outcome = dry_run(&config_file.raw, body.as_deref(), request)
+    let served: Vec<_> = served.collect();
+    let outcome = dry_run(&config_file.raw, &served, request)
         .map_err(|errors| Failure::invalid_configuration(&config_file.file, false, &errors))?;
     Ok(Explanation {
         show_secrets: common.show_secrets,
         config: &config,
-        list: list.as_ref().map(|list| list.entries.as_slice()),
+        feeds: &feeds,
         address,
         headers: &headers,
         outcome: &outcome,
@@ -118,14 +134,73 @@ fn read_request(args: &ExplainArgs, address: Option<IpAddr>) -> Result<MemoryReq
     })
 }
 
-/// ABS's list as ABS writes it, if the filter would fetch one.
-fn read_list(args: &ExplainArgs, config: &Config) -> Result<Option<Vec<u8>>> {
-    match (&args.list, &args.abs.abs_url) {
-        _ if !config.enable_abs_attack => Ok(None),
-        (Some(path), _) => atomic_file::read_bytes(path).map(Some),
-        (None, Some(_)) => Client::new(&args.abs)?
-            .fetch_body(ListStatus::Active)
-            .map(Some),
-        (None, None) => Ok(None),
+/// A list that the command line names.
+struct GivenList {
+    /// The name of the feed.
+    feed: String,
+    /// Where it is from, for errors.
+    origin: String,
+    body: Vec<u8>,
+}
+
+impl GivenList {
+    fn read(&self, feed: &Feed, ipv6_prefix: u8) -> Result<ExplainedList> {
+        let list = collect(feed, ipv6_prefix, &self.body).map_err(|error| {
+            let reason = error.explained(feed);
+            Failure::refused(format!("{}: {reason}", self.origin))
+        })?;
+        let response = MemoryResponse {
+            headers: vec![(b":status".to_vec(), b"200".to_vec())],
+            body: self.body.clone(),
+        };
+        Ok(ExplainedList {
+            is_accepted: check(feed, ipv6_prefix, response).is_ok(),
+            list,
+        })
     }
+}
+
+/// The lists of feeds that the filter would fetch.
+fn read_lists(args: &ExplainArgs, config: &Config) -> Result<Vec<GivenList>> {
+    let mut lists = Vec::new();
+    let of_file = |feed: &str, path: &Path| {
+        Ok(GivenList {
+            feed: feed.to_owned(),
+            origin: path.display().to_string(),
+            body: atomic_file::read_bytes(path)?,
+        })
+    };
+    for (name, path) in &args.feeds {
+        let known = all_feeds(config);
+        match known.iter().find(|(feed, _)| *feed.name == **name) {
+            None => return Err(unknown_feed(name, known.iter().map(|(feed, _)| feed))),
+            Some((_, false)) => {
+                return Err(Failure::usage(format!(
+                    "--feed: the feed \"{name}\" is disabled, so the filter does not use its list"
+                )));
+            }
+            Some((_, true)) => lists.push(of_file(name, path)?),
+        }
+    }
+    match (&args.list, &args.abs.abs_url) {
+        _ if !config.enable_abs_attack => {}
+        (Some(path), _) => lists.push(of_file(ABS, path)?),
+        (None, Some(_)) if !args.feeds.iter().any(|(name, _)| name == ABS) => {
+            lists.push(GivenList {
+                feed: ABS.to_owned(),
+                origin: "ABS".to_owned(),
+                body: Client::new(&args.abs)?.fetch_body(ListStatus::Active)?,
+            });
+        }
+        (None, _) => {}
+    }
+    let mut names = lists.iter().map(|list| list.feed.as_str());
+    while let Some(name) = names.next() {
+        if names.clone().any(|other| other == name) {
+            return Err(Failure::usage(format!(
+                "the list of {name} is given twice; a feed has one list"
+            )));
+        }
+    }
+    Ok(lists)
 }

@@ -1,10 +1,12 @@
-//! The manual lists: add, delete, view, clear. ASE's whitelist is `allow_list`, its blacklist `deny_list`.
+//! The manual lists: add, delete, view, clear; the other lists: view. ASE's whitelist is `allow_list`, its blacklist `deny_list`.
 
 use portcullis::config::Guard;
 use serde_json::{Map, Value, json};
 
+use super::feeds;
 use crate::args::{BlacklistPart, Common, EntryWords, ListStatus, ViewBlacklistArgs};
 use crate::clients::abs;
+use crate::clients::feed::Reach;
 use crate::config_file::edit::edit;
 use crate::config_file::{ConfigFile, manual_list, validate};
 use crate::entry::{Entry, kind_name};
@@ -147,11 +149,18 @@ pub fn view_allow_list(common: &Common) -> Result<Report> {
 
 /// Shows the manual deny list, what ABS lists, or both.
 pub fn view_deny_list(common: &Common, args: &ViewBlacklistArgs) -> Result<Report> {
+    if let BlacklistPart::Feed(name) = &args.part {
+        return view_feed(common, name, args);
+    }
     let mut sections = Vec::new();
     let mut json = Map::new();
     let mut notes = Vec::new();
     if args.part != BlacklistPart::AbsDetected {
-        let entries = read(common, List::Deny)?;
+        let config_file = ConfigFile::read(common)?;
+        if args.part == BlacklistPart::All {
+            notes.extend(not_shown(&config_file));
+        }
+        let entries = entries(&config_file.configuration, List::Deny);
         sections.push(section("Manual Blacklist", &entries, common.show_secrets));
         json.insert("manual".to_owned(), rows(&entries, common.show_secrets));
     }
@@ -174,6 +183,39 @@ pub fn view_deny_list(common: &Common, args: &ViewBlacklistArgs) -> Result<Repor
     Ok(Report {
         notes,
         ..Report::new(sections.join("\n"), Value::Object(json))
+    })
+}
+
+/// The feeds whose lists are read only on demand.
+fn not_shown(config_file: &ConfigFile) -> Option<String> {
+    let config = config_file.validate().ok()?;
+    let names: Vec<_> = config.feeds.iter().map(|feed| &*feed.name).collect();
+    let names = (!names.is_empty()).then(|| names.join(", "))?;
+    Some(format!(
+        "the lists of feeds are not shown ({names}); view_blacklist NAME reads one from its server"
+    ))
+}
+
+/// Shows the list of a feed, as its server has it now.
+fn view_feed(common: &Common, name: &str, args: &ViewBlacklistArgs) -> Result<Report> {
+    let reach = Reach {
+        url: args.url.as_deref(),
+        timeout: Some(abs::read_timeout(&args.abs.timeout)?),
+        ca: args.abs.ca.as_deref(),
+        insecure: args.abs.insecure,
+    };
+    let read = feeds::read::read(common, name, &reach)?;
+    let entries = read.list.entries.into_iter();
+    let entries: Vec<_> = entries.map(|listed| listed.entry).collect();
+    let title = format!("Blacklist of the feed {name}");
+    let mut json = Map::new();
+    json.insert(name.to_owned(), rows(&entries, common.show_secrets));
+    Ok(Report {
+        notes: read.notes,
+        ..Report::new(
+            section(&title, &entries, common.show_secrets),
+            Value::Object(json),
+        )
     })
 }
 

@@ -1,6 +1,6 @@
 //! Shell completions and the man page, made from the description of the commands.
 
-use clap::CommandFactory as _;
+use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
 use serde_json::json;
 
@@ -27,13 +27,9 @@ pub fn man_page() -> Result<Report> {
     clap_mangen::Man::new(command.clone())
         .render(&mut page)
         .map_err(failed)?;
-    for subcommand in command
-        .get_subcommands()
-        .filter(|command| command.get_name() != "help")
-    {
+    for (name, subcommand) in with_subcommands(&command, "") {
         let man = clap_mangen::Man::new(subcommand.clone());
-        let title = format!(".SH \"COMMAND {}\"\n", subcommand.get_name());
-        page.extend(title.into_bytes());
+        page.extend(format!(".SH \"COMMAND {name}\"\n").into_bytes());
         man.render_synopsis_section(&mut page)
             .and_then(|()| man.render_description_section(&mut page))
             .and_then(|()| man.render_options_section(&mut page))
@@ -42,4 +38,17 @@ pub fn man_page() -> Result<Report> {
     let page = String::from_utf8_lossy(&page).trim_end().to_owned();
     let json = json!({ "man": page });
     Ok(Report::new(page, json))
+}
+
+/// The commands below `command`, each with its name and followed by those below it.
+fn with_subcommands<'c>(command: &'c Command, prefix: &str) -> Vec<(String, &'c Command)> {
+    let below = command.get_subcommands();
+    let below = below.filter(|command| command.get_name() != "help");
+    below
+        .flat_map(|command| {
+            let name = format!("{prefix}{}", command.get_name());
+            let below = with_subcommands(command, &format!("{name} "));
+            [(name, command)].into_iter().chain(below)
+        })
+        .collect()
 }

@@ -2,6 +2,8 @@
 
 mod attack_list;
 mod configuration;
+mod feeds;
+mod next_fetch;
 mod page;
 mod traffic;
 
@@ -9,7 +11,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use portcullis::config::Config;
-use portcullis::metrics::Metric;
+use portcullis::config::feed::ABS;
+use portcullis::metrics::{FeedMetric, Metric};
 use serde_json::json;
 
 use self::page::Page;
@@ -31,6 +34,8 @@ pub fn run(common: &Common, args: &StatusArgs) -> Result<Report> {
     ase_block(&mut page, &config, envoy.as_ref());
     if let Some(envoy) = &envoy {
         running_envoy(&mut page, &config_file, &config, envoy);
+    } else {
+        feeds::show(&mut page, &config, None);
     }
     shared_address(&mut page, args, envoy.as_ref());
     Ok(page.into_report(&config_file.file))
@@ -61,7 +66,7 @@ fn ase_block(page: &mut Page, config: &Config, envoy: Option<&RunningEnvoy>) {
     // Portcullis enforces what ABS detects; it detects nothing itself.
     page.switch("ase detected attack", false);
     let configured = config.attack_list_memory;
-    let used = envoy.and_then(|envoy| envoy.metric(Metric::Bytes));
+    let used = envoy.and_then(|envoy| envoy.metric(&Metric::Feed(ABS.into(), FeedMetric::Bytes)));
     let free = used.map(|used| configured.saturating_sub(used));
     let text = match (used, free) {
         (Some(used), Some(free)) => {
@@ -107,6 +112,7 @@ fn running_envoy(page: &mut Page, config_file: &ConfigFile, config: &Config, env
     page.warnings
         .extend(listeners.into_iter().collect::<BTreeSet<_>>());
     attack_list::show(page, config, envoy);
+    feeds::show(page, config, Some(envoy));
     traffic::show(page, config, envoy);
     let [done, failed, put_off] = envoy.vm_reloads(&config_file.names);
     page.counts(

@@ -64,11 +64,14 @@ pub(super) fn defaults() -> Config {
             widest_ipv4: 8,
             widest_ipv6: 32,
             max_change_percent: None,
+            max_loss_percent: None,
             max_skipped_percent: 10.0,
             never_block: Vec::new(),
             max_denied_percent: None,
         },
         ipv6_prefix: 128,
+        feeds: Vec::new(),
+        disabled_feeds: Vec::new(),
     }
 }
 
@@ -92,6 +95,7 @@ fn default_api(api_id: &str, hostname: Option<&str>, url: &str) -> Api {
             UsernameSource::BasicAuth,
             UsernameSource::JwtClaim("sub".to_owned()),
         ],
+        feeds: None,
         scope_headers: Vec::new(),
         token_claims: Vec::new(),
     }
@@ -267,6 +271,7 @@ pub(super) const ACCEPTED: &[(&str, &str, Change)] = &[
                     UsernameSource::JwtClaim("name".to_owned()),
                     UsernameSource::BasicAuth,
                 ],
+                feeds: None,
                 scope_headers: Vec::new(),
                 token_claims: Vec::new(),
             }]);
@@ -425,6 +430,7 @@ pub(super) const ACCEPTED: &[(&str, &str, Change)] = &[
                 widest_ipv4: 0,
                 widest_ipv6: 128,
                 max_change_percent: Some(250.5),
+                max_loss_percent: None,
                 max_skipped_percent: 0.0,
                 never_block: ranges(&["10.0.0.0/8", "192.0.2.1/32"]),
                 max_denied_percent: Some(100.0),

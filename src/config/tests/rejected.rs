@@ -2,6 +2,7 @@
 
 mod abs;
 mod apis;
+mod feeds;
 mod lists;
 mod other;
 mod types;
@@ -15,6 +16,7 @@ pub(super) fn cases() -> impl Iterator<Item = &'static Case> {
         abs::CASES,
         apis::CASES,
         lists::CASES,
+        feeds::CASES,
         other::CASES,
     ];
     tables.into_iter().flatten()

@@ -1,53 +1,11 @@
-//! The call that fetches ABS's attack list: `GET /v4/abs/attacklist` of ABS's administration guide.
-//! Does not read the response.
+//! The path of ABS's attack list: `GET /v4/abs/attacklist`, as ABS's administration guide describes it.
 
 use core::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::config::Abs;
-
-/// The method of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// Fetches the list.
-    Get,
-    /// Gets the size of a response that was interrupted.
-    Head,
-}
-
-/// The headers of a call. `etag`: of the active list; empty for none.
-pub fn request_headers<'a>(
-    abs: &'a Abs,
-    method: Method,
-    path: &'a str,
-    etag: &'a [u8],
-) -> Vec<(&'a str, &'a [u8])> {
-    let method: &[u8] = match method {
-        Method::Get => b"GET",
-        Method::Head => b"HEAD",
-    };
-    let mut headers: Vec<(&str, &[u8])> = vec![
-        (":method", method),
-        (":path", path.as_bytes()),
-        (":authority", abs.authority.as_bytes()),
-        ("accept", b"application/json"),
-        ("accept-encoding", b"gzip"),
-    ];
-    let keys = [("x-abs-ak", &abs.access_key), ("x-abs-sk", &abs.secret_key)];
-    for (name, key) in keys {
-        if let Some(key) = key {
-            headers.push((name, key.reveal().as_bytes()));
-        }
-    }
-    if !etag.is_empty() {
-        headers.push(("if-none-match", etag));
-    }
-    headers
-}
-
 /// The path of a call. The window ends with the current minute, so that it includes entries of this minute.
-pub fn request_path(now: Duration, window: Duration) -> String {
+pub fn path(now: Duration, window: Duration) -> String {
     let earlier = minute(now.saturating_sub(window));
     let later = minute(now.saturating_add(Duration::from_secs(59)));
     format!("/v4/abs/attacklist?earlier_date={earlier}&later_date={later}&status=active")
@@ -76,12 +34,12 @@ mod tests {
     fn the_window_is_written_in_minutes_of_utc() {
         let now = Duration::from_secs(1_700_000_000);
         assert_eq!(
-            request_path(now, Duration::from_secs(86_400)),
+            path(now, Duration::from_secs(86_400)),
             "/v4/abs/attacklist?earlier_date=2023-11-13T22:13&later_date=2023-11-14T22:14&status=active"
         );
         let whole = Duration::from_secs(1_700_000_040);
-        assert!(request_path(whole, Duration::ZERO).contains("later_date=2023-11-14T22:14"));
-        assert!(request_path(now, Duration::MAX).contains("earlier_date=1970-01-01T00:00"));
-        assert!(request_path(Duration::MAX, Duration::ZERO).contains("later_date="));
+        assert!(path(whole, Duration::ZERO).contains("later_date=2023-11-14T22:14"));
+        assert!(path(now, Duration::MAX).contains("earlier_date=1970-01-01T00:00"));
+        assert!(path(Duration::MAX, Duration::ZERO).contains("later_date="));
     }
 }

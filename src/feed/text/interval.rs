@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, IpSubnets, Ipv4Subnets, Ipv6Subnets};
 
-/// Private networks, the host itself and the link (RFC 6890): a list that blocks one of them blocks a proxy's own network.
-pub const SPECIAL_RANGES: [IpNet; 10] = [
+/// Private networks, the host itself and the link, multicast and reserved addresses (RFC 6890, RFC 5771, RFC 4291): no client
+/// on the Internet has one, and a list that blocks a private network blocks a proxy's own.
+pub const SPECIAL_RANGES: [IpNet; 12] = [
     v4([0, 0, 0, 0], 8),
     v4([10, 0, 0, 0], 8),
     v4([100, 64, 0, 0], 10),
@@ -13,9 +14,11 @@ pub const SPECIAL_RANGES: [IpNet; 10] = [
     v4([169, 254, 0, 0], 16),
     v4([172, 16, 0, 0], 12),
     v4([192, 168, 0, 0], 16),
+    v4([224, 0, 0, 0], 3),
     v6(1, 128),
     v6(0xfc00 << 112, 7),
     v6(0xfe80 << 112, 10),
+    v6(0xff00 << 112, 8),
 ];
 
 const fn v4(octets: [u8; 4], prefix: u8) -> IpNet {

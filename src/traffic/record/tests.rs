@@ -31,7 +31,7 @@ fn record(traffic: &Traffic, api: &Api, request: &[(&str, &[u8])], verdict: Verd
             vm: 10,
             request: 255,
         },
-        verdict,
+        verdict: &verdict,
         now: Duration::from_millis(1_000),
     };
     let mut buffer = b"left over".to_vec();
@@ -75,7 +75,7 @@ fn a_record_contains_what_abs_needs_and_nothing_else() {
             ("x-internal", b"internal"),
         ],
         Verdict::Deny(DenyReason {
-            origin: ListOrigin::Abs,
+            origin: ListOrigin::Feed("abs".into()),
             kind: DenyKind::Listed(IdentifierKind::Ip),
         }),
     );

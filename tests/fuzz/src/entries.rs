@@ -77,7 +77,7 @@ impl EntrySink for Sink {
                 );
             }
         }
-        self.builder.insert(entry).is_ok() && self.accept()
+        self.builder.insert(entry, time_to_live).is_ok() && self.accept()
     }
 
     fn skipped(&mut self, entry: Skipped) {

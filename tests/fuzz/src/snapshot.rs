@@ -86,7 +86,7 @@ fn load(mut input: Input<'_>) {
     let fingerprint = Fingerprint(input.word());
     let bucket = header(manifest.bucket_index(fingerprint));
     let bucket = frame(Record::Bucket, bucket, input.piece());
-    let _ = manifest.bucket_contains(&bucket, fingerprint);
+    let _ = manifest.look_up(&bucket, fingerprint);
 
     let mut loader = Loader::new(manifest);
     // The list may need many values: first those of the input, then empty ones.

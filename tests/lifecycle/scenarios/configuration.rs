@@ -181,9 +181,10 @@ fn disabled_fetching_blocks_nothing_fetches_nothing_and_drops_the_list() {
         for key in world.keys() {
             let end = &key[key.match_indices('/').nth(2).unwrap().0..];
             let left = world.value(end).unwrap();
-            // The id of the oldest VM is not part of the list. A record that the list was dropped replaces the manifest.
+            // The id of the oldest VM and the fingerprint key are not part of the list. A record that the list was dropped
+            // replaces the manifest.
             let most = match end {
-                "/eldest" => 48,
+                "/eldest" | "/fingerprint_key" => 48,
                 "/manifest" => DROPPED,
                 _ => 0,
             };

@@ -60,7 +60,8 @@ impl Envoy {
                 .args(["--component-log-level", "wasm:debug,main:warning"])
                 .args(["--file-flush-interval-msec", "100"])
                 .env("ABS_ACCESS_KEY", (setup.keys_as)(&keys[0]))
-                .env("ABS_SECRET_KEY", (setup.keys_as)(&keys[1])),
+                .env("ABS_SECRET_KEY", (setup.keys_as)(&keys[1]))
+                .envs(setup.variables.iter().cloned()),
         )
         .await;
         Self {

@@ -3,7 +3,7 @@
 use super::process::{artefact, repository};
 use super::services::Abs;
 use super::setup::Setup;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -72,10 +72,28 @@ pub fn render_bootstrap(setup: &Setup, directory: &Path, api: SocketAddr, abs: &
         );
         text = text.replace(&shipped, &ours);
     }
+    for (name, endpoint) in &setup.clusters {
+        text = with_cluster(&text, name, *endpoint);
+    }
     setup
         .bootstrap
         .iter()
         .fold(text, |text, change| change(text))
+}
+
+fn with_cluster(text: &str, name: &str, endpoint: SocketAddr) -> String {
+    let (before, after) = text.split_once("\n  clusters:\n").unwrap();
+    let (address, port) = (endpoint.ip(), endpoint.port());
+    // JSON is YAML.
+    let cluster = json!({
+        "name": name,
+        "connect_timeout": "2s",
+        "type": "STATIC",
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [
+            {"endpoint": {"address": {"socket_address": {"address": address, "port_value": port}}}}
+        ]}]}
+    });
+    format!("{before}\n  clusters:\n    - {cluster}\n{after}")
 }
 
 /// Replaces the plain cluster by the commented TLS variant, as the comment in the shipped file says.
@@ -116,6 +134,12 @@ pub fn filter(setup: &Setup) -> Value {
         let vm = filter.pointer_mut("/resources/0/typed_config/config/vm_config");
         let variables = vm.unwrap().as_object_mut().unwrap();
         variables.remove("environment_variables").unwrap();
+    }
+    for (name, _) in &setup.variables {
+        let names =
+            "/resources/0/typed_config/config/vm_config/environment_variables/host_env_keys";
+        let names = filter.pointer_mut(names).unwrap().as_array_mut();
+        names.unwrap().push((*name).into());
     }
     filter
 }

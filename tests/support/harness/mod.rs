@@ -59,24 +59,32 @@ static SLOTS: LazyLock<Semaphore> = LazyLock::new(|| {
 
 /// Runs the body of a test that starts an Envoy, when a slot is free.
 pub fn run(body: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    run_beside(async {
         let _slot = SLOTS.acquire().await.unwrap();
         body.await;
     });
 }
 
+/// Like [`run`], without waiting for a slot: for a test that measures nothing and mostly waits.
+pub fn run_beside(body: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(body);
+}
+
 /// Runs `body` against a harness of its own.
 pub fn scenario(setup: Setup, body: impl AsyncFnOnce(&mut Harness)) {
-    run(async {
-        let mut harness = Harness::start(setup).await;
-        body(&mut harness).await;
-        harness.assert_no_secret_leaked().await;
-    });
+    run(play(setup, body));
+}
+
+/// Like [`scenario`], in a test that runs already and has started other servers.
+pub async fn play(setup: Setup, body: impl AsyncFnOnce(&mut Harness)) {
+    let mut harness = Harness::start(setup).await;
+    body(&mut harness).await;
+    harness.assert_no_secret_leaked().await;
 }
 
 /// A running harness.

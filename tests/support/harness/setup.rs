@@ -18,6 +18,8 @@ pub struct Setup {
     pub(super) failure_policy: Option<&'static str>,
     pub(super) keys_in_vm: bool,
     pub(super) keys_as: fn(&str) -> String,
+    pub(super) variables: Vec<(&'static str, String)>,
+    pub(super) clusters: Vec<(&'static str, SocketAddr)>,
     pub(super) bootstrap: Vec<Box<dyn Fn(String) -> String>>,
 }
 
@@ -36,6 +38,8 @@ impl Setup {
             failure_policy: None,
             keys_in_vm: true,
             keys_as: str::to_owned,
+            variables: Vec::new(),
+            clusters: Vec::new(),
             bootstrap: Vec::new(),
         }
     }
@@ -104,6 +108,18 @@ impl Setup {
     /// How the keys to ABS are written into Envoy's environment.
     pub fn keys_as(mut self, written: fn(&str) -> String) -> Self {
         self.keys_as = written;
+        self
+    }
+
+    /// One more environment variable of Envoy and of the VM.
+    pub fn variable(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.push((name, value.to_owned()));
+        self
+    }
+
+    /// One more cluster, with one endpoint.
+    pub fn cluster(mut self, name: &'static str, endpoint: SocketAddr) -> Self {
+        self.clusters.push((name, endpoint));
         self
     }
 

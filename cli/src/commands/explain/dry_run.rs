@@ -1,4 +1,4 @@
-//! A dry run of the filter: in this process, on a [`MemoryHost`], with one request and one response of ABS.
+//! A dry run of the filter: in this process, on a [`MemoryHost`], with one request and one response for each list.
 //!
 //! Owns no rule: it reports what [`Vm`] did. Time is simulated; nothing is sent.
 
@@ -6,12 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use portcullis::config::ConfigError;
+use portcullis::config::{ConfigError, Feed};
+use portcullis::feed::call::{self, Method};
 use portcullis::host::memory::{
-    MemoryHost, MemoryProcess, MemoryRequest, MemoryResponse, SentReply,
+    MadeCall, MemoryHost, MemoryProcess, MemoryRequest, MemoryResponse, SentReply,
 };
-use portcullis::host::{RootId, StreamId};
-use portcullis::metrics::{FetchResult, Metric};
+use portcullis::host::{RootId, StreamId, System};
+use portcullis::metrics::Metric;
 use portcullis::sync::SHORT_TICK;
 use portcullis::vm::Vm;
 
@@ -35,16 +36,23 @@ pub struct Outcome {
     pub reply: Option<SentReply>,
     /// Whether the allow list let the request pass.
     pub allow_listed: bool,
-    /// The warnings and errors that the filter logged when it fetched the list.
+    /// The warnings and errors that the filter logged when it fetched the lists.
     pub logged: Vec<String>,
-    /// Whether the filter accepted the list.
-    pub has_list: bool,
 }
 
-/// Runs the filter: configures it, responds to its fetch, if any, with `list`, and passes it the request.
+/// A feed, and the response that its call gets.
+pub struct Served<'a> {
+    /// The feed.
+    pub feed: &'a Feed,
+    /// The list in the feed's format.
+    pub body: &'a [u8],
+}
+
+/// Runs the filter: configures it, responds to its fetches with the lists, and passes it the request. Calls of feeds without
+/// a list get no response.
 pub fn dry_run(
     configuration: &[u8],
-    list: Option<&[u8]>,
+    lists: &[Served<'_>],
     request: MemoryRequest,
 ) -> Result<Outcome, Vec<ConfigError>> {
     let _ = log::set_logger(&LOGGER).map(|()| log::set_max_level(LevelFilter::Warn));
@@ -55,40 +63,61 @@ pub fn dry_run(
     vm.configure(&host, ROOT, configuration)?;
     // check_config reports the warnings of the configuration.
     LOGGER.take();
-    if let Some(list) = list {
-        fetch(&mut vm, &host, list);
+    if !lists.is_empty() {
+        fetch(&mut vm, &host, lists);
     }
     host.set_request(request);
     vm.request(&host, ROOT, StreamId(1));
-    let counted = |metric: Metric| process.metric(&metric.name()) > 0;
+    let counted = |metric: &Metric| process.metric(&metric.name()) > 0;
     Ok(Outcome {
         verdict: host.filter_state(),
         reply: host.reply(),
-        allow_listed: counted(Metric::AllowListed),
+        allow_listed: counted(&Metric::AllowListed),
         logged: LOGGER.take(),
-        has_list: counted(Metric::Fetch(FetchResult::Ok)),
     })
 }
 
-fn fetch(vm: &mut Vm, host: &MemoryHost, list: &[u8]) {
+fn fetch(vm: &mut Vm, host: &MemoryHost, lists: &[Served<'_>]) {
+    let mut is_served = vec![false; lists.len()];
     let mut ticks_left = MOST_TICKS;
     while ticks_left > 0 {
         host.process().pass(SHORT_TICK);
         vm.tick(host, ROOT);
         ticks_left = ticks_left.saturating_sub(1);
-        for call in host.take_calls() {
-            // Calls with traffic information get no response.
-            let method = (b":method".to_vec(), b"GET".to_vec());
-            if call.headers.contains(&method) {
-                host.set_response(MemoryResponse {
-                    headers: vec![(b":status".to_vec(), b"200".to_vec())],
-                    body: list.to_vec(),
-                });
-                vm.on_call_response(host, ROOT, call.token, list.len());
-                ticks_left = ticks_left.min(TICKS_TO_LOAD);
+        for made in host.take_calls() {
+            let is_for = |list: &Served<'_>| is_call_of(list.feed, &made, host.unix_now());
+            let Some(list) = lists.iter().find(|list| is_for(list)) else {
+                // Of a feed without a list, or with traffic information.
+                continue;
+            };
+            // Feeds of one source share a call.
+            for (known, is_served) in lists.iter().zip(&mut is_served) {
+                *is_served |= is_for(known);
             }
+            host.set_response(MemoryResponse {
+                headers: vec![(b":status".to_vec(), b"200".to_vec())],
+                body: list.body.to_vec(),
+            });
+            vm.on_call_response(host, ROOT, made.token, list.body.len());
+        }
+        if !is_served.contains(&false) {
+            ticks_left = ticks_left.min(TICKS_TO_LOAD);
         }
     }
+}
+
+/// Whether the filter made this call for the list of `feed`.
+fn is_call_of(feed: &Feed, made: &MadeCall, unix_now: Duration) -> bool {
+    let path = call::path(feed, unix_now);
+    let headers = call::headers(feed, Method::Get, &path, None);
+    let mut headers = headers.into_iter();
+    made.cluster == feed.cluster
+        && made.headers.len() == headers.len()
+        && made
+            .headers
+            .iter()
+            .zip(&mut headers)
+            .all(|((name, value), (known, wanted))| name == known.as_bytes() && value == wanted)
 }
 
 static LOGGER: Logger = Logger(Mutex::new(Vec::new()));

@@ -3,19 +3,19 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use portcullis::config::{Api, BeforeFirstList, Config, Mode};
+use portcullis::config::{Api, BeforeFirstList, Config, Feed, Mode};
 use portcullis::host::memory::Headers;
-use portcullis::identifier::{
-    ClientIdentifier, FingerprintKey, PerKind, embedded_ipv4, host_of_prefix,
-};
+use portcullis::identifier::{ClientIdentifier, PerKind, embedded_ipv4, host_of_prefix};
 use portcullis::list::ManualList;
 use portcullis::request::{
     RequestHeaders, select_api, visit_apis, visit_identifiers, visit_readings,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::dry_run::Outcome;
-use crate::entry::{Entry, kind_name};
+use super::found::{self, Found, Naming};
+use crate::entry::{Entry, fingerprint_key};
+use crate::feed_list::{FeedList, ListedEntry};
 use crate::output::Report;
 
 /// Every kind but addresses.
@@ -35,8 +35,8 @@ pub struct Explanation<'a> {
     pub show_secrets: bool,
     /// The filter's configuration.
     pub config: &'a Config,
-    /// The entries of ABS's list, if the filter fetches one.
-    pub list: Option<&'a [Entry]>,
+    /// The feeds that the filter fetches, in the order in which it asks their lists.
+    pub feeds: &'a [ExplainedFeed],
     /// The client's address.
     pub address: Option<IpAddr>,
     /// All headers of the request, pseudo-headers too.
@@ -45,16 +45,23 @@ pub struct Explanation<'a> {
     pub outcome: &'a Outcome,
 }
 
-/// One identifier, and the lists that name it.
-struct Found {
-    entry: Entry,
-    allow_list: bool,
-    deny_list: bool,
-    /// `None` if there is no list.
-    attack_list: Option<bool>,
+/// A feed, and its list.
+pub struct ExplainedFeed {
+    /// The feed.
+    pub feed: Feed,
+    /// Its list, if the command line gives one.
+    pub list: Option<ExplainedList>,
 }
 
-impl Explanation<'_> {
+/// A list that the filter gets.
+pub struct ExplainedList {
+    /// Its entries.
+    pub list: FeedList,
+    /// Whether the guard accepts it.
+    pub is_accepted: bool,
+}
+
+impl<'a> Explanation<'a> {
     /// What is printed.
     pub fn into_report(self) -> Report {
         let mut headers = RequestHeaders::default();
@@ -64,9 +71,13 @@ impl Explanation<'_> {
         let (authority, path) = (headers.authority(), headers.path());
         let api = select_api(&self.config.apis, authority, path);
         let found = self.find(api, &headers);
+        let lists = match self.feeds.iter().all(|known| known.feed.is_abs()) {
+            true => "ABS's list",
+            false => "the lists of feeds",
+        };
         let blocking = match api.enable_blocking {
-            true => "blocks on ABS's list",
-            false => "never blocks on ABS's list",
+            true => format!("blocks on {lists}"),
+            false => format!("never blocks on {lists}"),
         };
         let mode = match api.mode {
             Mode::Enforce => "enforce",
@@ -76,15 +87,30 @@ impl Explanation<'_> {
             true => "enabled",
             false => "disabled",
         };
-        let list_state = self.list_state();
-        let (verdict, reason) = self.verdict(api, &found);
+        let list_state = match self.feeds.iter().find(|known| known.feed.is_abs()) {
+            Some(known) => known.state("--list FILE or --abs URL"),
+            None => "not used: abs attack is disabled".to_owned(),
+        };
+        let others = self.feeds.iter().filter(|known| !known.feed.is_abs());
+        let states = others.map(|known| (&*known.feed.name, known.state_for(api)));
+        let states: Vec<(&str, String)> = states.collect();
+        let Judged {
+            verdict,
+            reason,
+            decided_by,
+        } = self.judged(api, &found);
         let line = |title: &str, text: &str| format!("{title:<11}: {text}");
         let mut lines = vec![
             line("firewall", firewall),
             line("api", &format!("{} ({blocking}, mode {mode})", api.api_id)),
             line("attack list", &list_state),
-            "identifiers:".to_owned(),
         ];
+        lines.extend(
+            states
+                .iter()
+                .map(|(name, state)| line(&format!("feed {name}"), state)),
+        );
+        lines.push("identifiers:".to_owned());
         if found.is_empty() {
             lines.push("  none".to_owned());
         }
@@ -103,15 +129,20 @@ impl Explanation<'_> {
             lines.push(line("reply", &text));
         }
         let identifiers = found.iter().map(|found| found.to_json(self.show_secrets));
+        let states = states
+            .iter()
+            .map(|(name, state)| ((*name).to_owned(), json!(state)));
         let json = json!({
             "firewall": self.config.enable_firewall,
             "api": api.api_id,
             "enable_blocking": api.enable_blocking,
             "mode": mode,
             "attack_list": list_state,
+            "feeds": states.collect::<Map<_, _>>(),
             "identifiers": identifiers.collect::<Vec<_>>(),
             "verdict": verdict,
             "reason": reason,
+            "decided_by": decided_by,
             "reply": reply.map(|reply| json!({"status": reply.status, "details": reply.details})),
         });
         Report {
@@ -121,13 +152,10 @@ impl Explanation<'_> {
     }
 
     /// Each identifier that the request carries by the rules of its API, once, and the lists that name it.
-    fn find(&self, api: &Api, headers: &RequestHeaders) -> Vec<Found> {
-        let key = FingerprintKey::from_words([1, 2]);
+    fn find(&self, api: &Api, headers: &RequestHeaders) -> Vec<Found<'a>> {
+        let key = fingerprint_key();
         let allow_list = ManualList::new(key, self.config.allow_list.identifiers());
         let deny_list = ManualList::new(key, self.config.deny_list.identifiers());
-        let entries = self.list.unwrap_or_default().iter();
-        let usable = entries.filter_map(|entry| entry.identifier().ok());
-        let attack_list = ManualList::new(key, usable);
         let mut found = Vec::new();
         if let Some(address) = self.address {
             let network = host_of_prefix(address, self.config.ipv6_prefix);
@@ -142,14 +170,14 @@ impl Explanation<'_> {
                 entry: Entry::from(ClientIdentifier::from(address)),
                 allow_list: names(&allow_list),
                 deny_list: denies(&deny_list),
-                attack_list: self.list.map(|_| denies(&attack_list)),
+                feeds: self.namings(|list| list.find_address(address, self.config.ipv6_prefix)),
             });
         }
         let look_up = |identifier: ClientIdentifier<'_>| Found {
             entry: Entry::from(identifier),
             allow_list: allow_list.contains(identifier),
             deny_list: deny_list.contains(identifier),
-            attack_list: self.list.map(|_| attack_list.contains(identifier)),
+            feeds: self.namings(|list| list.find(identifier)),
         };
         let mut known = HashSet::new();
         visit_identifiers(api, headers, IN_HEADERS, &mut |identifier| {
@@ -170,98 +198,155 @@ impl Explanation<'_> {
         found
     }
 
-    fn list_state(&self) -> String {
-        let Some(list) = self.list else {
-            let before = match self.config.before_first_list {
-                BeforeFirstList::Allow => "allow",
-                BeforeFirstList::Deny => "deny",
-            };
-            return match self.config.enable_abs_attack {
-                false => "not used: abs attack is disabled".to_owned(),
-                true => format!(
-                    "none yet (--list FILE or --abs URL provides one); before_first_list is \"{before}\""
-                ),
-            };
+    /// What the list of each feed says about an identifier.
+    fn namings(
+        &self,
+        find: impl Fn(&'a FeedList) -> Option<&'a ListedEntry>,
+    ) -> Vec<(&'a Feed, Naming<'a>)> {
+        let naming = |known: &'a ExplainedFeed| match &known.list {
+            None => Naming::Unknown,
+            Some(given) => match find(&given.list) {
+                Some(listed) => Naming::By(&listed.entry),
+                None => Naming::No,
+            },
         };
-        let entries = match list.len() {
-            1 => "1 entry".to_owned(),
-            count => format!("{count} entries"),
-        };
-        match self.outcome.has_list {
-            true => format!("active, with {entries}"),
-            false => format!("refused by the filter ({entries})"),
-        }
+        let feeds = self.feeds.iter();
+        feeds.map(|known| (&known.feed, naming(known))).collect()
     }
 
-    /// The filter's verdict in words, and the reason.
-    fn verdict(&self, api: &Api, found: &[Found]) -> (String, String) {
-        let named = |is_named: fn(&Found) -> bool| {
+    /// The filter's verdict in words, the reason, and the entry that decided.
+    fn judged(&self, api: &Api, found: &[Found<'_>]) -> Judged {
+        let named = |is_named: fn(&Found<'_>) -> bool| {
             let names = found.iter().filter(|found| is_named(found));
             let names: Vec<_> = names
                 .map(|found| found.entry.words(self.show_secrets))
                 .collect();
             names.join(", ")
         };
-        let abs_names = named(|found| found.attack_list == Some(true));
+        let names_of = |name: &str| {
+            let names = found.iter();
+            let names = names.filter_map(|found| found.words_of(name, self.show_secrets));
+            names.collect::<Vec<_>>().join(", ")
+        };
         let Some(verdict) = &self.outcome.verdict else {
+            let first = self.feeds.iter().find_map(|known| {
+                let names = names_of(&known.feed.name);
+                (!names.is_empty()).then_some((&known.feed, names))
+            });
             let reason = if self.outcome.allow_listed {
                 let names = named(|found| found.allow_list);
                 format!("the whitelist names {names} and overrides every other list")
             } else if !self.config.enable_firewall {
                 "the firewall is off: nothing is blocked".to_owned()
-            } else if abs_names.is_empty() {
-                "no list names what the request carries".to_owned()
-            } else if !api.enable_blocking {
-                format!("ABS lists {abs_names}, but the API has enable_blocking false")
+            } else if let Some((feed, names)) = first {
+                let who = if feed.is_abs() { "ABS" } else { &feed.name };
+                let why = if !api.enable_blocking {
+                    "the API has enable_blocking false"
+                } else if !api.counts_feed(&feed.name) {
+                    "the feeds of the API do not include it"
+                } else {
+                    "the filter skipped the entry or refused the list (guard, allow_list)"
+                };
+                format!("{who} lists {names}, but {why}")
             } else {
-                format!(
-                    "ABS lists {abs_names}, but the filter skipped the entry or refused the list (guard, allow_list)"
-                )
+                "no list names what the request carries".to_owned()
             };
-            return ("allowed".to_owned(), reason);
+            return Judged {
+                verdict: "allowed".to_owned(),
+                reason,
+                decided_by: Value::Null,
+            };
         };
-        let mut reason = match verdict.rsplit_once(' ') {
-            Some((_, "no_list")) => {
+        // "denied drop ip": the verdict, the list, the kind.
+        let mut words = verdict.splitn(3, ' ').skip(1);
+        let (list, kind) = (
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
+        let feeds = &mut self.feeds.iter().map(|known| &known.feed);
+        let feed = feeds.find(|feed| *feed.name == *list);
+        let mut reason = match feed {
+            None => format!("the blacklist names {}", named(|found| found.deny_list)),
+            Some(feed) if kind == "no_list" && feed.is_abs() => {
                 "there is no list yet, and before_first_list is \"deny\"".to_owned()
             }
-            Some((start, _)) if start.ends_with("manual") => {
-                format!("the blacklist names {}", named(|found| found.deny_list))
+            Some(_) if kind == "no_list" => {
+                format!(
+                    "there is no list of the feed {list} yet, and its before_first_list is \"deny\""
+                )
             }
-            _ => format!("ABS's attack list names {abs_names}"),
+            Some(feed) => {
+                let who = match feed.is_abs() {
+                    true => "ABS's attack list".to_owned(),
+                    false => format!("the feed {list}"),
+                };
+                format!("{who} names {}", names_of(list))
+            }
         };
         if self.outcome.reply.is_none() {
-            reason
-                .push_str("; the API is in shadow mode, so the request passes and is only counted");
+            let who = match (api.mode, feed) {
+                (Mode::Enforce, Some(feed)) if feed.mode == Mode::Shadow => "feed",
+                _ => "API",
+            };
+            reason.push_str(&format!(
+                "; the {who} is in shadow mode, so the request passes and is only counted"
+            ));
         }
-        (verdict.clone(), reason)
+        let mut of_kind = found
+            .iter()
+            .filter(|found| found.entry.kind.as_str() == kind);
+        let entry = of_kind.find_map(|found| match feed {
+            None => found.deny_list.then_some(&found.entry),
+            Some(_) => found.entry_of(list),
+        });
+        Judged {
+            verdict: verdict.clone(),
+            reason,
+            decided_by: json!({
+                "list": list,
+                "entry": entry.map(|entry| found::to_json(entry, self.show_secrets)),
+            }),
+        }
     }
 }
 
-impl Found {
-    /// Whether any list names it.
-    fn is_named(&self) -> bool {
-        self.allow_list || self.deny_list || self.attack_list == Some(true)
+/// The verdict in words.
+struct Judged {
+    verdict: String,
+    reason: String,
+    /// For programs: the list, and its entry.
+    decided_by: Value,
+}
+
+impl ExplainedFeed {
+    /// Its list, and what the API makes of it.
+    fn state_for(&self, api: &Api) -> String {
+        let mut state = self.state(&format!("--feed {}=FILE", self.feed.name));
+        if self.feed.mode == Mode::Shadow {
+            state.push_str("; shadow mode");
+        }
+        if !api.counts_feed(&self.feed.name) {
+            state.push_str("; not used for this API");
+        }
+        state
     }
 
-    fn row(&self, show_secrets: bool) -> String {
-        let mark = |on: bool| if on { "yes" } else { "no" };
-        format!(
-            "  {}: whitelist {}, blacklist {}, ABS's list {}",
-            self.entry.words(show_secrets),
-            mark(self.allow_list),
-            mark(self.deny_list),
-            self.attack_list.map_or("unknown", mark)
-        )
-    }
-
-    fn to_json(&self, show_secrets: bool) -> Value {
-        json!({
-            "type": kind_name(self.entry.kind),
-            "name": self.entry.name,
-            "value": self.entry.shown_value(show_secrets),
-            "whitelist": self.allow_list,
-            "blacklist": self.deny_list,
-            "abs_detected": self.attack_list,
-        })
+    /// `options`: those that provide the list.
+    fn state(&self, options: &str) -> String {
+        let Some(given) = &self.list else {
+            let before = match self.feed.before_first_list {
+                BeforeFirstList::Allow => "allow",
+                BeforeFirstList::Deny => "deny",
+            };
+            return format!("none yet ({options} provides one); before_first_list is \"{before}\"");
+        };
+        let entries = match given.list.entries.len() {
+            1 => "1 entry".to_owned(),
+            count => format!("{count} entries"),
+        };
+        match given.is_accepted {
+            true => format!("active, with {entries}"),
+            false => format!("refused by the filter ({entries})"),
+        }
     }
 }

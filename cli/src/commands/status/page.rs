@@ -21,8 +21,13 @@ pub const fn state(enabled: bool) -> &'static str {
 impl Page {
     /// Adds a line.
     pub fn line(&mut self, title: &str, text: &str, value: Value) {
-        self.lines.push(format!("{title:<24}: {text}"));
+        self.text(title, text);
         self.value(title, value);
+    }
+
+    /// Adds a line for people only.
+    pub fn text(&mut self, title: &str, text: &str) {
+        self.lines.push(format!("{title:<24}: {text}"));
     }
 
     /// Adds a value for programs only.

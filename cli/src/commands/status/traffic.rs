@@ -21,9 +21,9 @@ pub fn show(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
     page.counts(
         "traffic records",
         &[
-            ("sent", count(Metric::TrafficSent)),
-            ("failed", count(Metric::TrafficFailed)),
-            ("dropped", count(Metric::TrafficDropped)),
+            ("sent", count(&Metric::TrafficSent)),
+            ("failed", count(&Metric::TrafficFailed)),
+            ("dropped", count(&Metric::TrafficDropped)),
         ],
     );
     let (state, warning) = state(config, envoy);
@@ -45,15 +45,15 @@ fn state(config: &Config, envoy: &RunningEnvoy) -> (&'static str, Option<String>
         return ("ABS receives nothing", Some(warning));
     }
     let time = |metric| envoy.metric(metric).filter(|time| *time > 0);
-    let accepted = time(Metric::TrafficLastSuccess);
-    let Some(failed) = time(Metric::TrafficLastFailure) else {
+    let accepted = time(&Metric::TrafficLastSuccess);
+    let Some(failed) = time(&Metric::TrafficLastFailure) else {
         let state = match accepted {
             Some(_) => "received",
             None => "nothing was sent yet",
         };
         return (state, None);
     };
-    let status = envoy.metric(Metric::TrafficLastFailureStatus).unwrap_or(0);
+    let status = envoy.metric(&Metric::TrafficLastFailureStatus).unwrap_or(0);
     let problem = Problem::of_status(u16::try_from(status).unwrap_or(0));
     let why = problem.explanation(config.traffic.format);
     if accepted.is_none_or(|accepted| failed >= accepted.saturating_add(NOTHING_ACCEPTED)) {

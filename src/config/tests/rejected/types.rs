@@ -37,7 +37,7 @@ pub(super) const CASES: &[Case] = &[
         "an unknown key near a known one",
         r#"{"enable_firewal": true}"#,
         &[
-            r#"enable_firewal: unknown key; did you mean "enable_firewall"? Known keys here: enable_firewall, enable_abs, enable_abs_attack, abs_attack_request_minutes, abs_attack_request_minute, attack_list_memory, abs, apis, allow_list, deny_list, deny_response, before_first_list, attack_list_max_age, when_stale, traffic, guard, ipv6_prefix"#,
+            r#"enable_firewal: unknown key; did you mean "enable_firewall"? Known keys here: enable_firewall, enable_abs, enable_abs_attack, abs_attack_request_minutes, abs_attack_request_minute, attack_list_memory, abs, apis, allow_list, deny_list, deny_response, before_first_list, attack_list_max_age, when_stale, traffic, guard, ipv6_prefix, feeds"#,
         ],
     ),
     (
@@ -53,7 +53,7 @@ pub(super) const CASES: &[Case] = &[
         "an unknown key in an entry of a list",
         r#"{"apis": [{}, {"url": "/a", "cookies": "SECRET"}]}"#,
         &[
-            r#"apis[1].cookies: unknown key; did you mean "cookie"? Known keys here: api_id, hostname, url, enable_blocking, mode, cookie, oauth2_access_token, oauth2_query, oauth2_cookie, path_parameters, url_case_insensitive, jwt, apikey_header, apikey_qs, username"#,
+            r#"apis[1].cookies: unknown key; did you mean "cookie"? Known keys here: api_id, hostname, url, enable_blocking, mode, cookie, oauth2_access_token, oauth2_query, oauth2_cookie, path_parameters, url_case_insensitive, jwt, apikey_header, apikey_qs, username, feeds"#,
         ],
     ),
     (
@@ -68,7 +68,7 @@ pub(super) const CASES: &[Case] = &[
         "an unknown key that would break the line",
         r#"{"a\"b\nc": 1}"#,
         &[
-            r#"["a\"b\nc"]: unknown key; did you mean "abs"? Known keys here: enable_firewall, enable_abs, enable_abs_attack, abs_attack_request_minutes, abs_attack_request_minute, attack_list_memory, abs, apis, allow_list, deny_list, deny_response, before_first_list, attack_list_max_age, when_stale, traffic, guard, ipv6_prefix"#,
+            r#"["a\"b\nc"]: unknown key; did you mean "abs"? Known keys here: enable_firewall, enable_abs, enable_abs_attack, abs_attack_request_minutes, abs_attack_request_minute, attack_list_memory, abs, apis, allow_list, deny_list, deny_response, before_first_list, attack_list_max_age, when_stale, traffic, guard, ipv6_prefix, feeds"#,
         ],
     ),
     (
@@ -139,7 +139,7 @@ pub(super) const CASES: &[Case] = &[
         "minutes: far too many",
         r#"{"abs_attack_request_minute": 1e300}"#,
         &[
-            "abs_attack_request_minute: found 1e300; allowed: a number of minutes from 0.0167 (one second) to 525600 (one year), without quotes, such as 10 or 0.5",
+            "abs_attack_request_minute: found 1e+300; allowed: a number of minutes from 0.0167 (one second) to 525600 (one year), without quotes, such as 10 or 0.5",
         ],
     ),
     (

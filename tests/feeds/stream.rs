@@ -4,7 +4,6 @@ use crate::harness::client::Reply;
 use crate::harness::lapi::Lapi;
 use crate::harness::{eventually, run};
 use serde_json::{Value, json};
-use std::net::Ipv4Addr;
 
 const STARTUP: &str = "/v1/decisions/stream?startup=true";
 const EVERY_SCOPE: &str =
@@ -135,27 +134,41 @@ fn a_decision_ends_by_itself() {
 }
 
 #[test]
-fn a_large_list_is_imported_and_served() {
-    run(async {
-        let lapi = Lapi::start("key-1").await;
-        let mut csv = String::from("duration,scope,value\n1h,Range,198.51.100.0/24\n");
-        for number in 0..100_000 {
-            csv.push_str(&format!("4h,Ip,{}\n", Ipv4Addr::from(11 << 24 | number)));
-        }
-        lapi.import(&csv);
-        let stream = get(&lapi, STARTUP).await;
-        let decisions = stream["new"].as_array().unwrap();
-        assert_eq!(decisions.len(), 100_001);
-        assert!(decisions.iter().all(|it| it["origin"] == "cscli-import"));
-    });
-}
-
-#[test]
 fn an_import_without_flags_lists_ranges_with_the_scope_ip() {
     run(async {
         let lapi = Lapi::start("key-1").await;
         lapi.import_with("duration,scope,value\n1h,range,198.51.100.0/24\n", &[]);
         let stream = get(&lapi, STARTUP).await;
         assert_eq!(triples(&stream["new"]), ["Ip 198.51.100.0/24 ban"]);
+    });
+}
+
+#[test]
+fn a_longer_decision_of_another_origin_hides_a_decision_except_with_dedup_false() {
+    run(async {
+        let lapi = Lapi::start("key-1").await;
+        lapi.add("Ip", "192.0.2.1", "1h", "ban");
+        lapi.import("duration,scope,value\n4h,Ip,192.0.2.1\n");
+        let of_cscli = format!("{STARTUP}&origins=cscli");
+        let stream = get(&lapi, &of_cscli).await;
+        assert_eq!(stream["new"], Value::Null);
+        let stream = get(&lapi, &format!("{of_cscli}&dedup=false")).await;
+        assert_eq!(triples(&stream["new"]), ["Ip 192.0.2.1 ban"]);
+        let of_scenario = format!("{STARTUP}&scenarios_containing=from&dedup=false");
+        let stream = get(&lapi, &of_scenario).await;
+        assert_eq!(triples(&stream["new"]), ["Ip 192.0.2.1 ban"]);
+        assert_eq!(stream["new"][0]["scenario"], "manual 'ban' from 'tests'");
+    });
+}
+
+#[test]
+fn a_deleted_bouncer_is_refused_at_once() {
+    run(async {
+        let lapi = Lapi::start("key-1").await;
+        lapi.cscli(&["bouncers", "delete", "tests"]).unwrap();
+        assert_eq!(lapi.request(STARTUP).send().await.status, 403);
+        lapi.cscli(&["bouncers", "add", "tests", "--key", "key-1"])
+            .unwrap();
+        assert_eq!(lapi.request(STARTUP).send().await.status, 200);
     });
 }

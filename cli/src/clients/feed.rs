@@ -1,0 +1,82 @@
+//! The list server of a feed: the call that the filter would make, made by this machine.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use portcullis::config::Feed;
+use portcullis::feed::call::{self, Method};
+use portcullis::host::memory::MemoryResponse;
+use ureq::http;
+
+use super::http::{Server, Trust};
+use crate::error::{Failure, Result};
+
+/// How to reach the list server of a feed.
+#[derive(Clone, Debug)]
+pub struct Reach<'a> {
+    /// Scheme, host and port; by default those that the feed's `authority` names, with TLS.
+    pub url: Option<&'a str>,
+    /// Time limit for the whole response; by default the feed's.
+    pub timeout: Option<Duration>,
+    /// Trusted certificates.
+    pub ca: Option<&'a Path>,
+    /// Does not check the certificate.
+    pub insecure: bool,
+}
+
+/// A response of a list server.
+pub struct Fetched {
+    /// The server, as messages name it.
+    pub server: String,
+    /// The path of the call.
+    pub path: String,
+    /// The response as the filter gets it, decompressed.
+    pub response: MemoryResponse,
+}
+
+/// Makes the call for the list of `feed`.
+pub fn fetch(feed: &Feed, reach: &Reach<'_>) -> Result<Fetched> {
+    // Without an authority of its own, a feed has the name of its cluster, which is not a host.
+    let authority = Some(feed.authority.as_str()).filter(|name| *name != feed.cluster);
+    let of_authority = authority.map(|authority| format!("https://{authority}"));
+    let url = reach.url.or(of_authority.as_deref()).ok_or_else(|| {
+        Failure::usage(format!(
+            "the address of the list server of {} is missing: use --url URL, such as https://lists.example.com; only \
+             Envoy knows the hosts of the cluster \"{}\"",
+            feed.name, feed.cluster
+        ))
+    })?;
+    let trust = Trust::new(reach.ca, reach.insecure);
+    let timeout = reach.timeout.unwrap_or(feed.timeout);
+    let example = "https://lists.example.com:8080";
+    let server = Server::new("the list server", example, url, timeout, &trust)?;
+    let path = call::path(feed, unix_now());
+    let mut headers: Vec<(&str, &str)> = Vec::new();
+    for (name, value) in call::headers(feed, Method::Get, &path, None) {
+        // The call's own pseudo-headers.
+        if !name.starts_with(':') {
+            headers.push((name, std::str::from_utf8(value).unwrap_or_default()));
+        }
+    }
+    headers.extend(authority.map(|authority| ("host", authority)));
+    let response = server.send(http::Method::GET, &path, &headers, Vec::new())?;
+    let status = response.status.to_string().into_bytes();
+    let mut kept = vec![(b":status".to_vec(), status)];
+    for (name, value) in response.headers {
+        kept.push((name.into_bytes(), value));
+    }
+    Ok(Fetched {
+        server: server.url,
+        path,
+        response: MemoryResponse {
+            headers: kept,
+            body: response.body,
+        },
+    })
+}
+
+/// The time since 1970.
+pub fn unix_now() -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default()
+}

@@ -1,0 +1,76 @@
+//! The call that fetches a feed's list.
+
+use core::time::Duration;
+
+use super::response::Validators;
+use super::{abs, crowdsec};
+use crate::config::{Feed, FeedFormat};
+
+/// A name and a version: CrowdSec's local API shows them, and public lists block clients without a name.
+const USER_AGENT: &str = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
+
+/// The method of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Fetches the list.
+    Get,
+    /// Asks for the size of the response, after one that was interrupted.
+    Head,
+}
+
+/// The path of a call.
+pub fn path(feed: &Feed, unix_now: Duration) -> String {
+    match &feed.format {
+        FeedFormat::Abs { window } => abs::call::path(unix_now, *window),
+        FeedFormat::Crowdsec(options) => crowdsec::call::request_path(&feed.path, options),
+        FeedFormat::Text { .. } | FeedFormat::Tokens { .. } => feed.path.clone(),
+    }
+}
+
+/// The headers of a call. `known`: the validators of the active list.
+pub fn headers<'a>(
+    feed: &'a Feed,
+    method: Method,
+    path: &'a str,
+    known: Option<&'a Validators>,
+) -> Vec<(&'a str, &'a [u8])> {
+    let method: &[u8] = match method {
+        Method::Get => b"GET",
+        Method::Head => b"HEAD",
+    };
+    let accept: &[u8] = match feed.format {
+        FeedFormat::Text { .. } => b"text/plain, */*",
+        _ => b"application/json",
+    };
+    let mut headers: Vec<(&str, &[u8])> = vec![
+        (":method", method),
+        (":path", path.as_bytes()),
+        (":authority", feed.authority.as_bytes()),
+        ("accept", accept),
+        ("accept-encoding", b"gzip"),
+    ];
+    let is_named = |name: &str| feed.headers.iter().any(|(known, _)| known == name);
+    if !feed.is_abs() && !is_named("user-agent") {
+        headers.push(("user-agent", USER_AGENT.as_bytes()));
+    }
+    for (name, value) in &feed.headers {
+        headers.push((name, value.reveal().as_bytes()));
+    }
+    if let Some(known) = known {
+        // ABS sends no dates of this kind.
+        let last_modified: &[u8] = match feed.is_abs() {
+            true => b"",
+            false => &known.last_modified,
+        };
+        let conditions: [(_, &[u8]); 2] = [
+            ("if-none-match", &known.etag),
+            ("if-modified-since", last_modified),
+        ];
+        headers.extend(
+            conditions
+                .into_iter()
+                .filter(|(_, value)| !value.is_empty()),
+        );
+    }
+    headers
+}
