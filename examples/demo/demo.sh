@@ -36,59 +36,11 @@ command -v curl >/dev/null || {
     exit 1
 }
 
-# Seconds until a step counts as failed.
-deadline=60
 # The simulator's own credentials: a real ABS has others.
 export ABS_ACCESS_KEY=abs_ak ABS_SECRET_KEY=abs_sk
 
-work=$(mktemp -d)
-pids=()
-declare -A pid_of
-stop() {
-    local status=$?
-    trap - EXIT INT TERM
-    [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
-    wait
-    # 130: interrupted, which is not a failure.
-    if [ $status -ne 0 ] && [ $status -ne 130 ]; then
-        printf '\ndemo: FAILED; the last lines of every log:\n' >&2
-        (cd "$work" && tail -n 20 -- *.log >&2) || true
-    fi
-    rm -rf "$work"
-    exit $status
-}
-trap stop EXIT
-trap 'exit 130' INT TERM
-
-fail() {
-    printf 'demo: %s\n' "$*" >&2
-    exit 1
-}
-
-# eventually WHAT COMMAND...: runs the command until it succeeds.
-eventually() {
-    local what=$1 end=$((SECONDS + deadline))
-    shift
-    until "$@"; do
-        [ $SECONDS -lt $end ] || fail "not within $deadline seconds: $what"
-        sleep 0.1
-    done
-}
-
-# start NAME COMMAND...: in the background, its output to a file.
-start() {
-    local name=$1
-    shift
-    : >"$work/$name.log"
-    "$@" >>"$work/$name.log" 2>&1 &
-    pids+=($!)
-    pid_of[$name]=$!
-}
-
-# lives NAME: fails at once if the program has exited, instead of waiting for the deadline.
-lives() { kill -0 "${pid_of[$1]}" 2>/dev/null || fail "$1 ended"; }
-
-is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+demo=demo
+source examples/demo/programs.sh
 
 # A taken port does not stop the demo.
 ports=(8080 8000 10000 9901 8443)
@@ -99,15 +51,6 @@ for port in "${ports[@]}"; do
         break
     fi
 done
-
-# address_of NAME: the address in the program's first line.
-address_of() { sed -n '1s#.* listening on http://##p' "$work/$1.log"; }
-has_address() {
-    [ -n "$(address_of "$1")" ] || {
-        lives "$1"
-        false
-    }
-}
 
 start abs-simulator "$simulator" --listen "127.0.0.1:${ports[0]}" --listen-sideband "127.0.0.1:${ports[4]}"
 start sample-api "$api" --listen "127.0.0.1:${ports[1]}"
@@ -138,16 +81,10 @@ grep -q '"abs_attack_request_minutes": 0.02' "$work/envoy/filter.json" || fail "
 grep -q '"enable_abs": true' "$work/envoy/filter.json" || fail "envoy/filter.json does not have enable_abs off"
 
 start envoy "$envoy" -c "$work/envoy/envoy.yaml" --admin-address-path "$work/admin" --concurrency 4 --disable-hot-restart
-is_ready() {
-    lives envoy
-    [ -s "$work/admin" ] && [ "$(curl -s "http://$(cat "$work/admin")/ready")" = LIVE ]
-}
 eventually "Envoy is ready" is_ready
 admin=$(cat "$work/admin")
 proxy=127.0.0.1:$(curl -s "http://$admin/listeners" | sed -n 's/^ingress::.*://p')
 
-# stat NAME: the value of an Envoy metric, or 0.
-stat() { curl -s "http://$admin/stats" | sed -n "s/^$1: //p" | grep . || echo 0; }
 list_came() { [ "$(stat wasmcustom.portcullis.fetch.result=ok)" -gt 0 ]; }
 eventually "the filter has fetched its first list" list_came
 
@@ -177,19 +114,6 @@ get() {
 }
 is_allowed() { [ "$(get "$1")" = 200 ]; }
 is_blocked() { [ "$(get "$1")" = 403 ] && [ "$(cat "$work/body")" = 'Error: Unauthorized' ]; }
-# Any of the four workers may get a connection: a dozen requests almost certainly reach all of them.
-repeatedly() {
-    for _ in {1..12}; do
-        "$@" || return 1
-    done
-}
-# step WHAT COMMAND...: waits until the command succeeds and prints the step.
-step() {
-    local what=$1
-    shift
-    eventually "$what" "$@"
-    printf '  %-60s %s\n' "$what" ok
-}
 # abs_api METHOD [BODY]: ABS's documented interface.
 abs_api() {
     curl -s --max-time 10 -X "$1" -H "x-abs-ak: $ABS_ACCESS_KEY" -H "x-abs-sk: $ABS_SECRET_KEY" ${2:+-d "$2"} \
@@ -197,7 +121,6 @@ abs_api() {
 }
 abs_lists() { abs_api GET | grep -q "\"$1\""; }
 is_counted() { [ "$(stat wasmcustom.portcullis.denied.source=abs.kind=cookie)" -gt 0 ]; }
-not() { ! "$@"; }
 
 echo "Envoy on $proxy, four workers, ABS on $abs, ASE on $ase, the API on $backend."
 echo

@@ -81,6 +81,7 @@ fn a_real_prometheus_raises_the_alerts_and_has_data_for_the_dashboard() {
         "apis": [{"url": "/"}, {"url": "/beta", "mode": "shadow"}],
         "allow_list": {"ips": ["127.0.0.10"]},
         "deny_list": {"ips": ["127.0.0.9"]},
+        "feeds": [simulated_lapi("crowdsec")],
     }));
     scenario(setup, async |harness| {
         let start = Instant::now();
@@ -91,7 +92,7 @@ fn a_real_prometheus_raises_the_alerts_and_has_data_for_the_dashboard() {
         let clients = Clients::new(harness);
         let traffic = clients.start();
         prometheus
-            .finds("portcullis_attack_list_last_success_unix_seconds > 0")
+            .finds("portcullis_attack_list_last_success_unix_seconds{source=\"\"} > 0")
             .await;
         prometheus
             .finds("rate(portcullis_denied{source=\"manual\"}[4s]) > 0")
@@ -109,6 +110,18 @@ fn a_real_prometheus_raises_the_alerts_and_has_data_for_the_dashboard() {
         prometheus
             .finds("rate(portcullis_would_deny{kind=\"ip\"}[4s]) > 0")
             .await;
+
+        // CrowdSec bans a client.
+        harness
+            .abs
+            .add_decisions(json!({"value": "127.0.0.22"}))
+            .await;
+        prometheus
+            .finds("rate(portcullis_denied{source=\"crowdsec\", kind=\"ip\"}[4s]) > 0")
+            .await;
+        prometheus
+            .finds("portcullis_attack_list_entries{source=\"crowdsec\", kind=\"ip\"} == 1")
+            .await;
         throughout(phase, async || {}).await;
 
         // ABS sends an invalid body, then fails for longer than attack_list_max_age.
@@ -118,7 +131,9 @@ fn a_real_prometheus_raises_the_alerts_and_has_data_for_the_dashboard() {
         prometheus.fires("PortcullisListStale").await;
         throughout(phase, async || {}).await;
         harness.abs.clear_faults().await;
-        prometheus.finds("portcullis_attack_list_stale == 0").await;
+        prometheus
+            .finds("portcullis_attack_list_stale{source=\"\"} == 0")
+            .await;
 
         // Unusable entries.
         let body = json!({"ips": ["127.0.0.7", "no address", ""]}).to_string();
@@ -153,7 +168,7 @@ fn a_real_prometheus_raises_the_alerts_and_has_data_for_the_dashboard() {
             .reconfigure(json!({"enable_abs_attack": false}))
             .await;
         prometheus
-            .finds("portcullis_attack_list_last_success_unix_seconds == 0")
+            .finds("portcullis_attack_list_last_success_unix_seconds{source=\"\"} == 0")
             .await;
         throughout(phase, async || {}).await;
         // A rule is evaluated slightly later than its metrics are read.
@@ -178,6 +193,71 @@ fn a_real_prometheus_raises_the_alerts_and_has_data_for_the_dashboard() {
         assert_every_query_finds_data(&prometheus, span).await;
         draw(&prometheus, span);
     });
+}
+
+#[test]
+fn without_stats_tags_the_prometheus_of_the_example_turns_names_of_feeds_into_labels() {
+    let feeds = ["crowdsec", "drop_v6"].map(simulated_lapi);
+    let without_tags = |text: String| {
+        let (before, tags) = text.split_once("stats_config:\n").unwrap();
+        let (_, after) = tags.split_once("\n\n").unwrap();
+        format!("{before}{after}")
+    };
+    let setup = Setup::new()
+        .plugin(json!({"feeds": feeds}))
+        .bootstrap(without_tags);
+    scenario(setup, async |harness| {
+        harness
+            .abs
+            .add_decisions(json!({"value": "127.0.0.22"}))
+            .await;
+        let request = harness.get("/").from("127.0.0.22");
+        harness.becomes_denied(&request).await;
+        let raw = harness.envoy.admin("/stats/prometheus").await;
+        let name = "portcullis_denied_source_crowdsec_kind_ip{}";
+        assert!(raw.contains(name), "{raw}");
+
+        let prometheus = Prometheus::start(harness.envoy.admin_address()).await;
+        for expression in [
+            "portcullis_denied{source=\"crowdsec\", kind=\"ip\"} > 0",
+            "portcullis_would_deny{source=\"drop_v6\", kind=\"username\"} == 0",
+            "portcullis_fetch{source=\"drop_v6\", result=\"ok\"} > 0",
+            "portcullis_fetch{source=\"drop_v6\", result=\"not_modified\"} == 0",
+            "portcullis_fetch{source=\"\", result=\"ok\"} > 0",
+            "portcullis_fetch_last_result{source=\"drop_v6\"} == 1",
+            "portcullis_fetch_last_result{source=\"\"}",
+            "portcullis_fetch_last_attempt_unix_seconds{source=\"crowdsec\"} > 0",
+            "portcullis_entries_skipped{source=\"crowdsec\"} == 0",
+            "portcullis_entries_skipped{source=\"\"} == 0",
+            "portcullis_attack_list_entries{source=\"drop_v6\", kind=\"ip\"} == 1",
+            "portcullis_attack_list_entries{source=\"\", kind=\"oauth_token\"} == 0",
+            "portcullis_attack_list_bytes{source=\"drop_v6\"} > 0",
+            "portcullis_attack_list_last_success_unix_seconds{source=\"drop_v6\"} > 0",
+        ] {
+            prometheus.finds(expression).await;
+        }
+        // No name contains a label any more.
+        let names = prometheus.metric_names().await;
+        let mut names = names.iter().filter(|name| name.starts_with("portcullis_"));
+        let is_label = |part: &str| ["source", "kind", "result"].contains(&part);
+        let unlabelled = names.find(|name| {
+            let of_feed = name.replace("last_result", "");
+            of_feed.split('_').any(is_label)
+        });
+        assert_eq!(unlabelled, None);
+    });
+}
+
+/// A feed of the simulator's LAPI. Another path is another list.
+fn simulated_lapi(name: &str) -> Value {
+    json!({
+        "name": name,
+        "format": "crowdsec",
+        "cluster": "abs",
+        "path": format!("/v1/decisions/stream?feed={name}"),
+        "headers": {"x-api-key": "lapi_key"},
+        "interval": "1s"
+    })
 }
 
 /// The clients of the run, and their listed identifiers.

@@ -1,0 +1,86 @@
+# Programs in the background, conditions and printed steps, for the demos. Sourced with `demo` set to the demo's name, for
+# its messages.
+
+# Seconds until a step counts as failed.
+deadline=60
+
+work=$(mktemp -d)
+pids=()
+declare -A pid_of
+stop() {
+    local status=$?
+    trap - EXIT INT TERM
+    [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
+    wait
+    # 130: interrupted, which is not a failure.
+    if [ $status -ne 0 ] && [ $status -ne 130 ]; then
+        printf '\n%s: FAILED; the last lines of every log:\n' "$demo" >&2
+        (cd "$work" && tail -n 20 -- *.log >&2) || true
+    fi
+    rm -rf "$work"
+    exit $status
+}
+trap stop EXIT
+trap 'exit 130' INT TERM
+
+fail() {
+    printf '%s: %s\n' "$demo" "$*" >&2
+    exit 1
+}
+
+# eventually WHAT COMMAND...: runs the command until it succeeds.
+eventually() {
+    local what=$1 end=$((SECONDS + deadline))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $end ] || fail "not within $deadline seconds: $what"
+        sleep 0.1
+    done
+}
+
+# start NAME COMMAND...: in the background, its output to a file.
+start() {
+    local name=$1
+    shift
+    : >"$work/$name.log"
+    "$@" >>"$work/$name.log" 2>&1 &
+    pids+=($!)
+    pid_of[$name]=$!
+}
+
+# lives NAME: fails at once if the program has exited, instead of waiting for the deadline.
+lives() { kill -0 "${pid_of[$1]}" 2>/dev/null || fail "$1 ended"; }
+
+is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# address_of NAME: the address in the program's first line.
+address_of() { sed -n '1s#.* listening on http://##p' "$work/$1.log"; }
+has_address() {
+    [ -n "$(address_of "$1")" ] || {
+        lives "$1"
+        false
+    }
+}
+
+# Of Envoy, which writes the address of its admin interface to $work/admin.
+is_ready() {
+    lives envoy
+    [ -s "$work/admin" ] && [ "$(curl -s "http://$(cat "$work/admin")/ready")" = LIVE ]
+}
+# stat NAME: the value of an Envoy metric, or 0.
+stat() { curl -s "http://$(cat "$work/admin")/stats" | sed -n "s/^$1: //p" | grep . || echo 0; }
+
+# Any of the four workers may get a connection: a dozen requests almost certainly reach all of them.
+repeatedly() {
+    for _ in {1..12}; do
+        "$@" || return 1
+    done
+}
+# step WHAT COMMAND...: waits until the command succeeds and prints the step.
+step() {
+    local what=$1
+    shift
+    eventually "$what" "$@"
+    printf '  %-60s %s\n' "$what" ok
+}
+not() { ! "$@"; }
