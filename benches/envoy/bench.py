@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import enable_abs
+import feeds
 import refresh
 import report
 from cpu import CpuBench, ratio, ratio_of_more
@@ -31,7 +32,7 @@ RESULTS = REPOSITORY / "benches/RESULTS.md"
 BOUNDS = Path(__file__).parent / "bounds.md"
 PICTURE = REPOSITORY / "benches/results.svg"
 MODULE = REPOSITORY / "target/portcullis.wasm"
-PARTS = ("cpu", "latency", "queues", "memory", "hold", "enforcement", "fetches", "size")
+PARTS = ("cpu", "latency", "queues", "memory", "hold", "enforcement", "fetches", "feeds", "size")
 # Copies of a batch in flight in addition to its records: its body in the VM and in Envoy.
 BATCH_COPIES = 2
 # The refresh interval while refreshes are measured, seconds.
@@ -334,8 +335,40 @@ def size_part(_directory, module, _plan):
     return text, [Bar(MODULE.name, size / 1024, 512, "KB", f"{size:,} bytes")]
 
 
+def feeds_part(directory, module, plan):
+    large, mib = plan.sizes[-1], refresh.MIB
+    each, held = large // feeds.FEEDS, plan.sizes[1]
+    samples = feeds.cpu(directory, module, large, plan.rounds, plan.passes, plan.seconds)
+    several, low, high = ratio(samples["several"], samples["one"])
+    to_authz, authz_low, authz_high = ratio(samples["several"], samples["ext_authz"])
+    empty, first, after = feeds.memory(directory, module, each, plan.refreshes, REFRESH_SECONDS)
+    fetches, entries, turns = feeds.decisions(directory, module, held, plan.hold_seconds // 2, REFRESH_SECONDS)
+    over = [(value - empty) / mib for value in after]
+    half = len(over) // 2
+    words = {"one": f"one feed of {large:,} entries of all kinds", "several": f"{feeds.FEEDS} feeds of {each:,} each",
+             "ext_authz": "ext_authz, HTTP, that allows"}
+    rows = [[words[key], f"{statistics.median(one.added):.2f}"] for key, one in samples.items()]
+    text = ["## Feeds", "", report.table(["clean request", "CPU added in the proxy, µs"], rows), "",
+            f"Resident over empty lists with {feeds.FEEDS} feeds, {refresh.WORKERS} workers, after each refresh, MB: "
+            + ", ".join(f"{value:.1f}" for value in over) + ".",
+            f"CrowdSec's decisions, {entries:,} entries, fetched {fetches} times: the longest turn of the main thread's "
+            f"event loop was at most {turns['main'] / 1000:g} ms, that of a worker {turns['worker'] / 1000:g} ms (bounds of "
+            "Envoy's histogram)."]
+    interval = "95 % interval {:.3g} to {:.3g}"
+    return "\n".join(text), [
+        Bar(f"{feeds.FEEDS} feeds of {each:,}, clean, to one of {large:,}", several, 1.25, note=interval.format(low, high)),
+        Bar(f"{feeds.FEEDS} feeds of {each:,}, clean, to ext_authz that allows, CPU in the proxy", to_authz, 0.25,
+            note=interval.format(authz_low, authz_high)),
+        Bar(f"resident over empty lists, {feeds.FEEDS} feeds of {each:,}, first load", (first - empty) / mib, 64, "MB"),
+        Bar("highest of the second half of the refreshes over highest of the first, feeds",
+            max(over[half:]) - max(over[:half]), 2, "MB", "flat: no growth from refresh to refresh"),
+        Bar(f"main thread held by {held:,} decisions", turns["main"] / 1000, 150, "ms", "bound of Envoy's histogram"),
+        Bar(f"worker held by {held:,} decisions", turns["worker"] / 1000, 5, "ms", "bound of Envoy's histogram"),
+    ]
+
+
 OTHER_PARTS = {"latency": latency_part, "queues": queues_part, "memory": memory_part, "hold": hold_part,
-               "enforcement": enforcement_part, "fetches": fetches_part, "size": size_part}
+               "enforcement": enforcement_part, "fetches": fetches_part, "feeds": feeds_part, "size": size_part}
 
 
 def whole(sections, bars, plan, load, subject, took):
