@@ -57,10 +57,10 @@ pub fn headers<'a>(
         headers.push((name, value.reveal().as_bytes()));
     }
     if let Some(known) = known {
-        // ABS sends no dates of this kind.
-        let last_modified: &[u8] = match feed.is_abs() {
-            true => b"",
-            false => &known.last_modified,
+        // ABS's list depends on the time of the call, too.
+        let last_modified: &[u8] = match feed.format {
+            FeedFormat::Abs { .. } => b"",
+            _ => &known.last_modified,
         };
         let conditions: [(_, &[u8]); 2] = [
             ("if-none-match", &known.etag),
