@@ -257,7 +257,7 @@ impl Vm {
         self.roots.retain_mut(|root| root.is_live(ticking, passed));
     }
 
-    /// Releases the calls, queues and lists that no root context uses.
+    /// Releases the calls, queues and lists that no root context uses. Gauges have the names of the newest configuration.
     fn release_unused(&mut self, host: &dyn Host) {
         let host = MeteredHost::new(host, &self.metrics);
         let roots = &self.roots;
@@ -267,14 +267,22 @@ impl Vm {
             let mut used = roots.iter().filter_map(Root::destination);
             used.any(|used| used == destination)
         });
+        let mut were_cleared = false;
         self.lists.retain_mut(|list| {
             list.updater.abandon_call(is_live);
-            let is_used = roots.iter().any(|root| root.uses(list.id));
-            if !is_used {
-                list.updater.retire(host);
-            }
-            is_used
+            let feeds = roots.iter().rev().flat_map(|root| root.feeds());
+            let newest = feeds.into_iter().find(|known| known.list == list.id);
+            were_cleared |= match newest {
+                Some(newest) => list.updater.rename(host, &newest.feed),
+                None => list.updater.retire(host),
+            };
+            newest.is_some()
         });
+        if were_cleared {
+            for list in &mut self.lists {
+                list.updater.report_again();
+            }
+        }
     }
 }
 

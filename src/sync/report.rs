@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::store::Store;
 use crate::config::feed::ABS;
 use crate::identifier::{IdentifierKind, PerKind};
 use crate::list::Manifest;
@@ -87,8 +88,43 @@ impl<'a> Report<'a> {
         );
     }
 
+    /// The state of the list and of its fetches, which the gauges do not have: it was reported under another name, or they
+    /// had the state of another list.
+    pub fn state(self, store: &Store) {
+        let host = self.host;
+        let (now, unix_now) = (host.monotonic_now(), host.unix_now());
+        let unix = |time| {
+            let passed = now.saturating_sub(time);
+            unix_now.saturating_sub(passed).as_secs()
+        };
+        if let Some(manifest) = store.manifest(&*host) {
+            self.list(&manifest);
+        }
+        if let Some(freshness) = store.freshness(&*host) {
+            self.set(FeedMetric::LastSuccess, unix(freshness.last_success));
+        }
+        let lease = store.lease(&*host).lease;
+        if let Some(lease) = lease.filter(|lease| !lease.attempt_open)
+            && let Some(last_attempt) = lease.last_attempt
+        {
+            let result = match lease.failures {
+                0 => LastResult::Ok,
+                _ => LastResult::Failed,
+            };
+            self.set(FeedMetric::LastResult, result.value());
+            self.set(FeedMetric::LastAttempt, unix(last_attempt));
+        }
+    }
+
     /// There is no list any more.
     pub fn no_list(self) {
+        self.clear();
+        let list = self.list_name();
+        log::info!("the {list} is dropped: no configuration uses it any more");
+    }
+
+    /// The name is no longer that of the list.
+    pub fn clear(self) {
         let entries = self.kinds().map(FeedMetric::Entries);
         // Alerts on the list's age would otherwise fire for a list that no configuration uses.
         let others = [
@@ -101,8 +137,6 @@ impl<'a> Report<'a> {
         for metric in entries.chain(others) {
             self.set(metric, 0);
         }
-        let list = self.list_name();
-        log::info!("the {list} is dropped: no configuration uses it any more");
     }
 
     /// Whether the list is too old.

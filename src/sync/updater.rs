@@ -64,6 +64,8 @@ pub struct Updater {
     confirming: Option<Freshness>,
     /// The last logged failure, so that only changes of state are logged; cleared by success.
     failing: Option<FetchError>,
+    /// Whether gauges with the feed's name may have another list's state.
+    must_report: bool,
 }
 
 impl Updater {
@@ -77,6 +79,7 @@ impl Updater {
             is_probing: false,
             confirming: None,
             failing: None,
+            must_report: false,
         }
     }
 
@@ -114,10 +117,10 @@ impl Updater {
         let view = self.store.lease(&*host);
         let is_owner = view.is_owned_by(vm.id);
         let feed = settings.feed;
-        if (&self.feed.0, self.feed.1) != (&feed.name, feed.kinds) {
-            self.feed = (feed.name.clone(), feed.kinds);
-        }
         let report = Report::new(host, &feed.name, feed.kinds);
+        if core::mem::take(&mut self.must_report) && is_owner {
+            report.state(&self.store);
+        }
         if replica.check_age(&*host, now, feed.max_age) && is_owner {
             report.log_age(replica.is_stale(), &feed.setting("max_age"));
         }
@@ -221,13 +224,38 @@ impl Updater {
     }
 
     /// No configuration of this VM uses the list any more. The owner of the lease clears shared data, so that
-    /// no VM enforces the list while fetching is off, or an outdated list when it is turned on again.
-    pub fn retire(&mut self, host: MeteredHost<'_>) {
-        if !self.store.lease(&*host).is_owned_by(self.election.vm()) {
-            return;
+    /// no VM enforces the list while fetching is off, or an outdated list when it is turned on again. Whether it did: gauges
+    /// were cleared, which may have the name of another list by now.
+    pub fn retire(&mut self, host: MeteredHost<'_>) -> bool {
+        let is_owner = self.is_owner(host);
+        if is_owner {
+            publisher::drop_list(&*host, &self.store);
+            Report::new(host, &self.feed.0, self.feed.1).no_list();
         }
-        publisher::drop_list(&*host, &self.store);
-        Report::new(host, &self.feed.0, self.feed.1).no_list();
+        is_owner
+    }
+
+    /// The list is now that of `feed`. Whether gauges were cleared, as in [`Updater::retire`].
+    pub fn rename(&mut self, host: MeteredHost<'_>, feed: &Feed) -> bool {
+        if (&self.feed.0, self.feed.1) == (&feed.name, feed.kinds) {
+            return false;
+        }
+        let is_owner = self.is_owner(host);
+        if is_owner {
+            Report::new(host, &self.feed.0, self.feed.1).clear();
+        }
+        self.feed = (feed.name.clone(), feed.kinds);
+        is_owner
+    }
+
+    /// Sets the gauges at the next tick.
+    pub fn report_again(&mut self) {
+        self.must_report = true;
+    }
+
+    fn is_owner(&self, host: MeteredHost<'_>) -> bool {
+        let lease = self.store.lease(&*host);
+        lease.is_owned_by(self.election.vm())
     }
 
     fn fetch(
