@@ -11,6 +11,8 @@ pub mod process;
 
 /// Validation and change of the configuration: effects on fetching and blocking.
 mod configuration;
+/// Several feeds at once, and what only feeds have: entries that end by themselves, Last-Modified.
+mod feeds;
 /// Bounds, guards, staleness, and no list yet.
 mod guards;
 /// The lease: claims, dead and slow holders.
