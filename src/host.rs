@@ -206,6 +206,12 @@ pub trait MetricStore {
     ///
     /// The host refused it.
     fn record_metric(&self, metric: MetricHandle, value: u64) -> Result<(), HostError>;
+    /// The value of a counter or a gauge, of all VMs of the process together.
+    ///
+    /// # Errors
+    ///
+    /// The host has no such metric.
+    fn metric_value(&self, metric: MetricHandle) -> Result<u64, HostError>;
 }
 
 /// A host that offers everything, as proxy-wasm does.

@@ -119,6 +119,8 @@ pub enum Metric {
     Denied(DenyReason),
     /// Requests that shadow mode would have denied.
     WouldDeny(DenyReason),
+    /// Requests, whatever their verdict. Counted only where a feed reports usage metrics.
+    Requests,
     /// Requests of clients on the allow list.
     AllowListed,
     /// Traffic records that the receiver accepted.
@@ -161,7 +163,7 @@ pub enum FeedMetric {
 }
 
 impl Metric {
-    /// The metrics of every configuration, in a fixed order.
+    /// The metrics of every configuration, in a fixed order. [`Metric::Requests`] is not: it is defined when it is used.
     pub fn common() -> Vec<Metric> {
         let mut all = vec![
             Metric::AllowListed,
@@ -221,6 +223,7 @@ impl Metric {
         match self {
             Metric::Denied(reason) => of_reason("denied", reason),
             Metric::WouldDeny(reason) => of_reason("would_deny", reason),
+            Metric::Requests => "portcullis.requests".to_owned(),
             Metric::AllowListed => "portcullis.allow_listed".to_owned(),
             Metric::TrafficSent => "portcullis.traffic.sent".to_owned(),
             Metric::TrafficDropped => "portcullis.traffic.dropped".to_owned(),
@@ -346,6 +349,16 @@ impl<'a> MeteredHost<'a> {
     /// Sets a gauge.
     pub fn set(self, metric: &Metric, value: u64) {
         self.change(metric, |handle| self.host.record_metric(handle, value));
+    }
+
+    /// The value of a counter or a gauge in this process; `None` if the host does not return it.
+    pub fn value(self, metric: &Metric) -> Option<u64> {
+        let handle = self.metrics.handle(self.host, metric)?;
+        let value = self.host.metric_value(handle);
+        let value = value.inspect_err(|error| {
+            log::debug!("metric {} was not read: {error}", metric.name());
+        });
+        value.ok()
     }
 
     fn change(self, metric: &Metric, act: impl FnOnce(MetricHandle) -> Result<(), HostError>) {

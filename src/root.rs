@@ -37,6 +37,7 @@ pub struct Root {
     policy: Policy,
     header_names: Vec<String>,
     feeds: Vec<FeedOfRoot>,
+    counts_requests: bool,
     destination: Option<Destination>,
     tick_period: Duration,
     /// The time since its own last tick, as measured by the ticks of others.
@@ -55,11 +56,12 @@ impl Root {
             policy: FeedPolicy::new(&feed),
             feed,
         });
-        let lists = lists.collect();
+        let lists: Vec<_> = lists.collect();
         Self {
             id,
             policy: Policy::new(&config, key),
             header_names: header_names(&config),
+            counts_requests: lists.iter().any(|known| known.feed.reporting().is_some()),
             feeds: lists,
             destination,
             config,
@@ -91,6 +93,11 @@ impl Root {
     /// Its feeds, in the order of the configuration.
     pub fn feeds(&self) -> &[FeedOfRoot] {
         &self.feeds
+    }
+
+    /// Whether one of its feeds reports the number of requests.
+    pub fn counts_requests(&self) -> bool {
+        self.counts_requests
     }
 
     /// Whether one of its feeds has this list.

@@ -10,6 +10,7 @@
 //! | [`publisher`] | a list into shared data |
 //! | `report` | metrics and log lines about a list |
 //! | [`updater`] | one VM's part: lease, fetch, publication, results |
+//! | [`usage`] | one VM's part in reporting usage metrics |
 //! | [`replica`] | one VM's copy of the list; the request path touches only this |
 //!
 //! The only place that names shared-data keys. What a response means is decided in `feed`, the list's bytes in `list`.
@@ -25,11 +26,13 @@ pub mod replica;
 mod report;
 pub mod store;
 pub mod updater;
+pub mod usage;
 
 pub use keys::ListId;
 pub use lease::VmId;
 pub use replica::{Replica, ReplicaList};
 pub use updater::{SyncSettings, Updater, VmIdentity};
+pub use usage::UsageReporter;
 
 /// The period of a root context's ticks. Workers load a new list at the next tick, so this bounds how long one enforces
 /// the previous list.

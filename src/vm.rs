@@ -14,12 +14,12 @@ use crate::config::{Config, ConfigError};
 use crate::host::{CallToken, Host, RootId, StreamId, System};
 use crate::identifier::{FingerprintKey, PerKind};
 use crate::judge::{Disposition, FeedList, Verdict, enforce, judge};
-use crate::metrics::{MeteredHost, Metrics};
+use crate::metrics::{MeteredHost, Metric, Metrics};
 use crate::request::{LazyRequest, RequestBuffers, select_api};
 use crate::root::Root;
 use crate::sync::{
-    ListId, Replica, ReplicaList, SHORT_TICK, SPARE_TICK, SyncSettings, TICK, Updater, VmId,
-    VmIdentity,
+    ListId, Replica, ReplicaList, SHORT_TICK, SPARE_TICK, SyncSettings, TICK, Updater,
+    UsageReporter, VmId, VmIdentity,
 };
 use crate::traffic::recorder::{RecordedRequest, Recorder};
 
@@ -40,6 +40,8 @@ pub struct Vm {
     lists: Vec<SyncedList>,
     recorder: Recorder,
     buffers: RequestBuffers,
+    /// The requests since the last tick that a feed reports.
+    n_requests: u64,
 }
 
 /// A list of this VM.
@@ -48,6 +50,7 @@ struct SyncedList {
     id: ListId,
     replica: Replica,
     updater: Updater,
+    usage: UsageReporter,
 }
 
 impl Vm {
@@ -67,6 +70,7 @@ impl Vm {
             lists: Vec::new(),
             recorder: Recorder::new(id.0),
             buffers: RequestBuffers::default(),
+            n_requests: 0,
         }
     }
 
@@ -95,6 +99,7 @@ impl Vm {
                     id,
                     replica: Replica::new(id),
                     updater: Updater::new(id, self.identity.id, &feed.feed),
+                    usage: UsageReporter::default(),
                 });
             }
         }
@@ -115,6 +120,8 @@ impl Vm {
     pub fn tick(&mut self, host: &dyn Host, id: RootId) {
         let now = host.monotonic_now();
         self.define_metrics(host);
+        let n_requests = core::mem::take(&mut self.n_requests);
+        MeteredHost::new(host, &self.metrics).add(&Metric::Requests, n_requests);
         self.remove_deleted_roots(now, id);
         self.release_unused(host);
         let Some(position) = self.roots.iter().position(|root| root.id() == id) else {
@@ -157,14 +164,18 @@ impl Vm {
         {
             return;
         }
-        let mut lists = self.lists.iter_mut();
-        if let Some(list) = lists.find(|list| list.updater.awaits(root.id(), token))
-            && let Some(settings) = newest_settings(&self.roots, list.id, root.id())
-        {
-            let SyncedList {
-                replica, updater, ..
-            } = list;
-            updater.on_response(host, replica, token, body_size, &settings);
+        for list in &mut self.lists {
+            let Some(settings) = newest_settings(&self.roots, list.id, root.id()) else {
+                continue;
+            };
+            if list.updater.awaits(root.id(), token) {
+                let replica = &list.replica;
+                let updater = &mut list.updater;
+                return updater.on_response(host, replica, token, body_size, &settings);
+            }
+            if list.usage.awaits(root.id(), token) {
+                return list.usage.on_response(host, &settings);
+            }
         }
     }
 
@@ -177,6 +188,9 @@ impl Vm {
         let Some(root) = self.roots.get(position.unwrap_or(newest)) else {
             return Disposition::Continue;
         };
+        if root.counts_requests() {
+            self.n_requests = self.n_requests.saturating_add(1);
+        }
         let mut feeds = feeds_of(root, &mut self.lists, host);
         let mut request = LazyRequest::new(host, root.header_names(), &mut self.buffers);
         let verdict = judge(root.config(), root.policy(), &mut feeds, &mut request);
@@ -216,10 +230,14 @@ impl Vm {
                 continue;
             };
             let SyncedList {
-                replica, updater, ..
+                replica,
+                updater,
+                usage,
+                ..
             } = list;
             replica.load_step(&*host);
-            updater.tick(host, replica, self.identity, &settings);
+            let is_owner = updater.tick(host, replica, self.identity, &settings);
+            usage.tick(host, is_owner, self.identity, &settings);
             let is_spare = newest != Some(position) && updater.calling_root() != Some(root.id());
             let period = if is_spare {
                 SPARE_TICK

@@ -150,6 +150,14 @@ impl Feed {
         &*self.name == ABS
     }
 
+    /// The options of a feed of CrowdSec that reports usage metrics.
+    pub fn reporting(&self) -> Option<&Crowdsec> {
+        match &self.format {
+            FeedFormat::Crowdsec(options) if options.usage_metrics => Some(options),
+            _ => None,
+        }
+    }
+
     /// The path of one of its settings, as an operator finds it in the configuration.
     pub fn setting(&self, key: &str) -> String {
         match key {

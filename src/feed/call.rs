@@ -1,4 +1,4 @@
-//! The call that fetches a feed's list.
+//! The calls to a feed's server: their methods, paths and headers.
 
 use core::time::Duration;
 
@@ -27,17 +27,49 @@ pub fn path(feed: &Feed, unix_now: Duration) -> String {
     }
 }
 
-/// The headers of a call. `known`: the validators of the active list.
+/// The headers of a call for the list. `known`: the validators of the active list.
 pub fn headers<'a>(
     feed: &'a Feed,
     method: Method,
     path: &'a str,
     known: Option<&'a Validators>,
 ) -> Vec<(&'a str, &'a [u8])> {
-    let method: &[u8] = match method {
+    let method: &'static [u8] = match method {
         Method::Get => b"GET",
         Method::Head => b"HEAD",
     };
+    let mut headers = common_headers(feed, method, path);
+    if let Some(known) = known {
+        // ABS's list depends on the time of the call, too.
+        let last_modified: &[u8] = match feed.format {
+            FeedFormat::Abs { .. } => b"",
+            _ => &known.last_modified,
+        };
+        let conditions: [(_, &[u8]); 2] = [
+            ("if-none-match", &known.etag),
+            ("if-modified-since", last_modified),
+        ];
+        headers.extend(
+            conditions
+                .into_iter()
+                .filter(|(_, value)| !value.is_empty()),
+        );
+    }
+    headers
+}
+
+/// The headers of a call that sends JSON to the feed's server.
+pub fn headers_with_json<'a>(feed: &'a Feed, path: &'a str) -> Vec<(&'a str, &'a [u8])> {
+    let mut headers = common_headers(feed, b"POST", path);
+    headers.push(("content-type", b"application/json"));
+    headers
+}
+
+fn common_headers<'a>(
+    feed: &'a Feed,
+    method: &'static [u8],
+    path: &'a str,
+) -> Vec<(&'a str, &'a [u8])> {
     let accept: &[u8] = match feed.format {
         FeedFormat::Text { .. } => b"text/plain, */*",
         _ => b"application/json",
@@ -55,22 +87,6 @@ pub fn headers<'a>(
     }
     for (name, value) in &feed.headers {
         headers.push((name, value.reveal().as_bytes()));
-    }
-    if let Some(known) = known {
-        // ABS's list depends on the time of the call, too.
-        let last_modified: &[u8] = match feed.format {
-            FeedFormat::Abs { .. } => b"",
-            _ => &known.last_modified,
-        };
-        let conditions: [(_, &[u8]); 2] = [
-            ("if-none-match", &known.etag),
-            ("if-modified-since", last_modified),
-        ];
-        headers.extend(
-            conditions
-                .into_iter()
-                .filter(|(_, value)| !value.is_empty()),
-        );
     }
     headers
 }

@@ -10,6 +10,7 @@
 //! | `crowdsec/decision.rs` | which decision is an entry |
 //! | `crowdsec/duration.rs` | Go's durations |
 //! | `crowdsec/error.rs` | why a body is not a list of decisions, in words |
+//! | `crowdsec/usage.rs` | usage metrics: the path and the body of the call |
 
 use std::io::Read;
 
@@ -25,6 +26,7 @@ mod duration;
 mod error;
 #[cfg(test)]
 mod tests;
+pub mod usage;
 
 /// The decision type that blocks, if the configuration names no other.
 pub const DEFAULT_TYPE: &str = "ban";

@@ -276,4 +276,9 @@ impl MetricStore for MemoryHost {
         self.process.change_metric(metric, |_| value);
         Ok(())
     }
+
+    fn metric_value(&self, metric: MetricHandle) -> Result<u64, HostError> {
+        let value = self.process.metric_value(metric);
+        value.ok_or(HostError::BadArgument)
+    }
 }

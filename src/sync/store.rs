@@ -1,5 +1,6 @@
 //! The values of one list in shared data: read, written and cleared under their keys. Decides nothing.
 
+use super::election::FirstVm;
 use super::freshness::Freshness;
 use super::keys::{FINGERPRINT_KEY, Keys, ListId};
 use super::lease::{Lease, LeaseView};
@@ -35,6 +36,41 @@ impl Store {
     /// When the active list was last received or confirmed.
     pub fn freshness(&self, data: &dyn SharedData) -> Option<Freshness> {
         Freshness::from_bytes(&read(data, &self.keys.freshness())?)
+    }
+
+    /// Writes when the active list was received or confirmed.
+    ///
+    /// # Errors
+    ///
+    /// The host failed.
+    pub fn write_freshness(
+        &self,
+        data: &dyn SharedData,
+        freshness: &Freshness,
+    ) -> Result<(), HostError> {
+        write(data, &self.keys.freshness(), &freshness.to_bytes())
+    }
+
+    /// Whether `this` is the VM that was configured before all others that asked.
+    pub fn claim_first_vm(&self, data: &dyn SharedData, this: FirstVm) -> bool {
+        let key = self.keys.first_vm();
+        let Ok(value) = data.shared_data(&key) else {
+            return false;
+        };
+        let (known, condition) = match &value {
+            Some(value) => (
+                FirstVm::from_bytes(&value.bytes),
+                WriteCondition::Unchanged(value.cas),
+            ),
+            None => (None, WriteCondition::Absent),
+        };
+        match known {
+            Some(known) if known.id == this.id => true,
+            Some(known) if known.started <= this.started => false,
+            _ => data
+                .set_shared_data(&key, &this.to_bytes(), condition)
+                .is_ok(),
+        }
     }
 
     /// The lease.

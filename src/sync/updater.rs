@@ -14,14 +14,14 @@ use super::lease::{LeaseView, VmId};
 use super::publisher::{self, Published};
 use super::replica::Replica;
 use super::report::Report;
-use super::store::{self, Store, write};
+use super::store::{self, Store};
 use crate::config::Feed;
 use crate::feed::call::{self, Method};
 use crate::feed::error::{FetchError, FetchFailure};
 use crate::feed::fetch::{self, FetchOutcome, Rules};
 use crate::feed::pending_call::PendingCall;
 use crate::feed::response::{ResponseHeaders, Validators};
-use crate::host::{CallToken, HostError, HttpCall, RootId, WriteCondition};
+use crate::host::{CallToken, HostError, HttpCall, RootId};
 use crate::identifier::{FingerprintKey, PerKind};
 use crate::list::{Blocklist, Manifest};
 use crate::metrics::{FetchResult, MeteredHost};
@@ -104,14 +104,14 @@ impl Updater {
         self.election.is_waiting() || (!replica.has_list() && self.failing.is_none())
     }
 
-    /// Takes part in the election, and fetches if it is this VM's turn.
+    /// Takes part in the election, and fetches if it is this VM's turn. Returns whether this VM owns the lease.
     pub fn tick(
         &mut self,
         host: MeteredHost<'_>,
         replica: &mut Replica,
         vm: VmIdentity,
         settings: &SyncSettings<'_>,
-    ) {
+    ) -> bool {
         let now = host.monotonic_now();
         self.call = self.call.filter(|call| !call.is_overdue(now));
         let view = self.store.lease(&*host);
@@ -146,6 +146,7 @@ impl Updater {
         if is_owner {
             report.stale(replica.is_stale());
         }
+        is_owner
     }
 
     /// Handles a response; its body has `body_size` bytes.
@@ -343,28 +344,11 @@ impl Updater {
         if !is_free {
             return false;
         }
-        let key = self.store.keys().first_vm();
-        let Ok(value) = host.shared_data(&key) else {
-            return false;
-        };
-        let (known, condition) = match &value {
-            Some(value) => (
-                FirstVm::from_bytes(&value.bytes),
-                WriteCondition::Unchanged(value.cas),
-            ),
-            None => (None, WriteCondition::Absent),
-        };
         let this = FirstVm {
             id: vm.id,
             started: vm.started,
         };
-        match known {
-            Some(known) if known.id == this.id => true,
-            Some(known) if known.started <= this.started => false,
-            _ => host
-                .set_shared_data(&key, &this.to_bytes(), condition)
-                .is_ok(),
-        }
+        self.store.claim_first_vm(&*host, this)
     }
 
     fn write_freshness(
@@ -380,8 +364,7 @@ impl Updater {
             rules,
             validators,
         };
-        let key = self.store.keys().freshness();
-        if let Err(error) = write(&*host, &key, &freshness.to_bytes()) {
+        if let Err(error) = self.store.write_freshness(&*host, &freshness) {
             log::error!("writing shared data failed: {error}");
         }
     }
@@ -412,10 +395,9 @@ impl Updater {
         report.attempt(result);
         let failing = self.failing.as_ref();
         if failing.is_none_or(|known| discriminant(known) != discriminant(&error)) {
-            let kept = if replica.has_list() {
-                "the active list stays"
-            } else {
-                "there is no list yet"
+            let kept = match replica.has_list() {
+                true => "the active list stays",
+                false => "there is no list yet",
             };
             let (list, result) = (report.list_name(), result.as_str());
             let explained = error.explained(feed);

@@ -38,3 +38,5 @@ mod relay;
 mod setups;
 /// The stream of the real LAPI.
 mod stream;
+/// Usage metrics.
+mod usage;

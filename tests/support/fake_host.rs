@@ -383,4 +383,9 @@ impl MetricStore for FakeHost {
         self.note(|effects| effects.metrics += 1);
         self.host.record_metric(metric, value)
     }
+
+    fn metric_value(&self, metric: MetricHandle) -> Result<u64, HostError> {
+        self.note(|effects| effects.metrics += 1);
+        self.host.metric_value(metric)
+    }
 }

@@ -85,6 +85,7 @@ unsafe extern "C" {
     fn proxy_define_metric(kind: u32, name: *const u8, size: usize, metric: *mut u32) -> u32;
     fn proxy_increment_metric(metric: u32, by: i64) -> u32;
     fn proxy_record_metric(metric: u32, value: u64) -> u32;
+    fn proxy_get_metric(metric: u32, value: *mut u64) -> u32;
 }
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -348,5 +349,12 @@ impl MetricStore for EnvoyHost {
     fn record_metric(&self, metric: MetricHandle, value: u64) -> Result<(), HostError> {
         // SAFETY: numbers only.
         check(unsafe { proxy_record_metric(metric.0, value) })
+    }
+
+    fn metric_value(&self, metric: MetricHandle) -> Result<u64, HostError> {
+        let mut value = 0;
+        // SAFETY: the host writes the value during the call only.
+        check(unsafe { proxy_get_metric(metric.0, &mut value) })?;
+        Ok(value)
     }
 }

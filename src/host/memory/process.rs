@@ -139,6 +139,14 @@ impl MemoryProcess {
         self.0.borrow().metrics.clone()
     }
 
+    /// The value of a metric; `None` if the number was never given.
+    pub(super) fn metric_value(&self, metric: MetricHandle) -> Option<u64> {
+        let process = self.0.borrow();
+        let index = usize::try_from(metric.0).ok()?;
+        let name = process.definitions.get(index)?;
+        Some(process.metrics.get(name).copied().unwrap_or(0))
+    }
+
     pub(super) fn change_metric(&self, metric: MetricHandle, change: impl FnOnce(u64) -> u64) {
         let mut process = self.0.borrow_mut();
         let index = usize::try_from(metric.0).unwrap_or(usize::MAX);

@@ -275,4 +275,9 @@ impl MetricStore for FuzzHost {
     fn record_metric(&self, metric: MetricHandle, value: u64) -> Result<(), HostError> {
         self.host.record_metric(metric, value)
     }
+
+    fn metric_value(&self, metric: MetricHandle) -> Result<u64, HostError> {
+        self.refusal(HostError::InternalFailure)?;
+        self.host.metric_value(metric)
+    }
 }

@@ -31,6 +31,8 @@ mod schedule;
 mod traffic;
 /// Another version of the module in a process that continues.
 mod upgrade;
+/// Usage metrics for CrowdSec: one report for the process, what it counts, failures.
+mod usage;
 /// Requests: each kind of identifier, the order of judgement, shadow mode.
 mod verdicts;
 

@@ -84,7 +84,7 @@ pub struct Effects {
     pub reads: u64,
     /// HTTP calls.
     pub calls: u64,
-    /// Definitions and changes of metrics.
+    /// Definitions, changes and reads of metrics.
     pub metrics: u64,
     /// Reads of the current request: headers, address, protocol.
     pub request_reads: u64,

@@ -104,7 +104,7 @@ fn contexts(linker: &mut Linker<Guest>) -> Result<()> {
         "proxy_get_current_time_nanoseconds",
         |mut host: Host<'_>, at: u32| {
             let unix = nanoseconds(backend(&host).unix_now());
-            give_time(&mut host, "proxy_get_current_time_nanoseconds", at, unix)
+            give_number(&mut host, "proxy_get_current_time_nanoseconds", at, unix)
         },
     )?;
     linker.func_wrap(
@@ -391,6 +391,16 @@ fn metrics(linker: &mut Linker<Guest>) -> Result<()> {
             effect.reported.unwrap_or(honest)
         },
     )?;
+    linker.func_wrap(
+        "env",
+        "proxy_get_metric",
+        |mut host: Host<'_>, metric: u32, value_at: u32| match backend(&host)
+            .metric_value(MetricHandle(metric))
+        {
+            Ok(value) => give_number(&mut host, "proxy_get_metric", value_at, value),
+            Err(error) => Ok(status_of(Err(error))),
+        },
+    )?;
     Ok(())
 }
 
@@ -463,7 +473,7 @@ fn wasi(linker: &mut Linker<Guest>) -> Result<()> {
                 0 => backend.unix_now(),
                 _ => backend.monotonic_now(),
             };
-            give_time(&mut host, "clock_time_get", at, nanoseconds(time))
+            give_number(&mut host, "clock_time_get", at, nanoseconds(time))
         },
     )?;
     linker.func_wrap(
@@ -557,8 +567,8 @@ fn call_back(host: &mut Host<'_>) {
     }
 }
 
-/// Writes a time; with faults injected another one, or none.
-fn give_time(host: &mut Host<'_>, hostcall: &'static str, at: u32, honest: u64) -> Result<u32> {
+/// Writes a number of 64 bits; with faults injected another one, or none.
+fn give_number(host: &mut Host<'_>, hostcall: &'static str, at: u32, honest: u64) -> Result<u32> {
     let mut number = honest;
     if let Some(faults) = &mut host.data_mut().faults
         && faults.strikes(hostcall)

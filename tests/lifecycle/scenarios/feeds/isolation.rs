@@ -98,13 +98,12 @@ fn a_failure_of_one_feed_changes_nothing_for_the_others() {
         ("malformed", Response::new(200, "<html>Sign in</html>")),
         ("malformed", Response::new(200, "{\"new\": [")),
     ];
-    for victim in 0..FEEDS.len() {
+    for (victim, failing) in FEEDS.iter().enumerate() {
         for (result, fault) in &faults {
             let (process, servers) = started_with(&four_feeds());
             for feed in &FEEDS {
                 servers.respond(feed.name, (feed.list)(2));
             }
-            let failing = &FEEDS[victim];
             servers.respond(failing.name, fault.clone());
             process.advance(seconds(70));
             assert_versions(&process, versions(2, victim, 1));
@@ -127,14 +126,14 @@ fn a_failure_of_one_feed_changes_nothing_for_the_others() {
 
 #[test]
 fn a_call_without_a_response_delays_no_other_feed() {
-    for victim in 0..FEEDS.len() {
+    for (victim, held) in FEEDS.iter().enumerate() {
         let (process, servers) = first_versions();
-        servers.hold(FEEDS[victim].name);
+        servers.hold(held.name);
         process.configure(&four_feeds());
         process.advance(seconds(2));
         assert_versions(&process, versions(1, victim, 0));
         for feed in &FEEDS {
-            if feed.name != FEEDS[victim].name {
+            if feed.name != held.name {
                 servers.respond(feed.name, (feed.list)(2));
             }
         }
@@ -146,9 +145,8 @@ fn a_call_without_a_response_delays_no_other_feed() {
 
 #[test]
 fn an_unchanged_list_of_one_feed_changes_nothing_for_the_others() {
-    for victim in 0..FEEDS.len() {
+    for (victim, feed) in FEEDS.iter().enumerate() {
         let (process, servers) = first_versions();
-        let feed = &FEEDS[victim];
         servers.respond(feed.name, (feed.list)(1).header("etag", "\"1\""));
         process.configure(&four_feeds());
         process.advance(seconds(2));
@@ -175,9 +173,8 @@ fn only_the_stale_list_is_dropped() {
     let mut config = with_feeds(&feeds);
     config["attack_list_max_age"] = json!("100s");
     config["when_stale"] = json!("drop");
-    for victim in 0..FEEDS.len() {
+    for (victim, failing) in FEEDS.iter().enumerate() {
         let (process, servers) = started_with(&config);
-        let failing = &FEEDS[victim];
         servers.respond(failing.name, Response::new(500, ""));
         process.advance(seconds(90));
         assert_versions(&process, [1; 4]);

@@ -167,7 +167,10 @@ fn random_configurations() -> Vec<String> {
     strict["before_first_list"] = json!("deny");
     strict["attack_list_max_age"] = json!("2s");
     strict["when_stale"] = json!("drop");
-    let mut configurations: Vec<String> = [all, sideband, strict, config(), json!({})]
+    let reporting = json!({"feeds": [{
+        "name": "crowdsec", "format": "crowdsec", "cluster": "lapi", "interval": "1s", "usage_metrics": true,
+    }]});
+    let mut configurations: Vec<String> = [all, sideband, strict, reporting, config(), json!({})]
         .iter()
         .map(Value::to_string)
         .collect();
