@@ -23,7 +23,7 @@ pub struct ResponseHeaders {
     pub content_length: Option<u64>,
     /// The encoding of the body.
     pub coding: Coding,
-    /// `location` of a redirect; empty for none.
+    /// `location` of a redirect without its query, which can hold a signature; empty for none.
     pub location: String,
     /// What identifies this version of the list.
     pub validators: Validators,
@@ -49,7 +49,9 @@ impl ResponseHeaders {
                 headers.validators.last_modified = value.to_vec();
             }
             b"location" if value.len() <= LONGEST_LOCATION => {
-                headers.location = String::from_utf8_lossy(value).into_owned();
+                let mut parts = value.split(|byte| matches!(byte, b'?' | b'#'));
+                let address = parts.next().unwrap_or_default();
+                headers.location = String::from_utf8_lossy(address).into_owned();
             }
             b"retry-after" => headers.retry_after = retry_after(value, host.unix_now()),
             _ => {}
