@@ -28,10 +28,14 @@ use crate::secrets::secret;
 
 /// The list servers of a process, by the Envoy cluster of their calls. A server without a response has no such page.
 #[derive(Clone, Default)]
-struct Servers(Rc<RefCell<BTreeMap<String, Reaction>>>);
+pub struct Servers(Rc<RefCell<BTreeMap<String, Reaction>>>);
 
 impl Servers {
-    fn of(world: &World) -> Self {
+    /// Also sets the environment variables of [`feed`]'s credentials.
+    pub fn of(world: &World) -> Self {
+        for name in ["LIST_PASSWORD", "TOKENS_KEY"] {
+            world.set_environment(name, &secret(name));
+        }
         let servers = Self::default();
         let known = servers.clone();
         world.set_abs(move |call| {
@@ -54,7 +58,7 @@ impl Servers {
     }
 
     /// The server of the cluster responds like this from now on; with 304 to a call that has the response's ETag.
-    fn respond(&self, cluster: &str, response: Response) {
+    pub fn respond(&self, cluster: &str, response: Response) {
         let reaction = Reaction::After(millis(20), response);
         self.0.borrow_mut().insert(cluster.to_owned(), reaction);
     }
@@ -128,12 +132,15 @@ impl Known {
     }
 }
 
-/// The configuration of a feed in the cluster of its name, with some keys added or replaced.
-fn feed(name: &str, changes: Value) -> Value {
+/// The configuration of a feed in the cluster of its name, with some keys added or replaced. Its credentials are secrets:
+/// typed, a variable of the environment, or a password.
+pub fn feed(name: &str, changes: Value) -> Value {
     let mut feed = match name {
-        "lapi" => json!({"format": "crowdsec"}),
-        "revoked" => json!({"format": "tokens", "path": "/revoked"}),
-        name => json!({"format": "text", "path": format!("/{name}.txt")}),
+        "lapi" => json!({"format": "crowdsec", "headers": {"x-api-key": secret("lapi-key")}}),
+        "revoked" => json!({"format": "tokens", "path": "/revoked",
+            "headers": {"authorization": {"env": "TOKENS_KEY"}}}),
+        name => json!({"format": "text", "path": format!("/{name}.txt"),
+            "headers": {"basic": {"user": secret("list-user"), "password_env": "LIST_PASSWORD"}}}),
     };
     let common = json!({"name": name, "cluster": name, "interval": "1m", "timeout": "5s"});
     for keys in [common, changes] {
@@ -209,7 +216,7 @@ fn state(process: &Process, worker: usize, request: &Request) -> Option<String> 
 }
 
 /// The decisions stream of a LAPI: scope, value and duration; a decision without a duration does not end.
-fn decisions(decisions: &[(&str, &str, Option<&str>)]) -> Response {
+pub fn decisions(decisions: &[(&str, &str, Option<&str>)]) -> Response {
     let decisions = decisions.iter().map(|(scope, value, duration)| {
         json!({"scope": scope, "value": value, "duration": duration, "type": "ban",
             "origin": "cscli", "scenario": "tests", "id": 1})
@@ -219,12 +226,12 @@ fn decisions(decisions: &[(&str, &str, Option<&str>)]) -> Response {
 }
 
 /// A text list.
-fn text(lines: &[&str]) -> Response {
+pub fn text(lines: &[&str]) -> Response {
     Response::new(200, format!("# a comment\n{}\n", lines.join("\n")))
 }
 
 /// A list of revoked tokens by their `jti`.
-fn tokens(ids: &[&str]) -> Response {
+pub fn tokens(ids: &[&str]) -> Response {
     Response::new(200, json!(ids).to_string())
 }
 

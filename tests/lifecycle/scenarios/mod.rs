@@ -12,7 +12,7 @@ pub mod process;
 /// Validation and change of the configuration: effects on fetching and blocking.
 mod configuration;
 /// Several feeds at once, and what only feeds have: entries that end by themselves, Last-Modified.
-mod feeds;
+pub mod feeds;
 /// Bounds, guards, staleness, and no list yet.
 mod guards;
 /// The lease: claims, dead and slow holders.
@@ -34,7 +34,7 @@ mod upgrade;
 /// Usage metrics for CrowdSec: one report for the process, what it counts, failures.
 mod usage;
 /// Requests: each kind of identifier, the order of judgement, shadow mode.
-mod verdicts;
+pub mod verdicts;
 
 use core::time::Duration;
 use serde_json::{Value, json};

@@ -8,7 +8,7 @@ use super::*;
 use crate::fake_host::{Reply, Response};
 use crate::secrets::secret;
 
-pub(super) fn jwt(claims: &Value) -> String {
+pub fn jwt(claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     format!("{}.{}.c2ln", part(&json!({"alg": "none"})), part(claims))
 }
