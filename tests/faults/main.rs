@@ -24,6 +24,8 @@ mod unreachable;
 mod bodies;
 // The keys to ABS: where they are kept, and what they may not contain.
 mod credentials;
+// Feeds beside ABS's list.
+mod feeds;
 // Several listeners, several filters, bad configurations, a restart.
 mod envoys;
 // Lists that the guard refuses, and shares of denied requests.

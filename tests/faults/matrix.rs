@@ -4,7 +4,7 @@
 //! has its rows in `ROWS`, next to the tests that show them.
 
 use crate::harness::process::repository;
-use crate::{bodies, envoys, guard, responses, traps, unreachable};
+use crate::{bodies, envoys, feeds, guard, responses, traps, unreachable};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
@@ -127,10 +127,11 @@ impl Row {
 }
 
 /// The whole table.
-const SECTIONS: [(&str, &[&[Row]]); 4] = [
+const SECTIONS: [(&str, &[&[Row]]); 5] = [
     ("ABS is unreachable", &[unreachable::ROWS]),
     ("What ABS responds", &[responses::ROWS, bodies::ROWS]),
     ("What the list contains", &[guard::ROWS]),
+    ("A feed of another format", &[feeds::ROWS]),
     ("Envoy and the filter", &[envoys::ROWS, traps::ROWS]),
 ];
 
