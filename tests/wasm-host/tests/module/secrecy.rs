@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::fake_host::{Request, Response, World};
+use crate::fake_host::{Request, Response, SentCall, World};
 use crate::scenarios::abs::{Abs, list_response};
 use crate::scenarios::feeds::{Servers, decisions, feed, text, tokens};
 use crate::scenarios::process::Process;
@@ -171,6 +171,7 @@ fn secret_feeds() -> Value {
         "interval": "6s",
         "session_cookie": "SESSION",
         "scope_headers": {"Country": "x-country"},
+        "usage_metrics": true,
     });
     let of_tokens = json!({"interval": "6s", "claims": ["jti", "sub"]});
     let mut second =
@@ -317,7 +318,13 @@ fn credentials_of_feeds_are_only_in_their_headers() {
     let process = Process::new(1);
     let _servers = secret_servers(process.world());
     process.configure(&secret_feeds());
-    process.advance(seconds(70));
+    // Usage metrics are sent every 15 minutes.
+    for _ in 0..20 {
+        process.advance(seconds(60));
+        for request in clients_of_feeds() {
+            assert!(process.denies(1, &request));
+        }
+    }
     let basic = format!("{}:{}", secret("list-user"), secret("LIST_PASSWORD"));
     let expected = [
         ("lapi", "x-api-key", secret("lapi-key")),
@@ -331,6 +338,8 @@ fn credentials_of_feeds_are_only_in_their_headers() {
         ("second", "x-abs-sk", secret("TOKENS_KEY")),
     ];
     let sent = process.world().sent();
+    let is_usage = |call: &SentCall| call.cluster == "lapi" && !call.is_get();
+    assert!(sent.iter().any(is_usage));
     for (cluster, name, value) in &expected {
         let mut of_cluster = sent.iter().filter(|call| call.cluster == *cluster);
         assert!(of_cluster.clone().count() >= 2, "{cluster}");
