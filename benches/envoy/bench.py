@@ -338,15 +338,15 @@ def size_part(_directory, module, _plan):
 def feeds_part(directory, module, plan):
     large, mib = plan.sizes[-1], refresh.MIB
     each, held = large // feeds.FEEDS, plan.sizes[1]
-    samples = feeds.cpu(directory, module, large, plan.rounds, plan.passes, plan.seconds)
+    samples = feeds.cpu(directory, module, large, held, plan.rounds, plan.passes, plan.seconds)
     several, low, high = ratio(samples["several"], samples["one"])
-    to_authz, authz_low, authz_high = ratio(samples["several"], samples["ext_authz"])
+    to_authz, authz_low, authz_high = ratio(samples["crowdsec"], samples["ext_authz"])
     empty, first, after = feeds.memory(directory, module, each, plan.refreshes, REFRESH_SECONDS)
     fetches, entries, turns = feeds.decisions(directory, module, held, plan.hold_seconds // 2, REFRESH_SECONDS)
     over = [(value - empty) / mib for value in after]
     half = len(over) // 2
     words = {"one": f"one feed of {large:,} entries of all kinds", "several": f"{feeds.FEEDS} feeds of {each:,} each",
-             "ext_authz": "ext_authz, HTTP, that allows"}
+             "crowdsec": f"CrowdSec's {held:,} decisions", "ext_authz": "ext_authz, HTTP, that allows"}
     rows = [[words[key], f"{statistics.median(one.added):.2f}"] for key, one in samples.items()]
     text = ["## Feeds", "", report.table(["clean request", "CPU added in the proxy, µs"], rows), "",
             f"Resident over empty lists with {feeds.FEEDS} feeds, {refresh.WORKERS} workers, after each refresh, MB: "
@@ -357,7 +357,7 @@ def feeds_part(directory, module, plan):
     interval = "95 % interval {:.3g} to {:.3g}"
     return "\n".join(text), [
         Bar(f"{feeds.FEEDS} feeds of {each:,}, clean, to one of {large:,}", several, 1.25, note=interval.format(low, high)),
-        Bar(f"{feeds.FEEDS} feeds of {each:,}, clean, to ext_authz that allows, CPU in the proxy", to_authz, 0.25,
+        Bar(f"CrowdSec's {held:,} decisions, clean, to ext_authz that allows, CPU in the proxy", to_authz, 0.25,
             note=interval.format(authz_low, authz_high)),
         Bar(f"resident over empty lists, {feeds.FEEDS} feeds of {each:,}, first load", (first - empty) / mib, 64, "MB"),
         Bar("highest of the second half of the refreshes over highest of the first, feeds",

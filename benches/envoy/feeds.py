@@ -8,12 +8,13 @@ import time
 
 import contenders
 import traffic
-from cpu import BASELINE_SLICES, ratio, Samples
+from cpu import BASELINE_SLICES, Samples
 from probe import Prober
 from processes import BenchError, Envoy, Simulator, fetch, free_ports, need_wrk, wait_for, wrk
 from refresh import MIB, PROBES_A_WORKER, SETTLE_SECONDS, WORKERS
 
 FEEDS = 4
+ENTRIES = r"portcullis\.attack_list\.source=crowdsec\.entries"
 
 
 def feed(name, cluster, interval, **keys):
@@ -28,30 +29,48 @@ def several(module, name, clusters, interval):
     return contenders.wasm_filter(module, name, {"feeds": feeds})
 
 
-def cpu(directory, module, entries, rounds, passes, seconds):
-    """One feed with all entries, several feeds with a part of them each, and ext_authz that allows."""
+def lapi(stack, directory, entries):
+    """A simulated CrowdSec LAPI with decisions on addresses."""
+    simulator = stack.enter_context(Simulator(directory, "lapi"))
+    body = {"entries": entries, "kinds": "ips", "seed": 1, "duration": "4h"}
+    if fetch(f"{simulator.url}/admin/decisions/generate", body, "POST") is None:
+        raise BenchError(f"the simulator refused to generate {body}")
+    return simulator
+
+
+def crowdsec(module, name, interval):
+    """The filter with the decisions of the cluster `lapi`; the key is the simulator's and no secret."""
+    one = {"name": "crowdsec", "format": "crowdsec", "cluster": "lapi", "interval": f"{interval}s",
+           "headers": {"x-api-key": "lapi_key"}}
+    return contenders.wasm_filter(module, name, {"feeds": [one]})
+
+
+def cpu(directory, module, entries, decisions_, rounds, passes, seconds):
+    """One feed with all entries, several feeds with a part of them each, CrowdSec's decisions, and ext_authz that allows."""
     need_wrk()
     cores = sorted(os.sched_getaffinity(0))
     names = [f"part{index}" for index in range(FEEDS)]
     chance = random.Random(3)
-    samples = {key: Samples() for key in ("one", "several", "ext_authz")}
+    samples = {key: Samples() for key in ("one", "several", "crowdsec", "ext_authz")}
     requests = traffic.write(directory / "requests-feeds.txt", traffic.CLEAN)
     with contextlib.ExitStack() as stack:
         whole = stack.enter_context(Simulator(directory, "whole", entries, "mixed"))
         parts = [stack.enter_context(Simulator(directory, name, entries // FEEDS, "mixed")) for name in names]
         for seed, part in enumerate(parts, 1):
             part.generate(seed)
+        local_api = lapi(stack, directory, decisions_)
         for number in range(1, rounds + 1):
-            ports = dict(zip(("none", "one", "several", "ext_authz"), free_ports(4), strict=True))
+            ports = dict(zip(("none", *samples), free_ports(5), strict=True))
             service_port = free_ports(1)[0]
             filters = {
                 "none": None,
                 "one": several(module, "one", ["whole"], 86_400),
                 "several": several(module, "several", names, 86_400),
+                "crowdsec": crowdsec(module, "crowdsec", 86_400),
                 "ext_authz": contenders.ext_authz_filter("authz"),
             }
             clusters = [contenders.cluster(name, one.url) for name, one in zip(names, parts, strict=True)]
-            clusters += [contenders.cluster("whole", whole.url),
+            clusters += [contenders.cluster("whole", whole.url), contenders.cluster("lapi", local_api.url),
                          contenders.cluster("authz", f"http://127.0.0.1:{service_port}")]
             listeners = [contenders.listener(name, ports[name], one) for name, one in filters.items()]
             service = contenders.bootstrap([contenders.listener("authz", service_port, None)], [])
@@ -59,6 +78,9 @@ def cpu(directory, module, entries, rounds, passes, seconds):
                   Envoy(contenders.bootstrap(listeners, clusters), directory, cores=[cores[-1]]) as envoy):
                 wait_denied(envoy, ports["one"], [1], entries)
                 wait_denied(envoy, ports["several"], range(1, FEEDS + 1), entries // FEEDS)
+                wait_for("CrowdSec's decisions", lambda: sum(envoy.stats(ENTRIES).values()) == decisions_)
+                # The worker loads them at its next ticks.
+                time.sleep(SETTLE_SECONDS)
                 for pass_number in range(1, passes + 1):
                     order = [*samples, *["none"] * BASELINE_SLICES]
                     chance.shuffle(order)
@@ -135,34 +157,26 @@ def memory(directory, module, entries, refreshes, interval):
 def decisions(directory, module, entries, seconds, interval):
     """The longest turns of the main thread and of a worker, in microseconds, while CrowdSec's decisions are refreshed."""
     with contextlib.ExitStack() as stack:
-        lapi = stack.enter_context(Simulator(directory, "lapi"))
-        body = {"entries": entries, "kinds": "mixed", "seed": 1, "duration": "4h"}
-        if fetch(f"{lapi.url}/admin/decisions/generate", body, "POST") is None:
-            raise BenchError(f"the simulator refused to generate {body}")
         port = free_ports(1)[0]
-        configuration = {"feeds": [{"name": "crowdsec", "format": "crowdsec", "cluster": "lapi", "interval": f"{interval}s",
-                                    "headers": {"x-api-key": "lapi_key"}}]}
-        filter_ = contenders.wasm_filter(module, "decisions", configuration)
+        filter_ = crowdsec(module, "decisions", interval)
         config = contenders.bootstrap([contenders.listener("clients", port, filter_, balance=True)],
-                                      [contenders.cluster("lapi", lapi.url)])
+                                      [contenders.cluster("lapi", lapi(stack, directory, entries).url)])
         envoy = stack.enter_context(Envoy(config, directory, WORKERS, name="envoy-decisions"))
 
         def fetched():
             return sum(envoy.stats(r"portcullis\.fetch\.source=crowdsec\.result=ok").values())
 
         wait_for("the first list", fetched)
-        before = fetched()
-        time.sleep(seconds)
+        patterns = {"main": r"server\.dispatcher\.loop_duration_us", "worker": r"worker_\d+\.dispatcher\.loop_duration_us"}
         # Envoy merges the workers' histograms every five seconds.
         time.sleep(6)
-        counts = envoy.stats(r"portcullis\.attack_list\.source=crowdsec\.entries")
+        before, start = fetched(), {who: envoy.histogram(pattern) for who, pattern in patterns.items()}
+        time.sleep(seconds + 6)
+        counts = envoy.stats(ENTRIES)
         turns = {}
-        for who, pattern in (("main", r"server\.dispatcher\.loop_duration_us"),
-                             ("worker", r"worker_\d+\.dispatcher\.loop_duration_us")):
-            upto = sorted(envoy.histogram(pattern).items())
+        for who, pattern in patterns.items():
+            upto = [(bound, count - start[who].get(bound, 0)) for bound, count in sorted(envoy.histogram(pattern).items())]
             most = max(count for _, count in upto)
             turns[who] = next(bound for bound, count in upto if count == most)
         return fetched() - before, sum(counts.values()), turns
 
-
-__all__ = ["cpu", "decisions", "memory", "ratio"]
