@@ -136,6 +136,12 @@ impl LeaseView {
     pub fn is_owned_by(&self, vm: VmId) -> bool {
         self.lease.as_ref().is_some_and(|lease| lease.owner == vm)
     }
+
+    /// Whether `vm`, which does not own the lease, may claim it at `now`: there is none, or it has expired.
+    pub fn is_free_for(&self, vm: VmId, now: Duration) -> bool {
+        let lease = self.lease.as_ref();
+        lease.is_none_or(|lease| lease.owner != vm && lease.expires <= now)
+    }
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use super::election::{Candidacy, Election, FirstVm, Outcome, Step};
 use super::freshness::Freshness;
 use super::keys::ListId;
-use super::lease::{LeaseView, VmId};
+use super::lease::VmId;
 use super::publisher::{self, Published};
 use super::replica::Replica;
 use super::report::Report;
@@ -124,9 +124,14 @@ impl Updater {
         if replica.check_age(&*host, now, feed.max_age) && is_owner {
             report.log_age(replica.is_stale(), &feed.setting("max_age"));
         }
+        let this = FirstVm {
+            id: vm.id,
+            started: vm.started,
+        };
         let candidacy = Candidacy {
             served: vm.served,
-            first: self.is_first_vm(host, now, &view, vm),
+            // Not asked while the lease is not free.
+            first: view.is_free_for(vm.id, now) && self.store.claim_first_vm(&*host, this),
         };
         let is_calling = self.call.is_some();
         match self
@@ -327,28 +332,6 @@ impl Updater {
         }
         let generation = replica.generation();
         publisher::publish(&*host, &self.store, vm, list, key, active, generation)
-    }
-
-    /// Whether this VM was configured before all others; always `false` while the lease is not free.
-    fn is_first_vm(
-        &self,
-        host: MeteredHost<'_>,
-        now: Duration,
-        view: &LeaseView,
-        vm: VmIdentity,
-    ) -> bool {
-        let is_free = view
-            .lease
-            .as_ref()
-            .is_none_or(|lease| lease.owner != vm.id && lease.expires <= now);
-        if !is_free {
-            return false;
-        }
-        let this = FirstVm {
-            id: vm.id,
-            started: vm.started,
-        };
-        self.store.claim_first_vm(&*host, this)
     }
 
     fn write_freshness(
