@@ -160,7 +160,7 @@ impl fmt::Display for Explained<'_> {
                  endpoints and its TLS settings"
             ),
             FetchError::Status(status) => {
-                write!(f, "{server} returned the unexpected status {status}")
+                write!(f, "{server} returned status {status}; 200 is expected")
             }
             FetchError::Redirect { status, location } => write!(
                 f,
