@@ -16,7 +16,7 @@ use crate::judge::verdict::{DenyKind, DenyReason, ListOrigin};
 pub enum FetchResult {
     /// A list was received and is active.
     Ok,
-    /// ABS's list has not changed.
+    /// The list has not changed.
     NotModified,
     /// Another status than 200 or 304.
     Status,
@@ -76,7 +76,7 @@ pub enum LastResult {
     None = 0,
     /// A list was received.
     Ok = 1,
-    /// ABS's list has not changed.
+    /// The list has not changed.
     NotModified = 2,
     /// It failed; the log says why.
     Failed = 3,

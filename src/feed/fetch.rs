@@ -20,7 +20,7 @@ use crate::host::Host;
 use crate::identifier::{ClientIdentifier, FingerprintKey, range_of_prefix};
 use crate::list::{Blocklist, Builder};
 
-/// The limit on a response's JSON, per byte of `attack_list_memory`: reading a large response with few entries, such as a
+/// The limit on a response's text, per byte that its list may have: reading a large response with few entries, such as a
 /// decompression bomb, must not block the thread.
 const JSON_BYTES_PER_LIST_BYTE: u64 = 8;
 const LEAST_JSON_BYTES: u64 = 64 * 1024 * 1024;
@@ -39,7 +39,7 @@ pub enum FetchOutcome {
         /// The number of CrowdSec's decisions of other scopes and types, which are no entries here.
         left_out: u64,
     },
-    /// ABS's list has not changed.
+    /// The list has not changed.
     NotModified,
     /// An error; the active list stays.
     Failed(FetchFailure),

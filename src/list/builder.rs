@@ -24,6 +24,9 @@ pub(crate) const MAX_BUCKET_BITS: u8 = 17;
 /// The size of an entry in shared data: 8 bytes in its bucket, the rest in the membership filter and the frames.
 const STORED_BYTES_PER_ENTRY: u64 = 10;
 
+/// What each entry of a list takes in addition if any of them has a time to live.
+const STORED_BYTES_PER_TIME_TO_LIVE: u64 = 4;
+
 /// The list is larger than it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListTooLarge {
@@ -38,6 +41,7 @@ pub struct Builder {
     limit: u64,
     partitions: Vec<Partition>,
     n_entries: u64,
+    has_times_to_live: bool,
     ranges: AddressRanges,
 }
 
@@ -49,6 +53,7 @@ impl Builder {
             limit,
             partitions: vec![Partition::default(); N_PARTITIONS],
             n_entries: 0,
+            has_times_to_live: false,
             ranges: AddressRanges::default(),
         }
     }
@@ -80,6 +85,7 @@ impl Builder {
         let Some(partition) = self.partitions.get_mut(index) else {
             return;
         };
+        self.has_times_to_live |= time_to_live != NEVER;
         let duplicates = partition.push(fingerprint.0, time_to_live);
         let duplicates = u64::try_from(duplicates).unwrap_or(0);
         self.n_entries = self.n_entries.saturating_sub(duplicates).saturating_add(1);
@@ -155,8 +161,12 @@ impl Builder {
 
     fn stored_bytes(&self) -> u64 {
         let ranges = u64::try_from(self.ranges.stored_bytes()).unwrap_or(u64::MAX);
+        let per_entry = match self.has_times_to_live {
+            true => STORED_BYTES_PER_ENTRY.saturating_add(STORED_BYTES_PER_TIME_TO_LIVE),
+            false => STORED_BYTES_PER_ENTRY,
+        };
         self.n_entries
-            .saturating_mul(STORED_BYTES_PER_ENTRY)
+            .saturating_mul(per_entry)
             .saturating_add(ranges)
     }
 }
@@ -313,8 +323,8 @@ mod tests {
                 )
                 .unwrap();
         }
-        let kept = builder.partitions.iter().map(|it| it.fingerprints().len());
-        assert!(kept.sum::<usize>() < 10_000);
+        let kept: usize = builder.partitions.iter().map(Partition::capacity).sum();
+        assert!(kept < 10_000, "{kept}");
         let list = builder.finish().unwrap();
         assert_eq!(list.counts().username, 50);
     }
@@ -343,6 +353,21 @@ mod tests {
         builder
             .insert(ClientIdentifier::Ip("14.0.0.0/8".parse().unwrap()), None)
             .unwrap_err();
+    }
+
+    #[test]
+    fn times_to_live_count_for_the_limit() {
+        let list = |n: u32| {
+            let mut builder = Builder::new(KEY, 1_400);
+            for i in 0..n {
+                let name = i.to_string();
+                let identifier = ClientIdentifier::Username(name.as_bytes());
+                builder.insert(identifier, Some(Duration::from_secs(60)))?;
+            }
+            builder.finish()
+        };
+        assert!(list(100).is_ok());
+        assert_eq!(list(101).unwrap_err(), ListTooLarge { limit: 1_400 });
     }
 
     #[test]

@@ -69,6 +69,12 @@ impl Partition {
         self.times_to_live.get(index).copied().unwrap_or(NEVER)
     }
 
+    /// The number of fingerprints that it has memory for.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.fingerprints.capacity()
+    }
+
     /// Removes duplicates from a full partition, and grows it by half if there were few.
     fn free_space(&mut self) {
         let capacity = self.fingerprints.capacity();
