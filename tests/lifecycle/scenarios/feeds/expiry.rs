@@ -213,27 +213,25 @@ fn an_entry_without_a_duration_does_not_end() {
 
 #[test]
 fn a_list_that_loses_its_durations_lasts_and_one_that_gets_them_ends() {
-    let list = |duration: Option<&'static str>| {
-        decisions(&[
-            ("Ip", "192.0.2.1", duration),
-            ("Range", "198.51.100.0/24", duration),
-        ])
-    };
-    let listed = ["192.0.2.1", "198.51.100.7"];
-    let durations = [Some("90s"), None, Some("90s")];
-    for pair in durations.windows(2) {
-        let [before, after] = [pair[0], pair[1]];
-        let (process, servers, _) = started_with_decisions(&[("Ip", "192.0.2.9", None)]);
-        servers.respond("lapi", list(before));
-        next_list(&process);
-        assert_denies_only(&process, &listed, &["192.0.2.9"]);
-        servers.respond("lapi", list(after));
-        next_list(&process);
-        servers.respond("lapi", Response::new(500, ""));
-        process.advance(seconds(300));
-        match after {
-            None => assert_denies_only(&process, &listed, &[]),
-            Some(_) => assert_denies_only(&process, &[], &listed),
+    // Apart, since a list of both is not taken for the same one.
+    let entries = [
+        ("Ip", "192.0.2.1", "192.0.2.1"),
+        ("Range", "198.51.100.0/24", "198.51.100.7"),
+    ];
+    for (scope, value, client) in entries {
+        for [before, after] in [[Some("90s"), None], [None, Some("90s")]] {
+            let (process, servers, _) = started_with_decisions(&[("Ip", "192.0.2.9", None)]);
+            servers.respond("lapi", decisions(&[(scope, value, before)]));
+            next_list(&process);
+            assert_denies_only(&process, &[client], &["192.0.2.9"]);
+            servers.respond("lapi", decisions(&[(scope, value, after)]));
+            next_list(&process);
+            servers.respond("lapi", Response::new(500, ""));
+            process.advance(seconds(300));
+            match after {
+                None => assert_denies_only(&process, &[client], &[]),
+                Some(_) => assert_denies_only(&process, &[], &[client]),
+            }
         }
     }
 }
