@@ -3,7 +3,7 @@
 //! The library defines what a configuration means.
 
 pub mod atomic_file;
-mod diff;
+pub mod diff;
 pub mod edit;
 pub mod listener;
 pub mod locate;
@@ -80,6 +80,19 @@ impl ConfigFile {
             raw: raw.into_bytes(),
             text,
             file,
+        })
+    }
+
+    /// The Wasm filter of Envoy that encloses the configuration: a `Wasm` message with its `@type`.
+    pub fn typed_config(&self) -> Result<Value> {
+        let found = locate::typed_config(&self.text, &self.path);
+        found.ok_or_else(|| {
+            Failure::refused(format!(
+                "{}: no Wasm filter of Envoy encloses the configuration; a file that is served to nodes needs \
+                 \"typed_config\" with \"@type\" type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm and its \
+                 \"vm_config\", as in envoy/filter.json",
+                self.file
+            ))
         })
     }
 

@@ -9,6 +9,7 @@
 //! | `config_file` | the file that holds the filter: find its configuration, edit it, write it atomically |
 //! | `document` | a JSON or YAML text: its values, and edits in place |
 //! | `clients` | ABS's API, the list servers of feeds, Envoy's admin interface and access log |
+//! | `serve` | the server of a fleet: configuration, lists, nodes, management API and page |
 //! | `entry`, `feed_list` | one entry of a list; the list of a feed |
 //! | `output`, `error` | what is printed, and the exit code |
 //!
@@ -25,6 +26,7 @@ mod entry;
 mod error;
 mod feed_list;
 mod output;
+mod serve;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -75,6 +75,27 @@ pub fn resolve(values: &[Value], location: &Location) -> Option<Value> {
     }
 }
 
+/// The Wasm filter that encloses the configuration at `path` in `text`, as `typed_config` holds it.
+pub fn typed_config(text: &str, path: &[ValuePath]) -> Option<Value> {
+    const TYPE: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+    let document = Document::parse(text).ok()?;
+    let (first, rest) = path.split_first()?;
+    // A configuration in a StringValue has an empty path of its own.
+    if let Some(Value::String(inner)) = first.get(document.values())
+        && rest.iter().any(|path| !path.steps.is_empty())
+    {
+        return typed_config(inner, rest);
+    }
+    let enclosing = keys(&["config", "configuration", "value"]);
+    let steps = first.steps.strip_suffix(enclosing.as_slice())?.to_vec();
+    let path = ValuePath {
+        steps,
+        ..first.clone()
+    };
+    let found = path.get(document.values())?;
+    (self::text(found, "@type") == Some(TYPE)).then(|| found.clone())
+}
+
 /// Whether this is a file of Envoy or Kubernetes, and so not a plain plugin configuration.
 pub fn is_wrapper(value: &Value) -> bool {
     const MARKS: [&str; 16] = [

@@ -1,0 +1,409 @@
+//! The filter files: one for each filter, in the directory of `--filters`. The files are the truth.
+//!
+//! A file that changes is validated by the filter's own loader and served at once. One that is not valid changes nothing:
+//! the last valid one goes on being served, after a restart too, because a copy of it is kept.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::changes::Changes;
+use super::problem::Problem;
+use super::state_file;
+use crate::clients::feed::unix_now;
+use crate::config_file::{ConfigFile, atomic_file};
+use crate::error::{Failure, Result};
+
+/// The filter files of one directory.
+#[derive(Debug)]
+pub struct Filters {
+    directory: PathBuf,
+    state: PathBuf,
+    filters: RwLock<BTreeMap<String, Filter>>,
+}
+
+/// One filter.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// The name of the file without its extension: the resource's name in Envoy's configuration.
+    pub name: String,
+    /// The file.
+    pub file: PathBuf,
+    /// The last valid configuration; none if there never was one.
+    pub served: Option<Arc<Served>>,
+    /// Why the file as it is now is not served.
+    pub problem: Option<Value>,
+    /// What the file looked like when it was read.
+    seen: Option<Seen>,
+}
+
+/// A valid file.
+#[derive(Debug)]
+pub struct Served {
+    /// The text of the file.
+    pub text: String,
+    /// The filter's configuration, which can contain secrets.
+    pub configuration: Map<String, Value>,
+    /// The same as the filter gets it.
+    pub raw: Vec<u8>,
+    /// The filter as a `TypedExtensionConfig` in JSON.
+    pub resource: String,
+    /// The version of the resource: the same text gives the same version on every server.
+    pub version: String,
+    /// Since 1970: when this version was read.
+    pub since: Duration,
+}
+
+impl Served {
+    /// The entity tag of the file's text.
+    pub fn etag(&self) -> String {
+        etag_of(&self.text)
+    }
+}
+
+/// What changes when a file is replaced or edited.
+type Seen = (u64, i64, i64, u64);
+
+impl Filters {
+    /// Reads the files of a directory.
+    ///
+    /// # Errors
+    ///
+    /// The directory can't be read, or nothing can be written to `state`.
+    pub fn open(directory: &Path, state: &Path) -> Result<Self> {
+        let listed = fs::read_dir(directory);
+        listed.map_err(|error| {
+            Failure::usage(format!(
+                "the directory {} can't be read: {error}; --filters DIR names the directory with the filter files",
+                directory.display()
+            ))
+        })?;
+        let state = state.join("filters");
+        let writable =
+            fs::create_dir_all(&state).and_then(|()| tempfile::tempfile_in(&state).map(drop));
+        writable.map_err(|error| {
+            Failure::usage(format!(
+                "nothing can be written to {}: {error}; --state DIR names a directory for the last valid files and lists",
+                state.display()
+            ))
+        })?;
+        let filters = Self {
+            directory: directory.to_owned(),
+            state,
+            filters: RwLock::default(),
+        };
+        filters.load_state()?;
+        filters.refresh(&Changes::default());
+        Ok(filters)
+    }
+
+    /// Each filter, by its name.
+    pub fn list(&self) -> Vec<Filter> {
+        self.read(|filters| filters.values().cloned().collect())
+    }
+
+    /// The filter with this name.
+    pub fn get(&self, name: &str) -> std::result::Result<Filter, String> {
+        self.read(|filters| {
+            filters.get(name).cloned().ok_or_else(|| {
+                let names: Vec<_> = filters.keys().map(String::as_str).collect();
+                let names = match names.is_empty() {
+                    true => "none; put a file into the directory of --filters".to_owned(),
+                    false => names.join(", "),
+                };
+                format!("there is no filter \"{}\"; there is: {names}", shown(name))
+            })
+        })
+    }
+
+    /// What is served for the filter with this name.
+    pub fn served(&self, name: &str) -> std::result::Result<Arc<Served>, String> {
+        let filter = self.get(name)?;
+        filter.served.ok_or_else(|| {
+            format!("the filter \"{name}\" has never had a valid file; see the log of the server")
+        })
+    }
+
+    /// Reads the files that changed.
+    pub fn refresh(&self, changes: &Changes) {
+        let files = match self.files() {
+            Ok(files) => files,
+            // The directory is away for a moment: a mount, or a replaced ConfigMap.
+            Err(_) => return,
+        };
+        for (name, found) in &files {
+            self.refresh_one(name, found, changes);
+        }
+        let missing: Vec<Filter> = self.read(|filters| {
+            let missing = filters
+                .values()
+                .filter(|one| !files.contains_key(&one.name));
+            missing
+                .filter(|one| one.seen.is_some() || one.problem.is_none())
+                .cloned()
+                .collect()
+        });
+        for filter in missing {
+            let message = format!(
+                "{} does not exist: its last valid content is served until the file returns; to end that, delete {} and \
+                 restart the server",
+                filter.file.display(),
+                self.copy_of(&filter.file).display(),
+            );
+            changes.record(&filter.file.display().to_string(), &message, false);
+            self.set(Filter {
+                problem: Some(json!({ "error": message })),
+                seen: None,
+                ..filter
+            });
+        }
+    }
+
+    /// Replaces the text of a filter's file, if it has the entity tag `if_match`. `who` is for the audit line.
+    ///
+    /// # Errors
+    ///
+    /// The filter would refuse the text, the file has another entity tag, or the system refused. The file is unchanged.
+    pub fn replace(
+        &self,
+        name: &str,
+        if_match: &str,
+        text: &str,
+        who: &str,
+        changes: &Changes,
+    ) -> std::result::Result<Arc<Served>, Problem> {
+        use axum::http::StatusCode;
+        let filter = self
+            .get(name)
+            .map_err(|message| Problem::new(StatusCode::NOT_FOUND, message))?;
+        let new = read_file(name, &filter.file, text.to_owned())?;
+        let mut conflict = None;
+        let mut difference = String::new();
+        atomic_file::update(&filter.file, |old| {
+            if if_match != "*" && etag_of(&old) != if_match {
+                conflict = Some(etag_of(&old));
+                return Ok((None, ()));
+            }
+            difference = difference_of(&filter.file, name, &old, &new);
+            Ok((Some(text.to_owned()), ()))
+        })?;
+        if conflict.is_some() {
+            return Err(Problem::new(
+                StatusCode::PRECONDITION_FAILED,
+                format!(
+                    "the file of the filter \"{name}\" was changed meanwhile; read it again and repeat the change"
+                ),
+            ));
+        }
+        changes.record(who, &format!("{name}: {difference}"), true);
+        self.refresh(changes);
+        self.served(name)
+            .map_err(|message| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, message))
+    }
+
+    /// The files of the directory, by the names of their filters.
+    fn files(&self) -> std::io::Result<BTreeMap<String, Vec<PathBuf>>> {
+        let mut files: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            let name = path.file_stem().and_then(|name| name.to_str());
+            if let (Some(name), Some("json" | "yaml" | "yml")) = (name, extension)
+                && !name.starts_with('.')
+            {
+                files.entry(name.to_owned()).or_default().push(path);
+            }
+        }
+        files.values_mut().for_each(|paths| paths.sort());
+        Ok(files)
+    }
+
+    fn refresh_one(&self, name: &str, found: &[PathBuf], changes: &Changes) {
+        let Some(file) = found.first() else { return };
+        let seen = see(file);
+        let known = self.read(|filters| filters.get(name).cloned());
+        if let Some(known) = &known
+            && known.seen.is_some()
+            && known.seen == seen
+            && known.file == *file
+        {
+            return;
+        }
+        let before = known.as_ref().and_then(|known| known.served.clone());
+        let read = match found {
+            [_] => atomic_file::read(file).and_then(|text| read_file(name, file, text)),
+            several => {
+                let names: Vec<_> = several
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect();
+                Err(Failure::refused(format!(
+                    "several files hold the filter \"{name}\" ({}); delete all but one",
+                    names.join(", ")
+                )))
+            }
+        };
+        let who = file.display().to_string();
+        let (served, problem) = match read {
+            Ok(served) => {
+                let same = before
+                    .as_ref()
+                    .is_some_and(|before| before.text == served.text);
+                let served = match before {
+                    Some(before) if same => before,
+                    _ => Arc::new(served),
+                };
+                if !same {
+                    changes.record(
+                        &who,
+                        &format!("{name} is now served as version {}", served.version),
+                        true,
+                    );
+                }
+                let copy = self.copy_of(file);
+                let kept = state_file::read(&copy).ok().flatten();
+                if kept.is_none_or(|kept| kept != served.text.as_bytes())
+                    && let Err(error) = state_file::write(&copy, served.text.as_bytes())
+                {
+                    eprintln!(
+                        "portcullis serve: {} can't be written: {error}; after a restart an older configuration could be served",
+                        copy.display()
+                    );
+                }
+                (Some(served), None)
+            }
+            Err(failure) => {
+                changes.record(&who, &failure.message, false);
+                (before, Some(failure.json))
+            }
+        };
+        self.set(Filter {
+            name: name.to_owned(),
+            file: file.clone(),
+            served,
+            problem,
+            seen,
+        });
+    }
+
+    /// Reads the copies of the last valid files.
+    fn load_state(&self) -> Result<()> {
+        let failed = |error: std::io::Error| {
+            Failure::refused(format!("{} can't be read: {error}", self.state.display()))
+        };
+        for entry in fs::read_dir(&self.state).map_err(failed)? {
+            let copy = entry.map_err(failed)?.path();
+            let name = copy
+                .file_stem()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
+            if name.starts_with('.') {
+                continue;
+            }
+            let file = self.directory.join(copy.file_name().unwrap_or_default());
+            let text = state_file::read(&copy).map_err(|error| error.to_string());
+            let text = text.and_then(|bytes| {
+                String::from_utf8(bytes.unwrap_or_default()).map_err(|error| error.to_string())
+            });
+            let served = text
+                .and_then(|text| read_file(name, &file, text).map_err(|failure| failure.message));
+            match served {
+                Ok(served) => self.set(Filter {
+                    name: name.to_owned(),
+                    file,
+                    served: Some(Arc::new(served)),
+                    problem: None,
+                    seen: None,
+                }),
+                Err(error) => eprintln!(
+                    "portcullis serve: the copy {} is not used: {error}",
+                    copy.display()
+                ),
+            }
+        }
+        Ok(())
+    }
+
+    fn copy_of(&self, file: &Path) -> PathBuf {
+        self.state.join(file.file_name().unwrap_or_default())
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&BTreeMap<String, Filter>) -> T) -> T {
+        read(&self.filters.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set(&self, filter: Filter) {
+        let mut filters = self.filters.write().unwrap_or_else(PoisonError::into_inner);
+        filters.insert(filter.name.clone(), filter);
+    }
+}
+
+/// The version of a content: the same on every server.
+pub fn version_of(content: &[u8]) -> String {
+    let digest = Sha256::digest(content);
+    digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn etag_of(text: &str) -> String {
+    format!("\"{}\"", version_of(text.as_bytes()))
+}
+
+/// Validates the text of a file and makes the resource of it.
+fn read_file(name: &str, file: &Path, text: String) -> Result<Served> {
+    let parsed = ConfigFile::parse(file, text.clone(), None)?;
+    parsed.config()?;
+    let typed_config = parsed.typed_config()?;
+    let resource = json!({
+        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+        "name": name,
+        "typed_config": typed_config,
+    });
+    let resource = resource.to_string();
+    Ok(Served {
+        version: version_of(resource.as_bytes()),
+        resource,
+        configuration: parsed.configuration,
+        raw: parsed.raw,
+        text,
+        since: unix_now(),
+    })
+}
+
+/// What changed in the configuration, without secrets.
+fn difference_of(file: &Path, name: &str, old: &str, new: &Served) -> String {
+    let Ok(old) = read_file(name, file, old.to_owned()) else {
+        return "the file was replaced".to_owned();
+    };
+    let lines =
+        crate::config_file::diff::differences(&old.configuration, &new.configuration, false);
+    let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+    match lines.is_empty() {
+        true => "no change of the configuration".to_owned(),
+        false => lines.join("; "),
+    }
+}
+
+fn see(file: &Path) -> Option<Seen> {
+    let metadata = fs::metadata(file).ok()?;
+    Some((
+        metadata.ino(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.len(),
+    ))
+}
+
+/// A name from outside, for a message.
+fn shown(name: &str) -> String {
+    name.chars().take(100).collect()
+}

@@ -1,0 +1,14 @@
+//! `portcullis serve`, as the program: its files, its routes, its tokens, its faults. Real Envoys are in tests/fleet.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    missing_docs,
+    reason = "a test may panic"
+)]
+
+mod discovery;
+mod support;
