@@ -1,20 +1,21 @@
-//! A file that holds the filter: which of its Wasm filters is meant, its configuration, and the text with another one.
+//! A text that holds the filter: which of its Wasm filters is meant, its configuration, and the text with another one.
 //!
 //! The library defines what a configuration means.
 
 pub mod atomic_file;
+mod bounded;
 mod diff;
 pub mod edit;
 pub mod listener;
 pub mod locate;
 pub mod manual_list;
-
-use std::path::Path;
+pub mod place;
 
 use portcullis::config::{Config, ConfigError, ConfigWarning, Notice};
 use serde_json::{Map, Value};
 
 use self::locate::{DEFAULT_NAME, Form, Location};
+use self::place::Place;
 use crate::args::Common;
 use crate::document::Document;
 use crate::document::path::ValuePath;
@@ -23,7 +24,7 @@ use crate::error::{Failure, Result};
 /// A file that holds the filter, as it was read.
 #[derive(Debug)]
 pub struct ConfigFile {
-    /// The file, as the user named it.
+    /// The file as the user named it, or what messages call the place.
     pub file: String,
     /// The filter's names, the most specific one first; none for a plain plugin configuration.
     pub names: Vec<String>,
@@ -38,19 +39,19 @@ pub struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// Reads the file that holds the filter.
+    /// Reads the text that holds the filter.
     pub fn read(common: &Common) -> Result<Self> {
-        Self::read_from(&common.config, common)
+        Self::read_from(&Place::of(common), common)
     }
 
-    /// Reads another file than that of `--config`.
-    pub fn read_from(path: &Path, common: &Common) -> Result<Self> {
-        Self::parse(path, atomic_file::read(path)?, common.name.as_deref())
+    /// Reads it at another place than that of `--config`.
+    pub fn read_from(place: &Place, common: &Common) -> Result<Self> {
+        Self::parse(place, place.read()?, common.name.as_deref())
     }
 
-    /// Finds the filter in a text. `name` selects one of several.
-    pub fn parse(path: &Path, text: String, name: Option<&str>) -> Result<Self> {
-        let file = path.display().to_string();
+    /// Finds the filter in the text of a place. `name` selects one of several.
+    pub fn parse(place: &Place, text: String, name: Option<&str>) -> Result<Self> {
+        let file = place.name();
         let refused = |error| Failure::refused(format!("{file}: {error}"));
         if text.trim().is_empty() {
             return Err(Failure::refused(format!(
@@ -91,7 +92,7 @@ impl ConfigFile {
     /// The same for a command that needs a valid one.
     pub fn config(&self) -> Result<Config> {
         self.validate()
-            .map_err(|errors| Failure::invalid_configuration(&self.file, false, &errors))
+            .map_err(|errors| Failure::invalid_configuration(&self.file, None, &errors))
     }
 
     /// The file's text with another configuration; everything else stays as written.
