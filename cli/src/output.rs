@@ -4,7 +4,7 @@
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::args::OutputFormat;
 use crate::error::Result;
@@ -83,10 +83,19 @@ fn pass_on(text: &str, report: &Report, format: OutputFormat) -> ExitCode {
     if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         return unprinted(&error);
     }
-    report.notes.iter().for_each(|note| print_note(note));
     match format {
-        OutputFormat::Text => print_note(&report.text),
-        OutputFormat::Json => print_error(&format!("{:#}", report.json)),
+        OutputFormat::Text => {
+            report.notes.iter().for_each(|note| print_note(note));
+            print_note(&report.text);
+        }
+        OutputFormat::Json => {
+            // One object, since notes and the result share standard error.
+            let mut json = report.json.clone();
+            if let (Some(object), false) = (json.as_object_mut(), report.notes.is_empty()) {
+                object.insert("notes".to_owned(), json!(report.notes));
+            }
+            print_error(&format!("{json:#}"));
+        }
     }
     ExitCode::from(u8::from(!report.success))
 }

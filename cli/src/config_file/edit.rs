@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::ConfigFile;
 use super::diff::{Difference, differences};
 use super::place::Place;
+use super::select::Selection;
 use crate::args::Common;
 use crate::error::{Failure, Result};
 use crate::output::Report;
@@ -17,7 +18,7 @@ pub fn edit(
     edit: impl FnOnce(&mut Map<String, Value>) -> Result<String>,
 ) -> Result<Report> {
     let place = Place::of(common);
-    let parse = |text: String| ConfigFile::parse(&place, text, common.name.as_deref());
+    let parse = |text: String| ConfigFile::parse(&place, text, Selection::of(common));
     let work = |text: String| -> Result<(Option<String>, Report)> {
         let file = parse(text)?;
         let mut new = file.configuration.clone();

@@ -94,7 +94,7 @@ fn read_standard_input() -> Result<String> {
     let input = io::stdin().lock();
     if input.is_terminal() {
         return Err(Failure::usage(
-            "--config - reads standard input, which is a terminal; pipe the configuration into the command, such as \
+            "standard input is a terminal; pipe the configuration into the command, such as \
              kubectl get wasmplugin NAME -o yaml | portcullis --config - status",
         ));
     }
