@@ -9,6 +9,7 @@ pub mod edit;
 pub mod listener;
 pub mod locate;
 pub mod manual_list;
+pub mod mask;
 pub mod place;
 pub mod select;
 
