@@ -3,7 +3,7 @@
 //! The library defines what a configuration means.
 
 pub mod atomic_file;
-mod bounded;
+pub mod bounded;
 pub mod diff;
 pub mod edit;
 pub mod listener;

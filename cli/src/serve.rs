@@ -24,6 +24,7 @@ mod access;
 mod changes;
 mod discovery;
 mod filters;
+mod management;
 mod nodes;
 mod problem;
 mod state_file;
@@ -120,5 +121,8 @@ fn router(server: Arc<Server>) -> Router {
         )
         .layer(DefaultBodyLimit::max(discovery::LARGEST_REQUEST))
         .route_layer(needs(&[Role::Operator, Role::Node]));
-    Router::new().merge(for_nodes).with_state(server)
+    let management = management::routers()
+        .into_iter()
+        .map(|(roles, router)| router.route_layer(needs(roles)));
+    management.fold(for_nodes, Router::merge).with_state(server)
 }

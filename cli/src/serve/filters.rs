@@ -356,12 +356,13 @@ pub fn version_of(content: &[u8]) -> String {
         .collect()
 }
 
-fn etag_of(text: &str) -> String {
+/// The entity tag of a file's text.
+pub fn etag_of(text: &str) -> String {
     format!("\"{}\"", version_of(text.as_bytes()))
 }
 
 /// Validates the text of a file and makes the resource of it.
-fn read_file(name: &str, file: &Path, text: String) -> Result<Served> {
+pub fn read_file(name: &str, file: &Path, text: String) -> Result<Served> {
     let place = Place::named(file);
     let parsed = ConfigFile::parse(&place, text.clone(), Selection::default())?;
     parsed.config()?;
