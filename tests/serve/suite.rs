@@ -11,4 +11,6 @@
 )]
 
 mod discovery;
+mod management;
+mod schema;
 mod support;
