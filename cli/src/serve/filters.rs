@@ -17,6 +17,8 @@ use super::changes::Changes;
 use super::problem::Problem;
 use super::state_file;
 use crate::clients::feed::unix_now;
+use crate::config_file::place::Place;
+use crate::config_file::select::Selection;
 use crate::config_file::{ConfigFile, atomic_file};
 use crate::error::{Failure, Result};
 
@@ -360,7 +362,7 @@ fn etag_of(text: &str) -> String {
 
 /// Validates the text of a file and makes the resource of it.
 fn read_file(name: &str, file: &Path, text: String) -> Result<Served> {
-    let parsed = ConfigFile::parse(file, text.clone(), None)?;
+    let parsed = ConfigFile::parse(&Place::File(file.to_owned()), text.clone(), Selection::default())?;
     parsed.config()?;
     let typed_config = parsed.typed_config()?;
     let resource = json!({
