@@ -51,7 +51,7 @@ impl Root {
         let destination = abs.filter(|_| config.enable_abs);
         let destination = destination.map(|abs| Destination::new(abs, &config.traffic));
         let lists = config.all_feeds().into_iter().map(|feed| FeedOfRoot {
-            list: list_id(&feed),
+            list: ListId::of(&feed),
             rules: list_rules(&feed, config.ipv6_prefix),
             policy: FeedPolicy::new(&feed),
             feed,
@@ -121,14 +121,20 @@ impl Root {
         })
     }
 
-    /// How one of its lists is fetched, by calls of the root context `root`.
-    pub fn sync_settings(&self, list: ListId, root: RootId) -> Option<SyncSettings<'_>> {
+    /// How one of its lists is fetched, by calls of the root context `root`. `reported`: the configuration that they report.
+    pub fn sync_settings<'a>(
+        &'a self,
+        list: ListId,
+        root: RootId,
+        reported: Option<&'a Config>,
+    ) -> Option<SyncSettings<'a>> {
         let known = self.feeds.iter().find(|known| known.list == list)?;
         Some(SyncSettings {
             root,
             feed: &known.feed,
             ipv6_prefix: self.config.ipv6_prefix,
             rules: known.rules,
+            reported,
         })
     }
 
@@ -192,11 +198,6 @@ fn header_names(config: &Config) -> Vec<String> {
         record::header_names(&config.traffic).for_each(add);
     }
     names
-}
-
-/// Feeds of several root contexts share a list if they have the same source.
-fn list_id(feed: &Feed) -> ListId {
-    ListId::new(&feed.source())
 }
 
 /// A hash of everything that decides whether a feed's list is accepted, and which entries.

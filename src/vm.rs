@@ -351,7 +351,8 @@ fn feeds_of<'a>(
 /// How a list is fetched by calls of the root context `root`: by the newest configuration that uses it.
 fn newest_settings(roots: &[Root], list: ListId, root: RootId) -> Option<SyncSettings<'_>> {
     let newest = roots.iter().rfind(|known| known.uses(list))?;
-    newest.sync_settings(list, root)
+    let reported = roots.last().map(Root::config);
+    newest.sync_settings(list, root, reported.filter(|config| config.fleet_report))
 }
 
 fn log_refused(errors: &[ConfigError]) {
