@@ -119,7 +119,7 @@ pub trait System {
     fn random(&self) -> u64;
     /// An environment variable of the VM.
     fn environment_variable(&self, name: &str) -> Option<String>;
-    /// Calls `visit` with the node id of this process (Envoy's `node.id`), if it has one.
+    /// Calls `visit` with the node id of this process (Envoy's `xds.node.id`), if it has one.
     fn visit_node_id(&self, visit: &mut dyn FnMut(&[u8]));
 }
 

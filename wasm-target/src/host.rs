@@ -198,7 +198,7 @@ impl System for EnvoyHost {
     }
 
     fn visit_node_id(&self, visit: &mut dyn FnMut(&[u8])) {
-        visit_property(b"node\0id", visit);
+        visit_property(b"xds\0node\0id", visit);
     }
 }
 
