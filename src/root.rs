@@ -121,20 +121,15 @@ impl Root {
         })
     }
 
-    /// How one of its lists is fetched, by calls of the root context `root`. `reported`: the configuration that they report.
-    pub fn sync_settings<'a>(
-        &'a self,
-        list: ListId,
-        root: RootId,
-        reported: Option<&'a Config>,
-    ) -> Option<SyncSettings<'a>> {
+    /// How one of its lists is fetched, by calls of the root context `root`.
+    pub fn sync_settings(&self, list: ListId, root: RootId) -> Option<SyncSettings<'_>> {
         let known = self.feeds.iter().find(|known| known.list == list)?;
         Some(SyncSettings {
             root,
             feed: &known.feed,
             ipv6_prefix: self.config.ipv6_prefix,
             rules: known.rules,
-            reported,
+            reported: Some(&self.config).filter(|config| config.fleet_report),
         })
     }
 

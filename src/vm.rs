@@ -351,8 +351,7 @@ fn feeds_of<'a>(
 /// How a list is fetched by calls of the root context `root`: by the newest configuration that uses it.
 fn newest_settings(roots: &[Root], list: ListId, root: RootId) -> Option<SyncSettings<'_>> {
     let newest = roots.iter().rfind(|known| known.uses(list))?;
-    let reported = roots.last().map(Root::config);
-    newest.sync_settings(list, root, reported.filter(|config| config.fleet_report))
+    newest.sync_settings(list, root)
 }
 
 fn log_refused(errors: &[ConfigError]) {

@@ -14,6 +14,6 @@ pub struct SyncSettings<'a> {
     pub ipv6_prefix: u8,
     /// A hash of the rules by which entries are accepted.
     pub rules: u64,
-    /// The newest configuration of the VM, if list requests carry a report about it (`fleet.report`).
+    /// That configuration, if its list requests carry a report about this node (`fleet.report`).
     pub reported: Option<&'a Config>,
 }

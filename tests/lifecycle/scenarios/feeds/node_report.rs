@@ -134,6 +134,28 @@ fn the_newest_configuration_decides_and_keeps_the_lists() {
 }
 
 #[test]
+fn each_filter_reports_its_own_lists_to_its_own_servers() {
+    let (process, _servers) = first_versions();
+    process.configure_filter(0, &only(&[feed("drop", json!({}))]));
+    process.configure_filter(1, &reporting(only(&[feed("revoked", json!({}))])));
+    process.advance(seconds(2));
+    let outcome = process.request_to(1, 0, &(FEEDS[2].client)(1));
+    assert_eq!(outcome.filter_state.as_deref(), Some("denied drop ip"));
+    process.advance(seconds(70));
+    assert_eq!(last_report(&process, "drop"), None);
+    let report = last_report(&process, "revoked").unwrap();
+    assert_eq!(
+        report,
+        format!("v=1;{MODULE};allow_listed=0;lists=revoked:1:1")
+    );
+    // The newest filter that has a list decides.
+    process.configure_filter(1, &reporting(only(&[feed("drop", json!({}))])));
+    process.advance(seconds(70));
+    let report = last_report(&process, "drop").unwrap();
+    assert!(report.ends_with(";denied=drop.ip:1;allow_listed=0;lists=drop:1:1"));
+}
+
+#[test]
 fn a_hostile_node_id_is_bounded_and_escaped() {
     let (process, _servers) = started_with(&reporting(four_feeds()));
     let sent = last_report(&process, "drop").unwrap();
