@@ -118,7 +118,7 @@ fn router(server: Arc<Server>) -> Router {
             "/v3/discovery:extension_configs",
             post(discovery::extension_configs),
         )
-        .layer(DefaultBodyLimit::max(discovery::LARGEST_REQUEST))
+        .layer(DefaultBodyLimit::max(discovery::MOST_READ))
         .route_layer(needs(&[Role::Operator, Role::Node]));
     Router::new().merge(for_nodes).with_state(server)
 }
