@@ -11,6 +11,7 @@
 )]
 
 mod discovery;
+mod filters;
 mod management;
 mod schema;
 mod support;

@@ -115,8 +115,12 @@ pub fn answer(server: &Server, question: &ExplainBody) -> Result<(String, Report
 }
 
 /// The list that the nodes get for a feed; none if this server does not relay it.
-fn relayed_list(_server: &Server, _feed: &Feed) -> Option<Vec<u8>> {
-    None
+fn relayed_list(server: &Server, feed: &Feed) -> Option<Vec<u8>> {
+    let name = match feed.is_abs() {
+        true => &*feed.name,
+        false => feed.path.strip_prefix("/v1/feeds/")?,
+    };
+    server.relay.plain_list(name)
 }
 
 fn only_filter(server: &Server) -> Result<String, Problem> {

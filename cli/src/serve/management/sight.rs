@@ -11,6 +11,7 @@ use super::filters::summaries;
 use super::http;
 use crate::serve::Server;
 use crate::serve::changes::Change;
+use crate::serve::relay::FeedStatus;
 
 /// The description of this API: OpenAPI 3.1.
 pub const DOCUMENT: &str = include_str!("../../../../docs/fleet-api.json");
@@ -26,8 +27,9 @@ pub async fn status(State(server): State<Arc<Server>>) -> Response {
 }
 
 /// The state of each relayed feed.
-fn feed_status(_server: &Server) -> Value {
-    json!([])
+fn feed_status(server: &Server) -> Value {
+    let feeds = server.relay.status();
+    feeds.iter().map(FeedStatus::to_json).collect()
 }
 
 /// Handles `GET /v1/feeds`.
