@@ -24,6 +24,7 @@ mod access;
 mod changes;
 mod discovery;
 mod filters;
+mod metrics;
 mod nodes;
 mod problem;
 mod state_file;
@@ -36,12 +37,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::post;
+use axum::routing::{get, post};
+use serde_json::Value;
 use tokio::net::TcpListener;
 
 use self::access::{Access, Role, require};
 use self::changes::Changes;
 use self::filters::Filters;
+use self::metrics::DiscoveryRequests;
 use self::nodes::Nodes;
 use crate::args::ServeArgs;
 use crate::error::{Failure, Result};
@@ -59,8 +62,25 @@ pub struct Server {
     pub changes: Changes,
     /// The nodes.
     pub nodes: Nodes,
+    /// Requests for configuration.
+    pub discovery_requests: DiscoveryRequests,
     /// The tokens.
     pub access: Access,
+}
+
+impl Server {
+    /// Registers the feeds of the configurations, so that the nodes' counters are added up by their names.
+    fn know_feeds(&self) {
+        for filter in self.filters.list() {
+            let Some(served) = filter.served else {
+                continue;
+            };
+            let feeds = served.configuration.get("feeds").and_then(Value::as_array);
+            let names = feeds.into_iter().flatten().map(|feed| feed.get("name"));
+            self.nodes
+                .know_feeds(names.filter_map(|name| name?.as_str()));
+        }
+    }
 }
 
 /// Serves until a signal ends the process.
@@ -73,8 +93,10 @@ pub fn run(args: &ServeArgs) -> Result<Report> {
         filters: Filters::open(&args.filters, &state)?,
         changes: Changes::default(),
         nodes: Nodes::default(),
+        discovery_requests: DiscoveryRequests::default(),
         access: Access::new(&args.access, args.listen)?,
     });
+    server.know_feeds();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -101,6 +123,7 @@ async fn serve(args: &ServeArgs, server: Arc<Server>) -> Result<()> {
         loop {
             std::thread::sleep(WATCH_INTERVAL);
             watched.filters.refresh(&watched.changes);
+            watched.know_feeds();
         }
     });
     eprintln!("portcullis serve: http://{address}");
@@ -119,6 +142,13 @@ fn router(server: Arc<Server>) -> Router {
             post(discovery::extension_configs),
         )
         .layer(DefaultBodyLimit::max(discovery::LARGEST_REQUEST))
-        .route_layer(needs(&[Role::Operator, Role::Node]));
-    Router::new().merge(for_nodes).with_state(server)
+        .route_layer(needs(&[Role::Operator, Role::Node]))
+        .route_layer(from_fn_with_state(server.clone(), metrics::count_discovery));
+    let for_readers = Router::new()
+        .route("/metrics", get(metrics::metrics))
+        .route_layer(needs(&[Role::Operator, Role::Reader]));
+    Router::new()
+        .merge(for_nodes)
+        .merge(for_readers)
+        .with_state(server)
 }
