@@ -27,6 +27,7 @@ mod filters;
 mod metrics;
 mod nodes;
 mod problem;
+mod relay;
 mod state_file;
 
 use std::net::SocketAddr;
@@ -46,6 +47,7 @@ use self::changes::Changes;
 use self::filters::Filters;
 use self::metrics::DiscoveryRequests;
 use self::nodes::Nodes;
+use self::relay::Relay;
 use crate::args::ServeArgs;
 use crate::error::{Failure, Result};
 use crate::output::Report;
@@ -64,12 +66,14 @@ pub struct Server {
     pub nodes: Nodes,
     /// Requests for configuration.
     pub discovery_requests: DiscoveryRequests,
+    /// The lists of feeds.
+    pub relay: Relay,
     /// The tokens.
     pub access: Access,
 }
 
 impl Server {
-    /// Registers the feeds of the configurations, so that the nodes' counters are added up by their names.
+    /// Registers the feeds of the configurations and of the relay, so that the nodes' counters are added up by their names.
     fn know_feeds(&self) {
         for filter in self.filters.list() {
             let Some(served) = filter.served else {
@@ -94,6 +98,7 @@ pub fn run(args: &ServeArgs) -> Result<Report> {
         changes: Changes::default(),
         nodes: Nodes::default(),
         discovery_requests: DiscoveryRequests::default(),
+        relay: Relay::open(args.relay.as_deref(), &state)?,
         access: Access::new(&args.access, args.listen)?,
     });
     server.know_feeds();
@@ -101,6 +106,7 @@ pub fn run(args: &ServeArgs) -> Result<Report> {
         .enable_all()
         .build()
         .map_err(|error| Failure::refused(format!("the server can't start: {error}")))?;
+    server.relay.start()?;
     runtime.block_on(serve(args, server))?;
     Ok(Report::new(
         "stopped",
@@ -139,11 +145,13 @@ fn router(server: Arc<Server>) -> Router {
     let for_nodes = Router::new()
         .route(
             "/v3/discovery:extension_configs",
-            post(discovery::extension_configs),
+            post(discovery::extension_configs)
+                .layer(from_fn_with_state(server.clone(), metrics::count_discovery)),
         )
-        .layer(DefaultBodyLimit::max(discovery::LARGEST_REQUEST))
-        .route_layer(needs(&[Role::Operator, Role::Node]))
-        .route_layer(from_fn_with_state(server.clone(), metrics::count_discovery));
+        .route("/v4/abs/attacklist", get(relay::attack_list))
+        .route("/v1/feeds/{name}", get(relay::feed))
+        .layer(DefaultBodyLimit::max(discovery::MOST_READ))
+        .route_layer(needs(&[Role::Operator, Role::Node]));
     let for_readers = Router::new()
         .route("/metrics", get(metrics::metrics))
         .route_layer(needs(&[Role::Operator, Role::Reader]));

@@ -20,16 +20,26 @@ fn assert_has(text: &str, line: &str) {
 #[test]
 fn a_node_appears_and_takes_each_version() {
     let fleet = Fleet::started();
-    assert_has(&metrics(&fleet), "portcullis_fleet_nodes{state=\"current\"} 0");
+    assert_has(
+        &metrics(&fleet),
+        "portcullis_fleet_nodes{state=\"current\"} 0",
+    );
 
     let first = body(&fleet.discover("edge-1", "portcullis", ""));
     let first = first["version_info"].as_str().unwrap().to_owned();
-    assert_has(&metrics(&fleet), "portcullis_fleet_nodes{state=\"updating\"} 1");
-    let info = format!("portcullis_fleet_filter_info{{filter=\"portcullis\",version=\"{first}\"}} 1");
+    assert_has(
+        &metrics(&fleet),
+        "portcullis_fleet_nodes{state=\"updating\"} 1",
+    );
+    let info =
+        format!("portcullis_fleet_filter_info{{filter=\"portcullis\",version=\"{first}\"}} 1");
     assert_has(&metrics(&fleet), &info);
 
     assert_eq!(fleet.discover("edge-1", "portcullis", &first).status(), 304);
-    assert_has(&metrics(&fleet), "portcullis_fleet_nodes{state=\"current\"} 1");
+    assert_has(
+        &metrics(&fleet),
+        "portcullis_fleet_nodes{state=\"current\"} 1",
+    );
 
     let changed = filter(&json!({"enable_firewall": false}));
     fleet.write("portcullis.json", &changed.to_string());
@@ -37,9 +47,15 @@ fn a_node_appears_and_takes_each_version() {
         let response = fleet.discover("edge-1", "portcullis", &first);
         (response.status() == 200).then(|| body(&response)["version_info"].clone())
     });
-    assert_has(&metrics(&fleet), "portcullis_fleet_nodes{state=\"updating\"} 1");
+    assert_has(
+        &metrics(&fleet),
+        "portcullis_fleet_nodes{state=\"updating\"} 1",
+    );
     fleet.discover("edge-1", "portcullis", second.as_str().unwrap());
-    assert_has(&metrics(&fleet), "portcullis_fleet_nodes{state=\"current\"} 1");
+    assert_has(
+        &metrics(&fleet),
+        "portcullis_fleet_nodes{state=\"current\"} 1",
+    );
 }
 
 #[test]
@@ -85,7 +101,10 @@ fn prometheus_accepts_the_metrics() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| {
-            panic!("{}: {error}; run tools/install prometheus", promtool.display())
+            panic!(
+                "{}: {error}; run tools/install prometheus",
+                promtool.display()
+            )
         });
     let mut stdin = check.stdin.take().unwrap();
     stdin.write_all(metrics(&fleet).as_bytes()).unwrap();

@@ -11,4 +11,6 @@
 )]
 
 mod discovery;
+mod filters;
+mod nodes;
 mod support;

@@ -11,10 +11,12 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use portcullis::identifier::IdentifierKind;
 
 use super::Server;
 use super::filters::Filter;
 use super::nodes::Nodes;
+use super::relay::FeedStatus;
 use crate::clients::feed::unix_now;
 
 #[cfg(test)]
@@ -56,6 +58,7 @@ pub async fn metrics(State(server): State<Arc<Server>>) -> Response {
     write_filters(&mut text, &server.filters.list());
     write_discovery(&mut text, &server.discovery_requests);
     write_nodes(&mut text, &server.nodes);
+    write_relay(&mut text, &server.relay.status(), unix_now().as_secs());
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], text.0).into_response()
 }
@@ -154,6 +157,40 @@ fn write_nodes(text: &mut Text, nodes: &Nodes) {
         "Nodes that were replaced by others or not recorded, because there were too many.",
     );
     text.sample(&[], events.evicted);
+}
+
+fn write_relay(text: &mut Text, feeds: &[FeedStatus], now: u64) {
+    text.family(
+        "portcullis_fleet_relay_fetches_total",
+        "counter",
+        "Fetches of the relay, by feed and result.",
+    );
+    for feed in feeds {
+        for (result, count) in &feed.fetches {
+            text.sample(&[("feed", &feed.name), ("result", result)], *count);
+        }
+    }
+    text.family(
+        "portcullis_fleet_relay_list_age_seconds",
+        "gauge",
+        "The time since the last fetch that gave a list or confirmed it; none before the first.",
+    );
+    for feed in feeds {
+        if let Some(last) = feed.last_success {
+            text.sample(&[("feed", &feed.name)], now.saturating_sub(last));
+        }
+    }
+    text.family(
+        "portcullis_fleet_relay_entries",
+        "gauge",
+        "Entries of the list that is served, by feed and kind.",
+    );
+    for feed in feeds {
+        for kind in IdentifierKind::ALL {
+            let labels = [("feed", feed.name.as_str()), ("kind", kind.as_str())];
+            text.sample(&labels, *feed.entries.get(kind));
+        }
+    }
 }
 
 /// The text of a response.

@@ -54,3 +54,34 @@ fn a_refused_file_is_marked() {
     assert!(has("portcullis_fleet_filter_invalid{filter=\"bad\"} 1"));
     assert!(has("portcullis_fleet_filter_invalid{filter=\"good\"} 0"));
 }
+
+#[test]
+fn a_relayed_feed_has_metrics() {
+    let mut feed = FeedStatus {
+        name: "drop".to_owned(),
+        last_success: Some(100),
+        ..FeedStatus::default()
+    };
+    feed.fetches.insert("timeout", 3);
+    *feed.entries.get_mut(IdentifierKind::Ip) = 7;
+    let never = FeedStatus {
+        name: "new".to_owned(),
+        ..FeedStatus::default()
+    };
+    let mut text = Text::default();
+    write_relay(&mut text, &[feed, never], 130);
+    let has = |line: &str| text.0.lines().any(|found| found == line);
+    assert!(has(
+        "portcullis_fleet_relay_fetches_total{feed=\"drop\",result=\"timeout\"} 3"
+    ));
+    assert!(has(
+        "portcullis_fleet_relay_list_age_seconds{feed=\"drop\"} 30"
+    ));
+    assert!(has(
+        "portcullis_fleet_relay_entries{feed=\"drop\",kind=\"ip\"} 7"
+    ));
+    assert!(has(
+        "portcullis_fleet_relay_entries{feed=\"drop\",kind=\"cookie\"} 0"
+    ));
+    assert!(!text.0.contains("age_seconds{feed=\"new\"}"));
+}
