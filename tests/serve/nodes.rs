@@ -117,3 +117,37 @@ fn prometheus_accepts_the_metrics() {
         String::from_utf8_lossy(&output.stderr),
     );
 }
+
+/// The header comes with requests for lists, whether this server has the list or not.
+#[test]
+fn a_node_reports_and_forged_headers_are_ignored() {
+    let fleet = Fleet::started();
+    let report = |header: &str| fleet.get("/v1/feeds/drop", &[("x-portcullis-node", header)]);
+    report("v=1;node=edge-1;module=0.1.0;denied=abs.ip:12,forged.ip:5;allow_listed=3");
+    let too_long = format!("v=1;node=edge-2;later={}", "x".repeat(4_000));
+    for forged in [
+        "",
+        "v=1",
+        "v=1;node=edge-2;denied=a\"b.ip:1",
+        "v=1;node=edge-2;denied=<b>.ip:1",
+        "v=1;node=%",
+        &too_long,
+    ] {
+        report(forged);
+    }
+    let metrics = metrics(&fleet);
+    for line in [
+        "portcullis_fleet_nodes{state=\"unknown\"} 1",
+        "portcullis_fleet_denied_total{feed=\"abs\",kind=\"ip\"} 12",
+        "portcullis_fleet_denied_total{feed=\"other\",kind=\"ip\"} 5",
+        "portcullis_fleet_allow_listed_total 3",
+        "portcullis_fleet_node_reports_total{result=\"ok\"} 1",
+        "portcullis_fleet_node_reports_total{result=\"invalid\"} 6",
+    ] {
+        assert_has(&metrics, line);
+    }
+    assert!(
+        !metrics.contains("forged") && !metrics.contains("edge-"),
+        "{metrics}"
+    );
+}
