@@ -5,6 +5,7 @@ mod check_config;
 pub mod explain;
 mod feeds;
 pub mod manual_lists;
+mod nodes;
 mod shell;
 mod status;
 pub mod switches;

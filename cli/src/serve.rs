@@ -25,6 +25,7 @@ mod changes;
 mod discovery;
 mod filters;
 mod management;
+mod metrics;
 mod nodes;
 mod problem;
 mod relay;
@@ -39,11 +40,13 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use serde_json::Value;
 use tokio::net::TcpListener;
 
 use self::access::{Access, Role, require};
 use self::changes::Changes;
 use self::filters::Filters;
+use self::metrics::DiscoveryRequests;
 use self::nodes::Nodes;
 use self::relay::Relay;
 use crate::args::ServeArgs;
@@ -62,10 +65,27 @@ pub struct Server {
     pub changes: Changes,
     /// The nodes.
     pub nodes: Nodes,
+    /// Requests for configuration.
+    pub discovery_requests: DiscoveryRequests,
     /// The lists of feeds.
     pub relay: Relay,
     /// The tokens.
     pub access: Access,
+}
+
+impl Server {
+    /// Registers the feeds of the configurations and of the relay, so that the nodes' counters are added up by their names.
+    fn know_feeds(&self) {
+        for filter in self.filters.list() {
+            let Some(served) = filter.served else {
+                continue;
+            };
+            let feeds = served.configuration.get("feeds").and_then(Value::as_array);
+            let names = feeds.into_iter().flatten().map(|feed| feed.get("name"));
+            self.nodes
+                .know_feeds(names.filter_map(|name| name?.as_str()));
+        }
+    }
 }
 
 /// Serves until a signal ends the process.
@@ -78,9 +98,11 @@ pub fn run(args: &ServeArgs) -> Result<Report> {
         filters: Filters::open(&args.filters, &state)?,
         changes: Changes::default(),
         nodes: Nodes::default(),
+        discovery_requests: DiscoveryRequests::default(),
         relay: Relay::open(args.relay.as_deref(), &state)?,
         access: Access::new(&args.access, args.listen)?,
     });
+    server.know_feeds();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -108,6 +130,7 @@ async fn serve(args: &ServeArgs, server: Arc<Server>) -> Result<()> {
         loop {
             std::thread::sleep(WATCH_INTERVAL);
             watched.filters.refresh(&watched.changes);
+            watched.know_feeds();
         }
     });
     eprintln!("portcullis serve: http://{address}");
@@ -123,14 +146,20 @@ fn router(server: Arc<Server>) -> Router {
     let for_nodes = Router::new()
         .route(
             "/v3/discovery:extension_configs",
-            post(discovery::extension_configs),
+            post(discovery::extension_configs)
+                .layer(from_fn_with_state(server.clone(), metrics::count_discovery)),
         )
         .route("/v4/abs/attacklist", get(relay::attack_list))
         .route("/v1/feeds/{name}", get(relay::feed))
         .layer(DefaultBodyLimit::max(discovery::MOST_READ))
         .route_layer(needs(&[Role::Operator, Role::Node]));
+    let for_readers = Router::new()
+        .route("/metrics", get(metrics::metrics))
+        .route_layer(needs(&[Role::Operator, Role::Reader]));
     let management = management::routers()
         .into_iter()
         .map(|(roles, router)| router.route_layer(needs(roles)));
-    management.fold(for_nodes, Router::merge).with_state(server)
+    management
+        .fold(for_nodes.merge(for_readers), Router::merge)
+        .with_state(server)
 }

@@ -13,5 +13,6 @@
 mod discovery;
 mod filters;
 mod management;
+mod nodes;
 mod schema;
 mod support;
