@@ -14,5 +14,6 @@ mod discovery;
 mod filters;
 mod management;
 mod nodes;
+mod remote;
 mod schema;
 mod support;
