@@ -14,8 +14,10 @@
 //! | `changes` | the last changes, and an audit line for each |
 //! | `access` | tokens and roles: who may do what |
 //! | `listener` | sockets, TLS, limits on time and size |
-//! | `metrics` | `/metrics`, `/healthz`, `/readyz` |
+//! | `health` | `/healthz`, `/readyz` |
+//! | `metrics` | `/metrics` |
 //! | `problem` | errors as HTTP responses |
+//! | `seen` | whether a file changed since it was read |
 //! | `state_file` | files that survive a crash at any moment |
 //!
 //! This file wires them, and stops them.
@@ -24,25 +26,31 @@ mod access;
 mod changes;
 mod discovery;
 mod filters;
+mod health;
+mod listener;
 mod nodes;
 mod problem;
+mod seen;
 mod state_file;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
-use axum::routing::post;
-use tokio::net::TcpListener;
+use axum::handler::Handler as _;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
 
-use self::access::{Access, Role, require};
+use self::access::{Access, Role, login, require, response_headers};
 use self::changes::Changes;
 use self::filters::Filters;
+use self::health::Health;
+use self::listener::{Listener, Tls};
 use self::nodes::Nodes;
+use self::problem::Problem;
 use crate::args::ServeArgs;
 use crate::error::{Failure, Result};
 use crate::output::Report;
@@ -61,10 +69,14 @@ pub struct Server {
     pub nodes: Nodes,
     /// The tokens.
     pub access: Access,
+    /// Whether the server is ready.
+    pub health: Health,
 }
 
 /// Serves until a signal ends the process.
 pub fn run(args: &ServeArgs) -> Result<Report> {
+    let access = Access::new(&args.access, args.listen)?;
+    let tls = Tls::new(&args.access)?.map(Arc::new);
     let state: PathBuf = match &args.state {
         Some(state) => state.clone(),
         None => args.filters.join(".state"),
@@ -73,41 +85,43 @@ pub fn run(args: &ServeArgs) -> Result<Report> {
         filters: Filters::open(&args.filters, &state)?,
         changes: Changes::default(),
         nodes: Nodes::default(),
-        access: Access::new(&args.access, args.listen)?,
+        access,
+        health: Health::default(),
     });
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::refused(format!("the server can't start: {error}")))?;
-    runtime.block_on(serve(args, server))?;
+    let served = runtime.block_on(serve(args, server, tls));
+    // Blocking work that is not done yet ends with the process: every file is replaced atomically.
+    runtime.shutdown_background();
+    served?;
     Ok(Report::new(
         "stopped",
         serde_json::json!({ "stopped": true }),
     ))
 }
 
-async fn serve(args: &ServeArgs, server: Arc<Server>) -> Result<()> {
-    let listen = args.listen;
-    let listener = TcpListener::bind(listen).await.map_err(|error| {
-        Failure::refused(format!(
-            "the server can't listen on {listen}: {error}; choose another address with --listen"
-        ))
-    })?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| Failure::refused(error.to_string()))?;
+async fn serve(args: &ServeArgs, server: Arc<Server>, tls: Option<Arc<Tls>>) -> Result<()> {
+    let listener = Listener::bind(args.listen, tls.clone()).await?;
     let watched = server.clone();
-    tokio::task::spawn_blocking(move || {
+    std::thread::spawn(move || {
         loop {
             std::thread::sleep(WATCH_INTERVAL);
             watched.filters.refresh(&watched.changes);
+            watched.access.refresh();
+            if let Some(tls) = &tls {
+                tls.refresh();
+            }
         }
     });
-    eprintln!("portcullis serve: http://{address}");
-    let service = router(server).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service)
-        .await
-        .map_err(|error| Failure::refused(format!("the server stopped: {error}")))
+    eprintln!("portcullis serve: {}", listener.url());
+    let stop = {
+        let server = server.clone();
+        move || server.health.stop()
+    };
+    listener.serve(router(server), stop).await;
+    Ok(())
 }
 
 /// All routes, in groups by the role that they need. Each group has its own limit on bodies.
@@ -120,5 +134,25 @@ fn router(server: Arc<Server>) -> Router {
         )
         .layer(DefaultBodyLimit::max(discovery::LARGEST_REQUEST))
         .route_layer(needs(&[Role::Operator, Role::Node]));
-    Router::new().merge(for_nodes).with_state(server)
+    // Without a token.
+    let open = Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/login", get(login::form).post(login::login))
+        .route("/logout", post(login::logout))
+        .layer(DefaultBodyLimit::max(login::LARGEST_BODY));
+    let unknown = unknown.layer(needs(&[Role::Operator, Role::Node, Role::Reader]));
+    let routes = Router::new()
+        .merge(for_nodes)
+        .merge(open)
+        .fallback(unknown)
+        .with_state(server);
+    // A router around the others: axum adds `Allow` outside of the layers of theirs.
+    Router::new()
+        .fallback_service(routes)
+        .layer(from_fn(response_headers::add))
+}
+
+async fn unknown() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "there is no such route")
 }

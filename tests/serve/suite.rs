@@ -10,5 +10,7 @@
     reason = "a test may panic"
 )]
 
+mod access;
 mod discovery;
+mod listener;
 mod support;

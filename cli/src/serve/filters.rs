@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -15,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::changes::Changes;
 use super::problem::Problem;
+use super::seen::{Seen, see};
 use super::state_file;
 use crate::clients::feed::unix_now;
 use crate::config_file::{ConfigFile, atomic_file};
@@ -66,9 +66,6 @@ impl Served {
         etag_of(&self.text)
     }
 }
-
-/// What changes when a file is replaced or edited.
-type Seen = (u64, i64, i64, u64);
 
 impl Filters {
     /// Reads the files of a directory.
@@ -391,16 +388,6 @@ fn difference_of(file: &Path, name: &str, old: &str, new: &Served) -> String {
         true => "no change of the configuration".to_owned(),
         false => lines.join("; "),
     }
-}
-
-fn see(file: &Path) -> Option<Seen> {
-    let metadata = fs::metadata(file).ok()?;
-    Some((
-        metadata.ino(),
-        metadata.mtime(),
-        metadata.mtime_nsec(),
-        metadata.len(),
-    ))
 }
 
 /// A name from outside, for a message.
