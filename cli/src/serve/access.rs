@@ -326,12 +326,12 @@ fn present(headers: &HeaderMap, tokens: &Tokens, now: Duration) -> Presented {
     presented
 }
 
-/// Whether a browser asks for a page.
+/// Whether a browser shows the response as a page.
 fn is_page(request: &Request) -> bool {
     let accept = request.headers().get(header::ACCEPT);
     let accept = accept.and_then(|accept| accept.to_str().ok());
-    request.method() == Method::GET
-        && (request.uri().path() == "/" || accept.is_some_and(|types| types.contains("text/html")))
+    let at_root = request.method() == Method::GET && request.uri().path() == "/";
+    at_root || accept.is_some_and(|types| types.contains("text/html"))
 }
 
 /// The caller for the audit log. The name that an operator gives is one word, so it can't look like an address.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{ConnectInfo, Form, RawQuery, State};
+use axum::extract::{ConnectInfo, Form, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use maud::{DOCTYPE, html};
@@ -25,34 +25,8 @@ pub struct Login {
 }
 
 /// Handles `GET /login`.
-pub async fn form(RawQuery(query): RawQuery) -> Response {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width";
-                title { "Portcullis: log in" }
-            }
-            body {
-                main {
-                    h1 { "Portcullis" }
-                    form method="post" action="/login" {
-                        @if query.as_deref() == Some("wrong") {
-                            p role="alert" { "This is not the token of an operator or a reader." }
-                        }
-                        label for="token" { "Operator token or read token" }
-                        " "
-                        input id="token" name="token" type="password" required autofocus autocomplete="current-password";
-                        " "
-                        button { "Log in" }
-                    }
-                }
-            }
-        }
-    };
-    let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
-    (headers, page.into_string()).into_response()
+pub async fn form() -> Response {
+    page(StatusCode::OK, false)
 }
 
 /// Handles `POST /login`.
@@ -83,7 +57,7 @@ pub async fn login(
         return see_other("/", None);
     }
     access.note_wrong(address, &token, &server.changes);
-    see_other("/login?wrong", None)
+    page(StatusCode::UNAUTHORIZED, true)
 }
 
 /// Handles `POST /logout`. The cookie is deleted in the browser; a copy of it is valid until it expires or the token
@@ -102,4 +76,35 @@ pub fn see_other(path: &'static str, cookie: Option<String>) -> Response {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response
+}
+
+/// The form. `failed`: with a message.
+fn page(status: StatusCode, failed: bool) -> Response {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width";
+                title { "Portcullis: log in" }
+            }
+            body {
+                main {
+                    h1 { "Portcullis" }
+                    form method="post" action="/login" {
+                        @if failed {
+                            p role="alert" { "This is not the token of an operator or a reader." }
+                        }
+                        label for="token" { "Operator token or read token" }
+                        " "
+                        input id="token" name="token" type="password" required autofocus autocomplete="current-password";
+                        " "
+                        button { "Log in" }
+                    }
+                }
+            }
+        }
+    };
+    let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
+    (status, headers, page.into_string()).into_response()
 }

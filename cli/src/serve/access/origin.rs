@@ -66,8 +66,9 @@ mod tests {
     #[test]
     fn forms_of_other_sites_are_recognised() {
         let host = ("host", "10.0.0.1:9902");
-        let table: &[(&[(&str, &str)], bool, bool)] = &[
-            // headers, own without proof, own with proof
+        // Headers, whether they are enough without and with need of a proof.
+        type Row<'a> = (&'a [(&'a str, &'a str)], bool, bool);
+        let table: &[Row<'_>] = &[
             (&[host], true, false),
             (&[host, ("sec-fetch-site", "same-origin")], true, true),
             (&[host, ("sec-fetch-site", "none")], true, true),
