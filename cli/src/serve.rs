@@ -30,6 +30,7 @@ mod health;
 mod listener;
 mod nodes;
 mod problem;
+mod relay;
 mod seen;
 mod state_file;
 
@@ -51,6 +52,7 @@ use self::health::Health;
 use self::listener::{Listener, Tls};
 use self::nodes::Nodes;
 use self::problem::Problem;
+use self::relay::Relay;
 use crate::args::ServeArgs;
 use crate::error::{Failure, Result};
 use crate::output::Report;
@@ -67,6 +69,8 @@ pub struct Server {
     pub changes: Changes,
     /// The nodes.
     pub nodes: Nodes,
+    /// The lists of feeds.
+    pub relay: Relay,
     /// The tokens.
     pub access: Access,
     /// Whether the server is ready.
@@ -85,6 +89,7 @@ pub fn run(args: &ServeArgs) -> Result<Report> {
         filters: Filters::open(&args.filters, &state)?,
         changes: Changes::default(),
         nodes: Nodes::default(),
+        relay: Relay::open(args.relay.as_deref(), &state)?,
         access,
         health: Health::default(),
     });
@@ -92,6 +97,7 @@ pub fn run(args: &ServeArgs) -> Result<Report> {
         .enable_all()
         .build()
         .map_err(|error| Failure::refused(format!("the server can't start: {error}")))?;
+    server.relay.start()?;
     let served = runtime.block_on(serve(args, server, tls));
     // Blocking work that is not done yet ends with the process: every file is replaced atomically.
     runtime.shutdown_background();
@@ -132,7 +138,9 @@ fn router(server: Arc<Server>) -> Router {
             "/v3/discovery:extension_configs",
             post(discovery::extension_configs),
         )
-        .layer(DefaultBodyLimit::max(discovery::LARGEST_REQUEST))
+        .route("/v4/abs/attacklist", get(relay::attack_list))
+        .route("/v1/feeds/{name}", get(relay::feed))
+        .layer(DefaultBodyLimit::max(discovery::MOST_READ))
         .route_layer(needs(&[Role::Operator, Role::Node]));
     // Without a token.
     let open = Router::new()

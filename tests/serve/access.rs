@@ -18,12 +18,16 @@ const TOKENS: [(&str, &str); 3] = [
     ("PORTCULLIS_NODE_TOKEN", NODE),
 ];
 
-/// A route of each group, with its body, and whether an operator, a reader and a node may use it.
-const ROUTES: &[(&str, &str, [bool; 3])] = &[(
-    "POST",
-    "/v3/discovery:extension_configs",
-    [true, false, true],
-)];
+/// A route of each group, and whether an operator, a reader and a node may use it.
+const ROUTES: &[(&str, &str, [bool; 3])] = &[
+    (
+        "POST",
+        "/v3/discovery:extension_configs",
+        [true, false, true],
+    ),
+    ("GET", "/v4/abs/attacklist", [true, false, true]),
+    ("GET", "/v1/feeds/partner", [true, false, true]),
+];
 
 fn protected() -> Fleet {
     let mut fleet = Fleet::new();

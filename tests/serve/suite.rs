@@ -12,5 +12,6 @@
 
 mod access;
 mod discovery;
+mod filters;
 mod listener;
 mod support;

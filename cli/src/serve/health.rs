@@ -30,7 +30,8 @@ pub async fn healthz() -> StatusCode {
 pub async fn readyz(State(server): State<Arc<Server>>) -> StatusCode {
     let filters = server.filters.list();
     let has_filters = filters.iter().all(|filter| filter.served.is_some());
-    match has_filters && !server.health.stopping.load(Ordering::Relaxed) {
+    let has_lists = server.relay.status().iter().all(|feed| feed.etag.is_some());
+    match has_filters && has_lists && !server.health.stopping.load(Ordering::Relaxed) {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
     }
