@@ -109,7 +109,7 @@ pub fn run(args: &ServeArgs) -> Result<Report> {
 }
 
 async fn serve(args: &ServeArgs, server: Arc<Server>, tls: Option<Arc<Tls>>) -> Result<()> {
-    let listener = Listener::bind(args.listen, tls.clone()).await?;
+    let listener = Listener::bind(args.listen, tls.clone())?;
     let watched = server.clone();
     std::thread::spawn(move || {
         loop {

@@ -80,6 +80,22 @@ fn each_role_has_its_routes_and_no_other() {
 }
 
 #[test]
+fn a_node_sends_its_token_as_envoy_injects_it() {
+    let fleet = protected();
+    let path = "/v3/discovery:extension_configs";
+    // A feed can have an Authorization header of its own.
+    let headers = [
+        ("x-portcullis-token", NODE),
+        ("authorization", "Basic eA=="),
+    ];
+    assert_eq!(fleet.send("POST", path, &headers, "{}").status(), 400);
+    for wrong in ["wrong-0123456789abc", ""] {
+        let headers = [("x-portcullis-token", wrong)];
+        assert_eq!(fleet.send("POST", path, &headers, "{}").status(), 401);
+    }
+}
+
+#[test]
 fn a_request_without_a_valid_token_gets_the_same_response_everywhere() {
     let fleet = protected();
     let mut seen: Vec<(u16, String, Vec<u8>)> = Vec::new();

@@ -39,6 +39,10 @@ use crate::args::AccessArgs;
 use crate::clients::feed::unix_now;
 use crate::error::{Failure, Result};
 
+/// The header for a token besides `Authorization: Bearer`, which a feed may need for itself. Envoy's credential injector
+/// writes it without a prefix (envoy/fleet.yaml).
+const TOKEN: HeaderName = HeaderName::from_static("x-portcullis-token");
+
 /// The header by which an operator gives a name, for the audit log only.
 const OPERATOR_NAME: HeaderName = HeaderName::from_static("x-portcullis-operator");
 
@@ -87,7 +91,10 @@ enum Presented {
     Nothing,
     /// A token or a cookie that is not valid; its hash.
     Wrong(Token),
+    /// A valid token.
     Valid(Role),
+    /// A valid cookie, which a browser sends by itself.
+    Session(Role),
 }
 
 /// The tokens of the roles.
@@ -185,8 +192,8 @@ impl Access {
         let presented = present(headers, &tokens, unix_now());
         let is_open = |role: Role| tokens.of(role).is_none();
         let held = match presented {
-            Presented::Valid(role) => Some(role),
-            _ => None,
+            Presented::Valid(role) | Presented::Session(role) => Some(role),
+            Presented::Nothing | Presented::Wrong(_) => None,
         };
         let has =
             |role: &&Role| is_open(**role) || held == Some(Role::Operator) || held == Some(**role);
@@ -207,10 +214,10 @@ impl Access {
                     self.note_wrong(address, token, changes);
                     return Err(Refusal::NoToken);
                 }
-                Presented::Valid(_) => {}
+                Presented::Valid(_) | Presented::Session(_) => {}
             }
         }
-        let by_cookie = !headers.contains_key(header::AUTHORIZATION) && held.is_some();
+        let by_cookie = matches!(presented, Presented::Session(_));
         if !origin::is_own(request.method(), headers, by_cookie) {
             return Err(Refusal::ForeignOrigin);
         }
@@ -299,11 +306,7 @@ pub async fn require(
 /// What the headers present: a token, or else a cookie.
 fn present(headers: &HeaderMap, tokens: &Tokens, now: Duration) -> Presented {
     let roles = [Role::Operator, Role::Reader, Role::Node];
-    if let Some(authorization) = headers.get(header::AUTHORIZATION) {
-        let token = match authorization.as_bytes().split_at_checked(7) {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => token,
-            _ => authorization.as_bytes(),
-        };
+    if let Some(token) = token(headers) {
         let token = Token::of(token);
         let is = |role: &&Role| tokens.of(**role).is_some_and(|known| known.is(&token));
         return match roles.iter().find(is) {
@@ -319,11 +322,23 @@ fn present(headers: &HeaderMap, tokens: &Tokens, now: Duration) -> Presented {
         };
         // A node has no page.
         match roles.iter().take(2).find(is) {
-            Some(role) => return Presented::Valid(*role),
+            Some(role) => return Presented::Session(*role),
             None => presented = Presented::Wrong(Token::of(value.as_bytes())),
         }
     }
     presented
+}
+
+/// The token in the headers.
+fn token(headers: &HeaderMap) -> Option<&[u8]> {
+    if let Some(token) = headers.get(TOKEN) {
+        return Some(token.as_bytes()).filter(|token| !token.is_empty());
+    }
+    let authorization = headers.get(header::AUTHORIZATION)?.as_bytes();
+    match authorization.split_at_checked(7) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => Some(token),
+        _ => Some(authorization),
+    }
 }
 
 /// Whether a browser shows the response as a page.

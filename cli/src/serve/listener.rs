@@ -25,7 +25,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
@@ -37,6 +37,9 @@ use crate::error::{Failure, Result};
 
 /// How many connections are open at most. Ten thousand nodes have two each while they reconnect.
 const MOST_CONNECTIONS: u32 = 20_000;
+
+/// How many connections wait to be accepted: all nodes connect again after a restart of the server.
+const BACKLOG: u32 = 4096;
 
 /// The open files that are not connections: the filter files, the state, upstreams.
 const OTHER_FILES: u32 = 200;
@@ -73,13 +76,21 @@ impl Listener {
     /// # Errors
     ///
     /// The system refuses the address.
-    pub async fn bind(listen: SocketAddr, tls: Option<Arc<Tls>>) -> Result<Self> {
+    pub fn bind(listen: SocketAddr, tls: Option<Arc<Tls>>) -> Result<Self> {
         let refused = |error: std::io::Error| {
             Failure::refused(format!(
                 "the server can't listen on {listen}: {error}; choose another address with --listen"
             ))
         };
-        let socket = TcpListener::bind(listen).await.map_err(refused)?;
+        let socket = match listen {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }
+        .map_err(refused)?;
+        // A restarted server gets its address at once.
+        socket.set_reuseaddr(true).map_err(refused)?;
+        socket.bind(listen).map_err(refused)?;
+        let socket = socket.listen(BACKLOG).map_err(refused)?;
         let address = socket.local_addr().map_err(refused)?;
         let signals = [
             signal(SignalKind::terminate()).map_err(refused)?,
