@@ -117,6 +117,7 @@ test-lifecycle: ## several workers over one fake host, hostile interleavings
 
 .PHONY: test-cli
 test-cli: simulator ## the command line tool
+	@tools/install prometheus
 	cargo test $(LOCKED) -p portcullis-cli
 
 .PHONY: test-envoy

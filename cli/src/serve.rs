@@ -28,6 +28,7 @@ mod discovery;
 mod filters;
 mod health;
 mod listener;
+mod metrics;
 mod nodes;
 mod problem;
 mod relay;
@@ -44,12 +45,14 @@ use axum::handler::Handler as _;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
+use serde_json::Value;
 
 use self::access::{Access, Role, login, require, response_headers};
 use self::changes::Changes;
 use self::filters::Filters;
 use self::health::Health;
 use self::listener::{Listener, Tls};
+use self::metrics::DiscoveryRequests;
 use self::nodes::Nodes;
 use self::problem::Problem;
 use self::relay::Relay;
@@ -69,12 +72,29 @@ pub struct Server {
     pub changes: Changes,
     /// The nodes.
     pub nodes: Nodes,
+    /// Requests for configuration.
+    pub discovery_requests: DiscoveryRequests,
     /// The lists of feeds.
     pub relay: Relay,
     /// The tokens.
     pub access: Access,
     /// Whether the server is ready.
     pub health: Health,
+}
+
+impl Server {
+    /// Registers the feeds of the configurations and of the relay, so that the nodes' counters are added up by their names.
+    fn know_feeds(&self) {
+        for filter in self.filters.list() {
+            let Some(served) = filter.served else {
+                continue;
+            };
+            let feeds = served.configuration.get("feeds").and_then(Value::as_array);
+            let names = feeds.into_iter().flatten().map(|feed| feed.get("name"));
+            self.nodes
+                .know_feeds(names.filter_map(|name| name?.as_str()));
+        }
+    }
 }
 
 /// Serves until a signal ends the process.
@@ -89,10 +109,12 @@ pub fn run(args: &ServeArgs) -> Result<Report> {
         filters: Filters::open(&args.filters, &state)?,
         changes: Changes::default(),
         nodes: Nodes::default(),
+        discovery_requests: DiscoveryRequests::default(),
         relay: Relay::open(args.relay.as_deref(), &state)?,
         access,
         health: Health::default(),
     });
+    server.know_feeds();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -119,6 +141,7 @@ async fn serve(args: &ServeArgs, server: Arc<Server>, tls: Option<Arc<Tls>>) -> 
             if let Some(tls) = &tls {
                 tls.refresh();
             }
+            watched.know_feeds();
         }
     });
     eprintln!("portcullis serve: {}", listener.url());
@@ -136,7 +159,8 @@ fn router(server: Arc<Server>) -> Router {
     let for_nodes = Router::new()
         .route(
             "/v3/discovery:extension_configs",
-            post(discovery::extension_configs),
+            post(discovery::extension_configs)
+                .layer(from_fn_with_state(server.clone(), metrics::count_discovery)),
         )
         .route("/v4/abs/attacklist", get(relay::attack_list))
         .route("/v1/feeds/{name}", get(relay::feed))
@@ -163,4 +187,9 @@ fn router(server: Arc<Server>) -> Router {
 
 async fn unknown() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "there is no such route")
+    let for_readers = Router::new()
+        .route("/metrics", get(metrics::metrics))
+        .route_layer(needs(&[Role::Operator, Role::Reader]));
+        .merge(for_readers)
+        .with_state(server)
 }

@@ -14,4 +14,5 @@ mod access;
 mod discovery;
 mod filters;
 mod listener;
+mod nodes;
 mod support;
