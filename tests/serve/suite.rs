@@ -11,4 +11,5 @@
 )]
 
 mod discovery;
+mod relay;
 mod support;

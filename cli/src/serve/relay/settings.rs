@@ -7,15 +7,16 @@ use portcullis::config::{Config, ConfigError, Feed, Problem};
 use serde_json::{Map, Value};
 
 use crate::clients::http::{Server, Trust};
-use crate::config_file::{ConfigFile, atomic_file};
+use crate::config_file::ConfigFile;
+use crate::config_file::place::Place;
+use crate::config_file::select::Selection;
 use crate::error::{Failure, Result};
 
 const UPSTREAMS: &str = "upstreams";
 
 const UPSTREAM_KEYS: &[&str] = &["url", "ca", "insecure"];
 
-const URL: &str =
-    "an address of http:// or https://, a host and a port, such as \"https://abs.example.com:8080\"";
+const URL: &str = "an address of http:// or https://, a host and a port, such as \"https://abs.example.com:8080\"";
 
 /// The settings, without anything that belongs to one thread.
 #[derive(Clone, Debug)]
@@ -42,7 +43,8 @@ impl Settings {
     ///
     /// All errors of the configuration and of `upstreams`, each with its path.
     pub fn read(path: &Path) -> Result<Self> {
-        let file = ConfigFile::parse(path, atomic_file::read(path)?, None)?;
+        let place = Place::File(path.to_owned());
+        let file = ConfigFile::parse(&place, place.read()?, Selection::default())?;
         let mut errors = match Config::parse(&file.raw, &environment) {
             Ok(_) => Vec::new(),
             Err(errors) => errors,
@@ -62,7 +64,7 @@ impl Settings {
             check_clusters(&config, &upstreams, &mut errors);
         }
         if !errors.is_empty() {
-            return Err(Failure::invalid_configuration(&file.file, false, &errors));
+            return Err(Failure::invalid_configuration(&file.file, None, &errors));
         }
         let settings = Self {
             configuration,
@@ -151,11 +153,9 @@ fn read_upstream(path: &str, value: &Value, errors: &mut Vec<ConfigError>) -> Op
                 "a value of another type",
                 "the name of a PEM file",
             )),
-            ("insecure", _) => errors.push(invalid(
-                &path,
-                "a value of another type",
-                "true or false",
-            )),
+            ("insecure", _) => {
+                errors.push(invalid(&path, "a value of another type", "true or false"))
+            }
             _ => errors.push(ConfigError {
                 path,
                 problem: Problem::UnknownKey {
