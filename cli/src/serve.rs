@@ -126,7 +126,7 @@ fn router(server: Arc<Server>) -> Router {
         )
         .route("/v4/abs/attacklist", get(relay::attack_list))
         .route("/v1/feeds/{name}", get(relay::feed))
-        .layer(DefaultBodyLimit::max(discovery::LARGEST_REQUEST))
+        .layer(DefaultBodyLimit::max(discovery::MOST_READ))
         .route_layer(needs(&[Role::Operator, Role::Node]));
     Router::new().merge(for_nodes).with_state(server)
 }

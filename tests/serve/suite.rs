@@ -11,5 +11,6 @@
 )]
 
 mod discovery;
+mod filters;
 mod relay;
 mod support;

@@ -138,7 +138,7 @@ impl Filters {
                 "{} does not exist: its last valid content is served until the file returns; to end that, delete {} and \
                  restart the server",
                 filter.file.display(),
-                self.copy_of(&filter.file).display(),
+                self.copy_of(&filter.name).display(),
             );
             changes.record(&filter.file.display().to_string(), &message, false);
             self.set(Filter {
@@ -250,7 +250,7 @@ impl Filters {
                         true,
                     );
                 }
-                let copy = self.copy_of(file);
+                let copy = self.copy_of(name);
                 let kept = state_file::read(&copy).ok().flatten();
                 if kept.is_none_or(|kept| kept != served.text.as_bytes())
                     && let Err(error) = state_file::write(&copy, served.text.as_bytes())
@@ -283,14 +283,11 @@ impl Filters {
         };
         for entry in fs::read_dir(&self.state).map_err(failed)? {
             let copy = entry.map_err(failed)?.path();
-            let name = copy
-                .file_stem()
-                .and_then(|name| name.to_str())
-                .unwrap_or_default();
-            if name.starts_with('.') {
+            let name = copy.file_name().and_then(|name| name.to_str());
+            let Some(name) = name.filter(|name| !name.starts_with('.')) else {
                 continue;
-            }
-            let file = self.directory.join(copy.file_name().unwrap_or_default());
+            };
+            let file = self.directory.join(format!("{name}.json"));
             let text = state_file::read(&copy).map_err(|error| error.to_string());
             let text = text.and_then(|bytes| {
                 String::from_utf8(bytes.unwrap_or_default()).map_err(|error| error.to_string())
@@ -314,8 +311,9 @@ impl Filters {
         Ok(())
     }
 
-    fn copy_of(&self, file: &Path) -> PathBuf {
-        self.state.join(file.file_name().unwrap_or_default())
+    /// The copy of the last valid file of a filter, JSON or YAML.
+    fn copy_of(&self, name: &str) -> PathBuf {
+        self.state.join(name)
     }
 
     fn read<T>(&self, read: impl FnOnce(&BTreeMap<String, Filter>) -> T) -> T {
