@@ -1,16 +1,15 @@
 //! The routes of lists: `GET /v4/abs/attacklist` and `GET /v1/feeds/NAME`.
 
-use std::io::Read as _;
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use flate2::read::GzDecoder;
 use portcullis::config::feed::ABS;
 
 use super::relayed::{List, Relayed};
+use super::unzipped::Unzipped;
 use crate::clients::feed::unix_now;
 use crate::serve::Server;
 use crate::serve::problem::Problem;
@@ -44,7 +43,7 @@ pub async fn feed(
         return (StatusCode::NOT_MODIFIED, response_headers).into_response();
     }
     let accepts_gzip = accepts_gzip(&headers);
-    // The list can be compressed or decompressed.
+    // Durations can be written again.
     let served = tokio::task::spawn_blocking(move || {
         serve(&name, &relayed, &list, response_headers, accepts_gzip)
     });
@@ -79,11 +78,9 @@ fn serve(
     let body = list.fresh(&relayed.form).and_then(|body| {
         if accepts_gzip {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            return Ok(body.gzip);
+            return Ok(Body::from(body.gzip));
         }
-        let mut plain = Vec::with_capacity(usize::try_from(body.plain_bytes).unwrap_or(0));
-        GzDecoder::new(&*body.gzip).read_to_end(&mut plain)?;
-        Ok(Bytes::from(plain))
+        Ok(Body::new(Unzipped::new(&body)))
     });
     match body {
         Ok(body) => (headers, body).into_response(),
