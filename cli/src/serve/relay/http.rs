@@ -75,12 +75,12 @@ fn serve(
 ) -> Response {
     let content_type = HeaderValue::from_static(relayed.form.content_type());
     headers.insert(header::CONTENT_TYPE, content_type);
-    let body = list.fresh(&relayed.form).and_then(|body| {
-        if accepts_gzip {
+    let body = list.fresh(&relayed.form).map(|body| match accepts_gzip {
+        true => {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            return Ok(Body::from(body.gzip));
+            Body::from(body.gzip)
         }
-        Ok(Body::new(Unzipped::new(&body)))
+        false => Body::new(Unzipped::new(&body)),
     });
     match body {
         Ok(body) => (headers, body).into_response(),
