@@ -166,6 +166,9 @@ fn router(server: Arc<Server>) -> Router {
         .route("/v1/feeds/{name}", get(relay::feed))
         .layer(DefaultBodyLimit::max(discovery::MOST_READ))
         .route_layer(needs(&[Role::Operator, Role::Node]));
+    let for_readers = Router::new()
+        .route("/metrics", get(metrics::metrics))
+        .route_layer(needs(&[Role::Operator, Role::Reader]));
     // Without a token.
     let open = Router::new()
         .route("/healthz", get(health::healthz))
@@ -176,6 +179,7 @@ fn router(server: Arc<Server>) -> Router {
     let unknown = unknown.layer(needs(&[Role::Operator, Role::Node, Role::Reader]));
     let routes = Router::new()
         .merge(for_nodes)
+        .merge(for_readers)
         .merge(open)
         .fallback(unknown)
         .with_state(server);
@@ -187,9 +191,4 @@ fn router(server: Arc<Server>) -> Router {
 
 async fn unknown() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "there is no such route")
-    let for_readers = Router::new()
-        .route("/metrics", get(metrics::metrics))
-        .route_layer(needs(&[Role::Operator, Role::Reader]));
-        .merge(for_readers)
-        .with_state(server)
 }

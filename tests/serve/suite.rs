@@ -15,4 +15,5 @@ mod discovery;
 mod filters;
 mod listener;
 mod nodes;
+mod relay;
 mod support;
