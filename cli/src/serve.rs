@@ -29,6 +29,7 @@ mod filters;
 mod health;
 mod listener;
 mod metrics;
+mod management;
 mod nodes;
 mod problem;
 mod relay;
@@ -177,7 +178,11 @@ fn router(server: Arc<Server>) -> Router {
         .route("/logout", post(login::logout))
         .layer(DefaultBodyLimit::max(login::LARGEST_BODY));
     let unknown = unknown.layer(needs(&[Role::Operator, Role::Node, Role::Reader]));
-    let routes = Router::new()
+    let management = management::routers()
+        .into_iter()
+        .map(|(roles, router)| router.route_layer(needs(roles)));
+    let routes = management
+        .fold(Router::new(), Router::merge)
         .merge(for_nodes)
         .merge(for_readers)
         .merge(open)

@@ -16,4 +16,6 @@ mod filters;
 mod listener;
 mod nodes;
 mod relay;
+mod management;
+mod schema;
 mod support;
