@@ -11,6 +11,7 @@
 //! | `nodes` | what is known of each Envoy |
 //! | `management` | the API under `/v1` |
 //! | `page` | the page at `/` |
+//! | `history` | the denied requests of the last hour |
 //! | `changes` | the last changes, and an audit line for each |
 //! | `access` | tokens and roles: who may do what |
 //! | `listener` | sockets, TLS, limits on time and size |
@@ -24,7 +25,9 @@ mod access;
 mod changes;
 mod discovery;
 mod filters;
+mod history;
 mod nodes;
+mod page;
 mod problem;
 mod state_file;
 
@@ -36,13 +39,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::post;
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
 use self::access::{Access, Role, require};
 use self::changes::Changes;
 use self::filters::Filters;
 use self::nodes::Nodes;
+use self::page::Page;
 use crate::args::ServeArgs;
 use crate::error::{Failure, Result};
 use crate::output::Report;
@@ -61,6 +65,8 @@ pub struct Server {
     pub nodes: Nodes,
     /// The tokens.
     pub access: Access,
+    /// What the page keeps.
+    pub page: Page,
 }
 
 /// Serves until a signal ends the process.
@@ -74,6 +80,7 @@ pub fn run(args: &ServeArgs) -> Result<Report> {
         changes: Changes::default(),
         nodes: Nodes::default(),
         access: Access::new(&args.access, args.listen)?,
+        page: Page::default(),
     });
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -120,5 +127,25 @@ fn router(server: Arc<Server>) -> Router {
         )
         .layer(DefaultBodyLimit::max(discovery::LARGEST_REQUEST))
         .route_layer(needs(&[Role::Operator, Role::Node]));
-    Router::new().merge(for_nodes).with_state(server)
+    let for_readers = Router::new()
+        .route("/", get(page::show))
+        .route("/page/explain", post(page::explain).get(page::to_page))
+        .layer(DefaultBodyLimit::max(page::LARGEST_FORM))
+        .route_layer(needs(&[Role::Operator, Role::Reader]));
+    let for_operators = Router::new()
+        .route("/page/switch", post(page::switch).get(page::to_page))
+        .route("/page/entry", post(page::entry).get(page::to_page))
+        .route("/page/remove", post(page::remove).get(page::to_page))
+        .layer(DefaultBodyLimit::max(page::LARGEST_FORM))
+        .route_layer(needs(&[Role::Operator]));
+    let for_all = Router::new()
+        .route("/login", get(page::login))
+        .route("/assets/style.css", get(page::style))
+        .route("/assets/script.js", get(page::script));
+    Router::new()
+        .merge(for_nodes)
+        .merge(for_readers)
+        .merge(for_operators)
+        .merge(for_all)
+        .with_state(server)
 }
