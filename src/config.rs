@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `config.rs` | [`Config`] |
 //! | `config/top_level.rs` | the top-level keys, their defaults and limits |
-//! | `config/{abs,api,deny_response,feed,guard,jwt,list,traffic}.rs` | the sections: types, keys, defaults, limits |
+//! | `config/{abs,api,deny_response,feed,fleet,guard,jwt,list,traffic}.rs` | the sections: types, keys, defaults, limits |
 //! | `config/credential.rs` | secrets, typed or from the environment |
 //! | `config/value.rs` | durations, sizes, ranges, names: their spelling and canonical form |
 //! | `config/section.rs` | typed readers of one object; unknown and repeated keys |
@@ -20,6 +20,7 @@ mod credential;
 mod deny_response;
 mod error;
 pub mod feed;
+mod fleet;
 mod guard;
 mod jwt;
 mod list;
@@ -88,6 +89,8 @@ pub struct Config {
     pub feeds: Vec<Feed>,
     /// The others, for display. They have no header with the value of an environment variable.
     pub disabled_feeds: Vec<Feed>,
+    /// List requests carry a header about this node (`fleet.report`).
+    pub fleet_report: bool,
     /// What an operator should check; logged, and shown by `check_config`.
     pub warnings: Vec<ConfigWarning>,
 }
@@ -163,4 +166,5 @@ pub const KNOWN_KEYS: &[(&str, &[&str])] = &[
     ("traffic", traffic::TRAFFIC_KEYS),
     ("guard", guard::GUARD_KEYS),
     ("feeds[]", feed::FEED_KEYS),
+    ("fleet", fleet::FLEET_KEYS),
 ];

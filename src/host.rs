@@ -107,7 +107,7 @@ pub struct LocalReply<'a> {
     pub grpc_status: Option<u32>,
 }
 
-/// Clocks, random numbers and the environment.
+/// Clocks, random numbers, the environment and the name of this process.
 ///
 /// Monotonic time is for leases and intervals, since the wall clock may jump; the wall clock is for dates.
 pub trait System {
@@ -119,6 +119,8 @@ pub trait System {
     fn random(&self) -> u64;
     /// An environment variable of the VM.
     fn environment_variable(&self, name: &str) -> Option<String>;
+    /// Calls `visit` with the node id of this process (Envoy's `xds.node.id`), if it has one.
+    fn visit_node_id(&self, visit: &mut dyn FnMut(&[u8]));
 }
 
 /// Key-value data that all workers of the process share.

@@ -51,7 +51,7 @@ impl Root {
         let destination = abs.filter(|_| config.enable_abs);
         let destination = destination.map(|abs| Destination::new(abs, &config.traffic));
         let lists = config.all_feeds().into_iter().map(|feed| FeedOfRoot {
-            list: list_id(&feed),
+            list: ListId::of(&feed),
             rules: list_rules(&feed, config.ipv6_prefix),
             policy: FeedPolicy::new(&feed),
             feed,
@@ -129,6 +129,7 @@ impl Root {
             feed: &known.feed,
             ipv6_prefix: self.config.ipv6_prefix,
             rules: known.rules,
+            reported: Some(&self.config).filter(|config| config.fleet_report),
         })
     }
 
@@ -192,11 +193,6 @@ fn header_names(config: &Config) -> Vec<String> {
         record::header_names(&config.traffic).for_each(add);
     }
     names
-}
-
-/// Feeds of several root contexts share a list if they have the same source.
-fn list_id(feed: &Feed) -> ListId {
-    ListId::new(&feed.source())
 }
 
 /// A hash of everything that decides whether a feed's list is accepted, and which entries.

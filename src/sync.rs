@@ -9,6 +9,8 @@
 //! | [`freshness`] | the age of the active list, and its ETag |
 //! | [`publisher`] | a list into shared data |
 //! | `report` | metrics and log lines about a list |
+//! | `node_report` | the header of list requests that reports on this node |
+//! | `settings` | how a list is fetched |
 //! | [`updater`] | one VM's part: lease, fetch, publication, results |
 //! | [`usage`] | one VM's part in reporting usage metrics |
 //! | [`replica`] | one VM's copy of the list; the request path touches only this |
@@ -21,9 +23,11 @@ pub mod election;
 pub mod freshness;
 pub mod keys;
 pub mod lease;
+mod node_report;
 pub mod publisher;
 pub mod replica;
 mod report;
+mod settings;
 pub mod store;
 pub mod updater;
 pub mod usage;
@@ -31,7 +35,8 @@ pub mod usage;
 pub use keys::ListId;
 pub use lease::VmId;
 pub use replica::{Replica, ReplicaList};
-pub use updater::{SyncSettings, Updater, VmIdentity};
+pub use settings::SyncSettings;
+pub use updater::{Updater, VmIdentity};
 pub use usage::UsageReporter;
 
 /// The period of a root context's ticks. Workers load a new list at the next tick, so this bounds how long one enforces

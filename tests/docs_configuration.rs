@@ -174,6 +174,7 @@ fn the_reference_documents_exactly_the_known_keys() {
         ("`deny_response`", vec!["deny_response"]),
         ("`traffic`", vec!["traffic"]),
         ("`guard`", vec!["guard"]),
+        ("`fleet`", vec!["fleet"]),
         ("Keys", vec!["feeds[]"]),
     ];
     let mut n_sections = 0;

@@ -28,8 +28,11 @@ pub struct Arguments {
 /// The options of every command.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// The file that holds the filter: an Envoy file (ECDS, LDS, bootstrap), a WasmPlugin, EnvoyExtensionPolicy or
-    /// ConfigMap manifest, or the plain plugin configuration
+    /// The file that holds the filter: an Envoy file (ECDS, LDS, bootstrap), a WasmPlugin, TrafficExtension,
+    /// EnvoyExtensionPolicy or ConfigMap manifest, or the plain plugin configuration; - is standard input
+    ///
+    /// With -, an edit writes the edited text to standard output, and its message to standard error. With --dry-run, and if
+    /// the edit is refused, it writes nothing to standard output.
     #[arg(
         long,
         global = true,
@@ -41,6 +44,9 @@ pub struct Common {
     /// The Wasm filter to use, if the file holds several
     #[arg(long, global = true, value_name = "NAME")]
     pub name: Option<String>,
+    /// The namespace of the Kubernetes object that holds the filter, if the file holds several
+    #[arg(long, global = true, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
     /// Output format
     #[arg(long, global = true, value_enum, default_value_t = OutputFormat::Text)]
     pub output: OutputFormat,

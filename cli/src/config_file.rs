@@ -1,20 +1,22 @@
-//! A file that holds the filter: which of its Wasm filters is meant, its configuration, and the text with another one.
+//! A text that holds the filter: which of its Wasm filters is meant, its configuration, and the text with another one.
 //!
 //! The library defines what a configuration means.
 
 pub mod atomic_file;
+mod bounded;
 pub mod diff;
 pub mod edit;
 pub mod listener;
 pub mod locate;
 pub mod manual_list;
-
-use std::path::Path;
+pub mod place;
+pub mod select;
 
 use portcullis::config::{Config, ConfigError, ConfigWarning, Notice};
 use serde_json::{Map, Value};
 
-use self::locate::{DEFAULT_NAME, Form, Location};
+use self::place::Place;
+use self::select::Selection;
 use crate::args::Common;
 use crate::document::Document;
 use crate::document::path::ValuePath;
@@ -23,7 +25,7 @@ use crate::error::{Failure, Result};
 /// A file that holds the filter, as it was read.
 #[derive(Debug)]
 pub struct ConfigFile {
-    /// The file, as the user named it.
+    /// The file as the user named it, or what messages call the place.
     pub file: String,
     /// The filter's names, the most specific one first; none for a plain plugin configuration.
     pub names: Vec<String>,
@@ -38,19 +40,19 @@ pub struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// Reads the file that holds the filter.
+    /// Reads the text that holds the filter.
     pub fn read(common: &Common) -> Result<Self> {
-        Self::read_from(&common.config, common)
+        Self::read_from(&Place::of(common), common)
     }
 
-    /// Reads another file than that of `--config`.
-    pub fn read_from(path: &Path, common: &Common) -> Result<Self> {
-        Self::parse(path, atomic_file::read(path)?, common.name.as_deref())
+    /// Reads it at another place than that of `--config`.
+    pub fn read_from(place: &Place, common: &Common) -> Result<Self> {
+        Self::parse(place, place.read()?, Selection::of(common))
     }
 
-    /// Finds the filter in a text. `name` selects one of several.
-    pub fn parse(path: &Path, text: String, name: Option<&str>) -> Result<Self> {
-        let file = path.display().to_string();
+    /// Finds the filter in the text of a place.
+    pub fn parse(place: &Place, text: String, selection: Selection<'_>) -> Result<Self> {
+        let file = place.name();
         let refused = |error| Failure::refused(format!("{file}: {error}"));
         if text.trim().is_empty() {
             return Err(Failure::refused(format!(
@@ -58,7 +60,7 @@ impl ConfigFile {
             )));
         }
         let document = Document::parse(&text).map_err(refused)?;
-        let location = choose(&file, document.values(), name)?;
+        let location = selection.choose(&file, document.values())?;
         let (value, raw) = read(&text, &location.path).map_err(refused)?;
         let configuration = match value {
             Some(Value::Object(object)) => object,
@@ -104,7 +106,7 @@ impl ConfigFile {
     /// The same for a command that needs a valid one.
     pub fn config(&self) -> Result<Config> {
         self.validate()
-            .map_err(|errors| Failure::invalid_configuration(&self.file, false, &errors))
+            .map_err(|errors| Failure::invalid_configuration(&self.file, None, &errors))
     }
 
     /// The file's text with another configuration; everything else stays as written.
@@ -123,64 +125,6 @@ pub fn validate(configuration: &[u8]) -> std::result::Result<Config, Vec<ConfigE
         |warning: &ConfigWarning| matches!(warning.notice, Notice::UnusableVariable { .. });
     config.warnings.retain(|warning| !is_of_variable(warning));
     Ok(config)
-}
-
-fn choose(file: &str, values: &[Value], name: Option<&str>) -> Result<Location> {
-    let found = locate::find(values);
-    if let ([], [value], None) = (found.as_slice(), values, name)
-        && !locate::is_wrapper(value)
-    {
-        return Ok(Location {
-            path: vec![ValuePath::default()],
-            ..Location::default()
-        });
-    }
-    let names = || {
-        let names = found
-            .iter()
-            .map(|location| match location.names.is_empty() {
-                true => "unnamed".to_owned(),
-                false => location.names.join("/"),
-            });
-        names.collect::<Vec<_>>().join(", ")
-    };
-    let wanted = name.unwrap_or(DEFAULT_NAME);
-    let called: Vec<_> = found.iter().filter(|one| one.is_called(wanted)).collect();
-    let location = match (name, found.as_slice(), called.as_slice()) {
-        (None, [], _) => {
-            return Err(Failure::refused(format!(
-                "{file} holds no Wasm filter; give with --config the file that holds the filter's \"configuration\" \
-                 (an ECDS, LDS or bootstrap file of Envoy, a WasmPlugin, EnvoyExtensionPolicy or ConfigMap manifest)"
-            )));
-        }
-        (None, [only], _) => only,
-        (_, _, [one]) => *one,
-        (None, ..) => {
-            return Err(Failure::refused(format!(
-                "{file} holds several Wasm filters ({}); choose one with --name",
-                names()
-            )));
-        }
-        (Some(name), ..) => {
-            return Err(Failure::refused(format!(
-                "{file} holds {} Wasm filters named \"{name}\"; it holds: {}",
-                called.len(),
-                names()
-            )));
-        }
-    };
-    let name = location.names.first().map_or("", String::as_str);
-    match &location.form {
-        Form::Object => Ok(location.clone()),
-        Form::Absent => Err(Failure::refused(format!(
-            "{file}: the Wasm filter \"{name}\" has no configuration; add to it \"configuration\": \
-             {{\"@type\": \"type.googleapis.com/google.protobuf.Struct\", \"value\": {{}}}}"
-        ))),
-        Form::Unsupported(found) => Err(Failure::refused(format!(
-            "{file}: the configuration of the Wasm filter \"{name}\" is of the type {found}; allowed are \
-             google.protobuf.Struct and google.protobuf.StringValue"
-        ))),
-    }
 }
 
 /// A value, and its text where it has one of its own.

@@ -30,11 +30,17 @@ impl Failure {
         Self::new(message.into(), 2)
     }
 
-    /// The filter would refuse the configuration in `file`. `unchanged`: an edit was asked for, and was not made.
-    pub fn invalid_configuration(file: &str, unchanged: bool, errors: &[ConfigError]) -> Self {
-        let mut message = match unchanged {
-            true => format!("{file} was not changed: the filter would refuse the configuration"),
-            false => format!("{file}: the filter would refuse this configuration"),
+    /// The filter would refuse the configuration in `file`. `refusal`: what did not happen, if an edit was asked for.
+    pub fn invalid_configuration(
+        file: &str,
+        refusal: Option<&str>,
+        errors: &[ConfigError],
+    ) -> Self {
+        let mut message = match refusal {
+            Some(refusal) => {
+                format!("{file} {refusal}: the filter would refuse the configuration")
+            }
+            None => format!("{file}: the filter would refuse this configuration"),
         };
         for error in errors {
             let _ = write!(message, "\n  {error}");

@@ -1,12 +1,13 @@
 //! `portcullis`, the command line tool: ASE's commands for an Envoy that runs the filter.
 //!
-//! Each command changes or reads the file that holds the filter, a list server, or Envoy's admin interface.
+//! Each command changes or reads the file that holds the filter (or standard input), a list server, or Envoy's admin
+//! interface.
 //!
 //! | module | owns |
 //! |---|---|
 //! | `args` | every command and flag, with its help |
 //! | `commands` | what each command does, one file a command or group |
-//! | `config_file` | the file that holds the filter: find its configuration, edit it, write it atomically |
+//! | `config_file` | the text that holds the filter: where it is, which configuration in it is meant, edits |
 //! | `document` | a JSON or YAML text: its values, and edits in place |
 //! | `clients` | ABS's API, the list servers of feeds, Envoy's admin interface and access log |
 //! | `serve` | the server of a fleet: configuration, lists, nodes, management API and page |

@@ -1,9 +1,10 @@
-//! What is printed: results on standard output, notes and errors on standard error. Knows no command.
+//! What is printed: results on standard output, notes and errors on standard error; in a pipe, the edited text on standard
+//! output, and the result on standard error. Knows no command.
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::args::OutputFormat;
 use crate::error::Result;
@@ -22,6 +23,8 @@ pub struct Report {
     pub notes: Vec<String>,
     /// `false` makes the exit code 1.
     pub success: bool,
+    /// Takes the place of the result on standard output, byte for byte; the result then goes to standard error.
+    pub passed_on: Option<String>,
 }
 
 impl Report {
@@ -32,6 +35,15 @@ impl Report {
             json,
             notes: Vec::new(),
             success: true,
+            passed_on: None,
+        }
+    }
+
+    /// The same beside a text that is passed on in a pipe.
+    pub fn beside(self, text: String) -> Self {
+        Self {
+            passed_on: Some(text),
+            ..self
         }
     }
 }
@@ -40,6 +52,9 @@ impl Report {
 pub fn print(result: &Result<Report>, format: OutputFormat) -> ExitCode {
     match result {
         Ok(report) => {
+            if let Some(text) = &report.passed_on {
+                return pass_on(text, report, format);
+            }
             report.notes.iter().for_each(|note| print_note(note));
             let printed = match format {
                 OutputFormat::Text => print_line(&report.text),
@@ -47,10 +62,7 @@ pub fn print(result: &Result<Report>, format: OutputFormat) -> ExitCode {
             };
             match printed {
                 // The reader may close the pipe early (`head`): not a failure of the command.
-                Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                    print_error(&format!("the result can't be printed: {error}"));
-                    ExitCode::FAILURE
-                }
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => unprinted(&error),
                 _ => ExitCode::from(u8::from(!report.success)),
             }
         }
@@ -62,6 +74,35 @@ pub fn print(result: &Result<Report>, format: OutputFormat) -> ExitCode {
             ExitCode::from(failure.exit_code)
         }
     }
+}
+
+/// Prints the text for the next command in the pipe, and then the result. A text that can't be printed to its end is a
+/// failure, and what it would have changed is not reported.
+fn pass_on(text: &str, report: &Report, format: OutputFormat) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        return unprinted(&error);
+    }
+    match format {
+        OutputFormat::Text => {
+            report.notes.iter().for_each(|note| print_note(note));
+            print_note(&report.text);
+        }
+        OutputFormat::Json => {
+            // One object, since notes and the result share standard error.
+            let mut json = report.json.clone();
+            if let (Some(object), false) = (json.as_object_mut(), report.notes.is_empty()) {
+                object.insert("notes".to_owned(), json!(report.notes));
+            }
+            print_error(&format!("{json:#}"));
+        }
+    }
+    ExitCode::from(u8::from(!report.success))
+}
+
+fn unprinted(error: &std::io::Error) -> ExitCode {
+    print_error(&format!("the result can't be printed: {error}"));
+    ExitCode::FAILURE
 }
 
 /// Prints a remark that is not part of the result.

@@ -29,6 +29,7 @@ mod history;
 mod nodes;
 mod page;
 mod problem;
+mod relay;
 mod state_file;
 
 use std::net::SocketAddr;
@@ -47,6 +48,7 @@ use self::changes::Changes;
 use self::filters::Filters;
 use self::nodes::Nodes;
 use self::page::Page;
+use self::relay::Relay;
 use crate::args::ServeArgs;
 use crate::error::{Failure, Result};
 use crate::output::Report;
@@ -63,6 +65,8 @@ pub struct Server {
     pub changes: Changes,
     /// The nodes.
     pub nodes: Nodes,
+    /// The lists of feeds.
+    pub relay: Relay,
     /// The tokens.
     pub access: Access,
     /// What the page keeps.
@@ -79,6 +83,7 @@ pub fn run(args: &ServeArgs) -> Result<Report> {
         filters: Filters::open(&args.filters, &state)?,
         changes: Changes::default(),
         nodes: Nodes::default(),
+        relay: Relay::open(args.relay.as_deref(), &state)?,
         access: Access::new(&args.access, args.listen)?,
         page: Page::default(),
     });
@@ -86,6 +91,7 @@ pub fn run(args: &ServeArgs) -> Result<Report> {
         .enable_all()
         .build()
         .map_err(|error| Failure::refused(format!("the server can't start: {error}")))?;
+    server.relay.start()?;
     runtime.block_on(serve(args, server))?;
     Ok(Report::new(
         "stopped",
@@ -125,7 +131,9 @@ fn router(server: Arc<Server>) -> Router {
             "/v3/discovery:extension_configs",
             post(discovery::extension_configs),
         )
-        .layer(DefaultBodyLimit::max(discovery::LARGEST_REQUEST))
+        .route("/v4/abs/attacklist", get(relay::attack_list))
+        .route("/v1/feeds/{name}", get(relay::feed))
+        .layer(DefaultBodyLimit::max(discovery::MOST_READ))
         .route_layer(needs(&[Role::Operator, Role::Node]));
     let for_readers = Router::new()
         .route("/", get(page::show))

@@ -8,6 +8,7 @@ use super::credential::Environment;
 use super::deny_response::read_deny_response;
 use super::error::Problem;
 use super::feed::read_feeds;
+use super::fleet::read_report;
 use super::guard::read_guard;
 use super::list::{check_size, read_list};
 use super::section::Section;
@@ -35,6 +36,7 @@ pub(super) const ROOT_KEYS: &[&str] = &[
     "guard",
     "ipv6_prefix",
     "feeds",
+    "fleet",
 ];
 
 const MINUTES_KEY: &str = "abs_attack_request_minutes";
@@ -76,6 +78,7 @@ pub(super) fn read_config(root: &Section<'_>, environment: Environment<'_>) -> C
         ipv6_prefix,
         feeds: feeds.enabled,
         disabled_feeds: feeds.disabled,
+        fleet_report: read_report(root),
         warnings: Vec::new(),
     };
     check_size(root, &config.allow_list, &config.deny_list);

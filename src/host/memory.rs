@@ -158,6 +158,12 @@ impl System for MemoryHost {
     fn environment_variable(&self, name: &str) -> Option<String> {
         self.process.environment(name)
     }
+
+    fn visit_node_id(&self, visit: &mut dyn FnMut(&[u8])) {
+        if let Some(id) = self.process.node_id() {
+            visit(&id);
+        }
+    }
 }
 
 impl SharedData for MemoryHost {

@@ -4,6 +4,7 @@ use core::hash::{Hash, Hasher};
 
 use siphasher::sip::SipHasher13;
 
+use crate::config::Feed;
 use crate::list::Slot;
 
 /// The key of the fingerprint key: one for all lists of the process, so that an identifier is hashed once for all of them.
@@ -19,6 +20,11 @@ impl ListId {
         let mut hasher = SipHasher13::new();
         source.hash(&mut hasher);
         Self(hasher.finish())
+    }
+
+    /// The list of a feed: feeds of the same source share it.
+    pub fn of(feed: &Feed) -> Self {
+        Self::new(&feed.source())
     }
 }
 

@@ -11,9 +11,11 @@ use super::election::{Candidacy, Election, FirstVm, Outcome, Step};
 use super::freshness::Freshness;
 use super::keys::ListId;
 use super::lease::VmId;
+use super::node_report;
 use super::publisher::{self, Published};
 use super::replica::Replica;
 use super::report::Report;
+use super::settings::SyncSettings;
 use super::store::{self, Store};
 use crate::config::Feed;
 use crate::feed::call::{self, Method};
@@ -35,19 +37,6 @@ pub struct VmIdentity {
     pub started: Duration,
     /// Whether it has served a request.
     pub served: bool,
-}
-
-/// The settings of the newest configuration that uses a list.
-#[derive(Clone, Copy, Debug)]
-pub struct SyncSettings<'a> {
-    /// The root context of the tick or the response.
-    pub root: RootId,
-    /// The feed of the list.
-    pub feed: &'a Feed,
-    /// The number of leading bits by which IPv6 addresses are compared.
-    pub ipv6_prefix: u8,
-    /// A hash of the rules by which entries are accepted.
-    pub rules: u64,
 }
 
 /// One VM's part in updating one list.
@@ -279,9 +268,17 @@ impl Updater {
         let known = self.confirming.as_ref().map(|known| &known.validators);
         let feed = settings.feed;
         let path = call::path(feed, host.unix_now());
+        let mut headers = call::headers(feed, method, &path, known);
+        let reported = settings.reported.filter(|_| method == Method::Get);
+        let report = reported.map(|config| node_report::text(host, config));
+        headers.extend(
+            report
+                .iter()
+                .map(|text| (node_report::HEADER, text.as_bytes())),
+        );
         let call = HttpCall {
             cluster: &feed.cluster,
-            headers: &call::headers(feed, method, &path, known),
+            headers: &headers,
             body: &[],
             timeout: feed.timeout,
         };

@@ -6,7 +6,8 @@
 
 use core::time::Duration;
 
-use super::updater::{SyncSettings, VmIdentity};
+use super::settings::SyncSettings;
+use super::updater::VmIdentity;
 use crate::config::Feed;
 use crate::feed::call;
 use crate::feed::crowdsec::usage::{Usage, request_path};

@@ -24,7 +24,11 @@ fn console_blocks(markdown: &str) -> Vec<String> {
             (None, _) => {}
         }
     }
-    blocks.retain(|block| block.contains("$ portcullis "));
+    blocks.retain(|block| {
+        ["$ portcullis ", "| portcullis "]
+            .iter()
+            .any(|run| block.contains(run))
+    });
     blocks
 }
 
@@ -39,7 +43,11 @@ fn the_documents_show_what_the_commands_print() {
             blocks.len()
         );
         // One after another on one file, as a reader would.
-        let workspace = Workspace::new();
+        let mut workspace = Workspace::new();
+        workspace.add_programs(&repository().join("tests/cli/bin"));
+        let object = "tests/cli/fixtures/kubectl/wasmplugin.yaml";
+        let object = fs::read_to_string(repository().join(object)).unwrap();
+        workspace.write("cluster.yaml", &object);
         for block in blocks {
             let replayed = workspace.replay(&block);
             assert_same_session(document, &block, &replayed);

@@ -23,6 +23,8 @@ mod feeds;
 mod files;
 // The examples in the documents.
 mod docs;
+// From standard input to standard output, and what kubectl prints.
+mod pipes;
 // Every command's output and exit code.
 mod sessions;
 // `status --envoy`, with recorded responses of an Envoy.

@@ -20,6 +20,8 @@ pub fn repository() -> &'static Path {
 /// A directory with the shipped `envoy/filter.json`.
 pub struct Workspace {
     folder: TempDir,
+    /// Where programs are found before those of the system.
+    programs: Vec<PathBuf>,
     environment: Vec<(String, String)>,
     /// Replacements for output that differs between runs.
     shown: Vec<(String, String)>,
@@ -37,6 +39,7 @@ impl Workspace {
         .unwrap();
         Self {
             folder,
+            programs: vec![Path::new(PORTCULLIS).parent().unwrap().to_owned()],
             environment: Vec::new(),
             shown: Vec::new(),
         }
@@ -45,6 +48,11 @@ impl Workspace {
     /// Sets an environment variable for its commands.
     pub fn set(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Puts the programs in a folder before those of the system.
+    pub fn add_programs(&mut self, folder: &Path) {
+        self.programs.push(folder.to_owned());
     }
 
     /// Replaces `text` with `shown` in all output.
@@ -64,7 +72,12 @@ impl Workspace {
 
     /// Writes a file in it.
     pub fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
+        self.write_bytes(name, text.as_bytes());
+    }
+
+    /// Writes a file that may not be text.
+    pub fn write_bytes(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.path(name), bytes).unwrap();
     }
 
     /// The tool with arguments, ready to start.
@@ -133,14 +146,12 @@ impl Workspace {
     }
 
     fn prepare(&self, command: &mut Command) {
-        let tools = Path::new(PORTCULLIS).parent().unwrap();
+        let system = ["/usr/local/bin", "/usr/bin", "/bin"].map(PathBuf::from);
+        let programs = self.programs.iter().chain(&system);
         command
             .current_dir(self.folder.path())
             .env_clear()
-            .env(
-                "PATH",
-                format!("{}:/usr/local/bin:/usr/bin:/bin", tools.display()),
-            )
+            .env("PATH", std::env::join_paths(programs).unwrap())
             // A man page and a help text are as wide as the terminal.
             .env("COLUMNS", "100")
             .envs(self.environment.iter().cloned())

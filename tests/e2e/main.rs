@@ -30,6 +30,8 @@ mod environment;
 mod manual_lists;
 // Names, numbers and labels of the metrics.
 mod metrics;
+// The header that reports on this node.
+mod node_report;
 // Outages: no list yet, a stale list, ABS down.
 mod outages;
 // HTTP/2, gRPC, repeated headers, bytes that are not text.

@@ -231,6 +231,10 @@ impl System for FakeHost {
     fn environment_variable(&self, name: &str) -> Option<String> {
         self.host.environment_variable(name)
     }
+
+    fn visit_node_id(&self, visit: &mut dyn FnMut(&[u8])) {
+        self.host.visit_node_id(visit);
+    }
 }
 
 impl SharedData for FakeHost {

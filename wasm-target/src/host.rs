@@ -196,6 +196,10 @@ impl System for EnvoyHost {
     fn environment_variable(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
     }
+
+    fn visit_node_id(&self, visit: &mut dyn FnMut(&[u8])) {
+        visit_property(b"xds\0node\0id", visit);
+    }
 }
 
 impl RootContext for EnvoyHost {

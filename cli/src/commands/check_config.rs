@@ -4,13 +4,17 @@ use serde_json::json;
 
 use crate::args::{CheckConfigArgs, Common};
 use crate::config_file::ConfigFile;
+use crate::config_file::place::Place;
 use crate::error::{Result, errors_to_json};
 use crate::output::Report;
 
 /// Runs the command.
 pub fn run(common: &Common, args: &CheckConfigArgs) -> Result<Report> {
-    let path = args.file.as_ref().unwrap_or(&common.config);
-    let config_file = ConfigFile::read_from(path, common)?;
+    let place = match &args.file {
+        Some(path) => Place::named(path),
+        None => Place::of(common),
+    };
+    let config_file = ConfigFile::read_from(&place, common)?;
     let file = &config_file.file;
     let (mut warnings, errors) = match config_file.validate() {
         Ok(config) => (

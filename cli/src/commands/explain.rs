@@ -52,7 +52,7 @@ pub fn run(common: &Common, args: &ExplainArgs) -> Result<Report> {
     });
     let served: Vec<_> = served.collect();
     let outcome = dry_run(&config_file.raw, &served, request)
-        .map_err(|errors| Failure::invalid_configuration(&config_file.file, false, &errors))?;
+        .map_err(|errors| Failure::invalid_configuration(&config_file.file, None, &errors))?;
     Ok(Explanation {
         show_secrets: common.show_secrets,
         config: &config,

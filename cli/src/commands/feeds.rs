@@ -75,7 +75,7 @@ fn find(config_file: &ConfigFile, name: &str) -> Result<(Feed, u8)> {
     let configuration = Value::Object(configuration).to_string();
     let environment = |name: &str| env::var(name).ok();
     let config = Config::parse(configuration.as_bytes(), &environment)
-        .map_err(|errors| Failure::invalid_configuration(&config_file.file, false, &errors))?;
+        .map_err(|errors| Failure::invalid_configuration(&config_file.file, None, &errors))?;
     let mut warnings = config.warnings.iter();
     let unusable = warnings.find(|warning| {
         matches!(warning.notice, Notice::UnusableVariable { .. }) && warning.path.starts_with(&path)

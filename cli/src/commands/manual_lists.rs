@@ -8,6 +8,7 @@ use crate::args::{BlacklistPart, Common, EntryWords, ListStatus, ViewBlacklistAr
 use crate::clients::abs;
 use crate::clients::feed::Reach;
 use crate::config_file::edit::edit;
+use crate::config_file::place::Place;
 use crate::config_file::{ConfigFile, manual_list, validate};
 use crate::entry::{Entry, kind_name};
 use crate::error::{Failure, Result};
@@ -132,8 +133,12 @@ fn guard_of(common: &Common, configuration: &Map<String, Value>) -> Result<Guard
     match validate(json.as_bytes()) {
         Ok(config) => Ok(config.guard),
         Err(errors) => {
-            let file = common.config.display().to_string();
-            Err(Failure::invalid_configuration(&file, true, &errors))
+            let place = Place::of(common);
+            Err(Failure::invalid_configuration(
+                &place.name(),
+                Some(place.refusal()),
+                &errors,
+            ))
         }
     }
 }

@@ -4,7 +4,7 @@
 //! synced to disk and renamed over it; Envoy watches for that rename. If a step fails, the file stays as it was.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
+use super::bounded;
 use crate::error::{Failure, Result};
 
 /// How long to wait for another command's lock. Each command holds it for milliseconds.
@@ -19,9 +20,6 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// How often the lock is tried.
 const LOCK_POLL: Duration = Duration::from_millis(5);
-
-/// The largest configuration that is read. A VM, which has at most 1 GiB, can use only far smaller ones.
-const LARGEST_CONFIGURATION: u64 = 64 << 20;
 
 /// The largest list that is read.
 const LARGEST_LIST: u64 = 1 << 30;
@@ -31,14 +29,8 @@ pub fn read(path: &Path) -> Result<String> {
     if let Ok(false) = path.try_exists() {
         return Err(missing(path));
     }
-    let bytes = read_bounded(path, LARGEST_CONFIGURATION, &[])?;
-    String::from_utf8(bytes).map_err(|error| {
-        let position = error.utf8_error().valid_up_to().saturating_add(1);
-        Failure::refused(format!(
-            "{} can't be read: it is not UTF-8 text (byte {position})",
-            path.display()
-        ))
-    })
+    let bytes = read_bounded(path, bounded::LARGEST_CONFIGURATION, &[])?;
+    bounded::text(bytes).map_err(|reason| unreadable(path, &reason))
 }
 
 /// Reads a file with a list, whatever bytes it holds, or a pipe.
@@ -48,26 +40,21 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
 
 /// Reads a regular file, or another kind that is allowed, up to `limit` bytes.
 fn read_bounded(path: &Path, limit: u64, allowed: &[&str]) -> Result<Vec<u8>> {
-    let refused =
-        |reason: String| Failure::refused(format!("{} can't be read: {reason}", path.display()));
-    let failed = |error: io::Error| refused(error.to_string());
+    let failed = |error: io::Error| unreadable(path, &error.to_string());
     // Checked before the file is opened: opening a pipe without a writer blocks.
     let metadata = fs::metadata(path).map_err(failed)?;
     if let Some(kind) = kind(&metadata).filter(|kind| !allowed.contains(kind)) {
-        return Err(refused(format!(
+        let reason = format!(
             "it is {kind}, and a regular file is needed; write its content to a file and name that"
-        )));
+        );
+        return Err(unreadable(path, &reason));
     }
-    let mut bytes = Vec::new();
     let opened = File::open(path).map_err(failed)?;
-    opened
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    match u64::try_from(bytes.len()) {
-        Ok(length) if length <= limit => Ok(bytes),
-        _ => Err(refused(format!("it is larger than {} MB", limit >> 20))),
-    }
+    bounded::read(opened, limit).map_err(|reason| unreadable(path, &reason))
+}
+
+fn unreadable(path: &Path, reason: &str) -> Failure {
+    Failure::refused(format!("{} can't be read: {reason}", path.display()))
 }
 
 /// What a file is, where it is not a regular one.

@@ -4,20 +4,23 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
+use super::ConfigFile;
 use super::diff::{Difference, differences};
-use super::{ConfigFile, atomic_file};
+use super::place::Place;
+use super::select::Selection;
 use crate::args::Common;
 use crate::error::{Failure, Result};
 use crate::output::Report;
 
-/// Edits the configuration in the file that `common` names. `edit` returns the message to print.
+/// Edits the configuration at the place that `common` names. `edit` returns the message to print.
 pub fn edit(
     common: &Common,
     edit: impl FnOnce(&mut Map<String, Value>) -> Result<String>,
 ) -> Result<Report> {
-    let path = common.config.as_path();
-    let parse = |text: String| ConfigFile::parse(path, text, common.name.as_deref());
-    let work = |file: ConfigFile| -> Result<(Option<String>, Report)> {
+    let place = Place::of(common);
+    let parse = |text: String| ConfigFile::parse(&place, text, Selection::of(common));
+    let work = |text: String| -> Result<(Option<String>, Report)> {
+        let file = parse(text)?;
         let mut new = file.configuration.clone();
         let message = edit(&mut new)?;
         let text = match new == file.configuration {
@@ -29,25 +32,22 @@ pub fn edit(
             Some(text) => parse(text.clone())?.validate(),
             None => file.validate(),
         }
-        .map_err(|errors| Failure::invalid_configuration(&file.file, true, &errors))?;
-        let report = report(common, &file.configuration, &new, message);
+        .map_err(|errors| {
+            Failure::invalid_configuration(&file.file, Some(place.refusal()), &errors)
+        })?;
+        let report = report(common, &file, &new, message);
         Ok((text, report))
     };
     match common.dry_run {
-        true => work(parse(atomic_file::read(path)?)?).map(|(_, report)| report),
-        false => atomic_file::update(path, |text| work(parse(text)?)),
+        true => place.try_update(work),
+        false => place.update(work),
     }
 }
 
-fn report(
-    common: &Common,
-    old: &Map<String, Value>,
-    new: &Map<String, Value>,
-    message: String,
-) -> Report {
-    let differences = differences(old, new, common.show_secrets);
+fn report(common: &Common, old: &ConfigFile, new: &Map<String, Value>, message: String) -> Report {
+    let differences = differences(&old.configuration, new, common.show_secrets);
     let changed = !differences.is_empty();
-    let file = common.config.display().to_string();
+    let file = &old.file;
     let json = json!({
         "file": file,
         "message": message,

@@ -1,13 +1,16 @@
 //! Where in a file, or in what Envoy dumps, the configurations of Wasm filters are.
 //!
 //! Knows the shapes of Envoy (a `PluginConfig` with its `configuration`, whatever encloses it), of Istio's WasmPlugin and
-//! TrafficExtension, of Envoy Gateway's EnvoyExtensionPolicy, and of a ConfigMap that holds any of them as text. Reads and
-//! edits no file.
+//! TrafficExtension, of Envoy Gateway's EnvoyExtensionPolicy, of a ConfigMap that holds any of them as text, and of a list
+//! of such objects. Reads and edits no file.
 
 use serde_json::{Map, Value};
 
 use crate::document::Document;
 use crate::document::path::{Step, ValuePath, keys};
+
+/// The namespace of a Kubernetes object that names none.
+const DEFAULT_NAMESPACE: &str = "default";
 
 /// The filter's default name.
 pub const DEFAULT_NAME: &str = "portcullis";
@@ -17,6 +20,8 @@ pub const DEFAULT_NAME: &str = "portcullis";
 pub struct Location {
     /// The names of the filter: the names of its PluginConfig, of its filter, its root id.
     pub names: Vec<String>,
+    /// The namespace of the Kubernetes object that holds it; none outside of manifests.
+    pub namespace: Option<String>,
     /// The path to the configuration. All but the last lead to strings that hold a text themselves, outermost first.
     pub path: Vec<ValuePath>,
     /// How it is written there.
@@ -50,7 +55,7 @@ impl Location {
 /// Finds the configuration of every Wasm filter in the values of a text.
 pub fn find(values: &[Value]) -> Vec<Location> {
     let mut found = Vec::new();
-    Walk::over(values, &[], &[], &mut found);
+    Walk::over(values, &Outside::default(), &mut found);
     found
 }
 
@@ -119,27 +124,32 @@ pub fn is_wrapper(value: &Value) -> bool {
     MARKS.iter().any(|mark| value.get(mark).is_some())
 }
 
-struct Walk<'a> {
-    /// Strings that enclose the text.
+/// What encloses a value.
+#[derive(Clone, Default)]
+struct Outside {
+    /// Strings that hold the text, outermost first.
     texts: Vec<ValuePath>,
+    names: Vec<String>,
+    namespace: Option<String>,
+}
+
+struct Walk<'a> {
+    outside: Outside,
     /// The value being visited.
     at: ValuePath,
-    /// Names of what encloses the value.
-    names: Vec<String>,
     found: &'a mut Vec<Location>,
 }
 
 impl Walk<'_> {
     /// Visits each document of a text.
-    fn over(documents: &[Value], texts: &[ValuePath], names: &[String], found: &mut Vec<Location>) {
+    fn over(documents: &[Value], outside: &Outside, found: &mut Vec<Location>) {
         for (document, value) in documents.iter().enumerate() {
             let mut walk = Walk {
-                texts: texts.to_vec(),
+                outside: outside.clone(),
                 at: ValuePath {
                     document,
                     steps: Vec::new(),
                 },
-                names: names.to_vec(),
                 found,
             };
             walk.visit(value);
@@ -148,25 +158,15 @@ impl Walk<'_> {
 
     fn visit(&mut self, value: &Value) {
         match value {
-            Value::Object(_) if self.visit_manifest(value) => {}
             Value::Object(object) => {
-                let depth = self.names.len();
-                // Only what encloses a configuration names it; a listener or a cluster does not.
-                if let Some(name) = text(value, "name")
-                    && (object.contains_key("typed_config") || is_plugin(value))
-                {
-                    self.names.push(name.to_owned());
+                let namespace = self.outside.namespace.clone();
+                if namespace.is_none() {
+                    self.outside.namespace = namespace_of(value);
                 }
-                if is_plugin(value) {
-                    self.visit_plugin(value);
+                if !self.visit_manifest(value) {
+                    self.visit_object(value, object);
                 }
-                for (key, inner) in object {
-                    // What Envoy dumps of a configuration that it refused is not active.
-                    if key != "configuration" && key != "error_state" {
-                        self.step(Step::Key(key.clone()), |walk| walk.visit(inner));
-                    }
-                }
-                self.names.truncate(depth);
+                self.outside.namespace = namespace;
             }
             Value::Array(values) => {
                 for (index, inner) in values.iter().enumerate() {
@@ -175,6 +175,26 @@ impl Walk<'_> {
             }
             _ => {}
         }
+    }
+
+    fn visit_object(&mut self, value: &Value, object: &Map<String, Value>) {
+        let depth = self.outside.names.len();
+        // Only what encloses a configuration names it; a listener or a cluster does not.
+        if let Some(name) = text(value, "name")
+            && (object.contains_key("typed_config") || is_plugin(value))
+        {
+            self.outside.names.push(name.to_owned());
+        }
+        if is_plugin(value) {
+            self.visit_plugin(value);
+        }
+        for (key, inner) in object {
+            // What Envoy dumps of a configuration that it refused is not active.
+            if key != "configuration" && key != "error_state" {
+                self.step(Step::Key(key.clone()), |walk| walk.visit(inner));
+            }
+        }
+        self.outside.names.truncate(depth);
     }
 
     /// A Kubernetes object that holds configurations; `false` for anything else.
@@ -207,8 +227,11 @@ impl Walk<'_> {
                 for (key, inner) in data.into_iter().flatten() {
                     let document = inner.as_str().and_then(|text| Document::parse(text).ok());
                     if let Some(document) = document {
-                        let texts = self.path_to(&keys(&["data", key]));
-                        Walk::over(document.values(), &texts, &self.names, self.found);
+                        let outside = Outside {
+                            texts: self.path_to(&keys(&["data", key])),
+                            ..self.outside.clone()
+                        };
+                        Walk::over(document.values(), &outside, self.found);
                     }
                 }
             }
@@ -219,7 +242,7 @@ impl Walk<'_> {
 
     /// Envoy's `PluginConfig`.
     fn visit_plugin(&mut self, plugin: &Value) {
-        let mut names = self.names.clone();
+        let mut names = self.outside.names.clone();
         names.extend(owned([text(plugin, "root_id"), text(plugin, "rootId")]));
         names.dedup();
         let configuration = plugin.get("configuration");
@@ -252,14 +275,29 @@ impl Walk<'_> {
     /// Adds a configuration that is `steps` below the value being visited.
     fn add(&mut self, names: Vec<String>, steps: Vec<Step>, form: Form) {
         let path = self.path_to(&steps);
-        self.found.push(Location { names, path, form });
+        self.found.push(Location {
+            names,
+            namespace: self.outside.namespace.clone(),
+            path,
+            form,
+        });
     }
 
     fn path_to(&self, steps: &[Step]) -> Vec<ValuePath> {
         let mut last = self.at.clone();
         last.steps.extend_from_slice(steps);
-        self.texts.iter().cloned().chain([last]).collect()
+        self.outside.texts.iter().cloned().chain([last]).collect()
     }
+}
+
+/// The namespace of a Kubernetes object; none for anything else, and for a list of objects, of which each has its own.
+fn namespace_of(value: &Value) -> Option<String> {
+    let kind = text(value, "kind")?;
+    if kind.ends_with("List") && value.get("items").is_some() {
+        return None;
+    }
+    let namespace = value.pointer("/metadata/namespace").and_then(Value::as_str);
+    Some(namespace.unwrap_or(DEFAULT_NAMESPACE).to_owned())
 }
 
 /// Whether this is a `PluginConfig`: nothing else has a `vm_config`, or a root id beside a configuration.

@@ -72,6 +72,7 @@ pub(super) fn defaults() -> Config {
         ipv6_prefix: 128,
         feeds: Vec::new(),
         disabled_feeds: Vec::new(),
+        fleet_report: false,
     }
 }
 
@@ -122,7 +123,7 @@ pub(super) const ACCEPTED: &[(&str, &str, Change)] = &[
     ("white space around", " \n{\t}\r\n", |_| {}),
     (
         "empty sections",
-        r#"{"abs": {}, "apis": [], "allow_list": {}, "deny_list": {}, "deny_response": {}, "traffic": {}, "guard": {}}"#,
+        r#"{"abs": {}, "apis": [], "allow_list": {}, "deny_list": {}, "deny_response": {}, "traffic": {}, "guard": {}, "fleet": {}}"#,
         |_| {},
     ),
     (
@@ -181,6 +182,11 @@ pub(super) const ACCEPTED: &[(&str, &str, Change)] = &[
         "environment variables are not read if ABS is not used",
         r#"{"abs": {"access_key_env": "BAD_COLON"}, "traffic": {"ase_token_env": "TWO_LINES"}}"#,
         |_| {},
+    ),
+    (
+        "reports of this node",
+        r#"{"fleet": {"report": true}}"#,
+        |config| config.fleet_report = true,
     ),
     (
         "minutes as a float",

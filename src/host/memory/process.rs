@@ -1,5 +1,5 @@
-//! The state that all VMs of a process share: clocks, shared data with the host's compare-and-set rules, environment, metrics.
-//! Makes no callback.
+//! The state that all VMs of a process share: clocks, shared data with the host's compare-and-set rules, environment, node
+//! id, metrics. Makes no callback.
 
 use core::cell::RefCell;
 use core::time::Duration;
@@ -18,6 +18,7 @@ struct Process {
     unix: Duration,
     random: u64,
     environment: BTreeMap<String, String>,
+    node_id: Option<Vec<u8>>,
     data: BTreeMap<String, SharedValue>,
     last_cas: u32,
     definitions: Vec<String>,
@@ -120,6 +121,16 @@ impl MemoryProcess {
     /// An environment variable.
     pub fn environment(&self, name: &str) -> Option<String> {
         self.0.borrow().environment.get(name).cloned()
+    }
+
+    /// Sets the node id.
+    pub fn set_node_id(&self, id: &[u8]) {
+        self.0.borrow_mut().node_id = Some(id.to_vec());
+    }
+
+    /// The node id.
+    pub fn node_id(&self) -> Option<Vec<u8>> {
+        self.0.borrow().node_id.clone()
     }
 
     /// Defines a metric; returns its number.

@@ -47,6 +47,7 @@ pub fn configuration(data: &[u8]) {
 /// Runs a VM with this configuration.
 fn run(json: &[u8]) {
     let host = FuzzHost::default();
+    host.set_node_id(json);
     let mut vm = Vm::new(&host);
     vm.configure(&host, ROOT, json).expect("it is valid");
     host.set_request(vec![

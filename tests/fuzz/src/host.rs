@@ -94,6 +94,10 @@ impl FuzzHost {
         self.host.process().pass(time);
     }
 
+    pub fn set_node_id(&self, id: &[u8]) {
+        self.host.process().set_node_id(id);
+    }
+
     pub fn set_request(&self, headers: Headers) {
         let mut request = self.request.borrow_mut();
         request.headers = headers;
@@ -186,6 +190,10 @@ impl System for FuzzHost {
     fn environment_variable(&self, name: &str) -> Option<String> {
         name.len().is_multiple_of(2).then(|| "key".to_owned())
     }
+
+    fn visit_node_id(&self, visit: &mut dyn FnMut(&[u8])) {
+        self.host.visit_node_id(visit);
+    }
 }
 
 impl SharedData for FuzzHost {
@@ -216,6 +224,13 @@ impl RootContext for FuzzHost {
     }
 
     fn dispatch_http_call(&self, call: &HttpCall<'_>) -> Result<CallToken, HostError> {
+        for (name, value) in call.headers {
+            if *name == "x-portcullis-node" {
+                let is_sound = value.len() <= 2_048 && value.iter().all(u8::is_ascii_graphic);
+                assert!(is_sound, "{}", value.escape_ascii());
+                check_disclosed(value);
+            }
+        }
         self.refusal(HostError::BadArgument)?;
         self.host.dispatch_http_call(call)
     }

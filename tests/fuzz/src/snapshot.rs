@@ -130,10 +130,11 @@ fn load(mut input: Input<'_>) {
 /// A VM ticks and judges with shared data from the input.
 fn vm(mut input: Input<'_>) {
     let host = FuzzHost::default();
+    host.set_node_id(input.0);
     let mut vm = Vm::new(&host);
     let json =
         br#"{"enable_abs_attack": true, "abs": {"cluster": "abs"}, "before_first_list": "deny",
-        "attack_list_max_age": "1h", "when_stale": "drop"}"#;
+        "attack_list_max_age": "1h", "when_stale": "drop", "fleet": {"report": true}}"#;
     let root = RootId(1);
     vm.configure(&host, root, json).expect("valid");
     host.set_address(b"10.1.2.3:4000");

@@ -8,6 +8,8 @@ mod expiry;
 mod fingerprint_key;
 /// What one feed does changes nothing for the others.
 mod isolation;
+/// The header of list requests that reports on this node.
+mod node_report;
 /// The order of judgement.
 mod order;
 /// ETag and Last-Modified.

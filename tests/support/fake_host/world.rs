@@ -187,6 +187,11 @@ impl World {
         self.state.borrow_mut().environment.push(line);
     }
 
+    /// Sets the node id of the process.
+    pub fn set_node_id(&self, id: &[u8]) {
+        self.process.set_node_id(id);
+    }
+
     /// Selects what happens to each call from now on.
     pub fn set_abs(&self, abs: impl FnMut(&SentCall) -> Reaction + 'static) {
         self.state.borrow_mut().abs = Box::new(abs);

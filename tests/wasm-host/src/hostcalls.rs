@@ -234,6 +234,7 @@ fn requests(linker: &mut Linker<Guest>) -> Result<()> {
             match path.as_slice() {
                 b"source\0address" => backend.visit_source_address(&mut keep),
                 b"request\0protocol" => backend.visit_request_protocol(&mut keep),
+                b"xds\0node\0id" => backend.visit_node_id(&mut keep),
                 _ => {}
             }
             give(&mut host, "proxy_get_property", value, data_at, size_at)

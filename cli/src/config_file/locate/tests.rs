@@ -104,3 +104,59 @@ fn a_configuration_that_envoy_refused_is_none() {
         [("p root".to_owned(), json!({"enable_firewall": true}))]
     );
 }
+
+#[test]
+fn each_object_of_kubernetes_has_its_namespace() {
+    let wasm_plugin = |metadata: Value| json!({"kind": "WasmPlugin", "metadata": metadata});
+    let [here, there] = [json!({"namespace": "here"}), json!({"namespace": "there"})];
+    let ecds = json!({"resources": [plugin("p", structure(json!({})))]});
+    let config_map = |data: &Value| json!({"kind": "ConfigMap", "metadata": here, "data": {"f": data.to_string()}});
+    let list = |kind: &str| {
+        let items = [wasm_plugin(here.clone()), wasm_plugin(json!({"name": "p"}))];
+        json!({"kind": kind, "metadata": there, "items": items})
+    };
+    let table = [
+        (wasm_plugin(here.clone()), vec![Some("here")]),
+        (wasm_plugin(json!({"name": "p"})), vec![Some("default")]),
+        (list("List"), vec![Some("here"), Some("default")]),
+        (list("WasmPluginList"), vec![Some("here"), Some("default")]),
+        (config_map(&ecds), vec![Some("here")]),
+        (config_map(&wasm_plugin(there.clone())), vec![Some("here")]),
+        (
+            json!([{"kind": "EnvoyFilter", "metadata": here, "spec": ecds.clone()}, ecds.clone()]),
+            vec![Some("here"), None],
+        ),
+        (ecds, vec![None]),
+    ];
+    for (value, expected) in table {
+        let found = find(std::slice::from_ref(&value));
+        let namespaces: Vec<_> = found.iter().map(|one| one.namespace.as_deref()).collect();
+        assert_eq!(namespaces, expected, "{value}");
+    }
+}
+
+#[test]
+fn what_kubernetes_adds_to_an_object_is_no_configuration() {
+    let applied =
+        json!({"kind": "WasmPlugin", "spec": {"pluginConfig": {"enable_firewall": false}}});
+    let object = json!({
+        "kind": "WasmPlugin",
+        "metadata": {
+            "name": "p",
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": applied.to_string()},
+            "managedFields": [{"fieldsV1": {"f:spec": {"f:pluginConfig": {"f:enable_firewall": {}}}}}],
+        },
+        "spec": {"pluginConfig": {"enable_firewall": true}},
+        "status": {"conditions": [applied]},
+    });
+    let of_object = ("p".to_owned(), json!({"enable_firewall": true}));
+    assert_eq!(found(object.clone()), vec![of_object.clone()]);
+    let mut config_map = object.clone();
+    config_map["kind"] = json!("ConfigMap");
+    assert_eq!(found(config_map.clone()), []);
+    config_map["data"] = json!({"plugin.yaml": object.to_string()});
+    assert_eq!(
+        found(json!({"kind": "List", "items": [config_map]})),
+        [of_object]
+    );
+}

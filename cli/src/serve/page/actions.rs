@@ -11,6 +11,8 @@ use super::super::Server;
 use super::super::access::Caller;
 use super::super::problem::Problem;
 use super::view::EntryForm;
+use crate::config_file::place::Place;
+use crate::config_file::select::Selection;
 use crate::config_file::{ConfigFile, manual_list};
 use crate::entry::Entry;
 use crate::error::{Failure, Result};
@@ -274,7 +276,11 @@ fn edit(
             ),
         ));
     }
-    let parsed = ConfigFile::parse(&filter.file, served.text.clone(), None)?;
+    let parsed = ConfigFile::parse(
+        &Place::File(filter.file),
+        served.text.clone(),
+        Selection::default(),
+    )?;
     let mut new = parsed.configuration.clone();
     edit(&mut new)?;
     if new == parsed.configuration {

@@ -139,6 +139,13 @@ fn of_filter(filter: &Filter, find: &mut impl FnMut(Level, &'static str, String)
 
 fn of_feed(feed: &Feed, find: &mut impl FnMut(Level, &'static str, String)) {
     let name = &feed.name;
+    if let Some(problem) = &feed.problem {
+        find(
+            Level::Attention,
+            "feeds",
+            format!("Feed {name}: its list can't be kept for a restart: {problem}."),
+        );
+    }
     let problem = match (feed.age, feed.is_stale, feed.is_failing) {
         (None, _, true) => format!("Feed {name}: there is no list; {}.", feed.last_result),
         (None, ..) => format!("Feed {name}: there is no list yet."),

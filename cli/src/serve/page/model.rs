@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use portcullis::config::Mode;
+use portcullis::identifier::IdentifierKind;
 use serde_json::{Map, Value};
 
 use super::super::Server;
 use super::super::access::{Caller, Role};
 use super::super::filters::{self, Filter};
 use super::super::nodes::Node;
+use super::super::relay::FeedStatus;
 use super::headline::judge;
 use super::view::{self, View};
 use crate::clients::feed::unix_now;
@@ -29,7 +32,10 @@ const MOST_CHANGES: usize = 20;
 const MOST_PROBLEMS: usize = 50;
 
 /// A node that has sent nothing for this long is silent.
-const SILENT_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
+const SILENT_AFTER: Duration = Duration::from_secs(60);
+
+/// The list of a feed is stale after this many failed fetches.
+const STALE_AFTER_FAILURES: u32 = 3;
 
 /// What is shown of each served configuration, by the filter's name: it changes less often than it is shown.
 #[derive(Debug, Default)]
@@ -163,8 +169,32 @@ fn list(configuration: &Map<String, Value>, key: &str) -> view::List {
 }
 
 /// The feeds that the server relays.
-fn feeds(_server: &Server) -> Option<Vec<view::Feed>> {
-    None
+fn feeds(server: &Server) -> Option<Vec<view::Feed>> {
+    let now = unix_now();
+    let until = |seconds: u64| Duration::from_secs(seconds).saturating_sub(now);
+    let since = |seconds: u64| now.saturating_sub(Duration::from_secs(seconds));
+    let of_status = |status: FeedStatus| {
+        let kinds = IdentifierKind::ALL.into_iter();
+        let entries = kinds.map(|kind| (kind_name(kind).to_owned(), *status.entries.get(kind)));
+        let last_result = match (status.last_result, status.last_error.as_str()) {
+            (None, _) => "no fetch has ended yet".to_owned(),
+            (Some(result), "") => result.replace('_', " "),
+            (Some(_), error) => error.to_owned(),
+        };
+        view::Feed {
+            entries: entries.filter(|(_, count)| *count > 0).collect(),
+            age: status.etag.and(status.last_success).map(since),
+            is_stale: status.failures >= STALE_AFTER_FAILURES,
+            last_result,
+            is_failing: status.failures > 0,
+            next_fetch: status.next_fetch.map(until),
+            problem: status.state_problem,
+            name: status.name,
+        }
+    };
+    let relay = &server.relay;
+    let feeds = relay.status().into_iter().map(of_status);
+    relay.is_on().then(|| feeds.collect())
 }
 
 fn nodes(server: &Server) -> view::Nodes {

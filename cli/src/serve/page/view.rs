@@ -107,7 +107,7 @@ pub struct Feed {
     pub entries: Vec<(String, u64)>,
     /// The age of the list; `None` if there is none.
     pub age: Option<Duration>,
-    /// Whether the list is older than `max_age`, or than three intervals.
+    /// Whether several fetches failed.
     pub is_stale: bool,
     /// The result of the last fetch.
     pub last_result: String,
@@ -115,6 +115,8 @@ pub struct Feed {
     pub is_failing: bool,
     /// The time until the next fetch.
     pub next_fetch: Option<Duration>,
+    /// Why the list can't be kept on disk.
+    pub problem: Option<String>,
 }
 
 /// The nodes: the numbers are those of all, the list is bounded.

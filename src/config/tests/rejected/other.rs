@@ -203,7 +203,7 @@ pub(super) const CASES: &[Case] = &[
         "every error at once",
         r#"{"enable_abs_attack": true, "abs": {"access_key": "SECRET:", "timeout": 5, "typo": 1}, "apis": [{"cookie": 5}, {"cookie": [1], "url": "x"}], "deny_list": {"ips": ["192.0.2.1", "10.0.0.1/8"], "usernames": [""]}, "deny_response": {"status": 1}, "when_stale": "maybe", "guard": {"widest_ipv4": 99}, "traffic": {"sample": 2}, "bogus": {}}"#,
         &[
-            r#"bogus: unknown key; did you mean "abs"? Known keys here: enable_firewall, enable_abs, enable_abs_attack, abs_attack_request_minutes, abs_attack_request_minute, attack_list_memory, abs, apis, allow_list, deny_list, deny_response, before_first_list, attack_list_max_age, when_stale, traffic, guard, ipv6_prefix, feeds"#,
+            r#"bogus: unknown key; did you mean "abs"? Known keys here: enable_firewall, enable_abs, enable_abs_attack, abs_attack_request_minutes, abs_attack_request_minute, attack_list_memory, abs, apis, allow_list, deny_list, deny_response, before_first_list, attack_list_max_age, when_stale, traffic, guard, ipv6_prefix, feeds, fleet"#,
             r#"when_stale: found "maybe"; allowed: "keep" or "drop""#,
             r#"abs.typo: unknown key; did you mean "timeout"? Known keys here: cluster, authority, access_key, secret_key, access_key_env, secret_key_env, timeout, attack_window"#,
             r#"abs.timeout: found a number; allowed: a duration from "1ms" to "1h", such as "30s" (whole number; units ms, s, m, h, d)"#,

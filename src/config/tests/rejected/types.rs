@@ -37,16 +37,17 @@ pub(super) const CASES: &[Case] = &[
         "an unknown key near a known one",
         r#"{"enable_firewal": true}"#,
         &[
-            r#"enable_firewal: unknown key; did you mean "enable_firewall"? Known keys here: enable_firewall, enable_abs, enable_abs_attack, abs_attack_request_minutes, abs_attack_request_minute, attack_list_memory, abs, apis, allow_list, deny_list, deny_response, before_first_list, attack_list_max_age, when_stale, traffic, guard, ipv6_prefix, feeds"#,
+            r#"enable_firewal: unknown key; did you mean "enable_firewall"? Known keys here: enable_firewall, enable_abs, enable_abs_attack, abs_attack_request_minutes, abs_attack_request_minute, attack_list_memory, abs, apis, allow_list, deny_list, deny_response, before_first_list, attack_list_max_age, when_stale, traffic, guard, ipv6_prefix, feeds, fleet"#,
         ],
     ),
     (
         "an unknown key in a section",
-        r#"{"abs": {"acces_key": "SECRET"}, "traffic": {"sampel": 1}, "guard": {"neverblock": []}}"#,
+        r#"{"abs": {"acces_key": "SECRET"}, "traffic": {"sampel": 1}, "guard": {"neverblock": []}, "fleet": {"reports": true}}"#,
         &[
             r#"abs.acces_key: unknown key; did you mean "access_key"? Known keys here: cluster, authority, access_key, secret_key, access_key_env, secret_key_env, timeout, attack_window"#,
             r#"traffic.sampel: unknown key; did you mean "sample"? Known keys here: format, cluster, authority, path, gzip, queue_memory, batch_bytes, flush_interval, sample, ase_token, ase_token_env, headers"#,
             r#"guard.neverblock: unknown key; did you mean "never_block"? Known keys here: widest_ipv4, widest_ipv6, max_change_percent, max_skipped_percent, never_block, max_denied_percent"#,
+            r#"fleet.reports: unknown key; did you mean "report"? Known keys here: report"#,
         ],
     ),
     (
@@ -68,7 +69,7 @@ pub(super) const CASES: &[Case] = &[
         "an unknown key that would break the line",
         r#"{"a\"b\nc": 1}"#,
         &[
-            r#"["a\"b\nc"]: unknown key; did you mean "abs"? Known keys here: enable_firewall, enable_abs, enable_abs_attack, abs_attack_request_minutes, abs_attack_request_minute, attack_list_memory, abs, apis, allow_list, deny_list, deny_response, before_first_list, attack_list_max_age, when_stale, traffic, guard, ipv6_prefix, feeds"#,
+            r#"["a\"b\nc"]: unknown key; did you mean "abs"? Known keys here: enable_firewall, enable_abs, enable_abs_attack, abs_attack_request_minutes, abs_attack_request_minute, attack_list_memory, abs, apis, allow_list, deny_list, deny_response, before_first_list, attack_list_max_age, when_stale, traffic, guard, ipv6_prefix, feeds, fleet"#,
         ],
     ),
     (
@@ -86,17 +87,18 @@ pub(super) const CASES: &[Case] = &[
     ),
     (
         "booleans of another type",
-        r#"{"enable_firewall": "true", "enable_abs": 1, "enable_abs_attack": null, "traffic": {"gzip": []}}"#,
+        r#"{"enable_firewall": "true", "enable_abs": 1, "enable_abs_attack": null, "traffic": {"gzip": []}, "fleet": {"report": "true"}}"#,
         &[
             "enable_abs: found a number; allowed: true or false, without quotes",
             "enable_abs_attack: found null; allowed: true or false, without quotes",
             "enable_firewall: found a string; allowed: true or false, without quotes",
             "traffic.gzip: found a list; allowed: true or false, without quotes",
+            "fleet.report: found a string; allowed: true or false, without quotes",
         ],
     ),
     (
         "sections of another type",
-        r#"{"abs": "SECRET", "apis": {}, "allow_list": [], "deny_list": 1, "deny_response": 403, "traffic": true, "guard": "x"}"#,
+        r#"{"abs": "SECRET", "apis": {}, "allow_list": [], "deny_list": 1, "deny_response": 403, "traffic": true, "guard": "x", "fleet": true}"#,
         &[
             "abs: found a string; allowed: an object with named values, { }",
             r#"apis: found an object; allowed: a list of API objects, such as [{"api_id": "shop", "url": "/shop"}]"#,
@@ -105,6 +107,7 @@ pub(super) const CASES: &[Case] = &[
             "deny_response: found a number; allowed: an object with named values, { }",
             "traffic: found a boolean; allowed: an object with named values, { }",
             "guard: found a string; allowed: an object with named values, { }",
+            "fleet: found a boolean; allowed: an object with named values, { }",
         ],
     ),
     (

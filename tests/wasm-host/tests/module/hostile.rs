@@ -174,10 +174,20 @@ fn random_configurations() -> Vec<String> {
     let reporting = json!({"feeds": [{
         "name": "crowdsec", "format": "crowdsec", "cluster": "lapi", "interval": "1s", "usage_metrics": true,
     }]});
-    let mut configurations: Vec<String> = [all, sideband, strict, reporting, config(), json!({})]
-        .iter()
-        .map(Value::to_string)
-        .collect();
+    let mut reported = config();
+    reported["fleet"] = json!({"report": true});
+    let mut configurations: Vec<String> = [
+        all,
+        sideband,
+        strict,
+        reporting,
+        reported,
+        config(),
+        json!({}),
+    ]
+    .iter()
+    .map(Value::to_string)
+    .collect();
     configurations.push("{".to_owned());
     configurations
 }

@@ -178,7 +178,7 @@ fn secret_feeds() -> Value {
         json!({"name": "second", "format": "abs", "cluster": "second", "interval": "6s"});
     second["headers"] =
         json!({"x-abs-ak": secret("second-key"), "x-abs-sk": {"env": "TOKENS_KEY"}});
-    json!({"feeds": [
+    json!({"fleet": {"report": true}, "feeds": [
         feed("lapi", of_lapi),
         feed("drop", json!({})),
         feed("revoked", of_tokens),

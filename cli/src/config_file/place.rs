@@ -1,0 +1,110 @@
+//! Where the text that holds the filter is: reads it, and replaces it by an edited one.
+//!
+//! Knows nothing of what the text means.
+
+use std::io::{self, IsTerminal as _};
+use std::path::{Path, PathBuf};
+
+use super::{atomic_file, bounded};
+use crate::args::Common;
+use crate::error::{Failure, Result};
+use crate::output::Report;
+
+/// The file name that means standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// Where the text that holds the filter is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A file, which an edit replaces.
+    File(PathBuf),
+    /// Standard input. An edit passes the text on to standard output.
+    StandardInput,
+}
+
+impl Place {
+    /// The place that the options name.
+    pub fn of(common: &Common) -> Self {
+        Self::named(&common.config)
+    }
+
+    /// The place with this file name.
+    pub fn named(path: &Path) -> Self {
+        match path.as_os_str() == STANDARD_INPUT {
+            true => Place::StandardInput,
+            false => Place::File(path.to_owned()),
+        }
+    }
+
+    /// How messages call it.
+    pub fn name(&self) -> String {
+        match self {
+            Place::File(path) => path.display().to_string(),
+            Place::StandardInput => "standard input".to_owned(),
+        }
+    }
+
+    /// What did not happen if an edit is refused, after the name.
+    pub const fn refusal(&self) -> &'static str {
+        match self {
+            Place::File(_) => "was not changed",
+            Place::StandardInput => "was not passed on",
+        }
+    }
+
+    /// Reads the text.
+    pub fn read(&self) -> Result<String> {
+        match self {
+            Place::File(path) => atomic_file::read(path),
+            Place::StandardInput => read_standard_input(),
+        }
+    }
+
+    /// Replaces the text: `change` gets it and returns the new one, if it is to change, and the report. If `change` fails,
+    /// nothing is replaced.
+    pub fn update(
+        &self,
+        change: impl FnOnce(String) -> Result<(Option<String>, Report)>,
+    ) -> Result<Report> {
+        match self {
+            Place::File(path) => atomic_file::update(path, change),
+            Place::StandardInput => {
+                let text = read_standard_input()?;
+                let (new, report) = change(text.clone())?;
+                Ok(report.beside(new.unwrap_or(text)))
+            }
+        }
+    }
+
+    /// The same without replacing anything: `change` only reports.
+    pub fn try_update(
+        &self,
+        change: impl FnOnce(String) -> Result<(Option<String>, Report)>,
+    ) -> Result<Report> {
+        let (_, report) = change(self.read()?)?;
+        Ok(match self {
+            Place::File(_) => report,
+            // The next command in the pipe gets nothing to apply.
+            Place::StandardInput => report.beside(String::new()),
+        })
+    }
+}
+
+fn read_standard_input() -> Result<String> {
+    let input = io::stdin().lock();
+    if input.is_terminal() {
+        return Err(Failure::usage(
+            "standard input is a terminal; pipe the configuration into the command, such as \
+             kubectl get wasmplugin NAME -o yaml | portcullis --config - status",
+        ));
+    }
+    let text = bounded::read(input, bounded::LARGEST_CONFIGURATION)
+        .and_then(bounded::text)
+        .map_err(|reason| Failure::refused(format!("standard input can't be read: {reason}")))?;
+    if text.trim().is_empty() {
+        return Err(Failure::refused(
+            "standard input is empty; the command before the pipe printed nothing",
+        ));
+    }
+    Ok(text)
+}
