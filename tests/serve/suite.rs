@@ -10,6 +10,8 @@
     reason = "a test may panic"
 )]
 
+mod browser;
 mod discovery;
 mod filters;
 mod support;
+mod webdriver;

@@ -119,7 +119,9 @@ fn headline(view: &View) -> Markup {
     html! {
         section #headline.(class) aria-labelledby="headline-title" {
             h1 #headline-title { span.mark aria-hidden="true" { (mark) } " " (headline.sentence()) }
-            @if headline.findings.is_empty() {
+            @if headline.findings.is_empty() && view.nodes.count == 0 {
+                p { "Every filter enforces its lists. No node has asked for its configuration yet." }
+            } @else if headline.findings.is_empty() {
                 p { "Every filter enforces its lists, and every known node has the served configuration." }
             } @else {
                 ul.findings {
