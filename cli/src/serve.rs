@@ -11,6 +11,7 @@
 //! | `nodes` | what is known of each Envoy |
 //! | `management` | the API under `/v1` |
 //! | `page` | the page at `/` |
+//! | `history` | the denied requests of the last hour |
 //! | `changes` | the last changes, and an audit line for each |
 //! | `access` | tokens and roles: who may do what |
 //! | `listener` | sockets, TLS, limits on time and size |
@@ -27,10 +28,12 @@ mod changes;
 mod discovery;
 mod filters;
 mod health;
+mod history;
 mod listener;
 mod management;
 mod metrics;
 mod nodes;
+mod page;
 mod problem;
 mod relay;
 mod seen;
@@ -55,6 +58,7 @@ use self::health::Health;
 use self::listener::{Listener, Tls};
 use self::metrics::DiscoveryRequests;
 use self::nodes::Nodes;
+use self::page::Page;
 use self::problem::Problem;
 use self::relay::Relay;
 use crate::args::ServeArgs;
@@ -81,6 +85,8 @@ pub struct Server {
     pub access: Access,
     /// Whether the server is ready.
     pub health: Health,
+    /// What the page keeps.
+    pub page: Page,
 }
 
 impl Server {
@@ -114,6 +120,7 @@ pub fn run(args: &ServeArgs) -> Result<Report> {
         relay: Relay::open(args.relay.as_deref(), &state)?,
         access,
         health: Health::default(),
+        page: Page::default(),
     });
     server.know_feeds();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -169,13 +176,24 @@ fn router(server: Arc<Server>) -> Router {
         .route_layer(needs(&[Role::Operator, Role::Node]));
     let for_readers = Router::new()
         .route("/metrics", get(metrics::metrics))
+        .route("/", get(page::show))
+        .route("/page/explain", post(page::explain).get(page::to_page))
+        .layer(DefaultBodyLimit::max(page::LARGEST_FORM))
         .route_layer(needs(&[Role::Operator, Role::Reader]));
+    let for_operators = Router::new()
+        .route("/page/switch", post(page::switch).get(page::to_page))
+        .route("/page/entry", post(page::entry).get(page::to_page))
+        .route("/page/remove", post(page::remove).get(page::to_page))
+        .layer(DefaultBodyLimit::max(page::LARGEST_FORM))
+        .route_layer(needs(&[Role::Operator]));
     // Without a token.
     let open = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .route("/login", get(login::form).post(login::login))
+        .route("/login", get(page::login).post(login::login))
         .route("/logout", post(login::logout))
+        .route("/assets/style.css", get(page::style))
+        .route("/assets/script.js", get(page::script))
         .layer(DefaultBodyLimit::max(login::LARGEST_BODY));
     let unknown = unknown.layer(needs(&[Role::Operator, Role::Node, Role::Reader]));
     let management = management::routers()
@@ -185,6 +203,7 @@ fn router(server: Arc<Server>) -> Router {
         .fold(Router::new(), Router::merge)
         .merge(for_nodes)
         .merge(for_readers)
+        .merge(for_operators)
         .merge(open)
         .fallback(unknown)
         .with_state(server);

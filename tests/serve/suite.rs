@@ -11,6 +11,7 @@
 )]
 
 mod access;
+mod browser;
 mod discovery;
 mod filters;
 mod listener;
@@ -19,3 +20,4 @@ mod nodes;
 mod relay;
 mod schema;
 mod support;
+mod webdriver;

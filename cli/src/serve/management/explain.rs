@@ -120,7 +120,7 @@ fn relayed_list(server: &Server, feed: &Feed) -> Option<Vec<u8>> {
         true => &*feed.name,
         false => feed.path.strip_prefix("/v1/feeds/")?,
     };
-    server.relay.plain_list(name)
+    server.relay.body(name).ok().flatten()
 }
 
 fn only_filter(server: &Server) -> Result<String, Problem> {
