@@ -55,6 +55,10 @@ demo-crowdsec: module simulator ## a real CrowdSec LAPI and a real Envoy: banned
 	@tools/install curl envoy crowdsec
 	examples/crowdsec/demo.sh
 
+.PHONY: demo-fleet
+demo-fleet: demo-tools build simulator ## one server and three real Envoys: one command, one list and one outage for all of them
+	examples/fleet/demo.sh
+
 # Reports missing programs before minutes of building.
 .PHONY: demo-tools
 demo-tools:
