@@ -11,8 +11,8 @@
 //!
 //! This file lists the routes. It has no policy of its own: the functions of the commands edit, validate and judge.
 
-mod edit;
-mod explain;
+pub mod edit;
+pub mod explain;
 mod filters;
 mod flags;
 mod http;

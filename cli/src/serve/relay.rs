@@ -15,6 +15,7 @@
 //! | `relay/stored.rs` | the list on disk |
 //! | `relay/status.rs` | what is known of a feed |
 //! | `relay/http.rs` | the routes |
+//! | `relay/unzipped.rs` | a list for clients that do not accept gzip |
 
 mod decisions;
 mod entries;
@@ -26,6 +27,7 @@ mod status;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod unzipped;
 mod upstream;
 mod worker;
 
@@ -127,13 +129,28 @@ impl Relay {
         feeds.map(|(_, relayed)| relayed.status().clone()).collect()
     }
 
-    /// The list of a feed without compression; `None` if there is none.
-    pub fn plain_list(&self, name: &str) -> Option<Vec<u8>> {
-        let relayed = self.find(name).ok()?;
-        let body = relayed.list()?.fresh(&relayed.form).ok()?;
-        let mut list = Vec::new();
-        GzDecoder::new(&*body.gzip).read_to_end(&mut list).ok()?;
-        Some(list)
+    /// The list of a feed as a node gets it, without compression; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// The list can't be written.
+    pub fn body(&self, name: &str) -> std::io::Result<Option<Vec<u8>>> {
+        let list = self.find(name).ok().and_then(|relayed| {
+            let list = relayed.list()?;
+            Some((relayed, list))
+        });
+        let Some((relayed, list)) = list else {
+            return Ok(None);
+        };
+        let body = list.fresh(&relayed.form)?;
+        let mut plain = Vec::with_capacity(usize::try_from(body.plain_bytes).unwrap_or(0));
+        GzDecoder::new(&*body.gzip).read_to_end(&mut plain)?;
+        Ok(Some(plain))
+    }
+
+    /// Whether there is a file of `--relay`.
+    pub const fn is_on(&self) -> bool {
+        self.settings.is_some()
     }
 
     /// The feed with this name.

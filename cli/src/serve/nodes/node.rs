@@ -217,7 +217,8 @@ impl NodeFilter {
                 // A pause, such as a restart, changes it little; a longer interval after some polls.
                 Some(usual) => {
                     let gap = gap.min(usual.max(SHORTEST_SILENCE).saturating_mul(2));
-                    usual.saturating_mul(3).saturating_add(gap) / 4
+                    let sum = usual.saturating_mul(3).saturating_add(gap);
+                    sum.checked_div(4).unwrap_or(gap)
                 }
             });
         }

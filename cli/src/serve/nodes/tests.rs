@@ -9,7 +9,7 @@ use super::*;
 const START: u64 = 1_800_000_000;
 
 fn at(seconds: u64) -> Duration {
-    Duration::from_secs(START + seconds)
+    Duration::from_secs(START.saturating_add(seconds))
 }
 
 fn poll(nodes: &Nodes, id: &str, accepted: &str, served: &str, seconds: u64) {

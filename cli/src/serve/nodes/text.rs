@@ -21,7 +21,7 @@ pub fn bounded(text: &str, longest: usize) -> String {
             control if control.is_control() => '\u{FFFD}',
             other => other,
         };
-        if bounded.len() + shown.len_utf8() > longest {
+        if bounded.len().saturating_add(shown.len_utf8()) > longest {
             break;
         }
         bounded.push(shown);
@@ -42,7 +42,8 @@ pub fn encoded(id: &[u8]) -> String {
     let mut encoded = String::new();
     for &byte in id {
         let is_plain = byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        if encoded.len() + if is_plain { 1 } else { 3 } > LONGEST_NAME {
+        let length = if is_plain { 1 } else { 3 };
+        if encoded.len().saturating_add(length) > LONGEST_NAME {
             break;
         }
         if is_plain {
@@ -63,7 +64,7 @@ pub fn decoded(text: &str) -> Option<Vec<u8>> {
             b'%' => {
                 let mut digit = || char::from(bytes.next()?).to_digit(16);
                 let (high, low) = (digit()?, digit()?);
-                u8::try_from(high * 16 + low).ok()?
+                u8::try_from(high.checked_mul(16)?.checked_add(low)?).ok()?
             }
             byte => byte,
         });
