@@ -156,13 +156,13 @@ test-deploy: build simulator ## the deployment examples, with a real Envoy, kust
 	cargo test $(LOCKED) --test deploy
 
 .PHONY: images
-images: module ## the module as an OCI image with its bill of materials, and the programs of the docker-compose example
+images: module ## the module as an OCI image with its bill of materials, and the programs for images: the CLI with the server, and those of the docker-compose example
 	wasm-target/image/pack
 	wasm-target/image/sbom
-	cargo build $(LOCKED) --release -p abs-simulator --target $(HOST) \
+	cargo build $(LOCKED) --release -p abs-simulator -p portcullis-cli --target $(HOST) \
 		--config 'target.$(HOST).rustflags = ["-C", "target-feature=+crt-static"]'
 	mkdir -p target/images
-	cp target/$(HOST)/release/abs-simulator target/$(HOST)/release/sample-api target/images/
+	cp $(addprefix target/$(HOST)/release/,abs-simulator sample-api portcullis) target/images/
 
 .PHONY: compose-test
 compose-test: images cli ## the docker-compose and crowdsec examples and the module's image on a real Docker engine
