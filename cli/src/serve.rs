@@ -11,6 +11,7 @@
 //! | `nodes` | what is known of each Envoy |
 //! | `management` | the API under `/v1` |
 //! | `page` | the page at `/` |
+//! | `history` | the denied requests of the last hour |
 //! | `changes` | the last changes, and an audit line for each |
 //! | `access` | tokens and roles: who may do what |
 //! | `listener` | sockets, TLS, limits on time and size |
@@ -27,8 +28,12 @@ mod changes;
 mod discovery;
 mod filters;
 mod health;
+mod history;
 mod listener;
+mod management;
+mod metrics;
 mod nodes;
+mod page;
 mod problem;
 mod relay;
 mod seen;
@@ -44,13 +49,16 @@ use axum::handler::Handler as _;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
+use serde_json::Value;
 
 use self::access::{Access, Role, login, require, response_headers};
 use self::changes::Changes;
 use self::filters::Filters;
 use self::health::Health;
 use self::listener::{Listener, Tls};
+use self::metrics::DiscoveryRequests;
 use self::nodes::Nodes;
+use self::page::Page;
 use self::problem::Problem;
 use self::relay::Relay;
 use crate::args::ServeArgs;
@@ -69,12 +77,31 @@ pub struct Server {
     pub changes: Changes,
     /// The nodes.
     pub nodes: Nodes,
+    /// Requests for configuration.
+    pub discovery_requests: DiscoveryRequests,
     /// The lists of feeds.
     pub relay: Relay,
     /// The tokens.
     pub access: Access,
     /// Whether the server is ready.
     pub health: Health,
+    /// What the page keeps.
+    pub page: Page,
+}
+
+impl Server {
+    /// Registers the feeds of the configurations and of the relay, so that the nodes' counters are added up by their names.
+    fn know_feeds(&self) {
+        for filter in self.filters.list() {
+            let Some(served) = filter.served else {
+                continue;
+            };
+            let feeds = served.configuration.get("feeds").and_then(Value::as_array);
+            let names = feeds.into_iter().flatten().map(|feed| feed.get("name"));
+            self.nodes
+                .know_feeds(names.filter_map(|name| name?.as_str()));
+        }
+    }
 }
 
 /// Serves until a signal ends the process.
@@ -89,10 +116,13 @@ pub fn run(args: &ServeArgs) -> Result<Report> {
         filters: Filters::open(&args.filters, &state)?,
         changes: Changes::default(),
         nodes: Nodes::default(),
+        discovery_requests: DiscoveryRequests::default(),
         relay: Relay::open(args.relay.as_deref(), &state)?,
         access,
         health: Health::default(),
+        page: Page::default(),
     });
+    server.know_feeds();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -119,6 +149,7 @@ async fn serve(args: &ServeArgs, server: Arc<Server>, tls: Option<Arc<Tls>>) -> 
             if let Some(tls) = &tls {
                 tls.refresh();
             }
+            watched.know_feeds();
         }
     });
     eprintln!("portcullis serve: {}", listener.url());
@@ -136,22 +167,43 @@ fn router(server: Arc<Server>) -> Router {
     let for_nodes = Router::new()
         .route(
             "/v3/discovery:extension_configs",
-            post(discovery::extension_configs),
+            post(discovery::extension_configs)
+                .layer(from_fn_with_state(server.clone(), metrics::count_discovery)),
         )
         .route("/v4/abs/attacklist", get(relay::attack_list))
         .route("/v1/feeds/{name}", get(relay::feed))
         .layer(DefaultBodyLimit::max(discovery::MOST_READ))
         .route_layer(needs(&[Role::Operator, Role::Node]));
+    let for_readers = Router::new()
+        .route("/metrics", get(metrics::metrics))
+        .route("/", get(page::show))
+        .route("/page/explain", post(page::explain).get(page::to_page))
+        .layer(DefaultBodyLimit::max(page::LARGEST_FORM))
+        .route_layer(needs(&[Role::Operator, Role::Reader]));
+    let for_operators = Router::new()
+        .route("/page/switch", post(page::switch).get(page::to_page))
+        .route("/page/entry", post(page::entry).get(page::to_page))
+        .route("/page/remove", post(page::remove).get(page::to_page))
+        .layer(DefaultBodyLimit::max(page::LARGEST_FORM))
+        .route_layer(needs(&[Role::Operator]));
     // Without a token.
     let open = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .route("/login", get(login::form).post(login::login))
+        .route("/login", get(page::login).post(login::login))
         .route("/logout", post(login::logout))
+        .route("/assets/style.css", get(page::style))
+        .route("/assets/script.js", get(page::script))
         .layer(DefaultBodyLimit::max(login::LARGEST_BODY));
     let unknown = unknown.layer(needs(&[Role::Operator, Role::Node, Role::Reader]));
-    let routes = Router::new()
+    let management = management::routers()
+        .into_iter()
+        .map(|(roles, router)| router.route_layer(needs(roles)));
+    let routes = management
+        .fold(Router::new(), Router::merge)
         .merge(for_nodes)
+        .merge(for_readers)
+        .merge(for_operators)
         .merge(open)
         .fallback(unknown)
         .with_state(server);

@@ -11,7 +11,13 @@
 )]
 
 mod access;
+mod browser;
 mod discovery;
 mod filters;
 mod listener;
+mod management;
+mod nodes;
+mod relay;
+mod schema;
 mod support;
+mod webdriver;

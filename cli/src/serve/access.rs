@@ -65,8 +65,6 @@ pub enum Role {
 pub struct Caller {
     /// What the caller may do.
     pub role: Role,
-    /// The address of the connection.
-    pub address: IpAddr,
     /// Who it is, for the audit log: the role, the name that the caller gives itself, the address.
     pub name: String,
 }
@@ -297,7 +295,6 @@ pub async fn require(
     let name = name(role, address, request.headers());
     request.extensions_mut().insert(Caller {
         role,
-        address,
         name,
     });
     next.run(request).await

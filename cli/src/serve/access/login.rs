@@ -7,13 +7,12 @@ use std::time::Instant;
 use axum::extract::{ConnectInfo, Form, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use maud::{DOCTYPE, html};
 use serde::Deserialize;
 
 use super::tokens::Token;
 use super::{Refusal, Role, origin, session};
 use crate::clients::feed::unix_now;
-use crate::serve::Server;
+use crate::serve::{Server, page};
 
 /// The largest body of a login.
 pub const LARGEST_BODY: usize = 8 * 1024;
@@ -22,11 +21,6 @@ pub const LARGEST_BODY: usize = 8 * 1024;
 #[derive(Deserialize)]
 pub struct Login {
     token: String,
-}
-
-/// Handles `GET /login`.
-pub async fn form() -> Response {
-    page(StatusCode::OK, false)
 }
 
 /// Handles `POST /login`.
@@ -57,7 +51,7 @@ pub async fn login(
         return see_other("/", None);
     }
     access.note_wrong(address, &token, &server.changes);
-    page(StatusCode::UNAUTHORIZED, true)
+    page::login_failed()
 }
 
 /// Handles `POST /logout`. The cookie is deleted in the browser; a copy of it is valid until it expires or the token
@@ -76,35 +70,4 @@ pub fn see_other(path: &'static str, cookie: Option<String>) -> Response {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response
-}
-
-/// The form. `failed`: with a message.
-fn page(status: StatusCode, failed: bool) -> Response {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width";
-                title { "Portcullis: log in" }
-            }
-            body {
-                main {
-                    h1 { "Portcullis" }
-                    form method="post" action="/login" {
-                        @if failed {
-                            p role="alert" { "This is not the token of an operator or a reader." }
-                        }
-                        label for="token" { "Operator token or read token" }
-                        " "
-                        input id="token" name="token" type="password" required autofocus autocomplete="current-password";
-                        " "
-                        button { "Log in" }
-                    }
-                }
-            }
-        }
-    };
-    let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
-    (status, headers, page.into_string()).into_response()
 }
