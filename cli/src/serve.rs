@@ -24,6 +24,7 @@ mod access;
 mod changes;
 mod discovery;
 mod filters;
+mod management;
 mod metrics;
 mod nodes;
 mod problem;
@@ -155,8 +156,10 @@ fn router(server: Arc<Server>) -> Router {
     let for_readers = Router::new()
         .route("/metrics", get(metrics::metrics))
         .route_layer(needs(&[Role::Operator, Role::Reader]));
-    Router::new()
-        .merge(for_nodes)
-        .merge(for_readers)
+    let management = management::routers()
+        .into_iter()
+        .map(|(roles, router)| router.route_layer(needs(roles)));
+    management
+        .fold(for_nodes.merge(for_readers), Router::merge)
         .with_state(server)
 }

@@ -12,5 +12,7 @@
 
 mod discovery;
 mod filters;
+mod management;
 mod nodes;
+mod schema;
 mod support;

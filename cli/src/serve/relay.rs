@@ -29,10 +29,12 @@ mod tests;
 mod upstream;
 mod worker;
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
+use flate2::read::GzDecoder;
 use portcullis::config::Feed;
 
 use self::form::Form;
@@ -123,6 +125,15 @@ impl Relay {
     pub fn status(&self) -> Vec<FeedStatus> {
         let feeds = self.feeds.iter();
         feeds.map(|(_, relayed)| relayed.status().clone()).collect()
+    }
+
+    /// The list of a feed without compression; `None` if there is none.
+    pub fn plain_list(&self, name: &str) -> Option<Vec<u8>> {
+        let relayed = self.find(name).ok()?;
+        let body = relayed.list()?.fresh(&relayed.form).ok()?;
+        let mut list = Vec::new();
+        GzDecoder::new(&*body.gzip).read_to_end(&mut list).ok()?;
+        Some(list)
     }
 
     /// The feed with this name.
