@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::filters::summaries;
 use super::http;
+use crate::clients::feed::unix_now;
 use crate::serve::Server;
 use crate::serve::changes::Change;
 use crate::serve::relay::FeedStatus;
@@ -22,8 +23,20 @@ pub async fn status(State(server): State<Arc<Server>>) -> Response {
         "version": env!("CARGO_PKG_VERSION"),
         "filters": summaries(&server),
         "feeds": feed_status(&server),
-        "nodes": {"total": server.nodes.list().len()},
+        "nodes": node_summary(&server),
     }))
+}
+
+/// The numbers of nodes by state.
+fn node_summary(server: &Server) -> Value {
+    let summary = server.nodes.summary(unix_now());
+    let total: usize = summary.iter().map(|(_, count)| count).sum();
+    let states = summary.iter().map(|(state, count)| (state.as_str(), count));
+    [("total", total)]
+        .into_iter()
+        .chain(states)
+        .map(|(name, count)| (name.to_owned(), Value::from(count)))
+        .collect()
 }
 
 /// The state of each relayed feed.
@@ -39,15 +52,9 @@ pub async fn feeds(State(server): State<Arc<Server>>) -> Response {
 
 /// Handles `GET /v1/nodes`.
 pub async fn nodes(State(server): State<Arc<Server>>) -> Response {
+    let now = unix_now();
     let nodes = server.nodes.list();
-    let nodes = nodes.iter().map(|node| {
-        json!({
-            "id": node.id,
-            "cluster": node.cluster,
-            "envoy": node.envoy,
-            "last_seen_unix_seconds": node.last_seen.as_secs(),
-        })
-    });
+    let nodes = nodes.iter().map(|node| node.to_json(now));
     http::json(&json!({ "nodes": nodes.collect::<Value>() }))
 }
 
