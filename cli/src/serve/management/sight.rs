@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::filters::summaries;
 use super::http;
@@ -23,20 +23,20 @@ pub async fn status(State(server): State<Arc<Server>>) -> Response {
         "version": env!("CARGO_PKG_VERSION"),
         "filters": summaries(&server),
         "feeds": feed_status(&server),
-        "nodes": node_summary(&server),
+        "nodes": node_counts(&server),
     }))
 }
 
-/// The numbers of nodes by state.
-fn node_summary(server: &Server) -> Value {
+/// The number of nodes, and of those in each state.
+fn node_counts(server: &Server) -> Value {
     let summary = server.nodes.summary(unix_now());
+    let states = summary.iter();
+    let mut counts: Map<String, Value> = states
+        .map(|(state, count)| (state.as_str().to_owned(), json!(count)))
+        .collect();
     let total: usize = summary.iter().map(|(_, count)| count).sum();
-    let states = summary.iter().map(|(state, count)| (state.as_str(), count));
-    [("total", total)]
-        .into_iter()
-        .chain(states)
-        .map(|(name, count)| (name.to_owned(), Value::from(count)))
-        .collect()
+    counts.insert("total".to_owned(), json!(total));
+    Value::Object(counts)
 }
 
 /// The state of each relayed feed.
@@ -54,8 +54,8 @@ pub async fn feeds(State(server): State<Arc<Server>>) -> Response {
 pub async fn nodes(State(server): State<Arc<Server>>) -> Response {
     let now = unix_now();
     let nodes = server.nodes.list();
-    let nodes = nodes.iter().map(|node| node.to_json(now));
-    http::json(&json!({ "nodes": nodes.collect::<Value>() }))
+    let nodes: Value = nodes.iter().map(|node| node.to_json(now)).collect();
+    http::json(&json!({ "nodes": nodes }))
 }
 
 /// Handles `GET /v1/changes`.
