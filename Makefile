@@ -120,7 +120,8 @@ test-lifecycle: ## several workers over one fake host, hostile interleavings
 	cargo test $(LOCKED) --test lifecycle
 
 .PHONY: test-cli
-test-cli: simulator ## the command line tool
+test-cli: simulator ## the command line tool, and its server with the page in a real Chromium
+	@tools/install prometheus chromium
 	cargo test $(LOCKED) -p portcullis-cli
 
 .PHONY: test-envoy
@@ -147,6 +148,11 @@ test-feeds: module simulator ## list servers: feeds in a real Envoy, with a real
 test-fleet: build simulator ## `portcullis serve` with real Envoys
 	@tools/install envoy
 	cargo test $(LOCKED) --test fleet
+
+.PHONY: screenshot
+screenshot: ## the page of `portcullis serve`, at docs/images/fleet.png
+	@tools/install chromium
+	PORTCULLIS_SCREENSHOT=docs/images/fleet.png cargo test $(LOCKED) -p portcullis-cli --test serve a_screenshot
 
 .PHONY: soak
 soak: module simulator ## ten minutes of traffic, changes and faults, and ten of the fuzzer of tests/spellings

@@ -2,12 +2,13 @@
 
 mod attack_list;
 mod check_config;
-mod explain;
+pub mod explain;
 mod feeds;
-mod manual_lists;
+pub mod manual_lists;
+mod nodes;
 mod shell;
 mod status;
-mod switches;
+pub mod switches;
 
 use self::manual_lists::List;
 use self::switches::Switch;

@@ -3,12 +3,13 @@
 //! The library defines what a configuration means.
 
 pub mod atomic_file;
-mod bounded;
+pub mod bounded;
 pub mod diff;
 pub mod edit;
 pub mod listener;
 pub mod locate;
 pub mod manual_list;
+pub mod mask;
 pub mod place;
 pub mod select;
 

@@ -10,6 +10,14 @@
     reason = "a test may panic"
 )]
 
+mod access;
+mod browser;
 mod discovery;
 mod filters;
+mod listener;
+mod management;
+mod nodes;
+mod relay;
+mod schema;
 mod support;
+mod webdriver;

@@ -64,7 +64,7 @@ impl Place {
     /// nothing is replaced.
     pub fn update(
         &self,
-        change: impl FnOnce(String) -> Result<(Option<String>, Report)>,
+        mut change: impl FnMut(String) -> Result<(Option<String>, Report)>,
     ) -> Result<Report> {
         match self {
             Place::File(path) => atomic_file::update(path, change),
@@ -79,7 +79,7 @@ impl Place {
     /// The same without replacing anything: `change` only reports.
     pub fn try_update(
         &self,
-        change: impl FnOnce(String) -> Result<(Option<String>, Report)>,
+        mut change: impl FnMut(String) -> Result<(Option<String>, Report)>,
     ) -> Result<Report> {
         let (_, report) = change(self.read()?)?;
         Ok(match self {

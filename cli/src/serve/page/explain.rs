@@ -1,0 +1,226 @@
+//! "Is this client blocked, and why": reads the form, and asks the command `explain`, which runs the filter's own code.
+
+use std::fs;
+use std::io::Write as _;
+use std::sync::{Mutex, PoisonError};
+
+use portcullis::identifier::parse_address;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::Server;
+use super::view::{ExplainForm, Explained};
+use crate::args::{AbsArgs, Arguments, Command, Common, ExplainArgs, OutputFormat};
+use crate::commands;
+use crate::config_file::validate;
+use crate::output::Report;
+
+/// The form as it is sent.
+#[derive(Debug, Deserialize)]
+pub struct ExplainRequest {
+    /// The filter.
+    pub filter: String,
+    /// The client's address.
+    #[serde(default)]
+    pub address: String,
+    /// The URL.
+    #[serde(default)]
+    pub url: String,
+    /// One header per line.
+    #[serde(default)]
+    pub headers: String,
+}
+
+/// The form with its result, or with what is wrong at its fields.
+pub fn explain(server: &Server, request: &ExplainRequest) -> ExplainForm {
+    let mut form = ExplainForm {
+        filter: request.filter.clone(),
+        address: request.address.trim().to_owned(),
+        url: request.url.trim().to_owned(),
+        ..ExplainForm::default()
+    };
+    if !form.address.is_empty() && parse_address(&form.address).is_none() {
+        form.address_error = Some(
+            "This is not an address; allowed are such as 192.0.2.1 and 2001:db8::1.".to_owned(),
+        );
+    }
+    let is_url = form.url.starts_with('/')
+        || ["http://", "https://"].iter().any(|scheme| {
+            let rest = form.url.strip_prefix(scheme);
+            rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '?', '#']))
+        });
+    if !form.url.is_empty() && !is_url {
+        form.url_error = Some(
+            "This is not a URL; allowed are such as https://api.example.com/shop?x=1 and /shop?x=1."
+                .to_owned(),
+        );
+    }
+    let headers = request.headers.lines().map(str::trim);
+    let headers: Vec<String> = headers
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let is_header = |line: &String| {
+        let header = line.split_once(':');
+        header.is_some_and(|(name, _)| !name.trim().is_empty())
+    };
+    if let Some(at) = headers.iter().position(|line| !is_header(line)) {
+        form.headers_error = Some(format!(
+            "Header {} has no name or no colon; a header is NAME: VALUE.",
+            at.saturating_add(1)
+        ));
+    }
+    if !form.has_errors() {
+        match run(server, &form, headers) {
+            Ok(report) => form.result = Some(result(&report)),
+            Err(error) => form.error = Some(error),
+        }
+    }
+    form
+}
+
+fn run(server: &Server, form: &ExplainForm, headers: Vec<String>) -> Result<Report, String> {
+    // Lists can be large, and the filter's log is one for the process: one request after the other.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let served = server.filters.served(&form.filter)?;
+    // What is served counts, which is not always what the file has.
+    let failed = |error: std::io::Error| format!("a temporary file can't be written: {error}");
+    let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
+    file.write_all(served.text.as_bytes()).map_err(failed)?;
+    let lists = tempfile::tempdir().map_err(failed)?;
+    let mut feeds = Vec::new();
+    for name in enabled_feeds(&served.raw) {
+        if let Some(body) = server.relay.body(&name).map_err(failed)? {
+            // The name is not a name of a file.
+            let path = lists.path().join(feeds.len().to_string());
+            fs::write(&path, body).map_err(failed)?;
+            feeds.push((name, path));
+        }
+    }
+    let url = match form.url.is_empty() {
+        true => "/",
+        false => &form.url,
+    };
+    let arguments = Arguments {
+        common: Common {
+            config: file.path().to_owned(),
+            name: None,
+            namespace: None,
+            output: OutputFormat::Json,
+            dry_run: false,
+            show_secrets: false,
+            user: None,
+            password: None,
+        },
+        command: Command::Explain(ExplainArgs {
+            ip: (!form.address.is_empty()).then(|| form.address.clone()),
+            headers,
+            url: url.to_owned(),
+            list: None,
+            feeds,
+            abs: AbsArgs {
+                abs_url: None,
+                access_key_env: String::new(),
+                secret_key_env: String::new(),
+                window: "30d".to_owned(),
+                timeout: "30s".to_owned(),
+                ca: None,
+                insecure: false,
+            },
+        }),
+    };
+    commands::run(&arguments).map_err(|failure| failure.message)
+}
+
+/// The names of the feeds that the filter fetches.
+fn enabled_feeds(configuration: &[u8]) -> Vec<String> {
+    let config = validate(configuration);
+    let feeds = config.map(|config| config.all_feeds()).unwrap_or_default();
+    feeds.iter().map(|feed| feed.name.to_string()).collect()
+}
+
+/// What is shown of a report.
+fn result(report: &Report) -> Explained {
+    let json = &report.json;
+    let text = |key: &str| json.get(key).and_then(Value::as_str).unwrap_or_default();
+    let is_blocked = json.get("reply").is_some_and(|reply| !reply.is_null());
+    let verdict = match (is_blocked, text("verdict")) {
+        (true, _) => "✕ Blocked",
+        (false, "allowed") => "✓ Allowed",
+        (false, _) => "✓ Allowed, only counted",
+    };
+    let identifiers = json.get("identifiers").and_then(Value::as_array);
+    let identifiers = identifiers.into_iter().flatten();
+    let mut notes = report.notes.clone();
+    let unknown = unknown_lists(json);
+    if !unknown.is_empty() {
+        notes.push(format!(
+            "Not known to this server, and so not asked: {}.",
+            unknown.join(", ")
+        ));
+    }
+    Explained {
+        verdict: verdict.to_owned(),
+        is_blocked,
+        reason: text("reason").to_owned(),
+        api: format!("{}, mode {}", text("api"), text("mode")),
+        identifiers: identifiers
+            .map(|identifier| (words(identifier), lists(identifier)))
+            .collect(),
+        notes,
+    }
+}
+
+fn words(identifier: &Value) -> String {
+    let parts = ["type", "name", "value"];
+    let parts = parts
+        .into_iter()
+        .filter_map(|key| identifier.get(key)?.as_str());
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+/// The lists that name an identifier.
+fn lists(identifier: &Value) -> String {
+    let is_named = |value: Option<&Value>| value == Some(&Value::Bool(true));
+    let mut lists = Vec::new();
+    for (key, name) in [
+        ("whitelist", "allow list"),
+        ("blacklist", "deny list"),
+        ("abs_detected", "ABS's list"),
+    ] {
+        if is_named(identifier.get(key)) {
+            lists.push(name.to_owned());
+        }
+    }
+    let feeds = identifier.get("feeds").and_then(Value::as_object);
+    for (name, naming) in feeds.into_iter().flatten() {
+        if is_named(Some(naming)) {
+            lists.push(name.clone());
+        }
+    }
+    match lists.is_empty() {
+        true => "none".to_owned(),
+        false => lists.join(", "),
+    }
+}
+
+/// The lists of enabled feeds that were not asked.
+fn unknown_lists(json: &Value) -> Vec<String> {
+    let is_unknown = |state: &Value| {
+        state
+            .as_str()
+            .is_some_and(|state| state.starts_with("none yet"))
+    };
+    let mut unknown = Vec::new();
+    if json.get("attack_list").is_some_and(is_unknown) {
+        unknown.push("ABS's list".to_owned());
+    }
+    let feeds = json.get("feeds").and_then(Value::as_object);
+    for (name, state) in feeds.into_iter().flatten() {
+        if is_unknown(state) {
+            unknown.push(format!("the list of {name}"));
+        }
+    }
+    unknown
+}
