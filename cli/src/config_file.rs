@@ -48,7 +48,7 @@ impl ConfigFile {
 
     /// Reads it at another place than that of `--config`.
     pub fn read_from(place: &Place, common: &Common) -> Result<Self> {
-        Self::parse(place, place.read()?, Selection::of(common))
+        Self::parse(place, place.read()?, Selection::of(common, place))
     }
 
     /// Finds the filter in the text of a place.

@@ -18,6 +18,7 @@ mod listener;
 mod management;
 mod nodes;
 mod relay;
+mod remote;
 mod schema;
 mod support;
 mod webdriver;

@@ -14,6 +14,7 @@ use std::path::Path;
 use portcullis::config::feed::ABS;
 use portcullis::config::{Config, Feed};
 use portcullis::host::memory::MemoryResponse;
+use serde_json::{Value, json};
 
 use self::dry_run::{Served, dry_run};
 use self::explanation::{ExplainedFeed, ExplainedList, Explanation};
@@ -21,6 +22,7 @@ pub use self::question::{AskedRequest, Question};
 use super::feeds::{all_feeds, unknown_feed};
 use crate::args::{Common, ExplainArgs, ListStatus};
 use crate::clients::abs::Client;
+use crate::clients::fleet::Fleet;
 use crate::config_file::{ConfigFile, atomic_file};
 use crate::error::{Failure, Result};
 use crate::feed_list::{check, collect};
@@ -35,6 +37,10 @@ pub fn run(common: &Common, args: &ExplainArgs) -> Result<Report> {
         prefix: "--",
     }
     .read()?;
+    let has_lists = args.list.is_some() || !args.feeds.is_empty() || args.abs.abs_url.is_some();
+    if let (Some(fleet), false) = (Fleet::of(&common.remote)?, has_lists) {
+        return ask(&fleet, common, args);
+    }
     let config_file = ConfigFile::read(common)?;
     let config = config_file.config()?;
     let lists = read_lists(args, &config)?;
@@ -47,6 +53,35 @@ pub fn run(common: &Common, args: &ExplainArgs) -> Result<Report> {
         show_secrets: common.show_secrets,
     }
     .explain(request)
+}
+
+/// The server judges, over the lists that it relays.
+fn ask(fleet: &Fleet, common: &Common, args: &ExplainArgs) -> Result<Report> {
+    let mut explained = fleet.post(
+        "/v1/explain",
+        &json!({
+            "filter": fleet.filter_name(common.name.as_deref())?,
+            "ip": args.ip,
+            "headers": args.headers,
+            "url": args.url,
+        }),
+    )?;
+    let mut take = |key| explained.as_object_mut().and_then(|all| all.remove(key));
+    let (text, notes) = (take("text"), take("notes"));
+    let text = text.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let notes = notes
+        .as_ref()
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let mut notes: Vec<_> = notes.filter_map(Value::as_str).map(str::to_owned).collect();
+    if common.show_secrets {
+        notes.push("the server shortens secrets, whatever --show-secrets says".to_owned());
+    }
+    Ok(Report {
+        notes,
+        ..Report::new(text, explained)
+    })
 }
 
 /// A filter and the lists that it gets.

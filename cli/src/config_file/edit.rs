@@ -33,7 +33,7 @@ pub fn edit(
 ) -> Result<Report> {
     let place = Place::of(common);
     let work = |text: String| -> Result<(Option<String>, Report)> {
-        let selection = Selection::of(common);
+        let selection = Selection::of(common, &place);
         let edited = edit_text(&place, selection, text, common.show_secrets, &mut edit)?;
         let report = edited.report(common.dry_run);
         Ok((edited.text, report))

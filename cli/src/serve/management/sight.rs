@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::filters::summaries;
 use super::http;
+use crate::clients::feed::unix_now;
 use crate::serve::Server;
 use crate::serve::changes::Change;
 use crate::serve::relay::FeedStatus;
@@ -22,8 +23,20 @@ pub async fn status(State(server): State<Arc<Server>>) -> Response {
         "version": env!("CARGO_PKG_VERSION"),
         "filters": summaries(&server),
         "feeds": feed_status(&server),
-        "nodes": {"total": server.nodes.list().len()},
+        "nodes": node_counts(&server),
     }))
+}
+
+/// The number of nodes, and of those in each state.
+fn node_counts(server: &Server) -> Value {
+    let summary = server.nodes.summary(unix_now());
+    let states = summary.iter();
+    let mut counts: Map<String, Value> = states
+        .map(|(state, count)| (state.as_str().to_owned(), json!(count)))
+        .collect();
+    let total: usize = summary.iter().map(|(_, count)| count).sum();
+    counts.insert("total".to_owned(), json!(total));
+    Value::Object(counts)
 }
 
 /// The state of each relayed feed.
@@ -39,16 +52,10 @@ pub async fn feeds(State(server): State<Arc<Server>>) -> Response {
 
 /// Handles `GET /v1/nodes`.
 pub async fn nodes(State(server): State<Arc<Server>>) -> Response {
+    let now = unix_now();
     let nodes = server.nodes.list();
-    let nodes = nodes.iter().map(|node| {
-        json!({
-            "id": node.id,
-            "cluster": node.cluster,
-            "envoy": node.envoy,
-            "last_seen_unix_seconds": node.last_seen.as_secs(),
-        })
-    });
-    http::json(&json!({ "nodes": nodes.collect::<Value>() }))
+    let nodes: Value = nodes.iter().map(|node| node.to_json(now)).collect();
+    http::json(&json!({ "nodes": nodes }))
 }
 
 /// Handles `GET /v1/changes`.
