@@ -1,6 +1,6 @@
 //! What a filter does with a request, and why: the filter's own verdict, over the relayed lists. Shows no secret to anyone.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -20,8 +20,8 @@ use crate::output::Report;
 use crate::serve::Server;
 use crate::serve::problem::Problem;
 
-/// How many requests are explained at the same time: each reads the lists.
-static AT_ONCE: Semaphore = Semaphore::const_new(2);
+/// Questions that wait for the one before take no thread.
+static AT_ONCE: Semaphore = Semaphore::const_new(1);
 
 /// A question.
 #[derive(Debug, Deserialize)]
@@ -68,7 +68,14 @@ pub async fn explain(
 }
 
 /// The name of the filter, and what it does with the request.
+///
+/// # Errors
+///
+/// There is no such filter, its file was never valid, or a part of the question can't be read.
 pub fn judge(server: &Server, question: &ExplainBody) -> Result<(String, Report), Problem> {
+    // Lists can be large: one question after the other.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let name = match &question.filter {
         Some(name) => name.clone(),
         None => only_filter(server)?,

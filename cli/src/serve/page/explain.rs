@@ -1,15 +1,13 @@
-//! "Is this client blocked, and why": reads the form, and asks as the management API does, which runs the filter's own code.
-
-use std::sync::{Mutex, PoisonError};
+//! "Is this client blocked, and why": reads the form, and asks the management API, which runs the filter's own code.
 
 use portcullis::identifier::parse_address;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::Server;
-use super::super::management::explain::{ExplainBody, judge};
 use super::view::{ExplainForm, Explained};
 use crate::output::Report;
+use crate::serve::Server;
+use crate::serve::management::explain::{ExplainBody, judge};
 
 /// The form as it is sent.
 #[derive(Debug, Deserialize)]
@@ -76,23 +74,18 @@ pub fn explain(server: &Server, request: &ExplainRequest) -> ExplainForm {
 }
 
 fn run(server: &Server, form: &ExplainForm, headers: Vec<String>) -> Result<Report, String> {
-    // Lists can be large: one request after the other.
-    static ONE: Mutex<()> = Mutex::new(());
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let url = match form.url.is_empty() {
-        true => "/",
-        false => &form.url,
-    };
     let question = ExplainBody {
         filter: Some(form.filter.clone()),
         ip: Some(form.address.clone()),
         headers,
-        url: url.to_owned(),
+        url: match form.url.is_empty() {
+            true => "/".to_owned(),
+            false => form.url.clone(),
+        },
     };
-    match judge(server, &question) {
-        Ok((_, report)) => Ok(report),
-        Err(problem) => Err(problem.message().to_owned()),
-    }
+    judge(server, &question)
+        .map(|(_, report)| report)
+        .map_err(|problem| problem.message().to_owned())
 }
 
 /// What is shown of a report.
