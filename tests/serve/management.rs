@@ -209,7 +209,8 @@ fn wrong_values_are_refused_each_at_its_path() {
     assert_eq!(put.status(), 422);
     assert_eq!(body(&put)["errors"].as_array().unwrap().len(), 2);
 
-    let requests: [(&str, &str, &[(&str, &str)], &str, u16); 7] = [
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+    let requests: [(&str, &str, Headers<'_>, &str, u16); 7] = [
         ("POST", list, &[], "{}", 415),
         ("POST", list, &[("content-type", "text/plain")], "{}", 415),
         ("POST", list, &[JSON], "{", 400),

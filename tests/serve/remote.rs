@@ -174,7 +174,8 @@ fn one_place_counts_and_mistakes_are_explained() {
     let of_server = [("PORTCULLIS_SERVER", url)];
     let of_both = [("PORTCULLIS_SERVER", url), ("PORTCULLIS_CONFIG", file)];
 
-    let refused: [(&[&str], &[(&str, &str)], i32, &str); 7] = [
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+    let refused: [(&[&str], Variables<'_>, i32, &str); 7] = [
         (
             &["--server", url, "--config", file, "status"],
             &[],
