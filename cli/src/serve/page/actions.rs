@@ -1,19 +1,15 @@
 //! What the forms do: they edit a filter's file by the same functions as the commands. Renders nothing.
 
-use std::sync::Arc;
-
-use axum::http::StatusCode;
 use portcullis::identifier::IdentifierKind;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::super::Server;
 use super::super::access::Caller;
+use super::super::management;
 use super::super::problem::Problem;
 use super::view::EntryForm;
-use crate::config_file::place::Place;
-use crate::config_file::select::Selection;
-use crate::config_file::{ConfigFile, manual_list};
+use crate::commands::{manual_lists, switches};
 use crate::entry::Entry;
 use crate::error::{Failure, Result};
 
@@ -75,12 +71,17 @@ pub enum List {
 }
 
 impl List {
+    /// The same in the commands.
+    const fn of_commands(self) -> manual_lists::List {
+        match self {
+            List::AllowList => manual_lists::List::Allow,
+            List::DenyList => manual_lists::List::Deny,
+        }
+    }
+
     /// The key in the configuration.
     pub const fn key(self) -> &'static str {
-        match self {
-            List::AllowList => "allow_list",
-            List::DenyList => "deny_list",
-        }
+        self.of_commands().key()
     }
 }
 
@@ -128,10 +129,13 @@ pub fn switch(
     caller: &Caller,
     form: &SwitchForm,
 ) -> std::result::Result<Changed, Problem> {
-    let key = format!("enable_{}", form.switch.name());
+    let switch = match form.switch {
+        Switch::Firewall => switches::Switch::Firewall,
+        Switch::Abs => switches::Switch::Abs,
+        Switch::AbsAttack => switches::Switch::AbsAttack,
+    };
     edit(server, caller, &form.filter, None, |configuration| {
-        configuration.insert(key, Value::Bool(form.on));
-        Ok(())
+        Ok(switch.set(configuration, form.on))
     })
 }
 
@@ -142,13 +146,12 @@ pub fn remove(
     form: &RemoveForm,
 ) -> std::result::Result<Changed, Problem> {
     let etag = Some(form.etag.as_str());
+    let list = form.list.of_commands();
     edit(server, caller, &form.filter, etag, |configuration| {
-        let list = list_of(configuration, form.list)?;
-        let entries = manual_list::entries(list);
+        let entries = list.entries(configuration);
         let entry = entries.get(form.index);
         let entry = entry.ok_or_else(|| Failure::refused("the list has no entry at this place"))?;
-        manual_list::remove(list, entry);
-        Ok(())
+        list.delete(configuration, entry, false)
     })
 }
 
@@ -159,17 +162,17 @@ pub fn entry(
     form: &EntryRequest,
     entry: &Entry,
 ) -> std::result::Result<Changed, Problem> {
-    edit(server, caller, &form.filter, None, |configuration| {
-        let list = list_of(configuration, form.list)?;
-        match form.action {
-            Action::Add => {
-                manual_list::add(list, std::slice::from_ref(entry))?;
-            }
-            Action::Remove if manual_list::remove(list, entry) => {}
-            Action::Remove => return Err(Failure::refused("the list does not have this entry")),
-        }
-        Ok(())
-    })
+    let list = form.list.of_commands();
+    edit(
+        server,
+        caller,
+        &form.filter,
+        None,
+        |configuration| match form.action {
+            Action::Add => list.add(configuration, entry, false),
+            Action::Remove => list.delete(configuration, entry, false),
+        },
+    )
 }
 
 /// The entry of a form, or the form with what is wrong at its fields.
@@ -244,60 +247,23 @@ pub fn message(problem: &Problem) -> String {
     message
 }
 
-/// Edits the configuration of a filter. With `if_match` only if its file has this entity tag.
+/// Edits the configuration of a filter as the management API does. With `if_match` only if its file has this entity tag.
 fn edit(
     server: &Server,
     caller: &Caller,
     name: &str,
     if_match: Option<&str>,
-    edit: impl FnOnce(&mut Map<String, Value>) -> Result<()>,
+    edit: impl Fn(&mut Map<String, Value>) -> Result<String>,
 ) -> std::result::Result<Changed, Problem> {
-    // The newest content of the file counts, not that of the last check.
-    server.filters.refresh(&server.changes);
-    let not_found = |message| Problem::new(StatusCode::NOT_FOUND, message);
-    let filter = server.filters.get(name).map_err(not_found)?;
-    if filter.problem.is_some() {
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            format!(
-                "the file {} is not valid as it is; correct it first",
-                filter.file.display()
-            ),
-        ));
-    }
-    let served: Arc<_> = server.filters.served(name).map_err(not_found)?;
-    let etag = served.etag();
-    if if_match.is_some_and(|wanted| wanted != etag) {
-        return Err(Problem::new(
-            StatusCode::PRECONDITION_FAILED,
-            format!(
-                "the file of the filter \"{name}\" was changed meanwhile; the page shows it as it is now: repeat the change \
-                 if it is still needed"
-            ),
-        ));
-    }
-    let parsed = ConfigFile::parse(
-        &Place::File(filter.file),
-        served.text.clone(),
-        Selection::default(),
-    )?;
-    let mut new = parsed.configuration.clone();
-    edit(&mut new)?;
-    if new == parsed.configuration {
-        return Ok(Changed::No);
-    }
-    let text = parsed.text_with(&new)?;
-    let (filters, changes) = (&server.filters, &server.changes);
-    filters.replace(name, &etag, &text, &caller.name, changes)?;
-    Ok(Changed::Yes)
-}
-
-fn list_of(configuration: &mut Map<String, Value>, list: List) -> Result<&mut Map<String, Value>> {
-    let place = configuration.entry(list.key()).or_insert(json!({}));
-    if place.is_null() {
-        *place = json!({});
-    }
-    place
-        .as_object_mut()
-        .ok_or_else(|| manual_list::not_a_list(list.key()))
+    let request = management::edit::Request {
+        name: name.to_owned(),
+        if_match: if_match.map(str::to_owned),
+        dry_run: false,
+        caller: caller.clone(),
+    };
+    let done = management::edit::apply(server, &request, edit)?;
+    Ok(match done.is_changed() {
+        true => Changed::Yes,
+        false => Changed::No,
+    })
 }

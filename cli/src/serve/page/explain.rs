@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::view::{ExplainForm, Explained};
 use crate::output::Report;
 use crate::serve::Server;
-use crate::serve::management::{ExplainBody, answer};
+use crate::serve::management::explain::{ExplainBody, judge};
 
 /// The form as it is sent.
 #[derive(Debug, Deserialize)]
@@ -83,8 +83,7 @@ fn run(server: &Server, form: &ExplainForm, headers: Vec<String>) -> Result<Repo
             false => form.url.clone(),
         },
     };
-    let answer = answer(server, &question);
-    answer
+    judge(server, &question)
         .map(|(_, report)| report)
         .map_err(|problem| problem.message().to_owned())
 }
