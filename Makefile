@@ -117,7 +117,7 @@ test-lifecycle: ## several workers over one fake host, hostile interleavings
 
 .PHONY: test-cli
 test-cli: simulator ## the command line tool, and its server with the page in a real Chromium
-	@tools/install chromium
+	@tools/install prometheus chromium
 	cargo test $(LOCKED) -p portcullis-cli
 
 .PHONY: test-envoy

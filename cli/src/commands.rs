@@ -5,6 +5,7 @@ mod check_config;
 mod explain;
 mod feeds;
 mod manual_lists;
+mod nodes;
 mod shell;
 mod status;
 mod switches;

@@ -15,8 +15,10 @@
 //! | `changes` | the last changes, and an audit line for each |
 //! | `access` | tokens and roles: who may do what |
 //! | `listener` | sockets, TLS, limits on time and size |
-//! | `metrics` | `/metrics`, `/healthz`, `/readyz` |
+//! | `health` | `/healthz`, `/readyz` |
+//! | `metrics` | `/metrics` |
 //! | `problem` | errors as HTTP responses |
+//! | `seen` | whether a file changed since it was read |
 //! | `state_file` | files that survive a crash at any moment |
 //!
 //! This file wires them, and stops them.
@@ -25,29 +27,38 @@ mod access;
 mod changes;
 mod discovery;
 mod filters;
+mod health;
 mod history;
+mod listener;
+mod metrics;
 mod nodes;
 mod page;
 mod problem;
 mod relay;
+mod seen;
 mod state_file;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::handler::Handler as _;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
-use tokio::net::TcpListener;
+use serde_json::Value;
 
-use self::access::{Access, Role, require};
+use self::access::{Access, Role, login, require, response_headers};
 use self::changes::Changes;
 use self::filters::Filters;
+use self::health::Health;
+use self::listener::{Listener, Tls};
+use self::metrics::DiscoveryRequests;
 use self::nodes::Nodes;
 use self::page::Page;
+use self::problem::Problem;
 use self::relay::Relay;
 use crate::args::ServeArgs;
 use crate::error::{Failure, Result};
@@ -65,16 +76,37 @@ pub struct Server {
     pub changes: Changes,
     /// The nodes.
     pub nodes: Nodes,
+    /// Requests for configuration.
+    pub discovery_requests: DiscoveryRequests,
     /// The lists of feeds.
     pub relay: Relay,
     /// The tokens.
     pub access: Access,
     /// What the page keeps.
     pub page: Page,
+    /// Whether the server is ready.
+    pub health: Health,
+}
+
+impl Server {
+    /// Registers the feeds of the configurations and of the relay, so that the nodes' counters are added up by their names.
+    fn know_feeds(&self) {
+        for filter in self.filters.list() {
+            let Some(served) = filter.served else {
+                continue;
+            };
+            let feeds = served.configuration.get("feeds").and_then(Value::as_array);
+            let names = feeds.into_iter().flatten().map(|feed| feed.get("name"));
+            self.nodes
+                .know_feeds(names.filter_map(|name| name?.as_str()));
+        }
+    }
 }
 
 /// Serves until a signal ends the process.
 pub fn run(args: &ServeArgs) -> Result<Report> {
+    let access = Access::new(&args.access, args.listen)?;
+    let tls = Tls::new(&args.access)?.map(Arc::new);
     let state: PathBuf = match &args.state {
         Some(state) => state.clone(),
         None => args.filters.join(".state"),
@@ -83,44 +115,50 @@ pub fn run(args: &ServeArgs) -> Result<Report> {
         filters: Filters::open(&args.filters, &state)?,
         changes: Changes::default(),
         nodes: Nodes::default(),
+        discovery_requests: DiscoveryRequests::default(),
         relay: Relay::open(args.relay.as_deref(), &state)?,
-        access: Access::new(&args.access, args.listen)?,
         page: Page::default(),
+        access,
+        health: Health::default(),
     });
+    server.know_feeds();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::refused(format!("the server can't start: {error}")))?;
     server.relay.start()?;
-    runtime.block_on(serve(args, server))?;
+    let served = runtime.block_on(serve(args, server, tls));
+    // Blocking work that is not done yet ends with the process: every file is replaced atomically.
+    runtime.shutdown_background();
+    served?;
     Ok(Report::new(
         "stopped",
         serde_json::json!({ "stopped": true }),
     ))
 }
 
-async fn serve(args: &ServeArgs, server: Arc<Server>) -> Result<()> {
-    let listen = args.listen;
-    let listener = TcpListener::bind(listen).await.map_err(|error| {
-        Failure::refused(format!(
-            "the server can't listen on {listen}: {error}; choose another address with --listen"
-        ))
-    })?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| Failure::refused(error.to_string()))?;
+async fn serve(args: &ServeArgs, server: Arc<Server>, tls: Option<Arc<Tls>>) -> Result<()> {
+    let listener = Listener::bind(args.listen, tls.clone())?;
     let watched = server.clone();
-    tokio::task::spawn_blocking(move || {
+    std::thread::spawn(move || {
         loop {
             std::thread::sleep(WATCH_INTERVAL);
             watched.filters.refresh(&watched.changes);
+            watched.access.refresh();
+            if let Some(tls) = &tls {
+                tls.refresh();
+            }
+            watched.know_feeds();
+            watched.page.sample(&watched.nodes);
         }
     });
-    eprintln!("portcullis serve: http://{address}");
-    let service = router(server).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service)
-        .await
-        .map_err(|error| Failure::refused(format!("the server stopped: {error}")))
+    eprintln!("portcullis serve: {}", listener.url());
+    let stop = {
+        let server = server.clone();
+        move || server.health.stop()
+    };
+    listener.serve(router(server), stop).await;
+    Ok(())
 }
 
 /// All routes, in groups by the role that they need. Each group has its own limit on bodies.
@@ -129,7 +167,8 @@ fn router(server: Arc<Server>) -> Router {
     let for_nodes = Router::new()
         .route(
             "/v3/discovery:extension_configs",
-            post(discovery::extension_configs),
+            post(discovery::extension_configs)
+                .layer(from_fn_with_state(server.clone(), metrics::count_discovery)),
         )
         .route("/v4/abs/attacklist", get(relay::attack_list))
         .route("/v1/feeds/{name}", get(relay::feed))
@@ -138,6 +177,7 @@ fn router(server: Arc<Server>) -> Router {
     let for_readers = Router::new()
         .route("/", get(page::show))
         .route("/page/explain", post(page::explain).get(page::to_page))
+        .route("/metrics", get(metrics::metrics))
         .layer(DefaultBodyLimit::max(page::LARGEST_FORM))
         .route_layer(needs(&[Role::Operator, Role::Reader]));
     let for_operators = Router::new()
@@ -146,14 +186,29 @@ fn router(server: Arc<Server>) -> Router {
         .route("/page/remove", post(page::remove).get(page::to_page))
         .layer(DefaultBodyLimit::max(page::LARGEST_FORM))
         .route_layer(needs(&[Role::Operator]));
-    let for_all = Router::new()
-        .route("/login", get(page::login))
+    // Without a token.
+    let open = Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/login", get(login::form).post(login::login))
+        .route("/logout", post(login::logout))
         .route("/assets/style.css", get(page::style))
-        .route("/assets/script.js", get(page::script));
-    Router::new()
+        .route("/assets/script.js", get(page::script))
+        .layer(DefaultBodyLimit::max(login::LARGEST_BODY));
+    let unknown = unknown.layer(needs(&[Role::Operator, Role::Node, Role::Reader]));
+    let routes = Router::new()
         .merge(for_nodes)
         .merge(for_readers)
         .merge(for_operators)
-        .merge(for_all)
-        .with_state(server)
+        .merge(open)
+        .fallback(unknown)
+        .with_state(server);
+    // A router around the others: axum adds `Allow` outside of the layers of theirs.
+    Router::new()
+        .fallback_service(routes)
+        .layer(from_fn(response_headers::add))
+}
+
+async fn unknown() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "there is no such route")
 }

@@ -35,6 +35,12 @@ fn with(keys: Value) -> Value {
     configuration
 }
 
+/// A report of a node, as the filter sends it.
+fn report(fleet: &Fleet, node: &str, denied: &str) {
+    let report = format!("v=1;node={node};module=0.1.0;denied={denied};lists=abs:7:1200");
+    fleet.get("/v4/abs/attacklist", &[("x-portcullis-node", &report)]);
+}
+
 /// The configuration in the file.
 fn in_file(fleet: &Fleet) -> Value {
     let text = fs::read(fleet.path("filters/portcullis.json")).unwrap();
@@ -334,7 +340,19 @@ fn the_page_is_readable_in_each_state_scheme_and_width() {
         json!({"enable_firewall": "no", "an_unknown_key_that_is_as_long_as_a_line_of_a_small_screen_and_longer": 1}),
     ];
     let browser = Browser::started();
-    fleet.discover(&"long-".repeat(20), "portcullis", "");
+    let node = "long-".repeat(20);
+    fleet.discover(&node, "portcullis", "");
+    for count in [0, 7] {
+        report(
+            &fleet,
+            &node,
+            &format!("abs.ip:{count},manual.cookie:{count}"),
+        );
+    }
+    eventually("the chart", || {
+        browser.open(fleet.url());
+        (browser.value_of("document.querySelectorAll('rect').length") == 2).then_some(())
+    });
     for (index, state) in states.iter().enumerate() {
         let state = with(state.clone());
         fleet.write("portcullis.json", &filter(&state).to_string());
@@ -410,8 +428,11 @@ fn the_page_sends_requests_to_its_own_server_only() {
 fn a_screenshot_can_be_taken() {
     let _one = one();
     let fleet = protected();
+    let version = body(&fleet.discover("edge-fra-1", "portcullis", ""))["version_info"].clone();
     for node in ["edge-fra-1", "edge-fra-2", "edge-iad-1"] {
-        fleet.discover(node, "portcullis", "");
+        fleet.discover(node, "portcullis", version.as_str().unwrap());
+        report(&fleet, node, "abs.ip:0");
+        report(&fleet, node, "abs.ip:25,abs.cookie:11,manual.ip:4");
     }
     let browser = Browser::started();
     browser.open(fleet.url());

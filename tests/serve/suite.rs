@@ -10,8 +10,11 @@
     reason = "a test may panic"
 )]
 
+mod access;
 mod browser;
 mod discovery;
 mod filters;
+mod listener;
+mod nodes;
 mod support;
 mod webdriver;

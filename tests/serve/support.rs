@@ -68,7 +68,7 @@ impl Fleet {
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--filters"])
+            .args(["serve", "--filters"])
             .arg(self.path("filters"))
             .arg("--state")
             .arg(&self.state)
@@ -76,6 +76,9 @@ impl Fleet {
             .envs(self.environment.iter().cloned())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
+        if !self.arguments.iter().any(|argument| argument == "--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         command
     }
 
@@ -107,6 +110,12 @@ impl Fleet {
             running.child.kill().unwrap();
             running.child.wait().unwrap();
         }
+    }
+
+    /// Waits until the server ends by itself, and returns its exit code.
+    pub fn wait(&mut self) -> Option<i32> {
+        let child = &mut self.server.as_mut().unwrap().child;
+        eventually("the end of the server", || child.try_wait().unwrap()).code()
     }
 
     pub fn url(&self) -> &str {

@@ -83,8 +83,8 @@ fn of_text(text: &str) -> View {
     let nodes = Nodes {
         count: 1,
         behind: 1,
-        silent: 0,
         shown: vec![node],
+        ..Nodes::default()
     };
     let denied = Denied {
         series: vec![text()],
@@ -260,9 +260,11 @@ fn many_nodes_are_counted_and_the_table_is_bounded() {
     };
     let nodes = Nodes {
         count: 1_000,
+        current: 990,
         behind: 3,
         silent: 7,
         shown: (0..100).map(node).collect(),
+        ..Nodes::default()
     };
     let view = View {
         nodes,
@@ -354,5 +356,5 @@ fn the_chart_has_a_table_with_the_same_numbers() {
 fn the_login_says_what_failed() {
     assert!(!login(false).into_string().contains("aria-invalid"));
     let html = login(true).into_string();
-    assert!(html.contains("This token is not valid.") && html.contains("aria-invalid=\"true\""));
+    assert!(html.contains("This is not the token") && html.contains("aria-invalid=\"true\""));
 }
