@@ -30,6 +30,7 @@ mod filters;
 mod health;
 mod history;
 mod listener;
+mod management;
 mod metrics;
 mod nodes;
 mod page;
@@ -82,10 +83,10 @@ pub struct Server {
     pub relay: Relay,
     /// The tokens.
     pub access: Access,
-    /// What the page keeps.
-    pub page: Page,
     /// Whether the server is ready.
     pub health: Health,
+    /// What the page keeps.
+    pub page: Page,
 }
 
 impl Server {
@@ -117,9 +118,9 @@ pub fn run(args: &ServeArgs) -> Result<Report> {
         nodes: Nodes::default(),
         discovery_requests: DiscoveryRequests::default(),
         relay: Relay::open(args.relay.as_deref(), &state)?,
-        page: Page::default(),
         access,
         health: Health::default(),
+        page: Page::default(),
     });
     server.know_feeds();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -175,9 +176,9 @@ fn router(server: Arc<Server>) -> Router {
         .layer(DefaultBodyLimit::max(discovery::MOST_READ))
         .route_layer(needs(&[Role::Operator, Role::Node]));
     let for_readers = Router::new()
+        .route("/metrics", get(metrics::metrics))
         .route("/", get(page::show))
         .route("/page/explain", post(page::explain).get(page::to_page))
-        .route("/metrics", get(metrics::metrics))
         .layer(DefaultBodyLimit::max(page::LARGEST_FORM))
         .route_layer(needs(&[Role::Operator, Role::Reader]));
     let for_operators = Router::new()
@@ -190,13 +191,17 @@ fn router(server: Arc<Server>) -> Router {
     let open = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .route("/login", get(login::form).post(login::login))
+        .route("/login", get(page::login).post(login::login))
         .route("/logout", post(login::logout))
         .route("/assets/style.css", get(page::style))
         .route("/assets/script.js", get(page::script))
         .layer(DefaultBodyLimit::max(login::LARGEST_BODY));
     let unknown = unknown.layer(needs(&[Role::Operator, Role::Node, Role::Reader]));
-    let routes = Router::new()
+    let management = management::routers()
+        .into_iter()
+        .map(|(roles, router)| router.route_layer(needs(roles)));
+    let routes = management
+        .fold(Router::new(), Router::merge)
         .merge(for_nodes)
         .merge(for_readers)
         .merge(for_operators)

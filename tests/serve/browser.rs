@@ -423,6 +423,51 @@ fn the_page_sends_requests_to_its_own_server_only() {
     assert_eq!(color, "");
 }
 
+#[test]
+fn a_reader_logs_in_sees_and_changes_nothing() {
+    let _one = one();
+    let mut fleet = Fleet::new();
+    for (name, token) in [
+        (
+            "PORTCULLIS_OPERATOR_TOKEN",
+            "an-operator-token-of-a-test-0123456789",
+        ),
+        (
+            "PORTCULLIS_READ_TOKEN",
+            "a-read-token-of-a-test-0123456789-abcd",
+        ),
+    ] {
+        fleet.environment.push((name.to_owned(), token.to_owned()));
+    }
+    fleet.start();
+    let browser = Browser::started();
+    browser.open(fleet.url());
+    assert!(browser.value_of("location.pathname") == "/login");
+    assert!(!browser.text("label").is_empty());
+    let found = browser.value_of(LOW_CONTRAST);
+    assert_eq!(found["low"], json!([]));
+    browser.fill("#token", "wrong");
+    browser.click("form button");
+    let error = browser.text("#token-error");
+    assert!(error.contains("not the token"), "{error}");
+    assert_eq!(browser.attribute("#token", "aria-invalid").unwrap(), "true");
+    browser.fill("#token", "a-read-token-of-a-test-0123456789-abcd");
+    browser.click("form button");
+    let locked =
+        "Array.from(document.querySelectorAll('[role=switch]')).map((one) => one.disabled)";
+    assert_eq!(browser.value_of(locked), json!([true, true, true]));
+    assert!(browser.text("footer").contains("You are a reader"));
+    browser.fill("#explain-address", "203.0.113.7");
+    browser.click("#explain form > button");
+    assert!(browser.text("#explain-result").contains("Allowed"));
+    browser.click("footer form button");
+    assert!(browser.value_of("location.pathname") == "/login");
+    browser.fill("#token", "an-operator-token-of-a-test-0123456789");
+    browser.click("form button");
+    browser.click("#switch-portcullis-firewall");
+    assert_eq!(in_file(&fleet), json!({"enable_firewall": false}));
+}
+
 /// `PORTCULLIS_SCREENSHOT` names the file that it writes.
 #[test]
 fn a_screenshot_can_be_taken() {

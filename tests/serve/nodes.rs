@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::schema;
 use crate::support::{Fleet, body, eventually, filter};
 use serde_json::json;
 
@@ -150,4 +151,26 @@ fn a_node_reports_and_forged_headers_are_ignored() {
         !metrics.contains("forged") && !metrics.contains("edge-"),
         "{metrics}"
     );
+}
+
+#[test]
+fn the_api_shows_what_a_node_polls_and_reports() {
+    let fleet = Fleet::started();
+    let version = body(&fleet.discover("edge-1", "portcullis", ""))["version_info"].clone();
+    fleet.discover("edge-1", "portcullis", version.as_str().unwrap());
+    let header = "v=1;node=edge-1;module=0.1.0;denied=abs.ip:12;allow_listed=3;lists=abs:7:1200";
+    fleet.get("/v1/feeds/drop", &[("x-portcullis-node", header)]);
+    let response = body(&fleet.get("/v1/nodes", &[]));
+    let document = schema::document();
+    let described = &document["components"]["schemas"]["Node"];
+    let node = &response["nodes"][0];
+    schema::check(&document, described, node, "node").unwrap();
+    assert_eq!(node["state"], "current");
+    assert_eq!(node["envoy"], "1.40.0");
+    assert_eq!(node["filters"][0]["accepted"], version);
+    assert_eq!(node["denied"], json!({"abs": {"ip": 12}}));
+    let lists = json!([{"feed": "abs", "generation": 7, "entries": 1200}]);
+    assert_eq!(node["lists"], lists);
+    let status = body(&fleet.get("/v1/status", &[]));
+    assert_eq!(status["nodes"]["current"], 1);
 }

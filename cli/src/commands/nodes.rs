@@ -1,6 +1,6 @@
 //! `nodes`: what a server knows of its nodes, those with a problem first.
 //!
-//! Renders the response of `GET /v1/nodes`. Sends nothing.
+//! Renders the response of `GET /v1/nodes`.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -8,22 +8,11 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
+use crate::args::{Common, NodeState, NodesArgs};
+use crate::clients::feed::unix_now;
+use crate::clients::fleet::Fleet;
+use crate::error::{Failure, Result};
 use crate::output::{Report, table};
-
-/// The state of a node, the worst last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum NodeState {
-    /// Has the served configuration
-    Current,
-    /// Requests lists, but no configuration
-    Unknown,
-    /// Is being updated, for at most 30 seconds
-    Updating,
-    /// Has stopped to request its configuration
-    Silent,
-    /// Keeps another configuration than the served one
-    Behind,
-}
 
 impl NodeState {
     /// The state with this name in the response.
@@ -42,6 +31,14 @@ impl NodeState {
             Self::Behind => "behind",
         }
     }
+}
+
+/// Runs the command.
+pub fn run(common: &Common, args: &NodesArgs) -> Result<Report> {
+    let fleet = Fleet::of(&common.remote)?.ok_or_else(|| {
+        Failure::usage("--server URL is missing: the server of a fleet knows the nodes")
+    })?;
+    Ok(report(&fleet.get("/v1/nodes")?, args.state, unix_now()))
 }
 
 /// Renders the response of `GET /v1/nodes`: all nodes, or those in one state.

@@ -65,8 +65,6 @@ pub enum Role {
 pub struct Caller {
     /// What the caller may do.
     pub role: Role,
-    /// The address of the connection.
-    pub address: IpAddr,
     /// Who it is, for the audit log: the role, the name that the caller gives itself, the address.
     pub name: String,
     /// Whether the request has the cookie of a login.
@@ -300,7 +298,6 @@ pub async fn require(
     let has_session = session::values(request.headers()).next().is_some();
     request.extensions_mut().insert(Caller {
         role,
-        address,
         name,
         has_session,
     });

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use serde_json::{Value, json};
 
-pub use self::served::{Served, version_of};
-use self::served::{difference_of, etag_of, read_file};
+use self::served::difference_of;
+pub use self::served::{Served, etag_of, read_file, version_of};
 use super::changes::Changes;
 use super::problem::Problem;
 use super::seen::{Seen, see};

@@ -172,7 +172,12 @@ async fn accept(
                     stopped: stopped.clone(),
                     _permit: permit,
                 };
-                tokio::spawn(connection.start(stream, tls.clone()));
+                // Without it a response in two packets waits for an acknowledgement.
+                let _ = stream.set_nodelay(true);
+                match tls.clone() {
+                    Some(tls) => tokio::spawn(connection.serve_tls(stream, tls)),
+                    None => tokio::spawn(connection.serve(stream)),
+                };
             }
             // The client closed it first.
             Err(error)
@@ -201,20 +206,16 @@ struct Connection {
 }
 
 impl Connection {
-    async fn start(mut self, stream: TcpStream, tls: Option<Arc<Tls>>) {
-        // Without it a response in two packets waits for an acknowledgement.
-        let _ = stream.set_nodelay(true);
-        let Some(tls) = tls else {
-            return self.serve(stream).await;
-        };
+    async fn serve_tls(mut self, stream: TcpStream, tls: Arc<Tls>) {
         let handshake = timeout(HANDSHAKE_LIMIT, tls.acceptor().accept(stream));
+        // In boxes, so that a connection takes no memory for its handshake any more.
         let stream = tokio::select! {
-            stream = handshake => stream,
+            stream = Box::pin(handshake) => stream,
             _ = self.stopped.changed() => return,
         };
         // Scanners and clients without the certificate authority: nothing that an operator can act on here.
         if let Ok(Ok(stream)) = stream {
-            self.serve(stream).await;
+            Box::pin(self.serve(stream)).await;
         }
     }
 

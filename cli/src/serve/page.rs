@@ -34,6 +34,7 @@ use self::view::{Notice, View};
 use super::Server;
 use super::access::Caller;
 use super::history::History;
+use super::management::explain::AT_ONCE;
 use super::nodes::Nodes;
 use super::problem::Problem;
 use crate::clients::feed::unix_now;
@@ -152,6 +153,7 @@ pub async fn explain(
     Extension(caller): Extension<Caller>,
     Form(form): Form<ExplainRequest>,
 ) -> Response {
+    let _turn = AT_ONCE.acquire().await;
     blocking(move || {
         let mut view = model::view(&server, &caller);
         view.explain = explain::explain(&server, &form);
@@ -169,9 +171,14 @@ pub async fn to_page() -> Response {
     Redirect::to("/").into_response()
 }
 
-/// The form that asks for a token. `failed`: with a message.
-pub fn login(status: StatusCode, failed: bool) -> Response {
-    html(status, &templates::login(failed))
+/// Handles `GET /login`.
+pub async fn login() -> Response {
+    html(StatusCode::OK, &templates::login(false))
+}
+
+/// The page after a token that is not valid.
+pub fn login_failed() -> Response {
+    html(StatusCode::UNAUTHORIZED, &templates::login(true))
 }
 
 /// Handles `GET /assets/style.css`.

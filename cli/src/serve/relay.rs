@@ -15,6 +15,7 @@
 //! | `relay/stored.rs` | the list on disk |
 //! | `relay/status.rs` | what is known of a feed |
 //! | `relay/http.rs` | the routes |
+//! | `relay/unzipped.rs` | a list for clients that do not accept gzip |
 
 mod decisions;
 mod entries;
@@ -26,6 +27,7 @@ mod status;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod unzipped;
 mod upstream;
 mod worker;
 

@@ -23,11 +23,6 @@ pub struct Login {
     token: String,
 }
 
-/// Handles `GET /login`.
-pub async fn form() -> Response {
-    page::login(StatusCode::OK, false)
-}
-
 /// Handles `POST /login`.
 pub async fn login(
     State(server): State<Arc<Server>>,
@@ -56,7 +51,7 @@ pub async fn login(
         return see_other("/", None);
     }
     access.note_wrong(address, &token, &server.changes);
-    page::login(StatusCode::UNAUTHORIZED, true)
+    page::login_failed()
 }
 
 /// Handles `POST /logout`. The cookie is deleted in the browser; a copy of it is valid until it expires or the token

@@ -330,7 +330,7 @@ fn an_error_is_at_its_field() {
 #[test]
 fn the_chart_has_a_table_with_the_same_numbers() {
     let minute = |number: u64, counts: &[u64]| Minute {
-        start: Duration::from_secs(number * 60),
+        start: Duration::from_secs((number + 100) * 60),
         counts: counts.to_vec(),
     };
     let view = View {
@@ -347,7 +347,9 @@ fn the_chart_has_a_table_with_the_same_numbers() {
     let html = rendered(&view);
     assert_eq!(html.matches("<rect").count(), 3);
     // 30 of at most 40 in a height of 160.
-    assert!(html.contains("y=\"40\" width=\"59\" height=\"120\""));
+    // The newest minute is at the right edge.
+    assert!(html.contains("x=\"580\" y=\"40\" width=\"9\" height=\"120\""));
+    assert!(html.contains("x=\"590\""));
     assert!(html.contains("<td>30</td><td>10</td>") && html.contains("<td>0</td><td>20</td>"));
     assert!(html.contains("abs ip: 30") && html.contains("drop ip: 30"));
 }
