@@ -210,8 +210,10 @@ fn a_stale_place_removes_nothing() {
         &list(&["192.0.2.3", "192.0.2.1", "192.0.2.2"]),
     );
     browser.click("#lists table tbody tr:first-child button");
-    let message = browser.text("#message");
-    assert!(message.contains("was changed meanwhile"), "{message}");
+    eventually("the message", || {
+        let message = browser.text("#message");
+        message.contains("was changed meanwhile").then_some(())
+    });
     assert_eq!(
         in_file(&fleet)["deny_list"]["ips"]
             .as_array()
@@ -442,30 +444,49 @@ fn a_reader_logs_in_sees_and_changes_nothing() {
     fleet.start();
     let browser = Browser::started();
     browser.open(fleet.url());
-    assert!(browser.value_of("location.pathname") == "/login");
+    at_login(&browser);
     assert!(!browser.text("label").is_empty());
     let found = browser.value_of(LOW_CONTRAST);
     assert_eq!(found["low"], json!([]));
     browser.fill("#token", "wrong");
     browser.click("form button");
-    let error = browser.text("#token-error");
-    assert!(error.contains("not the token"), "{error}");
+    eventually("the error", || {
+        let error = browser.text("#token-error");
+        error.contains("not the token").then_some(())
+    });
     assert_eq!(browser.attribute("#token", "aria-invalid").unwrap(), "true");
     browser.fill("#token", "a-read-token-of-a-test-0123456789-abcd");
     browser.click("form button");
     let locked =
         "Array.from(document.querySelectorAll('[role=switch]')).map((one) => one.disabled)";
-    assert_eq!(browser.value_of(locked), json!([true, true, true]));
+    eventually("three locked switches", || {
+        (browser.value_of(locked) == json!([true, true, true])).then_some(())
+    });
     assert!(browser.text("footer").contains("You are a reader"));
     browser.fill("#explain-address", "203.0.113.7");
     browser.click("#explain form > button");
-    assert!(browser.text("#explain-result").contains("Allowed"));
+    eventually("the result", || {
+        browser
+            .text("#explain-result")
+            .contains("Allowed")
+            .then_some(())
+    });
     browser.click("footer form button");
-    assert!(browser.value_of("location.pathname") == "/login");
+    at_login(&browser);
     browser.fill("#token", "an-operator-token-of-a-test-0123456789");
     browser.click("form button");
-    browser.click("#switch-portcullis-firewall");
-    assert_eq!(in_file(&fleet), json!({"enable_firewall": false}));
+    let switch = "#switch-portcullis-firewall";
+    eventually("the switch", || browser.attribute(switch, "role"));
+    browser.click(switch);
+    eventually("the change in the file", || {
+        (in_file(&fleet) == json!({"enable_firewall": false})).then_some(())
+    });
+}
+
+fn at_login(browser: &Browser) {
+    eventually("the login", || {
+        (browser.value_of("location.pathname") == "/login").then_some(())
+    });
 }
 
 /// `PORTCULLIS_SCREENSHOT` names the file that it writes.
