@@ -1,6 +1,7 @@
 //! The relay: what upstreams are asked, what nodes get, and what a fault changes.
 
 mod decisions;
+mod document;
 mod faults;
 mod upstream;
 
@@ -17,7 +18,9 @@ fn relay(configuration: &Value) -> Fleet {
     let file = fleet.path("relay.json");
     std::fs::write(&file, configuration.to_string()).unwrap();
     fleet.arguments = vec!["--relay".to_owned(), file.display().to_string()];
-    fleet.environment = vec![("LIST_KEY".to_owned(), "list-secret".to_owned())];
+    fleet.environment = ["LIST_KEY", "CROWDSEC_KEY"]
+        .map(|name| (name.to_owned(), "list-secret".to_owned()))
+        .to_vec();
     fleet.start();
     fleet
 }

@@ -1,15 +1,14 @@
-//! "Is this client blocked, and why": reads the form, and shows what the management API says, which runs the filter's own
-//! code.
+//! "Is this client blocked, and why": reads the form, and asks the management API, which runs the filter's own code.
 
 use portcullis::identifier::parse_address;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::Server;
-use super::super::management::explain::{ExplainBody, answer};
 use super::actions::message;
 use super::view::{ExplainForm, Explained};
 use crate::output::Report;
+use crate::serve::Server;
+use crate::serve::management::{ExplainBody, answer};
 
 /// The form as it is sent.
 #[derive(Debug, Deserialize)]
@@ -67,21 +66,28 @@ pub fn explain(server: &Server, request: &ExplainRequest) -> ExplainForm {
         ));
     }
     if !form.has_errors() {
-        let question = ExplainBody {
-            filter: Some(form.filter.clone()),
-            ip: Some(form.address.clone()),
-            headers,
-            url: match form.url.is_empty() {
-                true => "/".to_owned(),
-                false => form.url.clone(),
-            },
-        };
-        match answer(server, &question) {
-            Ok((_, report)) => form.result = Some(result(&report)),
-            Err(problem) => form.error = Some(message(&problem)),
+        match run(server, &form, headers) {
+            Ok(report) => form.result = Some(result(&report)),
+            Err(error) => form.error = Some(error),
         }
     }
     form
+}
+
+fn run(server: &Server, form: &ExplainForm, headers: Vec<String>) -> Result<Report, String> {
+    let question = ExplainBody {
+        filter: Some(form.filter.clone()),
+        ip: Some(form.address.clone()),
+        headers,
+        url: match form.url.is_empty() {
+            true => "/".to_owned(),
+            false => form.url.clone(),
+        },
+    };
+    let answer = answer(server, &question);
+    answer
+        .map(|(_, report)| report)
+        .map_err(|problem| message(&problem))
 }
 
 /// What is shown of a report.
