@@ -16,6 +16,7 @@ mod discovery;
 mod filters;
 mod listener;
 mod management;
+mod matrix;
 mod nodes;
 mod relay;
 mod remote;
