@@ -36,7 +36,7 @@ WASM_CRATES := portcullis-wasm empty-filter
 NOT_WASM_CRATES := $(addprefix --exclude ,$(WASM_CRATES))
 # The root package's integration tests; some of them belong to layers of their own.
 ROOT_TESTS := $(basename $(notdir $(wildcard tests/*.rs))) $(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs))
-CORE_TESTS := $(filter-out lifecycle e2e readme feeds faults spellings deploy false_blocks,$(ROOT_TESTS))
+CORE_TESTS := $(filter-out lifecycle e2e readme feeds fleet faults spellings deploy false_blocks,$(ROOT_TESTS))
 
 .PHONY: help
 help: ## lists these commands
@@ -91,7 +91,7 @@ simulator: ## the ABS simulator and the sample API, at target/release/
 	cargo build $(LOCKED) --release -p abs-simulator
 
 .PHONY: test
-test: test-core test-wasm test-module test-lifecycle test-cli test-envoy test-faults test-spellings test-deploy test-feeds ## every test layer, set-up too
+test: test-core test-wasm test-module test-lifecycle test-cli test-envoy test-faults test-spellings test-deploy test-feeds test-fleet ## every test layer, set-up too
 	@echo "test: every layer passed; none was skipped"
 
 .PHONY: test-core
@@ -138,6 +138,11 @@ test-spellings: module simulator ## real servers and the filter read the same re
 test-feeds: module simulator ## list servers: feeds in a real Envoy, with a real CrowdSec LAPI; the simulator against that LAPI
 	@tools/install envoy crowdsec
 	cargo test $(LOCKED) --test feeds -- --show-output
+
+.PHONY: test-fleet
+test-fleet: build simulator ## `portcullis serve` with real Envoys
+	@tools/install envoy
+	cargo test $(LOCKED) --test fleet
 
 .PHONY: soak
 soak: module simulator ## ten minutes of traffic, changes and faults, and ten of the fuzzer of tests/spellings

@@ -4,4 +4,4 @@ pub mod abs;
 pub mod access_log;
 pub mod envoy_admin;
 pub mod feed;
-mod http;
+pub mod http;

@@ -26,6 +26,7 @@ mod discovery;
 mod filters;
 mod nodes;
 mod problem;
+mod relay;
 mod state_file;
 
 use std::net::SocketAddr;
@@ -36,13 +37,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::post;
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
 use self::access::{Access, Role, require};
 use self::changes::Changes;
 use self::filters::Filters;
 use self::nodes::Nodes;
+use self::relay::Relay;
 use crate::args::ServeArgs;
 use crate::error::{Failure, Result};
 use crate::output::Report;
@@ -59,6 +61,8 @@ pub struct Server {
     pub changes: Changes,
     /// The nodes.
     pub nodes: Nodes,
+    /// The lists of feeds.
+    pub relay: Relay,
     /// The tokens.
     pub access: Access,
 }
@@ -73,12 +77,14 @@ pub fn run(args: &ServeArgs) -> Result<Report> {
         filters: Filters::open(&args.filters, &state)?,
         changes: Changes::default(),
         nodes: Nodes::default(),
+        relay: Relay::open(args.relay.as_deref(), &state)?,
         access: Access::new(&args.access, args.listen)?,
     });
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::refused(format!("the server can't start: {error}")))?;
+    server.relay.start()?;
     runtime.block_on(serve(args, server))?;
     Ok(Report::new(
         "stopped",
@@ -118,7 +124,9 @@ fn router(server: Arc<Server>) -> Router {
             "/v3/discovery:extension_configs",
             post(discovery::extension_configs),
         )
-        .layer(DefaultBodyLimit::max(discovery::LARGEST_REQUEST))
+        .route("/v4/abs/attacklist", get(relay::attack_list))
+        .route("/v1/feeds/{name}", get(relay::feed))
+        .layer(DefaultBodyLimit::max(discovery::MOST_READ))
         .route_layer(needs(&[Role::Operator, Role::Node]));
     Router::new().merge(for_nodes).with_state(server)
 }

@@ -11,4 +11,5 @@
 )]
 
 mod discovery;
+mod filters;
 mod support;

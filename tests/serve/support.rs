@@ -20,6 +20,7 @@ pub struct Fleet {
     pub directory: TempDir,
     pub arguments: Vec<String>,
     pub environment: Vec<(String, String)>,
+    pub state: PathBuf,
     server: Option<Running>,
 }
 
@@ -32,8 +33,10 @@ struct Running {
 impl Fleet {
     /// A directory with the filter `portcullis`, without a server.
     pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
         let fleet = Self {
-            directory: tempfile::tempdir().unwrap(),
+            state: directory.path().join("state"),
+            directory,
             arguments: Vec::new(),
             environment: Vec::new(),
             server: None,
@@ -68,7 +71,7 @@ impl Fleet {
             .args(["serve", "--listen", "127.0.0.1:0", "--filters"])
             .arg(self.path("filters"))
             .arg("--state")
-            .arg(self.path("state"))
+            .arg(&self.state)
             .args(&self.arguments)
             .envs(self.environment.iter().cloned())
             .stdout(Stdio::null())
@@ -219,5 +222,42 @@ pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T 
         }
         assert!(started.elapsed() < PATIENCE, "never: {what}");
         thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A disk of 256 KiB.
+pub struct Tmpfs(TempDir);
+
+impl Tmpfs {
+    /// Mounts it.
+    pub fn mounted() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"])
+            .arg(directory.path())
+            .status();
+        assert!(
+            mounted.is_ok_and(|status| status.success()),
+            "a tmpfs can't be mounted: this test needs root"
+        );
+        Self(directory)
+    }
+
+    pub fn path(&self) -> &std::path::Path {
+        self.0.path()
+    }
+
+    /// Writes a file until no space is left.
+    pub fn fill(&self) {
+        use std::io::Write as _;
+        let mut file = fs::File::create(self.path().join("filler")).unwrap();
+        while file.write_all(&[0; 4096]).is_ok() {}
+        while file.write_all(&[0]).is_ok() {}
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
     }
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use portcullis::config::Feed;
 use portcullis::feed::call::{self, Method};
-use portcullis::host::memory::MemoryResponse;
+use portcullis::feed::response::Validators;
+use portcullis::host::memory::{Headers, MemoryResponse};
 use ureq::http;
 
 use super::http::{Server, Trust};
@@ -36,8 +37,7 @@ pub struct Fetched {
 
 /// Makes the call for the list of `feed`.
 pub fn fetch(feed: &Feed, reach: &Reach<'_>) -> Result<Fetched> {
-    // Without an authority of its own, a feed has the name of its cluster, which is not a host.
-    let authority = Some(feed.authority.as_str()).filter(|name| *name != feed.cluster);
+    let authority = authority(feed);
     let of_authority = authority.map(|authority| format!("https://{authority}"));
     let url = reach.url.or(of_authority.as_deref()).ok_or_else(|| {
         Failure::usage(format!(
@@ -51,28 +51,47 @@ pub fn fetch(feed: &Feed, reach: &Reach<'_>) -> Result<Fetched> {
     let example = "https://lists.example.com:8080";
     let server = Server::new("the list server", example, url, timeout, &trust)?;
     let path = call::path(feed, unix_now());
+    let headers = headers(feed, &path, None);
+    let response = server.send(http::Method::GET, &path, &headers, Vec::new())?;
+    Ok(Fetched {
+        server: server.url,
+        path,
+        response: MemoryResponse {
+            headers: response_headers(response.status, response.headers),
+            body: response.body,
+        },
+    })
+}
+
+/// The headers of the call, as they are sent without Envoy. `known`: the validators of the active list.
+pub fn headers<'a>(
+    feed: &'a Feed,
+    path: &'a str,
+    known: Option<&'a Validators>,
+) -> Vec<(&'a str, &'a str)> {
     let mut headers: Vec<(&str, &str)> = Vec::new();
-    for (name, value) in call::headers(feed, Method::Get, &path, None) {
+    for (name, value) in call::headers(feed, Method::Get, path, known) {
         // The call's own pseudo-headers.
         if !name.starts_with(':') {
             headers.push((name, std::str::from_utf8(value).unwrap_or_default()));
         }
     }
-    headers.extend(authority.map(|authority| ("host", authority)));
-    let response = server.send(http::Method::GET, &path, &headers, Vec::new())?;
-    let status = response.status.to_string().into_bytes();
-    let mut kept = vec![(b":status".to_vec(), status)];
-    for (name, value) in response.headers {
-        kept.push((name.into_bytes(), value));
+    headers.extend(authority(feed).map(|authority| ("host", authority)));
+    headers
+}
+
+/// The headers of a response as the filter gets them from Envoy.
+pub fn response_headers(status: u16, headers: Vec<(String, Vec<u8>)>) -> Headers {
+    let mut all = vec![(b":status".to_vec(), status.to_string().into_bytes())];
+    for (name, value) in headers {
+        all.push((name.into_bytes(), value));
     }
-    Ok(Fetched {
-        server: server.url,
-        path,
-        response: MemoryResponse {
-            headers: kept,
-            body: response.body,
-        },
-    })
+    all
+}
+
+/// Without an authority of its own, a feed has the name of its cluster, which is not a host.
+fn authority(feed: &Feed) -> Option<&str> {
+    Some(feed.authority.as_str()).filter(|name| *name != feed.cluster)
 }
 
 /// The time since 1970.

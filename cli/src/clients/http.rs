@@ -59,6 +59,16 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
+/// A response whose body has not been read.
+pub struct Opened {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers, as in [`Response`].
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body, decompressed if it was sent with gzip.
+    pub body: Box<dyn Read>,
+}
+
 impl Server {
     /// Checks the address and reads the certificates; opens no connection.
     pub fn new(
@@ -121,6 +131,21 @@ impl Server {
         })
     }
 
+    /// Sends a request without a body; the response's body is read by the caller.
+    ///
+    /// # Errors
+    ///
+    /// There is no response, with the reason.
+    pub fn open(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> std::result::Result<Opened, String> {
+        self.try_open(method, path, headers, Vec::new())
+            .map_err(|error| self.reason(&error))
+    }
+
     fn try_send(
         &self,
         method: Method,
@@ -128,6 +153,23 @@ impl Server {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> std::result::Result<Response, ureq::Error> {
+        let mut opened = self.try_open(method, path, headers, body)?;
+        let mut body = Vec::new();
+        opened.body.read_to_end(&mut body)?;
+        Ok(Response {
+            status: opened.status,
+            headers: opened.headers,
+            body,
+        })
+    }
+
+    fn try_open(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> std::result::Result<Opened, ureq::Error> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url));
@@ -142,17 +184,15 @@ impl Server {
         let headers = response.headers().iter();
         let headers = headers.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
         let headers = headers.collect();
-        let mut body = Vec::new();
-        response
+        let body = response
             .into_body()
             .into_with_config()
             .limit(LARGEST_BODY)
-            .reader()
-            .read_to_end(&mut body)?;
-        Ok(Response {
+            .reader();
+        Ok(Opened {
             status,
             headers,
-            body,
+            body: Box::new(body),
         })
     }
 

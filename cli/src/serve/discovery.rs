@@ -23,8 +23,11 @@ use crate::clients::feed::unix_now;
 /// The type of the resources.
 const TYPE_URL: &str = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
 
-/// The largest request. Envoy's node metadata can be large; 1 MB of it is not.
-pub const LARGEST_REQUEST: usize = 256 * 1024;
+/// The largest request. Envoy's node metadata can be large; 1 MB of it is not usual.
+const LARGEST_REQUEST: usize = 256 * 1024;
+
+/// The most that is read of a request: reading a request that is too large lets its sender see the response.
+pub const MOST_READ: usize = 4 * 1024 * 1024;
 
 /// What the server reads of a `DiscoveryRequest`; Envoy writes the names of its fields in either of two ways.
 #[derive(Debug, Default, Deserialize)]
@@ -71,6 +74,15 @@ pub async fn extension_configs(
     State(server): State<Arc<Server>>,
     body: Bytes,
 ) -> Result<Response, Problem> {
+    if body.len() > LARGEST_REQUEST {
+        return Err(Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!(
+                "the request has {} bytes; allowed are {LARGEST_REQUEST}: reduce the node's metadata",
+                body.len()
+            ),
+        ));
+    }
     let request: DiscoveryRequest = serde_json::from_slice(&body).map_err(|error| {
         Problem::new(
             StatusCode::BAD_REQUEST,

@@ -3,23 +3,22 @@
 //! A file that changes is validated by the filter's own loader and served at once. One that is not valid changes nothing:
 //! the last valid one goes on being served, after a restart too, because a copy of it is kept.
 
+mod served;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
+use serde_json::{Value, json};
 
+pub use self::served::{Served, version_of};
+use self::served::{difference_of, etag_of, read_file};
 use super::changes::Changes;
 use super::problem::Problem;
 use super::state_file;
-use crate::clients::feed::unix_now;
-use crate::config_file::place::Place;
-use crate::config_file::select::Selection;
-use crate::config_file::{ConfigFile, atomic_file};
+use crate::config_file::atomic_file;
 use crate::error::{Failure, Result};
 
 /// The filter files of one directory.
@@ -28,6 +27,8 @@ pub struct Filters {
     directory: PathBuf,
     state: PathBuf,
     filters: RwLock<BTreeMap<String, Filter>>,
+    /// Held while files are read, so that no older content replaces a newer one.
+    refreshing: Mutex<()>,
 }
 
 /// One filter.
@@ -41,32 +42,8 @@ pub struct Filter {
     pub served: Option<Arc<Served>>,
     /// Why the file as it is now is not served.
     pub problem: Option<Value>,
-    /// What the file looked like when it was read.
-    seen: Option<Seen>,
-}
-
-/// A valid file.
-#[derive(Debug)]
-pub struct Served {
-    /// The text of the file.
-    pub text: String,
-    /// The filter's configuration, which can contain secrets.
-    pub configuration: Map<String, Value>,
-    /// The same as the filter gets it.
-    pub raw: Vec<u8>,
-    /// The filter as a `TypedExtensionConfig` in JSON.
-    pub resource: String,
-    /// The version of the resource: the same text gives the same version on every server.
-    pub version: String,
-    /// Since 1970: when this version was read.
-    pub since: Duration,
-}
-
-impl Served {
-    /// The entity tag of the file's text.
-    pub fn etag(&self) -> String {
-        etag_of(&self.text)
-    }
+    /// What the file looked like when it was read, and any other file of this name; none if there is no file.
+    seen: Vec<Seen>,
 }
 
 /// What changes when a file is replaced or edited.
@@ -99,6 +76,7 @@ impl Filters {
             directory: directory.to_owned(),
             state,
             filters: RwLock::default(),
+            refreshing: Mutex::default(),
         };
         filters.load_state()?;
         filters.refresh(&Changes::default());
@@ -134,6 +112,10 @@ impl Filters {
 
     /// Reads the files that changed.
     pub fn refresh(&self, changes: &Changes) {
+        let _alone = self
+            .refreshing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let files = match self.files() {
             Ok(files) => files,
             // The directory is away for a moment: a mount, or a replaced ConfigMap.
@@ -147,7 +129,7 @@ impl Filters {
                 .values()
                 .filter(|one| !files.contains_key(&one.name));
             missing
-                .filter(|one| one.seen.is_some() || one.problem.is_none())
+                .filter(|one| !one.seen.is_empty() || one.problem.is_none())
                 .cloned()
                 .collect()
         });
@@ -156,12 +138,12 @@ impl Filters {
                 "{} does not exist: its last valid content is served until the file returns; to end that, delete {} and \
                  restart the server",
                 filter.file.display(),
-                self.copy_of(&filter.file).display(),
+                self.copy_of(&filter.name).display(),
             );
             changes.record(&filter.file.display().to_string(), &message, false);
             self.set(Filter {
                 problem: Some(json!({ "error": message })),
-                seen: None,
+                seen: Vec::new(),
                 ..filter
             });
         }
@@ -228,10 +210,10 @@ impl Filters {
 
     fn refresh_one(&self, name: &str, found: &[PathBuf], changes: &Changes) {
         let Some(file) = found.first() else { return };
-        let seen = see(file);
+        let seen: Vec<Seen> = found.iter().filter_map(|path| see(path)).collect();
         let known = self.read(|filters| filters.get(name).cloned());
         if let Some(known) = &known
-            && known.seen.is_some()
+            && !known.seen.is_empty()
             && known.seen == seen
             && known.file == *file
         {
@@ -268,7 +250,7 @@ impl Filters {
                         true,
                     );
                 }
-                let copy = self.copy_of(file);
+                let copy = self.copy_of(name);
                 let kept = state_file::read(&copy).ok().flatten();
                 if kept.is_none_or(|kept| kept != served.text.as_bytes())
                     && let Err(error) = state_file::write(&copy, served.text.as_bytes())
@@ -301,14 +283,11 @@ impl Filters {
         };
         for entry in fs::read_dir(&self.state).map_err(failed)? {
             let copy = entry.map_err(failed)?.path();
-            let name = copy
-                .file_stem()
-                .and_then(|name| name.to_str())
-                .unwrap_or_default();
-            if name.starts_with('.') {
+            let name = copy.file_name().and_then(|name| name.to_str());
+            let Some(name) = name.filter(|name| !name.starts_with('.')) else {
                 continue;
-            }
-            let file = self.directory.join(copy.file_name().unwrap_or_default());
+            };
+            let file = self.directory.join(format!("{name}.json"));
             let text = state_file::read(&copy).map_err(|error| error.to_string());
             let text = text.and_then(|bytes| {
                 String::from_utf8(bytes.unwrap_or_default()).map_err(|error| error.to_string())
@@ -321,7 +300,7 @@ impl Filters {
                     file,
                     served: Some(Arc::new(served)),
                     problem: None,
-                    seen: None,
+                    seen: Vec::new(),
                 }),
                 Err(error) => eprintln!(
                     "portcullis serve: the copy {} is not used: {error}",
@@ -332,8 +311,9 @@ impl Filters {
         Ok(())
     }
 
-    fn copy_of(&self, file: &Path) -> PathBuf {
-        self.state.join(file.file_name().unwrap_or_default())
+    /// The copy of the last valid file of a filter, JSON or YAML.
+    fn copy_of(&self, name: &str) -> PathBuf {
+        self.state.join(name)
     }
 
     fn read<T>(&self, read: impl FnOnce(&BTreeMap<String, Filter>) -> T) -> T {
@@ -343,55 +323,6 @@ impl Filters {
     fn set(&self, filter: Filter) {
         let mut filters = self.filters.write().unwrap_or_else(PoisonError::into_inner);
         filters.insert(filter.name.clone(), filter);
-    }
-}
-
-/// The version of a content: the same on every server.
-pub fn version_of(content: &[u8]) -> String {
-    let digest = Sha256::digest(content);
-    digest
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-fn etag_of(text: &str) -> String {
-    format!("\"{}\"", version_of(text.as_bytes()))
-}
-
-/// Validates the text of a file and makes the resource of it.
-fn read_file(name: &str, file: &Path, text: String) -> Result<Served> {
-    let parsed = ConfigFile::parse(&Place::File(file.to_owned()), text.clone(), Selection::default())?;
-    parsed.config()?;
-    let typed_config = parsed.typed_config()?;
-    let resource = json!({
-        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
-        "name": name,
-        "typed_config": typed_config,
-    });
-    let resource = resource.to_string();
-    Ok(Served {
-        version: version_of(resource.as_bytes()),
-        resource,
-        configuration: parsed.configuration,
-        raw: parsed.raw,
-        text,
-        since: unix_now(),
-    })
-}
-
-/// What changed in the configuration, without secrets.
-fn difference_of(file: &Path, name: &str, old: &str, new: &Served) -> String {
-    let Ok(old) = read_file(name, file, old.to_owned()) else {
-        return "the file was replaced".to_owned();
-    };
-    let lines =
-        crate::config_file::diff::differences(&old.configuration, &new.configuration, false);
-    let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
-    match lines.is_empty() {
-        true => "no change of the configuration".to_owned(),
-        false => lines.join("; "),
     }
 }
 
