@@ -55,6 +55,10 @@ demo-crowdsec: module simulator ## a real CrowdSec LAPI and a real Envoy: banned
 	@tools/install curl envoy crowdsec
 	examples/crowdsec/demo.sh
 
+.PHONY: demo-fleet
+demo-fleet: demo-tools build simulator ## one server and three real Envoys: one command, one list and one outage for all of them
+	examples/fleet/demo.sh
+
 # Reports missing programs before minutes of building.
 .PHONY: demo-tools
 demo-tools:
@@ -116,7 +120,8 @@ test-lifecycle: ## several workers over one fake host, hostile interleavings
 	cargo test $(LOCKED) --test lifecycle
 
 .PHONY: test-cli
-test-cli: simulator ## the command line tool
+test-cli: simulator ## the command line tool, and its server with the page in a real Chromium
+	@tools/install prometheus chromium
 	cargo test $(LOCKED) -p portcullis-cli
 
 .PHONY: test-envoy
@@ -144,6 +149,11 @@ test-fleet: build simulator ## `portcullis serve` with real Envoys
 	@tools/install envoy
 	cargo test $(LOCKED) --test fleet
 
+.PHONY: screenshot
+screenshot: ## the page of `portcullis serve`, at docs/images/fleet.png
+	@tools/install chromium
+	PORTCULLIS_SCREENSHOT=docs/images/fleet.png cargo test $(LOCKED) -p portcullis-cli --test serve a_screenshot
+
 .PHONY: soak
 soak: module simulator ## ten minutes of traffic, changes and faults, and ten of the fuzzer of tests/spellings
 	@tools/install envoy spelling-servers
@@ -156,20 +166,21 @@ test-deploy: build simulator ## the deployment examples, with a real Envoy, kust
 	cargo test $(LOCKED) --test deploy
 
 .PHONY: images
-images: module ## the module as an OCI image with its bill of materials, and the programs of the docker-compose example
+images: module ## the module as an OCI image with its bill of materials, and the programs for images: the CLI with its server, and those of the Compose examples
 	wasm-target/image/pack
 	wasm-target/image/sbom
-	cargo build $(LOCKED) --release -p abs-simulator --target $(HOST) \
+	cargo build $(LOCKED) --release -p abs-simulator -p portcullis-cli --target $(HOST) \
 		--config 'target.$(HOST).rustflags = ["-C", "target-feature=+crt-static"]'
 	mkdir -p target/images
-	cp target/$(HOST)/release/abs-simulator target/$(HOST)/release/sample-api target/images/
+	cp target/$(HOST)/release/abs-simulator target/$(HOST)/release/sample-api target/$(HOST)/release/portcullis target/images/
 
 .PHONY: compose-test
-compose-test: images cli ## the docker-compose and crowdsec examples and the module's image on a real Docker engine
+compose-test: images cli ## the docker-compose, crowdsec and fleet examples and the module's image on a real Docker engine
 	@tools/install envoy prometheus crowdsec
 	tools/docker-engine wasm-target/image/test
 	tools/docker-engine examples/docker-compose/test
 	tools/docker-engine examples/docker-compose/test crowdsec
+	tools/docker-engine examples/docker-compose/test fleet
 
 .PHONY: bench
 bench: module simulator ## the benchmarks: a table with ratios measured in one run

@@ -2,12 +2,13 @@
 
 mod attack_list;
 mod check_config;
-mod explain;
+pub mod explain;
 mod feeds;
-mod manual_lists;
+pub mod manual_lists;
+mod nodes;
 mod shell;
 mod status;
-mod switches;
+pub mod switches;
 
 use self::manual_lists::List;
 use self::switches::Switch;
@@ -38,6 +39,7 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         Command::Feeds(command) => feeds::run(common, command),
         Command::Explain(args) => explain::run(common, args),
         Command::CheckConfig(args) => check_config::run(common, args),
+        Command::Nodes(args) => nodes::run(common, args),
         Command::Serve(args) => crate::serve::run(args),
         Command::Completions { shell } => Ok(shell::completions(*shell)),
         Command::Man => shell::man_page(),

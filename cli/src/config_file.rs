@@ -3,12 +3,13 @@
 //! The library defines what a configuration means.
 
 pub mod atomic_file;
-mod bounded;
+pub mod bounded;
 pub mod diff;
 pub mod edit;
 pub mod listener;
 pub mod locate;
 pub mod manual_list;
+pub mod mask;
 pub mod place;
 pub mod select;
 
@@ -47,7 +48,7 @@ impl ConfigFile {
 
     /// Reads it at another place than that of `--config`.
     pub fn read_from(place: &Place, common: &Common) -> Result<Self> {
-        Self::parse(place, place.read()?, Selection::of(common))
+        Self::parse(place, place.read()?, Selection::of(common, place))
     }
 
     /// Finds the filter in the text of a place.

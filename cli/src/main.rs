@@ -32,20 +32,22 @@ mod serve;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches as _};
 
 use self::args::Arguments;
 
 /// Exit codes: 0 done, 1 refused, 2 wrong usage.
 fn main() -> ExitCode {
-    let arguments = Arguments::parse_from(with_empty_password(std::env::args_os()));
+    let matches = Arguments::command().get_matches_from(with_empty_password(std::env::args_os()));
+    let mut arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let settled = args::settle(&matches, &mut arguments.common);
     let common = &arguments.common;
     if common.user.is_some() || common.password.is_some() {
         output::print_note(
             "-u and -p are not used: the permissions of the file decide who may do what",
         );
     }
-    let result = commands::run(&arguments);
+    let result = settled.and_then(|()| commands::run(&arguments));
     output::print(&result, common.output)
 }
 

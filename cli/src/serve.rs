@@ -11,11 +11,14 @@
 //! | `nodes` | what is known of each Envoy |
 //! | `management` | the API under `/v1` |
 //! | `page` | the page at `/` |
+//! | `history` | the denied requests of the last hour |
 //! | `changes` | the last changes, and an audit line for each |
 //! | `access` | tokens and roles: who may do what |
 //! | `listener` | sockets, TLS, limits on time and size |
-//! | `metrics` | `/metrics`, `/healthz`, `/readyz` |
+//! | `health` | `/healthz`, `/readyz` |
+//! | `metrics` | `/metrics` |
 //! | `problem` | errors as HTTP responses |
+//! | `seen` | whether a file changed since it was read |
 //! | `state_file` | files that survive a crash at any moment |
 //!
 //! This file wires them, and stops them.
@@ -24,26 +27,39 @@ mod access;
 mod changes;
 mod discovery;
 mod filters;
+mod health;
+mod history;
+mod listener;
+mod management;
+mod metrics;
 mod nodes;
+mod page;
 mod problem;
 mod relay;
+mod seen;
 mod state_file;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::handler::Handler as _;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
-use tokio::net::TcpListener;
+use serde_json::Value;
 
-use self::access::{Access, Role, require};
+use self::access::{Access, Role, login, require, response_headers};
 use self::changes::Changes;
 use self::filters::Filters;
+use self::health::Health;
+use self::listener::{Listener, Tls};
+use self::metrics::DiscoveryRequests;
 use self::nodes::Nodes;
+use self::page::Page;
+use self::problem::Problem;
 use self::relay::Relay;
 use crate::args::ServeArgs;
 use crate::error::{Failure, Result};
@@ -61,14 +77,37 @@ pub struct Server {
     pub changes: Changes,
     /// The nodes.
     pub nodes: Nodes,
+    /// Requests for configuration.
+    pub discovery_requests: DiscoveryRequests,
     /// The lists of feeds.
     pub relay: Relay,
     /// The tokens.
     pub access: Access,
+    /// Whether the server is ready.
+    pub health: Health,
+    /// What the page keeps.
+    pub page: Page,
+}
+
+impl Server {
+    /// Registers the feeds of the configurations and of the relay, so that the nodes' counters are added up by their names.
+    fn know_feeds(&self) {
+        for filter in self.filters.list() {
+            let Some(served) = filter.served else {
+                continue;
+            };
+            let feeds = served.configuration.get("feeds").and_then(Value::as_array);
+            let names = feeds.into_iter().flatten().map(|feed| feed.get("name"));
+            self.nodes
+                .know_feeds(names.filter_map(|name| name?.as_str()));
+        }
+    }
 }
 
 /// Serves until a signal ends the process.
 pub fn run(args: &ServeArgs) -> Result<Report> {
+    let access = Access::new(&args.access, args.listen)?;
+    let tls = Tls::new(&args.access)?.map(Arc::new);
     let state: PathBuf = match &args.state {
         Some(state) => state.clone(),
         None => args.filters.join(".state"),
@@ -77,43 +116,49 @@ pub fn run(args: &ServeArgs) -> Result<Report> {
         filters: Filters::open(&args.filters, &state)?,
         changes: Changes::default(),
         nodes: Nodes::default(),
+        discovery_requests: DiscoveryRequests::default(),
         relay: Relay::open(args.relay.as_deref(), &state)?,
-        access: Access::new(&args.access, args.listen)?,
+        access,
+        health: Health::default(),
+        page: Page::default(),
     });
+    server.know_feeds();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::refused(format!("the server can't start: {error}")))?;
     server.relay.start()?;
-    runtime.block_on(serve(args, server))?;
+    let served = runtime.block_on(serve(args, server, tls));
+    // Blocking work that is not done yet ends with the process: every file is replaced atomically.
+    runtime.shutdown_background();
+    served?;
     Ok(Report::new(
         "stopped",
         serde_json::json!({ "stopped": true }),
     ))
 }
 
-async fn serve(args: &ServeArgs, server: Arc<Server>) -> Result<()> {
-    let listen = args.listen;
-    let listener = TcpListener::bind(listen).await.map_err(|error| {
-        Failure::refused(format!(
-            "the server can't listen on {listen}: {error}; choose another address with --listen"
-        ))
-    })?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| Failure::refused(error.to_string()))?;
+async fn serve(args: &ServeArgs, server: Arc<Server>, tls: Option<Arc<Tls>>) -> Result<()> {
+    let listener = Listener::bind(args.listen, tls.clone())?;
     let watched = server.clone();
-    tokio::task::spawn_blocking(move || {
+    std::thread::spawn(move || {
         loop {
             std::thread::sleep(WATCH_INTERVAL);
             watched.filters.refresh(&watched.changes);
+            watched.access.refresh();
+            if let Some(tls) = &tls {
+                tls.refresh();
+            }
+            watched.know_feeds();
         }
     });
-    eprintln!("portcullis serve: http://{address}");
-    let service = router(server).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service)
-        .await
-        .map_err(|error| Failure::refused(format!("the server stopped: {error}")))
+    eprintln!("portcullis serve: {}", listener.url());
+    let stop = {
+        let server = server.clone();
+        move || server.health.stop()
+    };
+    listener.serve(router(server), stop).await;
+    Ok(())
 }
 
 /// All routes, in groups by the role that they need. Each group has its own limit on bodies.
@@ -122,11 +167,52 @@ fn router(server: Arc<Server>) -> Router {
     let for_nodes = Router::new()
         .route(
             "/v3/discovery:extension_configs",
-            post(discovery::extension_configs),
+            post(discovery::extension_configs)
+                .layer(from_fn_with_state(server.clone(), metrics::count_discovery)),
         )
         .route("/v4/abs/attacklist", get(relay::attack_list))
         .route("/v1/feeds/{name}", get(relay::feed))
         .layer(DefaultBodyLimit::max(discovery::MOST_READ))
         .route_layer(needs(&[Role::Operator, Role::Node]));
-    Router::new().merge(for_nodes).with_state(server)
+    let for_readers = Router::new()
+        .route("/metrics", get(metrics::metrics))
+        .route("/", get(page::show))
+        .route("/page/explain", post(page::explain).get(page::to_page))
+        .layer(DefaultBodyLimit::max(page::LARGEST_FORM))
+        .route_layer(needs(&[Role::Operator, Role::Reader]));
+    let for_operators = Router::new()
+        .route("/page/switch", post(page::switch).get(page::to_page))
+        .route("/page/entry", post(page::entry).get(page::to_page))
+        .route("/page/remove", post(page::remove).get(page::to_page))
+        .layer(DefaultBodyLimit::max(page::LARGEST_FORM))
+        .route_layer(needs(&[Role::Operator]));
+    // Without a token.
+    let open = Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/login", get(page::login).post(login::login))
+        .route("/logout", post(login::logout))
+        .route("/assets/style.css", get(page::style))
+        .route("/assets/script.js", get(page::script))
+        .layer(DefaultBodyLimit::max(login::LARGEST_BODY));
+    let unknown = unknown.layer(needs(&[Role::Operator, Role::Node, Role::Reader]));
+    let management = management::routers()
+        .into_iter()
+        .map(|(roles, router)| router.route_layer(needs(roles)));
+    let routes = management
+        .fold(Router::new(), Router::merge)
+        .merge(for_nodes)
+        .merge(for_readers)
+        .merge(for_operators)
+        .merge(open)
+        .fallback(unknown)
+        .with_state(server);
+    // A router around the others: axum adds `Allow` outside of the layers of theirs.
+    Router::new()
+        .fallback_service(routes)
+        .layer(from_fn(response_headers::add))
+}
+
+async fn unknown() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "there is no such route")
 }

@@ -1,4 +1,4 @@
-# abs-simulator or sample-api, statically linked by `make images`, so the image needs nothing else.
+# abs-simulator, sample-api or portcullis, statically linked by `make images`, so the image needs nothing else.
 FROM scratch
 ARG PROGRAM
 COPY ${PROGRAM} /program

@@ -21,9 +21,12 @@ pub enum Method {
 /// The path of a call.
 pub fn path(feed: &Feed, unix_now: Duration) -> String {
     match &feed.format {
-        FeedFormat::Abs { window } => abs::call::path(unix_now, *window),
+        FeedFormat::Abs { window } if feed.path.is_empty() => abs::call::path(unix_now, *window),
         FeedFormat::Crowdsec(options) => crowdsec::call::request_path(&feed.path, options),
-        FeedFormat::Text { .. } | FeedFormat::Tokens { .. } => feed.path.clone(),
+        // A path of its own leads to another server of attack lists than ABS.
+        FeedFormat::Abs { .. } | FeedFormat::Text { .. } | FeedFormat::Tokens { .. } => {
+            feed.path.clone()
+        }
     }
 }
 
@@ -89,4 +92,24 @@ fn common_headers<'a>(
         headers.push((name, value.reveal().as_bytes()));
     }
     headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_feed_of_attack_lists_may_have_a_path_of_its_own() {
+        let path_with = |key: &str| {
+            let feed = format!(r#"{{"name": "a", "format": "abs", "cluster": "c"{key}}}"#);
+            let config = format!(r#"{{"feeds": [{feed}]}}"#);
+            let config = Config::parse(config.as_bytes(), &|_| None).unwrap();
+            path(config.feeds.first().unwrap(), Duration::ZERO)
+        };
+        assert!(path_with("").starts_with("/v4/abs/attacklist?earlier_date="));
+        assert_eq!(path_with(r#", "path": "/v1/feeds/a""#), "/v1/feeds/a");
+    }
 }

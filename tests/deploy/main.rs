@@ -32,5 +32,7 @@ mod envoy_gateway;
 mod istio;
 // examples/kubernetes-sidecar: the output of kustomize, and its Envoy.
 mod kubernetes;
+// examples/kubernetes-fleet: the output of kustomize.
+mod kubernetes_fleet;
 // examples/observability: the alerts fire, and every query of the dashboard finds data.
 mod observability;

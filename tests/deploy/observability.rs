@@ -37,37 +37,40 @@ fn the_rules_pass_the_checks_and_tests_of_promtool() {
         &promtool,
         &["check", "config", "examples/observability/prometheus.yml"],
     );
-    run(
-        &promtool,
-        &["test", "rules", "examples/observability/rules_test.yml"],
-    );
+    for tests in ["rules_test.yml", "fleet-rules_test.yml"] {
+        let tests = format!("examples/observability/{tests}");
+        run(&promtool, &["test", "rules", &tests]);
+    }
 }
 
 #[test]
 fn every_alert_is_tested_both_ways_and_documented() {
-    let tests = example("rules_test.yml");
     let readme = example("README.md");
-    let rules = example("rules.yml");
-    let alerts: Vec<_> = rules
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("- alert: "))
-        .collect();
-    assert!(alerts.len() >= 9, "{alerts:?}");
-    for alert in alerts {
-        assert!(
-            tests.contains(&format!("- alertname: {alert}\n")),
-            "rules_test.yml should test that {alert} fires"
-        );
-        assert!(
-            tests.lines().any(|line| {
-                line.contains(&format!("alertname: {alert},")) && line.contains("exp_alerts: []")
-            }),
-            "rules_test.yml should test that {alert} does not fire"
-        );
-        assert!(
-            readme.contains(&format!("| `{alert}` |")),
-            "the README's table should have {alert}"
-        );
+    for (name, least) in [("rules", 9), ("fleet-rules", 4)] {
+        let tests = example(&format!("{name}_test.yml"));
+        let rules = example(&format!("{name}.yml"));
+        let alerts: Vec<_> = rules
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("- alert: "))
+            .collect();
+        assert!(alerts.len() >= least, "{alerts:?}");
+        for alert in alerts {
+            assert!(
+                tests.contains(&format!("- alertname: {alert}\n")),
+                "{name}_test.yml should test that {alert} fires"
+            );
+            assert!(
+                tests.lines().any(|line| {
+                    line.contains(&format!("alertname: {alert},"))
+                        && line.contains("exp_alerts: []")
+                }),
+                "{name}_test.yml should test that {alert} does not fire"
+            );
+            assert!(
+                readme.contains(&format!("| `{alert}` |")),
+                "the README's table should have {alert}"
+            );
+        }
     }
 }
 

@@ -30,11 +30,9 @@ impl Prometheus {
     pub async fn start(target: SocketAddr) -> Self {
         let example = repository().join("examples/observability");
         let directory = TempDir::new().unwrap();
-        std::fs::copy(
-            example.join("rules.yml"),
-            directory.path().join("rules.yml"),
-        )
-        .unwrap();
+        for rules in ["rules.yml", "fleet-rules.yml"] {
+            std::fs::copy(example.join(rules), directory.path().join(rules)).unwrap();
+        }
         let configuration = std::fs::read_to_string(example.join("prometheus.yml")).unwrap();
         assert_eq!(configuration.matches("127.0.0.1:9901").count(), 1);
         assert_eq!(configuration.matches("_interval: 15s").count(), 2);

@@ -10,6 +10,15 @@
     reason = "a test may panic"
 )]
 
+mod access;
+mod browser;
 mod discovery;
 mod filters;
+mod listener;
+mod management;
+mod nodes;
+mod relay;
+mod remote;
+mod schema;
 mod support;
+mod webdriver;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -14,6 +14,11 @@ use ureq::http::{Request, Response};
 
 /// How long a condition may take.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The root of the repository.
+pub fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
 
 /// The directories of a server, and the server while it runs.
 pub struct Fleet {
@@ -68,7 +73,7 @@ impl Fleet {
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--filters"])
+            .args(["serve", "--filters"])
             .arg(self.path("filters"))
             .arg("--state")
             .arg(&self.state)
@@ -76,6 +81,9 @@ impl Fleet {
             .envs(self.environment.iter().cloned())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
+        if !self.arguments.iter().any(|argument| argument == "--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         command
     }
 
@@ -107,6 +115,12 @@ impl Fleet {
             running.child.kill().unwrap();
             running.child.wait().unwrap();
         }
+    }
+
+    /// Waits until the server ends by itself, and returns its exit code.
+    pub fn wait(&mut self) -> Option<i32> {
+        let child = &mut self.server.as_mut().unwrap().child;
+        eventually("the end of the server", || child.try_wait().unwrap()).code()
     }
 
     pub fn url(&self) -> &str {

@@ -1,26 +1,28 @@
 //! `explain`: what the filter does with a request, and why.
 //!
 //! The verdict is the filter's own: it runs here, with one request and one response for each list. Which lists name an
-//! identifier is read from the same structures that the filter uses. This file reads the request and the lists, and judges
-//! nothing.
+//! identifier is read from the same structures that the filter uses. This file reads the lists, and judges nothing; the
+//! command and the management API share it.
 
 mod dry_run;
 mod explanation;
 mod found;
+mod question;
 
-use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use portcullis::config::feed::ABS;
 use portcullis::config::{Config, Feed};
-use portcullis::host::memory::{MemoryRequest, MemoryResponse};
-use portcullis::identifier::parse_address;
+use portcullis::host::memory::MemoryResponse;
+use serde_json::{Value, json};
 
 use self::dry_run::{Served, dry_run};
 use self::explanation::{ExplainedFeed, ExplainedList, Explanation};
+pub use self::question::{AskedRequest, Question};
 use super::feeds::{all_feeds, unknown_feed};
 use crate::args::{Common, ExplainArgs, ListStatus};
 use crate::clients::abs::Client;
+use crate::clients::fleet::Fleet;
 use crate::config_file::{ConfigFile, atomic_file};
 use crate::error::{Failure, Result};
 use crate::feed_list::{check, collect};
@@ -28,119 +30,120 @@ use crate::output::Report;
 
 /// Runs the command.
 pub fn run(common: &Common, args: &ExplainArgs) -> Result<Report> {
-    let address = args.ip.as_deref().map(read_address).transpose()?;
-    let request = read_request(args, address)?;
-    let headers = request.headers.clone();
+    let request = Question {
+        ip: args.ip.as_deref(),
+        headers: &args.headers,
+        url: &args.url,
+        prefix: "--",
+    }
+    .read()?;
+    let has_lists = args.list.is_some() || !args.feeds.is_empty() || args.abs.abs_url.is_some();
+    if let (Some(fleet), false) = (Fleet::of(&common.remote)?, has_lists) {
+        return ask(&fleet, common, args);
+    }
     let config_file = ConfigFile::read(common)?;
     let config = config_file.config()?;
-    let given = read_lists(args, &config)?;
-    let mut feeds = Vec::new();
-    for feed in config.all_feeds() {
-        let given = given.iter().find(|given| given.feed == *feed.name);
-        let list = given.map(|given| given.read(&feed, config.ipv6_prefix));
-        feeds.push(ExplainedFeed {
-            list: list.transpose()?,
-            feed,
-        });
-    }
-    let served = feeds.iter().filter_map(|known| {
-        let given = given.iter().find(|given| given.feed == *known.feed.name)?;
-        Some(Served {
-            feed: &known.feed,
-            body: &given.body,
-        })
-    });
-    let served: Vec<_> = served.collect();
-    let outcome = dry_run(&config_file.raw, &served, request)
-        .map_err(|errors| Failure::invalid_configuration(&config_file.file, None, &errors))?;
-    Ok(Explanation {
-        show_secrets: common.show_secrets,
+    let lists = read_lists(args, &config)?;
+    Explained {
+        file: &config_file.file,
+        raw: &config_file.raw,
         config: &config,
-        feeds: &feeds,
-        address,
-        headers: &headers,
-        outcome: &outcome,
+        lists: &lists,
+        list_options: true,
+        show_secrets: common.show_secrets,
     }
-    .into_report())
+    .explain(request)
 }
 
-fn read_address(text: &str) -> Result<IpAddr> {
-    parse_address(text).ok_or_else(|| {
-        Failure::usage(format!(
-            "--ip: \"{text}\" is not an address; allowed are such as 192.0.2.1 and 2001:db8::1"
-        ))
+/// The server judges, over the lists that it relays.
+fn ask(fleet: &Fleet, common: &Common, args: &ExplainArgs) -> Result<Report> {
+    let mut explained = fleet.post(
+        "/v1/explain",
+        &json!({
+            "filter": fleet.filter_name(common.name.as_deref())?,
+            "ip": args.ip,
+            "headers": args.headers,
+            "url": args.url,
+        }),
+    )?;
+    let mut take = |key| explained.as_object_mut().and_then(|all| all.remove(key));
+    let (text, notes) = (take("text"), take("notes"));
+    let text = text.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let notes = notes
+        .as_ref()
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let mut notes: Vec<_> = notes.filter_map(Value::as_str).map(str::to_owned).collect();
+    if common.show_secrets {
+        notes.push("the server shortens secrets, whatever --show-secrets says".to_owned());
+    }
+    Ok(Report {
+        notes,
+        ..Report::new(text, explained)
     })
 }
 
-fn read_request(args: &ExplainArgs, address: Option<IpAddr>) -> Result<MemoryRequest> {
-    let wrong = || {
-        Failure::usage(format!(
-            "--url: \"{}\" is not a URL; allowed are such as https://api.example.com/shop?x=1 and /shop?x=1",
-            args.url
-        ))
-    };
-    let no_header = || {
-        Failure::usage(
-            "--header: a header is NAME: VALUE, as with curl; one has no name or no colon",
-        )
-    };
-    let rest = ["http://", "https://"]
-        .iter()
-        .find_map(|scheme| args.url.strip_prefix(scheme));
-    let (mut authority, path) = match rest {
-        Some(rest) => {
-            let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-            let (authority, path) = rest.split_at(end);
-            if authority.is_empty() {
-                return Err(wrong());
-            }
-            (authority.to_owned(), path.to_owned())
-        }
-        None if args.url.starts_with('/') => (String::new(), args.url.clone()),
-        None => return Err(wrong()),
-    };
-    // A URL's fragment never leaves the client; a URL without a path requests "/".
-    let mut path = path.split('#').next().unwrap_or_default().to_owned();
-    if !path.starts_with('/') {
-        path.insert(0, '/');
-    }
-    let mut headers = Vec::new();
-    for header in &args.headers {
-        let (name, value) = header.split_once(':').ok_or_else(no_header)?;
-        // Envoy passes header names in lower case, and values without white space around them.
-        let (name, value) = (name.trim().to_ascii_lowercase(), value.trim().to_owned());
-        match name.as_str() {
-            "" => return Err(no_header()),
-            "host" => authority = value,
-            _ => headers.push((name, value)),
-        }
-    }
-    for (name, value) in [
-        (":path", path),
-        (":authority", authority),
-        (":method", "GET".to_owned()),
-    ] {
-        headers.insert(0, (name.to_owned(), value));
-    }
-    let source_address = address.map(|address| SocketAddr::new(address, 443).to_string());
-    Ok(MemoryRequest {
-        source_address: source_address.unwrap_or_default().into_bytes(),
-        protocol: b"HTTP/1.1".to_vec(),
-        headers: headers
-            .into_iter()
-            .map(|(name, value)| (name.into_bytes(), value.into_bytes()))
-            .collect(),
-        ..MemoryRequest::default()
-    })
+/// A filter and the lists that it gets.
+pub struct Explained<'a> {
+    /// Where its configuration is, for errors.
+    pub file: &'a str,
+    /// Its configuration as it gets it.
+    pub raw: &'a [u8],
+    /// The same, read.
+    pub config: &'a Config,
+    /// The lists; a feed without one has none yet.
+    pub lists: &'a [GivenList],
+    /// Whether to name the options that provide a missing list.
+    pub list_options: bool,
+    /// Show identifiers in full.
+    pub show_secrets: bool,
 }
 
-/// A list that the command line names.
-struct GivenList {
+impl Explained<'_> {
+    /// What the filter does with a request, and why.
+    pub fn explain(&self, request: AskedRequest) -> Result<Report> {
+        let AskedRequest { address, request } = request;
+        let headers = request.headers.clone();
+        let of_feed = |feed: &Feed| self.lists.iter().find(|given| given.feed == *feed.name);
+        let mut feeds = Vec::new();
+        for feed in self.config.all_feeds() {
+            let list = of_feed(&feed).map(|given| given.read(&feed, self.config.ipv6_prefix));
+            feeds.push(ExplainedFeed {
+                list: list.transpose()?,
+                feed,
+            });
+        }
+        let served = feeds.iter().filter_map(|known| {
+            Some(Served {
+                feed: &known.feed,
+                body: &of_feed(&known.feed)?.body,
+            })
+        });
+        let served: Vec<_> = served.collect();
+        let outcome = dry_run(self.raw, &served, request)
+            .map_err(|errors| Failure::invalid_configuration(self.file, None, &errors))?;
+        Ok(Explanation {
+            show_secrets: self.show_secrets,
+            list_options: self.list_options,
+            config: self.config,
+            feeds: &feeds,
+            address,
+            headers: &headers,
+            outcome: &outcome,
+        }
+        .into_report())
+    }
+}
+
+/// A list that the filter gets.
+pub struct GivenList {
     /// The name of the feed.
-    feed: String,
+    pub feed: String,
     /// Where it is from, for errors.
-    origin: String,
-    body: Vec<u8>,
+    pub origin: String,
+    /// The list in the feed's format.
+    pub body: Vec<u8>,
 }
 
 impl GivenList {

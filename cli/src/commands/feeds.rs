@@ -4,6 +4,7 @@
 
 mod list;
 pub mod read;
+pub mod relayed;
 
 use std::env;
 

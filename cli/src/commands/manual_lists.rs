@@ -24,11 +24,19 @@ pub enum List {
 }
 
 impl List {
-    const fn key(self) -> &'static str {
+    /// Its key in the configuration.
+    pub const fn key(self) -> &'static str {
         match self {
             List::Allow => "allow_list",
             List::Deny => "deny_list",
         }
+    }
+
+    /// The list with this key.
+    pub fn with_key(key: &str) -> Option<Self> {
+        [List::Allow, List::Deny]
+            .into_iter()
+            .find(|list| list.key() == key)
     }
 
     /// The name in ASE's commands.
@@ -38,19 +46,65 @@ impl List {
             List::Deny => "blacklist",
         }
     }
+
+    /// Its entries in a configuration.
+    pub fn entries(self, configuration: &Map<String, Value>) -> Vec<Entry> {
+        let list = configuration.get(self.key()).and_then(Value::as_object);
+        list.map_or_else(Vec::new, manual_list::entries)
+    }
+
+    /// Adds an entry to a configuration, and returns the message in ASE's words.
+    pub fn add(
+        self,
+        configuration: &mut Map<String, Value>,
+        entry: &Entry,
+        show_secrets: bool,
+    ) -> Result<String> {
+        let list = list_of(configuration, self)?;
+        let added = manual_list::add(list, std::slice::from_ref(entry))?;
+        let shown = entry.words(show_secrets);
+        let name = self.ase_name();
+        Ok(match added {
+            0 => format!("{shown} is already in the {name}"),
+            _ => format!("{shown} added to {name}"),
+        })
+    }
+
+    /// Deletes an entry.
+    pub fn delete(
+        self,
+        configuration: &mut Map<String, Value>,
+        entry: &Entry,
+        show_secrets: bool,
+    ) -> Result<String> {
+        let shown = entry.words(show_secrets);
+        let name = self.ase_name();
+        match manual_list::remove(list_of(configuration, self)?, entry) {
+            true => Ok(format!("{shown} deleted from {name}")),
+            false => Err(Failure::refused(format!("{shown} is not in the {name}"))),
+        }
+    }
+
+    /// Deletes every entry.
+    pub fn clear(self, configuration: &mut Map<String, Value>) -> String {
+        let before = self.entries(configuration).len();
+        if before > 0 {
+            configuration.insert(self.key().to_owned(), json!({}));
+        }
+        let name = self.ase_name();
+        match before {
+            0 => format!("{name} is empty already"),
+            1 => format!("{name} cleared: 1 entry deleted"),
+            more => format!("{name} cleared: {more} entries deleted"),
+        }
+    }
 }
 
 /// Adds an entry.
 pub fn add(common: &Common, list: List, words: &EntryWords) -> Result<Report> {
     let entry = Entry::from_words(words.kind, &words.words)?;
     edit(common, |configuration| {
-        let added = manual_list::add(list_of(configuration, list)?, std::slice::from_ref(&entry))?;
-        let shown = entry.words(common.show_secrets);
-        let name = list.ase_name();
-        Ok(match added {
-            0 => format!("{shown} is already in the {name}"),
-            _ => format!("{shown} added to {name}"),
-        })
+        list.add(configuration, &entry, common.show_secrets)
     })
 }
 
@@ -58,38 +112,20 @@ pub fn add(common: &Common, list: List, words: &EntryWords) -> Result<Report> {
 pub fn delete(common: &Common, list: List, words: &EntryWords) -> Result<Report> {
     let entry = Entry::from_words(words.kind, &words.words)?;
     edit(common, |configuration| {
-        let shown = entry.words(common.show_secrets);
-        match manual_list::remove(list_of(configuration, list)?, &entry) {
-            true => Ok(format!("{shown} deleted from {}", list.ase_name())),
-            false => Err(Failure::refused(format!(
-                "{shown} is not in the {}",
-                list.ase_name()
-            ))),
-        }
+        list.delete(configuration, &entry, common.show_secrets)
     })
 }
 
 /// Deletes every entry.
 pub fn clear(common: &Common, list: List) -> Result<Report> {
-    edit(common, |configuration| {
-        let before = entries(configuration, list).len();
-        if before > 0 {
-            configuration.insert(list.key().to_owned(), json!({}));
-        }
-        let name = list.ase_name();
-        Ok(match before {
-            0 => format!("{name} is empty already"),
-            1 => format!("{name} cleared: 1 entry deleted"),
-            more => format!("{name} cleared: {more} entries deleted"),
-        })
-    })
+    edit(common, |configuration| Ok(list.clear(configuration)))
 }
 
 /// Adds the list that `fetch` returns to the deny list, or with `replace` replaces the deny list by it, but never by an
 /// empty one. `fetch` takes the guard of the configuration.
 pub fn import_deny(
     common: &Common,
-    fetch: impl FnOnce(&Guard) -> Result<abs::List>,
+    fetch: impl Fn(&Guard) -> Result<abs::List>,
     replace: bool,
     source: &str,
 ) -> Result<(abs::List, Report)> {
@@ -104,7 +140,7 @@ pub fn import_deny(
                 imported.skipped.join("; ")
             )));
         }
-        let before = entries(configuration, List::Deny);
+        let before = List::Deny.entries(configuration);
         if replace && new.is_empty() && !before.is_empty() {
             return Err(Failure::refused(format!(
                 "{source} is empty: the blacklist was not replaced; clear_blacklist empties it"
@@ -165,7 +201,7 @@ pub fn view_deny_list(common: &Common, args: &ViewBlacklistArgs) -> Result<Repor
         if args.part == BlacklistPart::All {
             notes.extend(not_shown(&config_file));
         }
-        let entries = entries(&config_file.configuration, List::Deny);
+        let entries = List::Deny.entries(&config_file.configuration);
         sections.push(section("Manual Blacklist", &entries, common.show_secrets));
         json.insert("manual".to_owned(), rows(&entries, common.show_secrets));
     }
@@ -226,12 +262,7 @@ fn view_feed(common: &Common, name: &str, args: &ViewBlacklistArgs) -> Result<Re
 
 fn read(common: &Common, list: List) -> Result<Vec<Entry>> {
     let file = ConfigFile::read(common)?;
-    Ok(entries(&file.configuration, list))
-}
-
-fn entries(configuration: &Map<String, Value>, list: List) -> Vec<Entry> {
-    let list = configuration.get(list.key()).and_then(Value::as_object);
-    list.map_or_else(Vec::new, manual_list::entries)
+    Ok(list.entries(&file.configuration))
 }
 
 fn list_of(configuration: &mut Map<String, Value>, list: List) -> Result<&mut Map<String, Value>> {
@@ -257,7 +288,8 @@ fn section(title: &str, entries: &[Entry], show_secrets: bool) -> String {
     text
 }
 
-fn rows(entries: &[Entry], show_secrets: bool) -> Value {
+/// Entries for programs.
+pub fn rows(entries: &[Entry], show_secrets: bool) -> Value {
     let row = |entry: &Entry| {
         let (kind, value) = (kind_name(entry.kind), entry.shown_value(show_secrets));
         match &entry.name {

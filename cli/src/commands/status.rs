@@ -3,6 +3,7 @@
 mod attack_list;
 mod configuration;
 mod feeds;
+mod fleet;
 mod next_fetch;
 mod page;
 mod traffic;
@@ -19,6 +20,7 @@ use self::page::Page;
 use crate::args::{Common, StatusArgs};
 use crate::clients::access_log::Denied;
 use crate::clients::envoy_admin::{self, RunningEnvoy};
+use crate::clients::fleet::Fleet;
 use crate::config_file::ConfigFile;
 use crate::error::Result;
 use crate::output::Report;
@@ -36,6 +38,9 @@ pub fn run(common: &Common, args: &StatusArgs) -> Result<Report> {
         running_envoy(&mut page, &config_file, &config, envoy);
     } else {
         feeds::show(&mut page, &config, None);
+    }
+    if let Some(server) = Fleet::of(&common.remote)? {
+        fleet::show(&mut page, &server.get("/v1/status")?);
     }
     shared_address(&mut page, args, envoy.as_ref());
     Ok(page.into_report(&config_file.file))

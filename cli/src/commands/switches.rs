@@ -1,6 +1,7 @@
-//! The six commands that switch the firewall, the traffic information and the attack list on and off.
+//! The three switches: the firewall, the traffic information and the attack list. Six commands and the management API set
+//! them.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::args::Common;
 use crate::config_file::edit::edit;
@@ -19,7 +20,11 @@ pub enum Switch {
 }
 
 impl Switch {
-    const fn key(self) -> &'static str {
+    /// All of them, in the order of ASE's status.
+    pub const ALL: [Switch; 3] = [Switch::Firewall, Switch::Abs, Switch::AbsAttack];
+
+    /// Its key in the configuration.
+    pub const fn key(self) -> &'static str {
         match self {
             Switch::Firewall => "enable_firewall",
             Switch::Abs => "enable_abs",
@@ -39,19 +44,28 @@ impl Switch {
     const fn default(self) -> bool {
         matches!(self, Switch::Firewall)
     }
+
+    /// Whether it is on in a configuration.
+    pub fn is_on(self, configuration: &Map<String, Value>) -> bool {
+        let value = configuration.get(self.key());
+        value.map_or(self.default(), |value| *value == Value::Bool(true))
+    }
+
+    /// Sets it in a configuration, and returns the message in ASE's words.
+    pub fn set(self, configuration: &mut Map<String, Value>, enabled: bool) -> String {
+        let state = if enabled { "enabled" } else { "disabled" };
+        let before = configuration.get(self.key());
+        if self.is_on(configuration) == enabled && before.is_none_or(Value::is_boolean) {
+            return format!("{} is already {state}", self.title());
+        }
+        configuration.insert(self.key().to_owned(), Value::Bool(enabled));
+        format!("{} is now {state}", self.title())
+    }
 }
 
 /// Sets a switch and reports it in ASE's words.
 pub fn set(common: &Common, switch: Switch, enabled: bool) -> Result<Report> {
     edit(common, |configuration| {
-        let state = if enabled { "enabled" } else { "disabled" };
-        let before = configuration.get(switch.key());
-        if before.map_or(switch.default(), |value| *value == Value::Bool(true)) == enabled
-            && before.is_none_or(Value::is_boolean)
-        {
-            return Ok(format!("{} is already {state}", switch.title()));
-        }
-        configuration.insert(switch.key().to_owned(), Value::Bool(enabled));
-        Ok(format!("{} is now {state}", switch.title()))
+        Ok(switch.set(configuration, enabled))
     })
 }

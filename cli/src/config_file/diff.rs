@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
+use super::mask::mask;
 use crate::document::array_edit::ArrayEdit;
-use crate::output::shorten;
 
 /// The differences, in the order of the new configuration.
 pub fn differences(
@@ -42,17 +42,23 @@ impl Difference {
         Value::Object(object)
     }
 
-    /// The commands edit three flags, which are not text, and the lists: an entry is a secret unless it is an address.
     fn shorten_secrets(&mut self) {
-        if matches!(self.path.as_str(), "allow_list.ips" | "deny_list.ips") {
-            return;
-        }
-        for value in [&mut self.old, &mut self.new] {
-            if let Some(Value::String(text)) = value {
-                *text = shorten(text, false);
-            }
+        let path = without_indices(&self.path);
+        for value in [&mut self.old, &mut self.new].into_iter().flatten() {
+            mask(&path, value);
         }
     }
+}
+
+/// `feeds[0].path` as `feeds[].path`.
+fn without_indices(path: &str) -> String {
+    let mut parts = path.split('[');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain.push('[');
+        plain.push_str(part.trim_start_matches(|character: char| character.is_ascii_digit()));
+    }
+    plain
 }
 
 impl fmt::Display for Difference {

@@ -12,31 +12,31 @@ use crate::args::Common;
 use crate::error::{Failure, Result};
 use crate::output::Report;
 
-/// Edits the configuration at the place that `common` names. `edit` returns the message to print.
+/// An edited text that the filter accepts; nothing is written yet.
+#[derive(Debug)]
+pub struct Edited {
+    /// How messages call the place of the text.
+    pub file: String,
+    /// The new text; `None` if the edit changes nothing.
+    pub text: Option<String>,
+    /// What the edit did, in ASE's words.
+    pub message: String,
+    /// What it changed.
+    pub differences: Vec<Difference>,
+}
+
+/// Edits the configuration at the place that `common` names. `edit` returns the message to print; it is repeated if another
+/// edit comes between.
 pub fn edit(
     common: &Common,
-    edit: impl FnOnce(&mut Map<String, Value>) -> Result<String>,
+    mut edit: impl FnMut(&mut Map<String, Value>) -> Result<String>,
 ) -> Result<Report> {
     let place = Place::of(common);
-    let parse = |text: String| ConfigFile::parse(&place, text, Selection::of(common));
     let work = |text: String| -> Result<(Option<String>, Report)> {
-        let file = parse(text)?;
-        let mut new = file.configuration.clone();
-        let message = edit(&mut new)?;
-        let text = match new == file.configuration {
-            true => None,
-            false => Some(file.text_with(&new)?),
-        };
-        // Validates what Envoy will read: the new text.
-        match &text {
-            Some(text) => parse(text.clone())?.validate(),
-            None => file.validate(),
-        }
-        .map_err(|errors| {
-            Failure::invalid_configuration(&file.file, Some(place.refusal()), &errors)
-        })?;
-        let report = report(common, &file, &new, message);
-        Ok((text, report))
+        let selection = Selection::of(common, &place);
+        let edited = edit_text(&place, selection, text, common.show_secrets, &mut edit)?;
+        let report = edited.report(common.dry_run);
+        Ok((edited.text, report))
     };
     match common.dry_run {
         true => place.try_update(work),
@@ -44,27 +44,58 @@ pub fn edit(
     }
 }
 
-fn report(common: &Common, old: &ConfigFile, new: &Map<String, Value>, message: String) -> Report {
-    let differences = differences(&old.configuration, new, common.show_secrets);
-    let changed = !differences.is_empty();
-    let file = &old.file;
-    let json = json!({
-        "file": file,
-        "message": message,
-        "changed": changed && !common.dry_run,
-        "dry_run": common.dry_run,
-        "changes": differences.iter().map(Difference::to_json).collect::<Vec<_>>(),
-    });
-    let text = match (common.dry_run, changed) {
-        (false, _) => message,
-        (true, false) => format!("{file} would not change: {message}"),
-        (true, true) => {
-            let mut text = format!("{file} would change (dry run, nothing was written):");
-            for difference in &differences {
-                let _ = write!(text, "\n  {difference}");
-            }
-            text
-        }
+/// Edits the configuration in a text, which is at `place`.
+pub fn edit_text(
+    place: &Place,
+    selection: Selection<'_>,
+    text: String,
+    show_secrets: bool,
+    edit: impl FnOnce(&mut Map<String, Value>) -> Result<String>,
+) -> Result<Edited> {
+    let file = ConfigFile::parse(place, text, selection)?;
+    let mut new = file.configuration.clone();
+    let message = edit(&mut new)?;
+    let text = match new == file.configuration {
+        true => None,
+        false => Some(file.text_with(&new)?),
     };
-    Report::new(text, json)
+    // Validates what Envoy will read: the new text.
+    match &text {
+        Some(text) => ConfigFile::parse(place, text.clone(), selection)?.validate(),
+        None => file.validate(),
+    }
+    .map_err(|errors| Failure::invalid_configuration(&file.file, Some(place.refusal()), &errors))?;
+    Ok(Edited {
+        differences: differences(&file.configuration, &new, show_secrets),
+        file: file.file,
+        text,
+        message,
+    })
+}
+
+impl Edited {
+    /// What is printed.
+    pub fn report(&self, dry_run: bool) -> Report {
+        let changed = !self.differences.is_empty();
+        let Self { file, message, .. } = self;
+        let json = json!({
+            "file": file,
+            "message": message,
+            "changed": changed && !dry_run,
+            "dry_run": dry_run,
+            "changes": self.differences.iter().map(Difference::to_json).collect::<Vec<_>>(),
+        });
+        let text = match (dry_run, changed) {
+            (false, _) => message.clone(),
+            (true, false) => format!("{file} would not change: {message}"),
+            (true, true) => {
+                let mut text = format!("{file} would change (dry run, nothing was written):");
+                for difference in &self.differences {
+                    let _ = write!(text, "\n  {difference}");
+                }
+                text
+            }
+        };
+        Report::new(text, json)
+    }
 }

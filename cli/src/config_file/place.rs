@@ -6,12 +6,16 @@ use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use super::{atomic_file, bounded};
-use crate::args::Common;
+use crate::args::{Common, RemoteArgs};
+use crate::clients::fleet::Fleet;
 use crate::error::{Failure, Result};
 use crate::output::Report;
 
 /// The file name that means standard input.
 const STANDARD_INPUT: &str = "-";
+
+/// How often an edit at a server is tried if other changes come between.
+const MOST_TRIES: u32 = 5;
 
 /// Where the text that holds the filter is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +24,17 @@ pub enum Place {
     File(PathBuf),
     /// Standard input. An edit passes the text on to standard output.
     StandardInput,
+    /// The server of a fleet, and the name of the filter there. An edit replaces the text if it is still the same.
+    Server(RemoteArgs, Option<String>),
 }
 
 impl Place {
     /// The place that the options name.
     pub fn of(common: &Common) -> Self {
-        Self::named(&common.config)
+        match common.remote.server {
+            Some(_) => Place::Server(common.remote.clone(), common.name.clone()),
+            None => Self::named(&common.config),
+        }
     }
 
     /// The place with this file name.
@@ -41,13 +50,20 @@ impl Place {
         match self {
             Place::File(path) => path.display().to_string(),
             Place::StandardInput => "standard input".to_owned(),
+            Place::Server(remote, name) => {
+                let url = remote.server.as_deref().unwrap_or_default();
+                match name {
+                    Some(name) => format!("the filter {name} of {url}"),
+                    None => format!("the filter of {url}"),
+                }
+            }
         }
     }
 
     /// What did not happen if an edit is refused, after the name.
     pub const fn refusal(&self) -> &'static str {
         match self {
-            Place::File(_) => "was not changed",
+            Place::File(_) | Place::Server(..) => "was not changed",
             Place::StandardInput => "was not passed on",
         }
     }
@@ -57,14 +73,18 @@ impl Place {
         match self {
             Place::File(path) => atomic_file::read(path),
             Place::StandardInput => read_standard_input(),
+            Place::Server(remote, name) => {
+                let (fleet, name) = find(remote, name.as_deref())?;
+                Ok(fleet.read(&name)?.0)
+            }
         }
     }
 
     /// Replaces the text: `change` gets it and returns the new one, if it is to change, and the report. If `change` fails,
-    /// nothing is replaced.
+    /// nothing is replaced. At a server, it is repeated with the new text if another change comes between.
     pub fn update(
         &self,
-        change: impl FnOnce(String) -> Result<(Option<String>, Report)>,
+        mut change: impl FnMut(String) -> Result<(Option<String>, Report)>,
     ) -> Result<Report> {
         match self {
             Place::File(path) => atomic_file::update(path, change),
@@ -72,6 +92,24 @@ impl Place {
                 let text = read_standard_input()?;
                 let (new, report) = change(text.clone())?;
                 Ok(report.beside(new.unwrap_or(text)))
+            }
+            Place::Server(remote, name) => {
+                let (fleet, name) = find(remote, name.as_deref())?;
+                for _ in 0..MOST_TRIES {
+                    let (text, etag) = fleet.read(&name)?;
+                    let (new, report) = change(text)?;
+                    let is_done = match new {
+                        Some(new) => fleet.replace(&name, &etag, &new)?,
+                        None => true,
+                    };
+                    if is_done {
+                        return Ok(report);
+                    }
+                }
+                Err(Failure::refused(format!(
+                    "{} was not changed: others changed it each of the {MOST_TRIES} times that this was tried; try again",
+                    self.name()
+                )))
             }
         }
     }
@@ -83,11 +121,18 @@ impl Place {
     ) -> Result<Report> {
         let (_, report) = change(self.read()?)?;
         Ok(match self {
-            Place::File(_) => report,
+            Place::File(_) | Place::Server(..) => report,
             // The next command in the pipe gets nothing to apply.
             Place::StandardInput => report.beside(String::new()),
         })
     }
+}
+
+/// The server, and the name of the filter there.
+fn find(remote: &RemoteArgs, name: Option<&str>) -> Result<(Fleet, String)> {
+    let fleet = Fleet::new(remote.server.as_deref().unwrap_or_default(), remote)?;
+    let name = fleet.filter_name(name)?;
+    Ok((fleet, name))
 }
 
 fn read_standard_input() -> Result<String> {

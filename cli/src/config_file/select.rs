@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::locate::{self, DEFAULT_NAME, Form, Location};
+use super::place::Place;
 use crate::args::Common;
 use crate::document::path::ValuePath;
 use crate::error::{Failure, Result};
@@ -17,11 +18,14 @@ pub struct Selection<'a> {
 }
 
 impl<'a> Selection<'a> {
-    /// The selection of the options.
-    pub fn of(common: &'a Common) -> Self {
-        Self {
-            name: common.name.as_deref(),
-            namespace: common.namespace.as_deref(),
+    /// The selection of the options in the text of a place. At a server, the name has selected the text.
+    pub fn of(common: &'a Common, place: &Place) -> Self {
+        match place {
+            Place::Server(..) => Self::default(),
+            Place::File(_) | Place::StandardInput => Self {
+                name: common.name.as_deref(),
+                namespace: common.namespace.as_deref(),
+            },
         }
     }
 

@@ -134,7 +134,11 @@ pub async fn extension_configs(
             cluster: &request.node.cluster,
             envoy: &format!("{major_number}.{minor_number}.{patch}"),
             filter: name,
-            accepted: &request.version_info,
+            // The version of several filters together is accepted or not for each of them.
+            accepted: match request.version_info == version {
+                true => &served.version,
+                false => &request.version_info,
+            },
             served: &served.version,
             now: unix_now(),
         });

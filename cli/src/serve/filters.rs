@@ -7,16 +7,16 @@ mod served;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use serde_json::{Value, json};
 
-pub use self::served::{Served, version_of};
-use self::served::{difference_of, etag_of, read_file};
+use self::served::difference_of;
+pub use self::served::{Served, etag_of, read_file, version_of};
 use super::changes::Changes;
 use super::problem::Problem;
+use super::seen::{Seen, see};
 use super::state_file;
 use crate::config_file::atomic_file;
 use crate::error::{Failure, Result};
@@ -45,9 +45,6 @@ pub struct Filter {
     /// What the file looked like when it was read, and any other file of this name; none if there is no file.
     seen: Vec<Seen>,
 }
-
-/// What changes when a file is replaced or edited.
-type Seen = (u64, i64, i64, u64);
 
 impl Filters {
     /// Reads the files of a directory.
@@ -324,16 +321,6 @@ impl Filters {
         let mut filters = self.filters.write().unwrap_or_else(PoisonError::into_inner);
         filters.insert(filter.name.clone(), filter);
     }
-}
-
-fn see(file: &Path) -> Option<Seen> {
-    let metadata = fs::metadata(file).ok()?;
-    Some((
-        metadata.ino(),
-        metadata.mtime(),
-        metadata.mtime_nsec(),
-        metadata.len(),
-    ))
 }
 
 /// A name from outside, for a message.

@@ -15,6 +15,7 @@
 //! | `relay/stored.rs` | the list on disk |
 //! | `relay/status.rs` | what is known of a feed |
 //! | `relay/http.rs` | the routes |
+//! | `relay/unzipped.rs` | a list for clients that do not accept gzip |
 
 mod decisions;
 mod entries;
@@ -26,13 +27,16 @@ mod status;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod unzipped;
 mod upstream;
 mod worker;
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
+use flate2::read::GzDecoder;
 use portcullis::config::Feed;
 
 use self::form::Form;
@@ -123,6 +127,30 @@ impl Relay {
     pub fn status(&self) -> Vec<FeedStatus> {
         let feeds = self.feeds.iter();
         feeds.map(|(_, relayed)| relayed.status().clone()).collect()
+    }
+
+    /// The list of a feed as a node gets it, without compression; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// The list can't be written.
+    pub fn body(&self, name: &str) -> std::io::Result<Option<Vec<u8>>> {
+        let list = self.find(name).ok().and_then(|relayed| {
+            let list = relayed.list()?;
+            Some((relayed, list))
+        });
+        let Some((relayed, list)) = list else {
+            return Ok(None);
+        };
+        let body = list.fresh(&relayed.form)?;
+        let mut plain = Vec::with_capacity(usize::try_from(body.plain_bytes).unwrap_or(0));
+        GzDecoder::new(&*body.gzip).read_to_end(&mut plain)?;
+        Ok(Some(plain))
+    }
+
+    /// Whether there is a file of `--relay`.
+    pub const fn is_on(&self) -> bool {
+        self.settings.is_some()
     }
 
     /// The feed with this name.

@@ -2,7 +2,7 @@
 //!
 //! Owns no rule: it reports what [`Vm`] did. Time is simulated; nothing is sent.
 
-use std::sync::{Mutex, PoisonError};
+use std::cell::RefCell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -55,14 +55,14 @@ pub fn dry_run(
     lists: &[Served<'_>],
     request: MemoryRequest,
 ) -> Result<Outcome, Vec<ConfigError>> {
-    let _ = log::set_logger(&LOGGER).map(|()| log::set_max_level(LevelFilter::Warn));
+    let collecting = Collecting::start();
     let unix_now = SystemTime::now().duration_since(UNIX_EPOCH);
     let process = MemoryProcess::new(MONOTONIC_START, unix_now.unwrap_or_default(), 1);
     let host = MemoryHost::new(&process);
     let mut vm = Vm::new(&host);
     vm.configure(&host, ROOT, configuration)?;
     // check_config reports the warnings of the configuration.
-    LOGGER.take();
+    collecting.take();
     if !lists.is_empty() {
         fetch(&mut vm, &host, lists);
     }
@@ -73,7 +73,7 @@ pub fn dry_run(
         verdict: host.filter_state(),
         reply: host.reply(),
         allow_listed: counted(&Metric::AllowListed),
-        logged: LOGGER.take(),
+        logged: collecting.take(),
     })
 }
 
@@ -120,16 +120,37 @@ fn is_call_of(feed: &Feed, made: &MadeCall, unix_now: Duration) -> bool {
             .all(|((name, value), (known, wanted))| name == known.as_bytes() && value == wanted)
 }
 
-static LOGGER: Logger = Logger(Mutex::new(Vec::new()));
+static LOGGER: Logger = Logger;
 
-/// Collects the filter's log messages.
-struct Logger(Mutex<Vec<String>>);
+thread_local! {
+    /// What the filter of this thread logs, while a dry run collects it: a server makes several at the same time, and logs
+    /// on other threads too.
+    static LOGGED: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
 
-impl Logger {
+/// Collects the filter's log messages until it is dropped.
+struct Collecting;
+
+impl Collecting {
+    fn start() -> Self {
+        let _ = log::set_logger(&LOGGER).map(|()| log::set_max_level(LevelFilter::Warn));
+        LOGGED.set(Some(Vec::new()));
+        Self
+    }
+
     fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        LOGGED.replace(Some(Vec::new())).unwrap_or_default()
     }
 }
+
+impl Drop for Collecting {
+    fn drop(&mut self) {
+        LOGGED.set(None);
+    }
+}
+
+/// Passes messages to the dry run of its thread.
+struct Logger;
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -138,8 +159,11 @@ impl Log for Logger {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            let mut messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            messages.push(record.args().to_string());
+            LOGGED.with_borrow_mut(|messages| {
+                if let Some(messages) = messages {
+                    messages.push(record.args().to_string());
+                }
+            });
         }
     }
 

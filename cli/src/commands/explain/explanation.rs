@@ -33,6 +33,8 @@ const IN_HEADERS: PerKind<bool> = PerKind {
 pub struct Explanation<'a> {
     /// Show identifiers in full.
     pub show_secrets: bool,
+    /// Whether to name the options that provide a missing list.
+    pub list_options: bool,
     /// The filter's configuration.
     pub config: &'a Config,
     /// The feeds that the filter fetches, in the order in which it asks their lists.
@@ -49,7 +51,7 @@ pub struct Explanation<'a> {
 pub struct ExplainedFeed {
     /// The feed.
     pub feed: Feed,
-    /// Its list, if the command line gives one.
+    /// Its list, if there is one.
     pub list: Option<ExplainedList>,
 }
 
@@ -88,11 +90,12 @@ impl<'a> Explanation<'a> {
             false => "disabled",
         };
         let list_state = match self.feeds.iter().find(|known| known.feed.is_abs()) {
-            Some(known) => known.state("--list FILE or --abs URL"),
+            Some(known) => known.state(self.list_options.then_some("--list FILE or --abs URL")),
             None => "not used: abs attack is disabled".to_owned(),
         };
         let others = self.feeds.iter().filter(|known| !known.feed.is_abs());
-        let states = others.map(|known| (&*known.feed.name, known.state_for(api)));
+        let states =
+            others.map(|known| (&*known.feed.name, known.state_for(api, self.list_options)));
         let states: Vec<(&str, String)> = states.collect();
         let Judged {
             verdict,
@@ -320,8 +323,9 @@ struct Judged {
 
 impl ExplainedFeed {
     /// Its list, and what the API makes of it.
-    fn state_for(&self, api: &Api) -> String {
-        let mut state = self.state(&format!("--feed {}=FILE", self.feed.name));
+    fn state_for(&self, api: &Api, list_options: bool) -> String {
+        let option = list_options.then(|| format!("--feed {}=FILE", self.feed.name));
+        let mut state = self.state(option.as_deref());
         if self.feed.mode == Mode::Shadow {
             state.push_str("; shadow mode");
         }
@@ -331,14 +335,15 @@ impl ExplainedFeed {
         state
     }
 
-    /// `options`: those that provide the list.
-    fn state(&self, options: &str) -> String {
+    /// `options`: those that provide the list, if they are to be named.
+    fn state(&self, options: Option<&str>) -> String {
         let Some(given) = &self.list else {
             let before = match self.feed.before_first_list {
                 BeforeFirstList::Allow => "allow",
                 BeforeFirstList::Deny => "deny",
             };
-            return format!("none yet ({options} provides one); before_first_list is \"{before}\"");
+            let hint = options.map_or(String::new(), |name| format!(" ({name} provides one)"));
+            return format!("none yet{hint}; before_first_list is \"{before}\"");
         };
         let entries = match given.list.entries.len() {
             1 => "1 entry".to_owned(),

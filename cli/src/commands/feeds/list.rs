@@ -1,4 +1,4 @@
-//! `feeds list`: the configured feeds, without their secrets.
+//! `feeds list`: the configured feeds, without their secrets; with --server, what it relays too.
 
 use std::time::Duration;
 
@@ -6,9 +6,11 @@ use portcullis::config::{Feed, FeedFormat, Mode};
 use portcullis::identifier::IdentifierKind;
 use serde_json::{Value, json};
 
-use super::all_feeds;
+use super::{all_feeds, relayed};
 use crate::args::Common;
 use crate::clients::abs;
+use crate::clients::feed::unix_now;
+use crate::clients::fleet::Fleet;
 use crate::config_file::ConfigFile;
 use crate::error::Result;
 use crate::output::{Report, table};
@@ -36,10 +38,22 @@ pub fn run(common: &Common) -> Result<Report> {
         .iter()
         .map(|(feed, is_enabled)| to_json(feed, *is_enabled))
         .collect();
-    Ok(Report::new(
-        text,
-        json!({"file": config_file.file, "feeds": json}),
-    ))
+    let mut text = text;
+    let mut json = json!({"file": config_file.file, "feeds": json});
+    if let Some(fleet) = Fleet::of(&common.remote)? {
+        let status = fleet.get("/v1/feeds")?;
+        let feeds = status.get("feeds").and_then(Value::as_array);
+        let feeds = feeds.map(Vec::as_slice).unwrap_or_default();
+        text.push_str("\n\n");
+        text.push_str(&match feeds.is_empty() {
+            true => "the server relays no feeds".to_owned(),
+            false => relayed::rows(feeds, unix_now()),
+        });
+        if let Value::Object(object) = &mut json {
+            object.insert("relayed".to_owned(), json!(feeds));
+        }
+    }
+    Ok(Report::new(text, json))
 }
 
 fn row(feed: &Feed, is_enabled: bool) -> [String; 7] {

@@ -1,16 +1,15 @@
 //! The routes of lists: `GET /v4/abs/attacklist` and `GET /v1/feeds/NAME`.
 
-use std::io::Read as _;
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use flate2::read::GzDecoder;
 use portcullis::config::feed::ABS;
 
-use super::relayed::Relayed;
+use super::relayed::{List, Relayed};
+use super::unzipped::Unzipped;
 use crate::clients::feed::unix_now;
 use crate::serve::Server;
 use crate::serve::problem::Problem;
@@ -36,18 +35,27 @@ pub async fn feed(
         Ok(relayed) => relayed,
         Err(message) => return Problem::new(StatusCode::NOT_FOUND, message).into_response(),
     };
-    // The list can be compressed or decompressed.
-    let served = tokio::task::spawn_blocking(move || serve(&name, &relayed, &headers)).await;
+    let Some(list) = relayed.list() else {
+        return no_list(&name, &relayed);
+    };
+    let response_headers = list_headers(&relayed, &list);
+    if matches_etag(&headers, &list.etag) {
+        return (StatusCode::NOT_MODIFIED, response_headers).into_response();
+    }
+    let accepts_gzip = accepts_gzip(&headers);
+    // Durations can be written again.
+    let served = tokio::task::spawn_blocking(move || {
+        serve(&name, &relayed, &list, response_headers, accepts_gzip)
+    });
+    let served = served.await;
     served.unwrap_or_else(|_| {
         let message = "the list can't be served; see the log of the server";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, message).into_response()
     })
 }
 
-fn serve(name: &str, relayed: &Relayed, request: &HeaderMap) -> Response {
-    let Some(list) = relayed.list() else {
-        return no_list(name, relayed);
-    };
+/// The headers of a response with or without the list.
+fn list_headers(relayed: &Relayed, list: &List) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
@@ -55,19 +63,24 @@ fn serve(name: &str, relayed: &Relayed, request: &HeaderMap) -> Response {
     if let Ok(etag) = HeaderValue::from_str(&list.etag) {
         headers.insert(header::ETAG, etag);
     }
-    if matches_etag(request, &list.etag) {
-        return (StatusCode::NOT_MODIFIED, headers).into_response();
-    }
+    headers
+}
+
+fn serve(
+    name: &str,
+    relayed: &Relayed,
+    list: &List,
+    mut headers: HeaderMap,
+    accepts_gzip: bool,
+) -> Response {
     let content_type = HeaderValue::from_static(relayed.form.content_type());
     headers.insert(header::CONTENT_TYPE, content_type);
-    let body = list.fresh(&relayed.form).and_then(|body| {
-        if accepts_gzip(request) {
+    let body = list.fresh(&relayed.form).map(|body| match accepts_gzip {
+        true => {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            return Ok(body.gzip);
+            Body::from(body.gzip)
         }
-        let mut plain = Vec::with_capacity(usize::try_from(body.plain_bytes).unwrap_or(0));
-        GzDecoder::new(&*body.gzip).read_to_end(&mut plain)?;
-        Ok(Bytes::from(plain))
+        false => Body::new(Unzipped::new(&body)),
     });
     match body {
         Ok(body) => (headers, body).into_response(),

@@ -23,6 +23,9 @@ use crate::clients::http::Server;
 /// A delta can miss a change: the local API ends its JSON properly after a database error.
 const WHOLE_AGAIN: Duration = Duration::from_secs(3_600);
 
+/// A clock that moves by this much was set.
+const CLOCK_SET: Duration = Duration::from_secs(10);
+
 /// The thread of one feed.
 pub struct Worker {
     /// The feed.
@@ -38,8 +41,8 @@ pub struct Worker {
     /// The served entries, if they have durations.
     entries: Option<Arc<Entries>>,
     validators: Validators,
-    /// The last whole list; `None` if the next list must be whole.
-    last_whole: Option<Instant>,
+    /// When the last whole list was fetched, by both clocks; `None` if the next list must be whole.
+    last_whole: Option<(Instant, Duration)>,
 }
 
 impl Worker {
@@ -126,7 +129,6 @@ impl Worker {
     fn attempt(&mut self) -> Duration {
         let now = unix_now();
         let entries = self.entries.clone();
-        let is_recent = |last: Instant| last.elapsed() < WHOLE_AGAIN;
         let known = Some(&self.validators).filter(|known| !known.is_empty());
         let ask = match &entries {
             Some(entries) if self.last_whole.is_some_and(is_recent) && has_deltas(&self.feed) => {
@@ -164,7 +166,7 @@ impl Worker {
         match outcome {
             Ok(result) => {
                 if is_whole {
-                    self.last_whole = Some(Instant::now());
+                    self.last_whole = Some((Instant::now(), unix_now()));
                 }
                 self.succeeded(result, now)
             }
@@ -289,6 +291,14 @@ impl Worker {
 fn count(fetches: &mut std::collections::BTreeMap<&'static str, u64>, result: FetchResult) {
     let count = fetches.entry(result.as_str()).or_default();
     *count = count.saturating_add(1);
+}
+
+/// Whether deltas may follow a whole list: it is not old, and the clock by which decisions end was not set since.
+fn is_recent((monotonic, unix): (Instant, Duration)) -> bool {
+    let elapsed = monotonic.elapsed();
+    let by_clock = unix_now().checked_sub(unix);
+    let is_steady = by_clock.is_some_and(|by_clock| by_clock.abs_diff(elapsed) < CLOCK_SET);
+    elapsed < WHOLE_AGAIN && is_steady
 }
 
 /// Up to a tenth longer: several servers do not fetch together forever.

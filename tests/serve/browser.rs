@@ -1,0 +1,429 @@
+//! The page in a real browser, as people use it: with JavaScript and without, by mouse and by keyboard, on small screens
+//! and in both colour schemes.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+
+use crate::support::{Fleet, body, eventually, filter};
+use crate::webdriver::{Browser, TAB};
+
+/// One browser at a time: a test machine has few cores.
+static ONE: Mutex<()> = Mutex::new(());
+
+fn one() -> MutexGuard<'static, ()> {
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A fleet whose filter blocks on ABS's list.
+fn protected() -> Fleet {
+    let mut fleet = Fleet::new();
+    let configuration = with(json!({}));
+    fleet.write("portcullis.json", &filter(&configuration).to_string());
+    fleet.start();
+    fleet
+}
+
+/// The configuration of a fleet that is protected, with other keys.
+fn with(keys: Value) -> Value {
+    let mut configuration = json!({"enable_abs_attack": true, "abs": {"cluster": "abs", "authority": "abs.example.com"}});
+    for (key, value) in keys.as_object().unwrap() {
+        configuration[key] = value.clone();
+    }
+    configuration
+}
+
+/// The configuration in the file.
+fn in_file(fleet: &Fleet) -> Value {
+    let text = fs::read(fleet.path("filters/portcullis.json")).unwrap();
+    let file: Value = serde_json::from_slice(&text).unwrap();
+    file.pointer("/resources/0/typed_config/config/configuration/value")
+        .unwrap()
+        .clone()
+}
+
+/// The configuration that nodes get.
+fn served(fleet: &Fleet) -> Value {
+    let response = body(&fleet.discover("a", "portcullis", ""));
+    response
+        .pointer("/resources/0/typed_config/config/configuration/value")
+        .unwrap()
+        .clone()
+}
+
+fn story(javascript: bool) {
+    let _one = one();
+    let fleet = protected();
+    let browser = Browser::started();
+    if !javascript {
+        browser.disable_javascript();
+    }
+    browser.open(fleet.url());
+    let is_live = browser.value_of("document.documentElement.classList.contains('live')");
+    assert_eq!(is_live, javascript);
+    assert!(
+        browser
+            .text("#headline-title")
+            .contains("The fleet is protected")
+    );
+
+    // A switch.
+    let switch = "#switch-portcullis-firewall";
+    assert_eq!(browser.attribute(switch, "aria-checked").unwrap(), "true");
+    browser.click(switch);
+    eventually("the switch is off", || {
+        (browser.attribute(switch, "aria-checked").as_deref() == Some("false")).then_some(())
+    });
+    assert_eq!(in_file(&fleet), with(json!({"enable_firewall": false})));
+    assert_eq!(served(&fleet), with(json!({"enable_firewall": false})));
+    assert!(
+        browser
+            .text("#headline-title")
+            .contains("The fleet is not protected")
+    );
+    eventually("the message", || {
+        browser
+            .text("#message")
+            .contains("the firewall is off")
+            .then_some(())
+    });
+    browser.click(switch);
+    eventually("the switch is on", || {
+        (browser.attribute(switch, "aria-checked").as_deref() == Some("true")).then_some(())
+    });
+    assert_eq!(served(&fleet), with(json!({"enable_firewall": true})));
+
+    // A wrong value: the error is at its field, and the value is still there.
+    browser.fill("#entry-portcullis-value", "localhost");
+    browser.click(".entry button[value=add]");
+    let error = eventually("the error", || {
+        let text = browser.text("#entry-portcullis-value-error");
+        (!text.is_empty()).then_some(text)
+    });
+    assert!(error.contains("\"localhost\" is not an address"), "{error}");
+    let field = "#entry-portcullis-value";
+    assert_eq!(browser.attribute(field, "aria-invalid").unwrap(), "true");
+    let description = browser.attribute(field, "aria-describedby").unwrap();
+    assert!(description.contains("entry-portcullis-value-error"));
+    assert_eq!(browser.attribute(field, "value").unwrap(), "localhost");
+    assert_eq!(in_file(&fleet), with(json!({"enable_firewall": true})));
+
+    // An address, and a secret.
+    browser.fill(field, "203.0.113.7");
+    browser.click(".entry button[value=add]");
+    eventually("the address in the list", || {
+        browser
+            .text("#lists table")
+            .contains("203.0.113.7")
+            .then_some(())
+    });
+    browser.click("#entry-portcullis-kind option[value=cookie]");
+    browser.fill("#entry-portcullis-name", "SID");
+    browser.fill(field, "secretvalue");
+    browser.click(".entry button[value=add]");
+    eventually("the cookie in the list", || {
+        browser
+            .text("#lists table")
+            .contains("secr...")
+            .then_some(())
+    });
+    let html = browser.value_of("document.documentElement.outerHTML");
+    assert!(!html.as_str().unwrap().contains("secretvalue"));
+    let both = json!({"ips": ["203.0.113.7"], "cookies": {"SID": ["secretvalue"]}});
+    assert_eq!(in_file(&fleet)["deny_list"], both);
+    assert_eq!(served(&fleet)["deny_list"], both);
+
+    // Why is this client blocked?
+    browser.fill("#explain-address", "203.0.113.7");
+    browser.click("#explain form > button");
+    let result = eventually("the result", || {
+        let text = browser.text("#explain-result");
+        (!text.is_empty()).then_some(text)
+    });
+    for part in ["Blocked", "the blacklist names ip 203.0.113.7", "deny list"] {
+        assert!(result.contains(part), "{part}: {result}");
+    }
+    browser.fill("#explain-address", "nonsense");
+    browser.click("#explain form > button");
+    eventually("the error of the address", || {
+        let text = browser.text("#explain-address-error");
+        text.contains("not an address").then_some(())
+    });
+
+    // Removed by its place.
+    browser.open(fleet.url());
+    browser.click("#lists table tbody tr:first-child button");
+    eventually("the address is removed", || {
+        (!browser.text("#lists table").contains("203.0.113.7")).then_some(())
+    });
+    let cookie = json!({"ips": [], "cookies": {"SID": ["secretvalue"]}});
+    assert_eq!(served(&fleet)["deny_list"], cookie);
+
+    // Who did what.
+    let changes = browser.text("#changes");
+    for part in [
+        "enable_firewall: false -> true",
+        "deny_list.ips: - \"203.0.113.7\"",
+        "operator at 127.0.0.1",
+    ] {
+        assert!(changes.contains(part), "{part}: {changes}");
+    }
+    assert!(!changes.contains("secretvalue"));
+}
+
+#[test]
+fn everything_works_without_javascript() {
+    story(false);
+}
+
+#[test]
+fn everything_works_with_javascript() {
+    story(true);
+}
+
+#[test]
+fn a_stale_place_removes_nothing() {
+    let _one = one();
+    let fleet = Fleet::started();
+    let list = |ips: &[&str]| filter(&json!({"deny_list": {"ips": ips}})).to_string();
+    fleet.write("portcullis.json", &list(&["192.0.2.1", "192.0.2.2"]));
+    let browser = Browser::started();
+    // Without it the page would refresh itself.
+    browser.disable_javascript();
+    eventually("both entries", || {
+        browser.open(fleet.url());
+        browser
+            .text("#lists table")
+            .contains("192.0.2.2")
+            .then_some(())
+    });
+    fleet.write(
+        "portcullis.json",
+        &list(&["192.0.2.3", "192.0.2.1", "192.0.2.2"]),
+    );
+    browser.click("#lists table tbody tr:first-child button");
+    let message = browser.text("#message");
+    assert!(message.contains("was changed meanwhile"), "{message}");
+    assert_eq!(
+        in_file(&fleet)["deny_list"]["ips"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+}
+
+#[test]
+fn the_page_refreshes_itself_around_what_is_typed() {
+    let _one = one();
+    let fleet = protected();
+    let browser = Browser::started();
+    browser.open(fleet.url());
+    browser.fill("#explain-address", "192.0.2.9");
+    browser.value_of("window.scrollTo(0, 200)");
+    let place =
+        "Math.round(document.getElementById('explain-address').getBoundingClientRect().top)";
+    let before = browser.value_of(place);
+    fleet.write(
+        "portcullis.json",
+        &filter(&with(json!({"enable_firewall": false}))).to_string(),
+    );
+    eventually("the new state", || {
+        browser
+            .text("#headline-title")
+            .contains("not protected")
+            .then_some(())
+    });
+    let off = browser.attribute("#switch-portcullis-firewall", "aria-checked");
+    assert_eq!(off.unwrap(), "false");
+    let typed = browser.value_of("document.getElementById('explain-address').value");
+    assert_eq!(typed, "192.0.2.9");
+    let focused = browser.value_of("document.activeElement.id");
+    assert_eq!(focused, "explain-address");
+    // What is above has grown; what is read stays in its place.
+    assert_eq!(browser.value_of(place), before);
+    let title = browser.value_of("document.title");
+    assert!(title.as_str().unwrap().contains("not protected"), "{title}");
+    // Every error of an invalid file, and a locked switch.
+    let invalid = filter(&with(json!({"enable_firewall": "no", "enable_abs": 3})));
+    fleet.write("portcullis.json", &invalid.to_string());
+    let problem = eventually("the errors", || {
+        let text = browser.text(".problem");
+        (!text.is_empty()).then_some(text)
+    });
+    for part in [
+        "portcullis.json",
+        "enable_firewall: found a string",
+        "enable_abs: found a number",
+    ] {
+        assert!(problem.contains(part), "{part}: {problem}");
+    }
+    let locked = browser.value_of("document.getElementById('switch-portcullis-firewall').disabled");
+    assert_eq!(locked, true);
+}
+
+#[test]
+fn a_switch_is_reached_and_pressed_by_keyboard() {
+    let _one = one();
+    let fleet = Fleet::started();
+    let browser = Browser::started();
+    browser.open(fleet.url());
+    let mut reached = String::new();
+    for _ in 0..40 {
+        browser.press(TAB);
+        let id = browser.value_of("document.activeElement.id");
+        reached = id.as_str().unwrap_or_default().to_owned();
+        let outline = browser.value_of("getComputedStyle(document.activeElement).outlineStyle");
+        assert_eq!(outline, "solid", "the focus on {reached} is not visible");
+        if reached == "switch-portcullis-firewall" {
+            break;
+        }
+    }
+    assert_eq!(reached, "switch-portcullis-firewall");
+    browser.press(" ");
+    eventually("the switch is off", || {
+        (served(&fleet) == json!({"enable_firewall": false})).then_some(())
+    });
+    eventually("the focus is on the switch again", || {
+        let id = browser.value_of("document.activeElement.id");
+        (id == "switch-portcullis-firewall").then_some(())
+    });
+}
+
+/// Each visible text with less contrast than 4.5:1 to its background.
+const LOW_CONTRAST: &str = r#"(() => {
+  const parse = (color) => {
+    const numbers = color.match(/[\d.]+/g).map(Number);
+    return { rgb: numbers.slice(0, 3), alpha: numbers.length > 3 ? numbers[3] : 1 };
+  };
+  const luminance = ({ rgb }) => {
+    const [r, g, b] = rgb.map((value) => value / 255).map((value) =>
+      value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (element) => {
+    for (let one = element; one; one = one.parentElement) {
+      const color = parse(getComputedStyle(one).backgroundColor);
+      if (color.alpha === 1) return color;
+    }
+    return { rgb: [255, 255, 255] };
+  };
+  const low = [];
+  let seen = 0;
+  for (const element of document.body.querySelectorAll("*")) {
+    const isText = Array.from(element.childNodes).some((node) => node.nodeType === 3 && node.data.trim());
+    const isField = element.matches("input:not([type=hidden]), select, textarea");
+    if (!(isText || isField) || !element.getClientRects().length || element.closest("svg, :disabled")) continue;
+    seen += 1;
+    const [one, other] = [luminance(parse(getComputedStyle(element).color)), luminance(ground(element))];
+    const ratio = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+    if (ratio < 4.5) low.push(`${element.tagName} ${element.className} ${element.textContent}: ${ratio}`);
+  }
+  return { seen, low };
+})()"#;
+
+#[test]
+fn the_page_is_readable_in_each_state_scheme_and_width() {
+    let _one = one();
+    let fleet = Fleet::started();
+    let states = [
+        json!({}),
+        json!({"enable_firewall": false, "deny_list": {"ips": ["2001:db8:1111:2222:3333:4444:5555:6666"]}}),
+        json!({"enable_firewall": "no", "an_unknown_key_that_is_as_long_as_a_line_of_a_small_screen_and_longer": 1}),
+    ];
+    let browser = Browser::started();
+    fleet.discover(&"long-".repeat(20), "portcullis", "");
+    for (index, state) in states.iter().enumerate() {
+        let state = with(state.clone());
+        fleet.write("portcullis.json", &filter(&state).to_string());
+        eventually("the state", || {
+            browser.open(fleet.url());
+            let text = browser.value_of("document.body.innerText");
+            let expected = ["The fleet is protected", "2001:db8", "an_unknown_key"][index];
+            text.as_str().unwrap().contains(expected).then_some(())
+        });
+        for scheme in ["light", "dark"] {
+            browser.color_scheme(scheme);
+            let dark = browser.value_of("matchMedia('(prefers-color-scheme: dark)').matches");
+            assert_eq!(dark, scheme == "dark");
+            let found = browser.value_of(LOW_CONTRAST);
+            assert_eq!(found["low"], json!([]), "state {index}, {scheme}");
+            assert!(found["seen"].as_u64().unwrap() > 40, "{found}");
+        }
+        for width in [320, 768, 1280] {
+            browser.resize(width, 700);
+            let scroll = browser.value_of("document.documentElement.scrollWidth");
+            let wide = browser.value_of(
+                "Array.from(document.querySelectorAll('body *')).filter((one) => !one.closest('.scroll, .skip, svg') && \
+                 one.getBoundingClientRect().right > innerWidth).map((one) => one.outerHTML.slice(0, 100))",
+            );
+            assert!(
+                scroll.as_u64().unwrap() <= u64::from(width),
+                "{width}: {wide}"
+            );
+            assert_eq!(wide, json!([]), "{width}");
+        }
+    }
+}
+
+#[test]
+fn the_page_sends_requests_to_its_own_server_only() {
+    let _one = one();
+    let fleet = Fleet::started();
+    let browser = Browser::started();
+    browser.open(fleet.url());
+    let names = || {
+        let names = browser.value_of("performance.getEntries().filter((one) => one.entryType !== 'paint' && \
+             one.entryType !== 'visibility-state' && one.name.includes(':')).map((one) => one.name)");
+        serde_json::from_value::<Vec<String>>(names).unwrap()
+    };
+    // The refresh is one of them.
+    let names = eventually("a refresh", || {
+        let names = names();
+        let own = names
+            .iter()
+            .filter(|name| **name == format!("{}/", fleet.url()));
+        (own.count() > 1).then_some(names)
+    });
+    assert!(names.iter().any(|name| name.ends_with("/assets/style.css")));
+    assert!(names.iter().any(|name| name.ends_with("/assets/script.js")));
+    for name in names {
+        assert!(name.starts_with(fleet.url()), "{name}");
+    }
+    let policy = fleet.get("/", &[]);
+    let policy = policy.headers()["content-security-policy"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+    // What the policy forbids does not run.
+    browser.value_of("document.body.insertAdjacentHTML('beforeend', '<p id=\"inline\" style=\"color: red\">x</p>')");
+    let color = browser.value_of("document.getElementById('inline').style.color");
+    assert_eq!(color, "");
+}
+
+/// `PORTCULLIS_SCREENSHOT` names the file that it writes.
+#[test]
+fn a_screenshot_can_be_taken() {
+    let _one = one();
+    let fleet = protected();
+    for node in ["edge-fra-1", "edge-fra-2", "edge-iad-1"] {
+        fleet.discover(node, "portcullis", "");
+    }
+    let browser = Browser::started();
+    browser.open(fleet.url());
+    browser.resize(1280, 900);
+    let shot = browser.screenshot();
+    assert!(
+        shot.starts_with(b"\x89PNG") && shot.len() > 20_000,
+        "{}",
+        shot.len()
+    );
+    if let Some(path) = std::env::var_os("PORTCULLIS_SCREENSHOT") {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        fs::write(root.join(path), shot).unwrap();
+    }
+}

@@ -1,0 +1,292 @@
+//! The process and its sockets: limits on time and size, TLS, and the graceful stop.
+
+use std::fs;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+
+use crate::support::{Fleet, eventually};
+
+const PATH: &str = "/v3/discovery:extension_configs";
+
+fn connect(fleet: &Fleet) -> TcpStream {
+    let address = fleet.url().rsplit('/').next().unwrap();
+    let stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    stream
+}
+
+/// Everything until the server closes the connection.
+fn rest(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    match stream.read_to_end(&mut text) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        Err(error) => panic!("the connection is still open: {error}"),
+    }
+    String::from_utf8(text).unwrap()
+}
+
+fn terminate(fleet: &Fleet) {
+    let pid = fleet.pid().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+#[test]
+fn headers_that_come_byte_by_byte_are_cut_off() {
+    let fleet = Fleet::started();
+    let mut stream = connect(&fleet);
+    let started = Instant::now();
+    let mut sent = 0_u32;
+    // A client that keeps the connection busy for as long as it can.
+    while stream
+        .write_all(if sent == 0 { b"G" } else { b"x" })
+        .is_ok()
+    {
+        sent += 1;
+        assert!(started.elapsed() < Duration::from_secs(20), "still open");
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert!(sent > 50, "closed too early: {sent}");
+}
+
+#[test]
+fn a_body_that_never_completes_is_cut_off() {
+    let fleet = Fleet::started();
+    let mut stream = connect(&fleet);
+    write!(
+        stream,
+        "POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{{"
+    )
+    .unwrap();
+    let started = Instant::now();
+    let response = rest(&mut stream);
+    assert!(response.starts_with("HTTP/1.1 408 "), "{response}");
+    assert!(started.elapsed() < Duration::from_secs(40));
+}
+
+#[test]
+fn an_idle_connection_is_kept_longer_than_a_slow_one() {
+    let fleet = Fleet::started();
+    let mut stream = connect(&fleet);
+    let ask = |stream: &mut TcpStream| {
+        write!(stream, "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+        let mut response = Vec::new();
+        while !response.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            assert_eq!(stream.read(&mut byte).unwrap(), 1, "closed");
+            response.push(byte[0]);
+        }
+        assert!(response.starts_with(b"HTTP/1.1 200 "));
+    };
+    ask(&mut stream);
+    // Longer than the headers of a request may take: time is what this is about.
+    thread::sleep(Duration::from_secs(12));
+    ask(&mut stream);
+}
+
+#[test]
+fn a_body_of_a_megabyte_is_refused() {
+    let fleet = Fleet::started();
+    let response = fleet.send("POST", PATH, &[], vec![b' '; 1 << 20]);
+    assert_eq!(response.status(), 413);
+    assert_eq!(fleet.discover("a", "portcullis", "").status(), 200);
+}
+
+#[test]
+fn headers_without_end_are_refused() {
+    let fleet = Fleet::started();
+    let mut stream = connect(&fleet);
+    let header = format!(
+        "GET / HTTP/1.1\r\nhost: localhost\r\nx: {}",
+        "x".repeat(1 << 20)
+    );
+    // The server may close before it has read everything.
+    let _ = stream.write_all(header.as_bytes());
+    let response = rest(&mut stream);
+    assert!(
+        response.is_empty() || response.starts_with("HTTP/1.1 431 "),
+        "{response}"
+    );
+    assert_eq!(fleet.discover("a", "portcullis", "").status(), 200);
+}
+
+#[test]
+fn a_request_that_is_open_at_sigterm_is_finished() {
+    let mut fleet = Fleet::started();
+    let mut idle = connect(&fleet);
+    let mut stream = connect(&fleet);
+    let body = r#"{"node":{"id":"a"},"resource_names":["portcullis"]}"#;
+    let (first, second) = body.split_at(10);
+    let length = body.len();
+    write!(
+        stream,
+        "POST {PATH} HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+    )
+    .unwrap();
+    // The handler waits for the body now.
+    let mut proceed = [0; 25];
+    stream.read_exact(&mut proceed).unwrap();
+    assert!(proceed.starts_with(b"HTTP/1.1 100 "));
+    stream.write_all(first.as_bytes()).unwrap();
+    terminate(&fleet);
+    eventually("the message", || {
+        fleet.log().contains("stopping").then_some(())
+    });
+    eventually("no new connection", || {
+        let address = fleet.url().rsplit('/').next().unwrap();
+        TcpStream::connect(address).is_err().then_some(())
+    });
+    assert_eq!(rest(&mut idle), "");
+    stream.write_all(second.as_bytes()).unwrap();
+    let response = rest(&mut stream);
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    assert!(response.contains("version_info"), "{response}");
+    assert_eq!(fleet.wait(), Some(0));
+}
+
+#[test]
+fn a_request_that_does_not_finish_ends_with_the_time_limit() {
+    let mut fleet = Fleet::started();
+    let mut stream = connect(&fleet);
+    write!(
+        stream,
+        "POST {PATH} HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n"
+    )
+    .unwrap();
+    stream.read_exact(&mut [0; 25]).unwrap();
+    let started = Instant::now();
+    terminate(&fleet);
+    assert_eq!(fleet.wait(), Some(0));
+    assert!(started.elapsed() > Duration::from_secs(8));
+    assert!(fleet.log().contains("cut off"), "{}", fleet.log());
+}
+
+struct Authority(Issuer<'static, KeyPair>, String);
+
+impl Authority {
+    fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = CertificateParams::new(Vec::new()).unwrap();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = parameters.self_signed(&key).unwrap().pem();
+        Self(Issuer::new(parameters, key), pem)
+    }
+
+    /// A certificate and its key.
+    fn issue(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let names = vec!["127.0.0.1".to_owned(), name.to_owned()];
+        let mut certificate = CertificateParams::new(names).unwrap();
+        // The name of the authority would make it look self-signed.
+        certificate
+            .distinguished_name
+            .push(DnType::CommonName, name);
+        let certificate = certificate.signed_by(&key, &self.0).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+}
+
+/// A GET of `/healthz` as `name` that trusts the certificates in `ca`.
+fn curl(fleet: &Fleet, ca: &str, name: &str) -> bool {
+    let port = fleet.url().rsplit(':').next().unwrap();
+    let file = fleet.path("ca.pem");
+    fs::write(&file, ca).unwrap();
+    let output = Command::new("curl")
+        .args(["--silent", "--fail", "--max-time", "10", "--cacert"])
+        .arg(file)
+        .args(["--resolve", &format!("{name}:{port}:127.0.0.1")])
+        .arg(format!("https://{name}:{port}/healthz"))
+        .output()
+        .unwrap();
+    output.status.success()
+}
+
+#[test]
+fn a_new_certificate_is_served_and_a_bad_one_changes_nothing() {
+    let mut fleet = Fleet::new();
+    let authority = Authority::new();
+    let (certificate, key) = (fleet.path("tls.crt"), fleet.path("tls.key"));
+    let install = |(chain, secret): (String, String)| {
+        fs::write(&certificate, chain).unwrap();
+        fs::write(&key, secret).unwrap();
+    };
+    install(authority.issue("first.example"));
+    let paths = [&certificate, &key].map(|path| path.display().to_string());
+    let [certificate_path, key_path] = paths;
+    fleet.arguments = [
+        "--tls-certificate",
+        &certificate_path,
+        "--tls-key",
+        &key_path,
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    fleet.environment.push((
+        "PORTCULLIS_OPERATOR_TOKEN".to_owned(),
+        "operator-0123456789".to_owned(),
+    ));
+    fleet.start();
+    assert!(fleet.url().starts_with("https://"));
+    assert!(curl(&fleet, &authority.1, "first.example"));
+    assert!(!curl(&fleet, &Authority::new().1, "first.example"));
+
+    // A key of another certificate, and no PEM at all.
+    let (chain, _) = authority.issue("second.example");
+    fs::write(&certificate, chain).unwrap();
+    eventually("the mismatch", || {
+        fleet.log().contains("do not belong together").then_some(())
+    });
+    fs::write(&key, "no key").unwrap();
+    eventually("the bad key", || {
+        fleet.log().contains("no private key in PEM").then_some(())
+    });
+    assert!(curl(&fleet, &authority.1, "first.example"));
+
+    install(authority.issue("third.example"));
+    eventually("the new certificate", || {
+        curl(&fleet, &authority.1, "third.example").then_some(())
+    });
+    assert!(!curl(&fleet, &authority.1, "first.example"));
+
+    // The cookie is for TLS only.
+    let port = fleet.url().rsplit(':').next().unwrap();
+    let login = Command::new("curl")
+        .args(["--silent", "--insecure", "--include", "--data"])
+        .args([
+            "token=operator-0123456789",
+            &format!("https://127.0.0.1:{port}/login"),
+        ])
+        .output()
+        .unwrap();
+    let login = String::from_utf8_lossy(&login.stdout).to_lowercase();
+    assert!(login.contains("samesite=strict; secure"), "{login}");
+}
+
+#[test]
+fn a_handshake_that_never_comes_is_cut_off() {
+    let mut fleet = Fleet::new();
+    let (chain, key) = Authority::new().issue("a.example");
+    fs::write(fleet.path("tls.crt"), chain).unwrap();
+    fs::write(fleet.path("tls.key"), key).unwrap();
+    for (option, file) in [("--tls-certificate", "tls.crt"), ("--tls-key", "tls.key")] {
+        fleet.arguments.push(option.to_owned());
+        fleet.arguments.push(fleet.path(file).display().to_string());
+    }
+    fleet.start();
+    let started = Instant::now();
+    rest(&mut connect(&fleet));
+    assert!(started.elapsed() < Duration::from_secs(20));
+}
