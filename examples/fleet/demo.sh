@@ -35,7 +35,7 @@ done
 
 # The server's credentials for ABS; no Envoy has them. Loopback needs no tokens.
 export ABS_ACCESS_KEY=abs_ak ABS_SECRET_KEY=abs_sk PORTCULLIS_NODE_TOKEN=
-unset PORTCULLIS_OPERATOR_TOKEN PORTCULLIS_READ_TOKEN PORTCULLIS_CONFIG
+unset PORTCULLIS_OPERATOR_TOKEN PORTCULLIS_READ_TOKEN PORTCULLIS_CONFIG PORTCULLIS_SERVER
 
 demo="fleet demo"
 source examples/demo/programs.sh
@@ -132,7 +132,7 @@ List a client; every node blocks it within three seconds:
   curl -X POST http://$abs/admin/list -d '{"cookies": {"PHPSESSIONID": ["mallory"]}}'
   curl -i -H 'cookie: PHPSESSIONID=mallory' http://${proxy[3]}/shop
 Switch blocking off, on every node:
-  $portcullis --config $work/filters/portcullis.json disable_firewall
+  $portcullis --server http://$server disable_firewall
 END
     wait "${pid_of[server]}" || fail "the server ended"
     exit
@@ -176,12 +176,13 @@ served() {
         "http://$server/v3/discovery:extension_configs" | sed -n 's/.*"version_info":"\([^"]*\)".*/\1/p'
 }
 serves() { [ "$(served)" = "$1" ]; }
+all_are_current() { [ "$("$portcullis" --server "http://$server" nodes | grep -c '^current .* node-[123] ')" = 3 ]; }
 serves_list() { curl -s "http://$server/v4/abs/attacklist" | grep -q "\"$1\""; }
 server_refused() { grep -q 'enable_firewall: found a string.*"accepted":false' "$work/server.log"; }
 # command_line WORD...: prints the command and runs it.
 command_line() {
-    echo "\$ portcullis --config filters/portcullis.json $*"
-    "$portcullis" --config "$work/filters/portcullis.json" "$@" >"$work/command.log" || fail "the command failed"
+    echo "\$ portcullis --server http://$server $*"
+    "$portcullis" --server "http://$server" "$@" >"$work/command.log" || fail "the command failed"
 }
 # kill_hard NAME: the program has no chance to clean up.
 kill_hard() { { kill -9 "${pid_of[$1]}" && wait "${pid_of[$1]}"; } 2>/dev/null || true; }
