@@ -27,7 +27,10 @@ fn the_server_is_locked_down_and_one_replica_is_always_up() {
     let resources = resources_of(&format!("tools/kustomize build {EXAMPLE}"));
     let deployment = resource(&resources, "Deployment");
     assert_eq!(deployment["spec"]["replicas"], 2);
-    assert_eq!(deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"], 0);
+    assert_eq!(
+        deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"],
+        0
+    );
     let labels = &deployment["spec"]["template"]["metadata"]["labels"];
     let budget = resource(&resources, "PodDisruptionBudget");
     assert_eq!(budget["spec"]["minAvailable"], 1);
@@ -45,7 +48,9 @@ fn the_server_is_locked_down_and_one_replica_is_always_up() {
         assert_eq!(server[probe]["httpGet"]["scheme"], "HTTPS");
     }
     // Open requests have ten seconds after the sleep.
-    let sleep = server["lifecycle"]["preStop"]["sleep"]["seconds"].as_u64().unwrap();
+    let sleep = server["lifecycle"]["preStop"]["sleep"]["seconds"]
+        .as_u64()
+        .unwrap();
     assert!(pod["terminationGracePeriodSeconds"].as_u64().unwrap() > sleep + 10);
 }
 
@@ -68,7 +73,10 @@ fn each_path_of_the_arguments_is_mounted() {
             .find(|mount| path.starts_with(mount["mountPath"].as_str().unwrap()))
             .unwrap_or_else(|| panic!("{option}: {path}"));
         assert_eq!(mount["subPath"], Value::Null, "it would never be updated");
-        assert!(volumes.iter().any(|volume| volume["name"] == mount["name"]), "{path}");
+        assert!(
+            volumes.iter().any(|volume| volume["name"] == mount["name"]),
+            "{path}"
+        );
         if option != "--state" {
             assert_eq!(mount["readOnly"], true, "{path}");
         }

@@ -293,10 +293,7 @@ pub async fn require(
         Err(refusal) => return refusal.into_response(),
     };
     let name = name(role, address, request.headers());
-    request.extensions_mut().insert(Caller {
-        role,
-        name,
-    });
+    request.extensions_mut().insert(Caller { role, name });
     next.run(request).await
 }
 

@@ -25,6 +25,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
+pub use self::explain::{ExplainBody, answer};
 use super::Server;
 use super::access::Role;
 use crate::config_file::bounded::LARGEST_CONFIGURATION;

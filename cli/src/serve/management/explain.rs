@@ -1,6 +1,6 @@
 //! What a filter does with a request, and why: the filter's own verdict, over the relayed lists. Shows no secret to anyone.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -70,7 +70,14 @@ pub async fn explain(
 }
 
 /// The name of the filter, and what it does with the request.
+///
+/// # Errors
+///
+/// There is no such filter, its file was never valid, or a part of the question can't be read.
 pub fn answer(server: &Server, question: &ExplainBody) -> Result<(String, Report), Problem> {
+    // Lists can be large, and the filter's log is one for the process: one question after the other.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let name = match &question.filter {
         Some(name) => name.clone(),
         None => only_filter(server)?,

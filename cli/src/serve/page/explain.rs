@@ -1,19 +1,13 @@
-//! "Is this client blocked, and why": reads the form, and asks the command `explain`, which runs the filter's own code.
-
-use std::fs;
-use std::io::Write as _;
-use std::sync::{Mutex, PoisonError};
+//! "Is this client blocked, and why": reads the form, and asks the management API, which runs the filter's own code.
 
 use portcullis::identifier::parse_address;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::Server;
 use super::view::{ExplainForm, Explained};
-use crate::args::{AbsArgs, Arguments, Command, Common, ExplainArgs, OutputFormat};
-use crate::commands;
-use crate::config_file::validate;
 use crate::output::Report;
+use crate::serve::Server;
+use crate::serve::management::{ExplainBody, answer};
 
 /// The form as it is sent.
 #[derive(Debug, Deserialize)]
@@ -80,64 +74,19 @@ pub fn explain(server: &Server, request: &ExplainRequest) -> ExplainForm {
 }
 
 fn run(server: &Server, form: &ExplainForm, headers: Vec<String>) -> Result<Report, String> {
-    // Lists can be large, and the filter's log is one for the process: one request after the other.
-    static ONE: Mutex<()> = Mutex::new(());
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let served = server.filters.served(&form.filter)?;
-    // What is served counts, which is not always what the file has.
-    let failed = |error: std::io::Error| format!("a temporary file can't be written: {error}");
-    let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
-    file.write_all(served.text.as_bytes()).map_err(failed)?;
-    let lists = tempfile::tempdir().map_err(failed)?;
-    let mut feeds = Vec::new();
-    for name in enabled_feeds(&served.raw) {
-        if let Some(body) = server.relay.body(&name).map_err(failed)? {
-            // The name is not a name of a file.
-            let path = lists.path().join(feeds.len().to_string());
-            fs::write(&path, body).map_err(failed)?;
-            feeds.push((name, path));
-        }
-    }
-    let url = match form.url.is_empty() {
-        true => "/",
-        false => &form.url,
-    };
-    let arguments = Arguments {
-        common: Common {
-            config: file.path().to_owned(),
-            name: None,
-            namespace: None,
-            output: OutputFormat::Json,
-            dry_run: false,
-            show_secrets: false,
-            user: None,
-            password: None,
+    let question = ExplainBody {
+        filter: Some(form.filter.clone()),
+        ip: Some(form.address.clone()),
+        headers,
+        url: match form.url.is_empty() {
+            true => "/".to_owned(),
+            false => form.url.clone(),
         },
-        command: Command::Explain(ExplainArgs {
-            ip: (!form.address.is_empty()).then(|| form.address.clone()),
-            headers,
-            url: url.to_owned(),
-            list: None,
-            feeds,
-            abs: AbsArgs {
-                abs_url: None,
-                access_key_env: String::new(),
-                secret_key_env: String::new(),
-                window: "30d".to_owned(),
-                timeout: "30s".to_owned(),
-                ca: None,
-                insecure: false,
-            },
-        }),
     };
-    commands::run(&arguments).map_err(|failure| failure.message)
-}
-
-/// The names of the feeds that the filter fetches.
-fn enabled_feeds(configuration: &[u8]) -> Vec<String> {
-    let config = validate(configuration);
-    let feeds = config.map(|config| config.all_feeds()).unwrap_or_default();
-    feeds.iter().map(|feed| feed.name.to_string()).collect()
+    let answer = answer(server, &question);
+    answer
+        .map(|(_, report)| report)
+        .map_err(|problem| problem.message().to_owned())
 }
 
 /// What is shown of a report.
