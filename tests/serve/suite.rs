@@ -17,6 +17,7 @@ mod filters;
 mod listener;
 mod management;
 mod management_roles;
+mod matrix;
 mod nodes;
 mod relay;
 mod remote;

@@ -21,7 +21,7 @@ use crate::serve::Server;
 use crate::serve::problem::Problem;
 
 /// Questions that wait for the one before take no thread.
-static AT_ONCE: Semaphore = Semaphore::const_new(1);
+pub static AT_ONCE: Semaphore = Semaphore::const_new(1);
 
 /// A question.
 #[derive(Debug, Deserialize)]

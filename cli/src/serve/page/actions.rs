@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::super::Server;
 use super::super::access::Caller;
-use super::super::management;
+use super::super::management::edit::{Request, apply};
 use super::super::problem::Problem;
 use super::view::EntryForm;
 use crate::commands::{manual_lists, switches};
@@ -45,6 +45,14 @@ impl Switch {
             Switch::AbsAttack => "abs_attack",
         }
     }
+
+    const fn command(self) -> switches::Switch {
+        match self {
+            Switch::Firewall => switches::Switch::Firewall,
+            Switch::Abs => switches::Switch::Abs,
+            Switch::AbsAttack => switches::Switch::AbsAttack,
+        }
+    }
 }
 
 /// The form that removes the entry at a place.
@@ -71,17 +79,11 @@ pub enum List {
 }
 
 impl List {
-    /// The same in the commands.
-    const fn of_commands(self) -> manual_lists::List {
+    const fn command(self) -> manual_lists::List {
         match self {
             List::AllowList => manual_lists::List::Allow,
             List::DenyList => manual_lists::List::Deny,
         }
-    }
-
-    /// The key in the configuration.
-    pub const fn key(self) -> &'static str {
-        self.of_commands().key()
     }
 }
 
@@ -129,11 +131,7 @@ pub fn switch(
     caller: &Caller,
     form: &SwitchForm,
 ) -> std::result::Result<Changed, Problem> {
-    let switch = match form.switch {
-        Switch::Firewall => switches::Switch::Firewall,
-        Switch::Abs => switches::Switch::Abs,
-        Switch::AbsAttack => switches::Switch::AbsAttack,
-    };
+    let switch = form.switch.command();
     edit(server, caller, &form.filter, None, |configuration| {
         Ok(switch.set(configuration, form.on))
     })
@@ -145,13 +143,12 @@ pub fn remove(
     caller: &Caller,
     form: &RemoveForm,
 ) -> std::result::Result<Changed, Problem> {
+    let list = form.list.command();
     let etag = Some(form.etag.as_str());
-    let list = form.list.of_commands();
     edit(server, caller, &form.filter, etag, |configuration| {
-        let entries = list.entries(configuration);
-        let entry = entries.get(form.index);
+        let entry = list.entries(configuration).into_iter().nth(form.index);
         let entry = entry.ok_or_else(|| Failure::refused("the list has no entry at this place"))?;
-        list.delete(configuration, entry, false)
+        list.delete(configuration, &entry, false)
     })
 }
 
@@ -162,7 +159,7 @@ pub fn entry(
     form: &EntryRequest,
     entry: &Entry,
 ) -> std::result::Result<Changed, Problem> {
-    let list = form.list.of_commands();
+    let list = form.list.command();
     edit(
         server,
         caller,
@@ -183,7 +180,7 @@ pub fn entry_of(form: &EntryRequest) -> std::result::Result<Entry, Box<EntryForm
     let wrong = |name_error: Option<&str>, value_error: Option<String>| {
         Box::new(EntryForm {
             filter: form.filter.clone(),
-            list: form.list.key().to_owned(),
+            list: form.list.command().key().to_owned(),
             kind: form.kind.clone(),
             name: form.name.clone(),
             // Any other value can be a secret.
@@ -227,7 +224,7 @@ pub fn refused(form: &EntryRequest, problem: &Problem) -> EntryForm {
     };
     EntryForm {
         filter: form.filter.clone(),
-        list: form.list.key().to_owned(),
+        list: form.list.command().key().to_owned(),
         kind: form.kind.clone(),
         name: form.name.clone(),
         value,
@@ -247,7 +244,7 @@ pub fn message(problem: &Problem) -> String {
     message
 }
 
-/// Edits the configuration of a filter as the management API does. With `if_match` only if its file has this entity tag.
+/// Edits the configuration of a filter. With `if_match` only if its file has this entity tag.
 fn edit(
     server: &Server,
     caller: &Caller,
@@ -255,13 +252,13 @@ fn edit(
     if_match: Option<&str>,
     edit: impl Fn(&mut Map<String, Value>) -> Result<String>,
 ) -> std::result::Result<Changed, Problem> {
-    let request = management::edit::Request {
+    let request = Request {
         name: name.to_owned(),
         if_match: if_match.map(str::to_owned),
         dry_run: false,
         caller: caller.clone(),
     };
-    let done = management::edit::apply(server, &request, edit)?;
+    let done = apply(server, &request, edit)?;
     Ok(match done.is_changed() {
         true => Changed::Yes,
         false => Changed::No,
