@@ -18,6 +18,7 @@ mod listener;
 mod management;
 mod matrix;
 mod nodes;
+mod page;
 mod relay;
 mod remote;
 mod schema;
