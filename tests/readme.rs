@@ -1,6 +1,7 @@
-//! The README's first screen: `make demo` prints what it shows, and all links in the documents work.
+//! The README's first screen and that of examples/fleet: the demos print what is shown there. All links in the documents
+//! work.
 //!
-//! Runs the demo, so it needs what `make build simulator` builds.
+//! Runs the demos, so it needs what `make build simulator` builds.
 
 #![cfg(not(target_family = "wasm"))]
 #![allow(
@@ -22,14 +23,11 @@ fn run(demo: &mut Command) -> Output {
     demo.output().unwrap()
 }
 
-fn readme() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
-}
-
-/// The first block of text after the command `make demo`.
-fn transcript() -> String {
-    let readme = readme();
-    let (_, after) = readme.split_once("```sh\nmake demo\n```").unwrap();
+/// The first block of text after a command in a document.
+fn transcript(document: &str, command: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
+    let text = fs::read_to_string(path).unwrap();
+    let (_, after) = text.split_once(&format!("```sh\n{command}\n```")).unwrap();
     let (_, block) = after.split_once("```text\n").unwrap();
     block.split_once("```").unwrap().0.to_owned()
 }
@@ -45,9 +43,8 @@ fn without_ports(text: &str) -> String {
     plain
 }
 
-#[test]
-fn the_demo_prints_what_the_readme_shows() {
-    let demo = run(&mut Command::new("examples/demo/demo.sh"));
+fn assert_prints(demo: &str, transcript: &str) {
+    let demo = run(&mut Command::new(demo));
     let printed = String::from_utf8_lossy(&demo.stdout);
     assert!(
         demo.status.success(),
@@ -60,8 +57,20 @@ fn the_demo_prints_what_the_readme_shows() {
         .collect();
     assert_eq!(
         without_ports(&printed.join("\n")),
-        without_ports(transcript().trim_end())
+        without_ports(transcript.trim_end())
     );
+}
+
+#[test]
+fn the_demo_prints_what_the_readme_shows() {
+    let transcript = transcript("README.md", "make demo");
+    assert_prints("examples/demo/demo.sh", &transcript);
+}
+
+#[test]
+fn the_fleet_demo_prints_what_its_readme_shows() {
+    let transcript = transcript("examples/fleet/README.md", "make demo-fleet");
+    assert_prints("examples/fleet/demo.sh", &transcript);
 }
 
 #[test]

@@ -33,9 +33,9 @@ for needed in "$envoy" "$module" "$portcullis" "$simulator" "$api"; do
     }
 done
 
-# The server's credentials for ABS; no Envoy has them. Loopback needs no tokens.
-export ABS_ACCESS_KEY=abs_ak ABS_SECRET_KEY=abs_sk PORTCULLIS_NODE_TOKEN=
-unset PORTCULLIS_OPERATOR_TOKEN PORTCULLIS_READ_TOKEN PORTCULLIS_CONFIG
+# The server's credentials for ABS. Loopback needs no tokens.
+export ABS_ACCESS_KEY=abs_ak ABS_SECRET_KEY=abs_sk
+unset PORTCULLIS_OPERATOR_TOKEN PORTCULLIS_READ_TOKEN PORTCULLIS_NODE_TOKEN PORTCULLIS_CONFIG PORTCULLIS_SERVER
 
 demo="fleet demo"
 source examples/demo/programs.sh
@@ -96,7 +96,8 @@ start_node() {
         -e "s/port_value: 9901 }/port_value: ${ports[6 + $1]} }/" \
         -e 's/refresh_delay: 5s/refresh_delay: 1s/' \
         envoy/fleet.yaml >"$work/$node.yaml"
-    start "$node" "$envoy" -c "$work/$node.yaml" --service-node "$node" --admin-address-path "$work/$node.admin" \
+    # Envoy gets no key to ABS, and an empty token.
+    start "$node" env -u ABS_ACCESS_KEY -u ABS_SECRET_KEY PORTCULLIS_NODE_TOKEN= "$envoy" -c "$work/$node.yaml" --service-node "$node" --admin-address-path "$work/$node.admin" \
         --concurrency 2 --disable-hot-restart
 }
 nodes=(1 2 3)
@@ -132,7 +133,7 @@ List a client; every node blocks it within three seconds:
   curl -X POST http://$abs/admin/list -d '{"cookies": {"PHPSESSIONID": ["mallory"]}}'
   curl -i -H 'cookie: PHPSESSIONID=mallory' http://${proxy[3]}/shop
 Switch blocking off, on every node:
-  $portcullis --config $work/filters/portcullis.json disable_firewall
+  $portcullis --server http://$server disable_firewall
 END
     wait "${pid_of[server]}" || fail "the server ended"
     exit
@@ -176,12 +177,13 @@ served() {
         "http://$server/v3/discovery:extension_configs" | sed -n 's/.*"version_info":"\([^"]*\)".*/\1/p'
 }
 serves() { [ "$(served)" = "$1" ]; }
+all_are_current() { [ "$("$portcullis" --server "http://$server" nodes | grep -c '^current .* node-[123] ')" = 3 ]; }
 serves_list() { curl -s "http://$server/v4/abs/attacklist" | grep -q "\"$1\""; }
 server_refused() { grep -q 'enable_firewall: found a string.*"accepted":false' "$work/server.log"; }
 # command_line WORD...: prints the command and runs it.
 command_line() {
-    echo "\$ portcullis --config filters/portcullis.json $*"
-    "$portcullis" --config "$work/filters/portcullis.json" "$@" >"$work/command.log" || fail "the command failed"
+    echo "\$ portcullis --server http://$server $*"
+    "$portcullis" --server "http://$server" "$@" >"$work/command.log" || fail "the command failed"
 }
 # kill_hard NAME: the program has no chance to clean up.
 kill_hard() { { kill -9 "${pid_of[$1]}" && wait "${pid_of[$1]}"; } 2>/dev/null || true; }
@@ -190,6 +192,7 @@ echo "The server on $server, node-1 on ${proxy[1]}, node-2 on ${proxy[2]}, node-
 echo "ABS on $abs, ASE on $ase, the API on $backend."
 echo
 echo "Three Envoys have got their filter from the server, which fetches ABS's list for all of them."
+step "the server knows three nodes with the current version" all_are_current
 step "node-1, node-2 and node-3 allow alice" everywhere is_allowed alice
 step "node-1, node-2 and node-3 allow mallory" everywhere is_allowed mallory
 echo "Mallory tries passwords at node-1, which reports the traffic to ASE."

@@ -34,7 +34,7 @@ use self::view::{Notice, View};
 use super::Server;
 use super::access::Caller;
 use super::history::History;
-use super::management::AT_ONCE;
+use super::management::explain::AT_ONCE;
 use super::nodes::Nodes;
 use super::problem::Problem;
 use crate::clients::feed::unix_now;

@@ -48,14 +48,14 @@ pub struct Done {
 }
 
 impl Done {
-    /// Whether the file changed.
-    pub fn is_changed(&self) -> bool {
-        self.body.get("changed") == Some(&Value::Bool(true))
-    }
-
     /// The response.
     pub fn response(&self) -> Response {
         http::json_with_etag(&self.body, &self.etag)
+    }
+
+    /// Whether the file was changed.
+    pub fn is_changed(&self) -> bool {
+        self.body.get("changed") == Some(&Value::Bool(true))
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::super::Server;
 use super::super::access::Caller;
-use super::super::management::{Request, apply};
+use super::super::management::edit::{Request, apply};
 use super::super::problem::Problem;
 use super::view::EntryForm;
 use crate::commands::{manual_lists, switches};

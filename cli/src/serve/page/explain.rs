@@ -8,7 +8,7 @@ use super::actions::message;
 use super::view::{ExplainForm, Explained};
 use crate::output::Report;
 use crate::serve::Server;
-use crate::serve::management::{ExplainBody, answer};
+use crate::serve::management::explain::{ExplainBody, judge};
 
 /// The form as it is sent.
 #[derive(Debug, Deserialize)]
@@ -84,7 +84,7 @@ fn run(server: &Server, form: &ExplainForm, headers: Vec<String>) -> Result<Repo
             false => form.url.clone(),
         },
     };
-    let answer = answer(server, &question);
+    let answer = judge(server, &question);
     answer
         .map(|(_, report)| report)
         .map_err(|problem| message(&problem))
