@@ -543,7 +543,8 @@ fn a_screenshot_can_be_taken() {
         shot.len()
     );
     if let Some(path) = std::env::var_os("PORTCULLIS_SCREENSHOT") {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        fs::write(root.join(path), shot).unwrap();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, shot).unwrap();
     }
 }
