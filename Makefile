@@ -188,6 +188,12 @@ bench: module simulator ## the benchmarks: a table with ratios measured in one r
 	cargo build $(LOCKED) --release --target wasm32-wasip1 -p empty-filter
 	benches/envoy/bench.py $(BENCH_FLAGS)
 
+.PHONY: bench-fleet
+bench-fleet: cli simulator ## the load of 10,000 simulated nodes on the server; BENCH_FLAGS=--quick for a smoke run
+	@tools/install envoy
+	cargo build $(LOCKED) --release -p fleet-nodes
+	benches/fleet/fleet.py $(BENCH_FLAGS)
+
 .PHONY: check
 check: ## format, clippy, docs, Envoy files, licences, sources and advisories of dependencies
 	@tools/install rust-targets envoy cargo-deny

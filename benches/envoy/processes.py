@@ -98,7 +98,7 @@ def _first_in_line():
 class Process:
     """A child process, pinned to cores and with a log, that ends with the `with` block."""
 
-    def __init__(self, command, log, cores=None, environment=None):
+    def __init__(self, command, log, cores=None, environment=None, stdin=subprocess.DEVNULL):
         self.command = [str(part) for part in command]
         self.log_path = Path(log)
         if cores:
@@ -106,7 +106,7 @@ class Process:
         self.cores = cores
         with open(self.log_path, "wb") as output:
             self.child = subprocess.Popen(
-                self.command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                self.command, stdout=output, stderr=subprocess.STDOUT, stdin=stdin,
                 preexec_fn=_first_in_line if cores else _end_with_parent, env={**os.environ, **(environment or {})})
 
     def __enter__(self):

@@ -150,6 +150,7 @@ async fn serve(args: &ServeArgs, server: Arc<Server>, tls: Option<Arc<Tls>>) -> 
                 tls.refresh();
             }
             watched.know_feeds();
+            watched.page.sample(&watched.nodes);
         }
     });
     eprintln!("portcullis serve: {}", listener.url());

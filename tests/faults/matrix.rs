@@ -152,6 +152,8 @@ on every worker. It must have exactly these effects.
 the fault occurs.
 - **README**: the row of its table that describes it.
 - **shown by**: the test, in `tests/faults`.
+
+The faults of `portcullis serve` are in [its own matrix](../serve/matrix.md).
 ";
 
 const HEADING: &str = "\

@@ -35,6 +35,12 @@ fn with(keys: Value) -> Value {
     configuration
 }
 
+/// A report of a node, as the filter sends it.
+fn report(fleet: &Fleet, node: &str, denied: &str) {
+    let report = format!("v=1;node={node};module=0.1.0;denied={denied};lists=abs:7:1200");
+    fleet.get("/v4/abs/attacklist", &[("x-portcullis-node", &report)]);
+}
+
 /// The configuration in the file.
 fn in_file(fleet: &Fleet) -> Value {
     let text = fs::read(fleet.path("filters/portcullis.json")).unwrap();
@@ -204,8 +210,10 @@ fn a_stale_place_removes_nothing() {
         &list(&["192.0.2.3", "192.0.2.1", "192.0.2.2"]),
     );
     browser.click("#lists table tbody tr:first-child button");
-    let message = browser.text("#message");
-    assert!(message.contains("was changed meanwhile"), "{message}");
+    eventually("the message", || {
+        let message = browser.text("#message");
+        message.contains("was changed meanwhile").then_some(())
+    });
     assert_eq!(
         in_file(&fleet)["deny_list"]["ips"]
             .as_array()
@@ -334,7 +342,19 @@ fn the_page_is_readable_in_each_state_scheme_and_width() {
         json!({"enable_firewall": "no", "an_unknown_key_that_is_as_long_as_a_line_of_a_small_screen_and_longer": 1}),
     ];
     let browser = Browser::started();
-    fleet.discover(&"long-".repeat(20), "portcullis", "");
+    let node = "long-".repeat(20);
+    fleet.discover(&node, "portcullis", "");
+    for count in [0, 7] {
+        report(
+            &fleet,
+            &node,
+            &format!("abs.ip:{count},manual.cookie:{count}"),
+        );
+    }
+    eventually("the chart", || {
+        browser.open(fleet.url());
+        (browser.value_of("document.querySelectorAll('rect').length") == 2).then_some(())
+    });
     for (index, state) in states.iter().enumerate() {
         let state = with(state.clone());
         fleet.write("portcullis.json", &filter(&state).to_string());
@@ -405,13 +425,80 @@ fn the_page_sends_requests_to_its_own_server_only() {
     assert_eq!(color, "");
 }
 
+#[test]
+fn a_reader_logs_in_sees_and_changes_nothing() {
+    let _one = one();
+    let mut fleet = Fleet::new();
+    for (name, token) in [
+        (
+            "PORTCULLIS_OPERATOR_TOKEN",
+            "an-operator-token-of-a-test-0123456789",
+        ),
+        (
+            "PORTCULLIS_READ_TOKEN",
+            "a-read-token-of-a-test-0123456789-abcd",
+        ),
+    ] {
+        fleet.environment.push((name.to_owned(), token.to_owned()));
+    }
+    fleet.start();
+    let browser = Browser::started();
+    browser.open(fleet.url());
+    at_login(&browser);
+    assert!(!browser.text("label").is_empty());
+    let found = browser.value_of(LOW_CONTRAST);
+    assert_eq!(found["low"], json!([]));
+    browser.fill("#token", "wrong");
+    browser.click("form button");
+    eventually("the error", || {
+        let error = browser.text("#token-error");
+        error.contains("not the token").then_some(())
+    });
+    assert_eq!(browser.attribute("#token", "aria-invalid").unwrap(), "true");
+    browser.fill("#token", "a-read-token-of-a-test-0123456789-abcd");
+    browser.click("form button");
+    let locked =
+        "Array.from(document.querySelectorAll('[role=switch]')).map((one) => one.disabled)";
+    eventually("three locked switches", || {
+        (browser.value_of(locked) == json!([true, true, true])).then_some(())
+    });
+    assert!(browser.text("footer").contains("You are a reader"));
+    browser.fill("#explain-address", "203.0.113.7");
+    browser.click("#explain form > button");
+    eventually("the result", || {
+        browser
+            .text("#explain-result")
+            .contains("Allowed")
+            .then_some(())
+    });
+    browser.click("footer form button");
+    at_login(&browser);
+    browser.fill("#token", "an-operator-token-of-a-test-0123456789");
+    browser.click("form button");
+    let switch = "#switch-portcullis-firewall";
+    eventually("the switch", || browser.attribute(switch, "role"));
+    browser.click(switch);
+    eventually("the change in the file", || {
+        (in_file(&fleet) == json!({"enable_firewall": false})).then_some(())
+    });
+}
+
+fn at_login(browser: &Browser) {
+    eventually("the login", || {
+        (browser.value_of("location.pathname") == "/login").then_some(())
+    });
+}
+
 /// `PORTCULLIS_SCREENSHOT` names the file that it writes.
 #[test]
 fn a_screenshot_can_be_taken() {
     let _one = one();
     let fleet = protected();
+    let version = body(&fleet.discover("edge-fra-1", "portcullis", ""))["version_info"].clone();
     for node in ["edge-fra-1", "edge-fra-2", "edge-iad-1"] {
-        fleet.discover(node, "portcullis", "");
+        fleet.discover(node, "portcullis", version.as_str().unwrap());
+        report(&fleet, node, "abs.ip:0");
+        report(&fleet, node, "abs.ip:25,abs.cookie:11,manual.ip:4");
     }
     let browser = Browser::started();
     browser.open(fleet.url());

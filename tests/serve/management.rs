@@ -10,6 +10,9 @@ use crate::support::{Fleet, body, eventually, filter};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
+/// Headers of a request.
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
 /// A server whose responses are held against the document.
 struct Api {
     fleet: Fleet,
@@ -209,7 +212,7 @@ fn wrong_values_are_refused_each_at_its_path() {
     assert_eq!(put.status(), 422);
     assert_eq!(body(&put)["errors"].as_array().unwrap().len(), 2);
 
-    let requests: [(&str, &str, &[(&str, &str)], &str, u16); 7] = [
+    let requests: [(&str, &str, Pairs, &str, u16); 7] = [
         ("POST", list, &[], "{}", 415),
         ("POST", list, &[("content-type", "text/plain")], "{}", 415),
         ("POST", list, &[JSON], "{", 400),

@@ -9,6 +9,9 @@ use crate::support::{Fleet, filter};
 
 const PORTCULLIS: &str = env!("CARGO_BIN_EXE_portcullis");
 
+/// Variables of an environment.
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     Command::new(PORTCULLIS)
         .args(arguments)
@@ -174,7 +177,7 @@ fn one_place_counts_and_mistakes_are_explained() {
     let of_server = [("PORTCULLIS_SERVER", url)];
     let of_both = [("PORTCULLIS_SERVER", url), ("PORTCULLIS_CONFIG", file)];
 
-    let refused: [(&[&str], &[(&str, &str)], i32, &str); 7] = [
+    let refused: [(&[&str], Pairs, i32, &str); 7] = [
         (
             &["--server", url, "--config", file, "status"],
             &[],

@@ -16,6 +16,8 @@ mod discovery;
 mod filters;
 mod listener;
 mod management;
+mod management_roles;
+mod matrix;
 mod nodes;
 mod relay;
 mod remote;

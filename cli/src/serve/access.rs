@@ -67,6 +67,8 @@ pub struct Caller {
     pub role: Role,
     /// Who it is, for the audit log: the role, the name that the caller gives itself, the address.
     pub name: String,
+    /// Whether the request has the cookie of a login.
+    pub has_session: bool,
 }
 
 /// Why a request is refused.
@@ -293,7 +295,12 @@ pub async fn require(
         Err(refusal) => return refusal.into_response(),
     };
     let name = name(role, address, request.headers());
-    request.extensions_mut().insert(Caller { role, name });
+    let has_session = session::values(request.headers()).next().is_some();
+    request.extensions_mut().insert(Caller {
+        role,
+        name,
+        has_session,
+    });
     next.run(request).await
 }
 

@@ -1,25 +1,22 @@
-//! The denied requests of the last hour, by feed and kind: from the totals that each node reports since its start.
-//!
-//! Kept in memory only, and bounded. A node counts from its second sample on: its first totals are of an unknown time.
+//! The denied requests of the last hour, by feed and kind: from samples of the sums of all nodes. In memory only, bounded.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How many minutes are kept.
-const MINUTES: usize = 60;
+const MINUTES: u64 = 60;
 
-/// The most series that are kept apart; the names come from nodes.
+/// The most series that are kept apart.
 const MOST_SERIES: usize = 12;
 
 /// The name of the series of all others.
 const OTHERS: &str = "other";
 
-/// A minute.
 const MINUTE: u64 = 60;
 
-/// The totals of one node: requests by feed and kind, such as `drop ip`.
-pub type Totals = BTreeMap<String, u64>;
+/// Requests by series: feed and kind, such as `drop ip`.
+pub type Counts = BTreeMap<String, u64>;
 
 /// The denied requests of the last hour.
 #[derive(Debug, Default)]
@@ -27,30 +24,27 @@ pub struct History(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    totals: BTreeMap<String, Totals>,
+    /// The sums of the last sample.
+    sums: Counts,
     series: BTreeSet<String>,
-    minutes: VecDeque<(u64, Totals)>,
+    /// Minutes since 1970, the oldest first.
+    minutes: VecDeque<(u64, Counts)>,
 }
 
 /// One minute: its start since 1970, and the denied requests of each series.
 pub type Minute = (Duration, Vec<u64>);
 
 impl History {
-    /// Records the totals of all nodes. A total that falls is of a node that restarted.
-    pub fn sample(&self, now: Duration, nodes: impl IntoIterator<Item = (String, Totals)>) {
+    /// Records the sums of all nodes, which start at zero with the server and never fall.
+    pub fn sample(&self, now: Duration, sums: Counts) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let minute = now.as_secs() / MINUTE;
-        kept.start(minute);
-        let mut before = std::mem::take(&mut kept.totals);
-        for (id, totals) in nodes {
-            if let Some(before) = before.remove(&id) {
-                for (series, total) in &totals {
-                    let known = before.get(series).copied().unwrap_or(0);
-                    kept.add(series, total.checked_sub(known).unwrap_or(*total));
-                }
-            }
-            kept.totals.insert(id, totals);
+        kept.start(now.as_secs() / MINUTE);
+        let before = std::mem::take(&mut kept.sums);
+        for (series, sum) in &sums {
+            let known = before.get(series).copied().unwrap_or(0);
+            kept.add(series, sum.saturating_sub(known));
         }
+        kept.sums = sums;
     }
 
     /// The names of the series, and the last minutes, the oldest first.
@@ -69,21 +63,18 @@ impl Kept {
     /// Starts a minute. A minute without a sample has no requests. A clock that jumps starts the history again.
     fn start(&mut self, minute: u64) {
         let newest = self.minutes.back().map(|(newest, _)| *newest);
-        let step = newest.map(|newest| minute.checked_sub(newest));
-        match step {
-            Some(Some(0)) => return,
-            Some(Some(step)) if step <= MINUTES as u64 => {}
-            _ => self.minutes.clear(),
-        }
-        let first = self
-            .minutes
-            .back()
-            .map_or(minute, |(newest, _)| newest.saturating_add(1));
-        for minute in first..=minute {
-            self.minutes.push_back((minute, Totals::new()));
-            if self.minutes.len() > MINUTES {
-                self.minutes.pop_front();
+        let first = match newest.and_then(|newest| Some((newest, minute.checked_sub(newest)?))) {
+            Some((newest, step)) if step <= MINUTES => newest.saturating_add(1),
+            _ => {
+                self.minutes.clear();
+                minute
             }
+        };
+        for minute in first..=minute {
+            self.minutes.push_back((minute, Counts::new()));
+        }
+        while self.minutes.len() as u64 > MINUTES {
+            self.minutes.pop_front();
         }
         let minutes = &self.minutes;
         self.series.retain(|series| {
@@ -94,14 +85,15 @@ impl Kept {
     }
 
     fn add(&mut self, series: &str, count: u64) {
-        let is_new = !self.series.contains(series);
-        let series = match is_new && self.series.len() >= MOST_SERIES {
-            true => OTHERS,
-            false => series,
+        if count == 0 {
+            return;
+        }
+        let is_known = self.series.contains(series) || self.series.len() < MOST_SERIES;
+        let series = match is_known {
+            true => series,
+            false => OTHERS,
         };
-        if let Some((_, counts)) = self.minutes.back_mut()
-            && count > 0
-        {
+        if let Some((_, counts)) = self.minutes.back_mut() {
             self.series.insert(series.to_owned());
             let sum = counts.entry(series.to_owned()).or_default();
             *sum = sum.saturating_add(count);
@@ -113,80 +105,59 @@ impl Kept {
 mod tests {
     use super::*;
 
-    fn sample(history: &History, seconds: u64, nodes: &[(&str, &[(&str, u64)])]) {
-        let nodes = nodes.iter().map(|(id, totals)| {
-            let totals = totals.iter();
-            let totals = totals.map(|(series, total)| ((*series).to_owned(), *total));
-            ((*id).to_owned(), totals.collect())
-        });
-        history.sample(Duration::from_secs(seconds), nodes);
+    fn sample(history: &History, seconds: u64, sums: &[(&str, u64)]) {
+        let sums = sums
+            .iter()
+            .map(|(series, sum)| ((*series).to_owned(), *sum));
+        history.sample(Duration::from_secs(seconds), sums.collect());
     }
 
     fn counts(history: &History) -> Vec<Vec<u64>> {
-        history
-            .read()
-            .1
-            .into_iter()
-            .map(|(_, counts)| counts)
-            .collect()
+        let (_, minutes) = history.read();
+        minutes.into_iter().map(|(_, counts)| counts).collect()
     }
 
     #[test]
-    fn only_what_is_added_counts_also_after_a_restart() {
+    fn each_minute_has_what_is_added_to_the_sums() {
         let history = History::default();
-        sample(&history, 600, &[("a", &[("abs ip", 1_000)])]);
-        sample(
-            &history,
-            610,
-            &[("a", &[("abs ip", 1_003)]), ("b", &[("abs ip", 50)])],
-        );
-        sample(
-            &history,
-            660,
-            &[
-                ("a", &[("abs ip", 2)]),
-                ("b", &[("abs ip", 51), ("drop ip", 4)]),
-            ],
-        );
+        sample(&history, 600, &[]);
+        sample(&history, 610, &[("abs ip", 3)]);
+        sample(&history, 660, &[("abs ip", 6), ("drop ip", 4)]);
+        sample(&history, 670, &[("abs ip", 6), ("drop ip", 5)]);
         let (series, minutes) = history.read();
         assert_eq!(series, ["abs ip", "drop ip"]);
         assert_eq!(minutes[0], (Duration::from_secs(600), vec![3, 0]));
-        assert_eq!(minutes[1], (Duration::from_secs(660), vec![3, 4]));
+        assert_eq!(minutes[1], (Duration::from_secs(660), vec![3, 5]));
     }
 
     #[test]
     fn a_minute_without_a_sample_is_empty_and_old_ones_end() {
         let history = History::default();
-        sample(&history, 0, &[("a", &[("abs ip", 0)])]);
-        sample(&history, 1, &[("a", &[("abs ip", 1)])]);
-        sample(&history, 181, &[("a", &[("abs ip", 3)])]);
+        sample(&history, 1, &[("abs ip", 1)]);
+        sample(&history, 181, &[("abs ip", 3)]);
         assert_eq!(counts(&history), [[1], [0], [0], [2]]);
-        sample(&history, 60 * 60, &[("a", &[("abs ip", 3)])]);
-        assert_eq!(counts(&history).len(), MINUTES);
+        sample(&history, 60 * 60, &[("abs ip", 3)]);
+        assert_eq!(counts(&history).len(), 60);
         assert_eq!(counts(&history)[0], [0]);
-        sample(&history, 60 * 70, &[("a", &[("abs ip", 3)])]);
+        sample(&history, 60 * 70, &[("abs ip", 3)]);
         assert!(history.read().0.is_empty());
     }
 
     #[test]
     fn a_clock_that_jumps_starts_again() {
         let history = History::default();
-        sample(&history, 1_000_000, &[("a", &[("abs ip", 1)])]);
-        sample(&history, 60, &[("a", &[("abs ip", 2)])]);
+        sample(&history, 1_000_000, &[("abs ip", 1)]);
+        sample(&history, 60, &[("abs ip", 2)]);
         assert_eq!(counts(&history), [[1]]);
-        sample(&history, u64::MAX, &[("a", &[("abs ip", 3)])]);
+        sample(&history, u64::MAX, &[("abs ip", 3)]);
         assert_eq!(counts(&history), [[1]]);
     }
 
     #[test]
-    fn hostile_names_do_not_add_up() {
+    fn many_series_are_kept_as_one() {
         let history = History::default();
-        let names: Vec<String> = (0..1_000)
-            .map(|number| format!("feed{number} ip"))
-            .collect();
-        let totals = |total| names.iter().map(|name| (name.clone(), total)).collect();
-        history.sample(Duration::from_secs(60), [("a".to_owned(), totals(0))]);
-        history.sample(Duration::from_secs(61), [("a".to_owned(), totals(1))]);
+        let sums = (0..1_000).map(|number| (format!("feed{number} ip"), 1));
+        history.sample(Duration::from_secs(60), sums.collect());
         let (series, minutes) = history.read();
         assert_eq!(series.len(), MOST_SERIES + 1);
         assert_eq!(minutes[0].1.iter().sum::<u64>(), 1_000);

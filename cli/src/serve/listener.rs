@@ -53,8 +53,9 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// How long a connection may be idle between two requests. Nodes ask every few seconds, and keep their connection.
 const IDLE_LIMIT: Duration = Duration::from_secs(120);
 
-/// How much of a request's headers is read.
-const LARGEST_HEADERS: usize = 64 * 1024;
+/// How much of a request's headers is read. A connection keeps a buffer of this size also while it is idle, and nodes send
+/// 77 KB of their extensions in each request for configuration: a larger limit is a larger buffer for each node.
+const LARGEST_HEADERS: usize = 8 * 1024;
 
 /// How long open requests may take once the server stops.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -226,14 +227,15 @@ impl Connection {
             let busy = activity.begin();
             request.extensions_mut().insert(ConnectInfo(address));
             let response = router.clone().oneshot(request.map(Body::new));
-            async move {
+            // In a box, so that an idle connection takes no memory for a request.
+            Box::pin(async move {
                 let response = timeout(REQUEST_LIMIT, response).await;
                 drop(busy);
                 match response {
                     Ok(response) => response,
                     Err(_) => Ok(too_slow()),
                 }
-            }
+            })
         });
         let mut connection = pin!(
             http1::Builder::new()

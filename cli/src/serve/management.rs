@@ -11,8 +11,8 @@
 //!
 //! This file lists the routes. It has no policy of its own: the functions of the commands edit, validate and judge.
 
-mod edit;
-mod explain;
+pub mod edit;
+pub mod explain;
 mod filters;
 mod flags;
 mod http;
@@ -25,7 +25,6 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
-pub use self::explain::{ExplainBody, answer};
 use super::Server;
 use super::access::Role;
 use crate::config_file::bounded::LARGEST_CONFIGURATION;

@@ -33,7 +33,7 @@ use std::time::Duration;
 pub use self::node::{Node, State};
 use self::registry::Registry;
 use self::report::Report;
-pub use self::totals::Totals;
+pub use self::totals::{Total, Totals};
 
 /// A request for configuration.
 #[derive(Clone, Debug)]
@@ -112,6 +112,11 @@ impl Nodes {
     /// The counters of all nodes that ever reported to this server, added up. They never fall.
     pub fn totals(&self) -> Totals {
         self.registry().totals.read()
+    }
+
+    /// The denied requests that happened while this server ran, by feed and kind.
+    pub fn observed(&self) -> Vec<Total> {
+        self.registry().totals.observed()
     }
 
     /// What happened to reports and nodes.

@@ -23,7 +23,7 @@ mod view;
 use std::sync::Arc;
 
 use axum::extract::{Extension, Form, Query, State};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::Markup;
 use serde::Deserialize;
@@ -34,14 +34,13 @@ use self::view::{Notice, View};
 use super::Server;
 use super::access::Caller;
 use super::history::History;
+use super::management::explain::AT_ONCE;
+use super::nodes::Nodes;
 use super::problem::Problem;
+use crate::clients::feed::unix_now;
 
 /// The largest form.
 pub const LARGEST_FORM: usize = 64 * 1024;
-
-/// Nothing is loaded from another host, and nothing in the page is code.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
-     connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/script.js");
@@ -52,6 +51,15 @@ pub struct Page {
     /// The denied requests of the last hour.
     pub history: History,
     summaries: model::Summaries,
+}
+
+impl Page {
+    /// Records the denied requests of all nodes.
+    pub fn sample(&self, nodes: &Nodes) {
+        let observed = nodes.observed().into_iter();
+        let sums = observed.map(|total| (format!("{} {}", total.feed, total.kind), total.count));
+        self.history.sample(unix_now(), sums.collect());
+    }
 }
 
 /// What the last form did: a code, so that no link can put words into the page.
@@ -145,6 +153,7 @@ pub async fn explain(
     Extension(caller): Extension<Caller>,
     Form(form): Form<ExplainRequest>,
 ) -> Response {
+    let _turn = AT_ONCE.acquire().await;
     blocking(move || {
         let mut view = model::view(&server, &caller);
         view.explain = explain::explain(&server, &form);
@@ -233,25 +242,14 @@ fn notice(view: &View, done: &Done) -> Option<Notice> {
 }
 
 fn html(status: StatusCode, markup: &Markup) -> Response {
-    let headers = [
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "same-origin"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (
-            HeaderName::from_static("cross-origin-opener-policy"),
-            "same-origin",
-        ),
-    ];
-    (status, headers, Html(markup.0.clone())).into_response()
+    (status, Html(markup.0.clone())).into_response()
 }
 
+/// A file that can change with the next version of the server.
 fn asset(content_type: &'static str, content: &'static str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, content_type),
         (header::CACHE_CONTROL, "no-cache"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     (headers, content).into_response()
 }

@@ -52,6 +52,11 @@ impl Done {
     pub fn response(&self) -> Response {
         http::json_with_etag(&self.body, &self.etag)
     }
+
+    /// Whether the file was changed.
+    pub fn is_changed(&self) -> bool {
+        self.body.get("changed") == Some(&Value::Bool(true))
+    }
 }
 
 /// The filter with this name.

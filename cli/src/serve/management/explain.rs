@@ -12,18 +12,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::edit::{find, text_of};
 use super::http::{self, blocking, read_json};
 use crate::commands::explain::{Explained, GivenList, Question};
-use crate::config_file::ConfigFile;
-use crate::config_file::place::Place;
-use crate::config_file::select::Selection;
+use crate::config_file::validate;
+use crate::error::Failure;
 use crate::output::Report;
 use crate::serve::Server;
 use crate::serve::problem::Problem;
 
-/// How many requests are explained at the same time: each reads the lists.
-static AT_ONCE: Semaphore = Semaphore::const_new(2);
+/// Questions that wait for the one before take no thread.
+pub static AT_ONCE: Semaphore = Semaphore::const_new(1);
 
 /// A question.
 #[derive(Debug, Deserialize)]
@@ -57,7 +55,7 @@ pub async fn explain(
     let question: ExplainBody = read_json(&headers, &body)?;
     let _turn = AT_ONCE.acquire().await;
     blocking(move || {
-        let (name, report) = answer(&server, &question)?;
+        let (name, report) = judge(&server, &question)?;
         let mut body = report.json;
         if let Value::Object(object) = &mut body {
             object.insert("filter".to_owned(), json!(name));
@@ -74,8 +72,8 @@ pub async fn explain(
 /// # Errors
 ///
 /// There is no such filter, its file was never valid, or a part of the question can't be read.
-pub fn answer(server: &Server, question: &ExplainBody) -> Result<(String, Report), Problem> {
-    // Lists can be large, and the filter's log is one for the process: one question after the other.
+pub fn judge(server: &Server, question: &ExplainBody) -> Result<(String, Report), Problem> {
+    // Lists can be large: one question after the other.
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let name = match &question.filter {
@@ -88,30 +86,24 @@ pub fn answer(server: &Server, question: &ExplainBody) -> Result<(String, Report
         url: &question.url,
         prefix: "",
     };
-    let filter = find(server, &name)?;
     // The nodes have the last valid configuration, whatever the file contains.
-    let text = match &filter.served {
-        Some(served) => served.text.clone(),
-        None => text_of(&filter)?.0,
-    };
-    let place = Place::File(filter.file.clone());
-    let parsed = ConfigFile::parse(&place, text, Selection::default())?;
-    let config = parsed.config()?;
-    let names = config.all_feeds();
-    let lists: Vec<GivenList> = names
-        .iter()
-        .filter_map(|feed| {
-            let body = relayed_list(server, feed)?;
-            Some(GivenList {
+    let served = server.filters.served(&name);
+    let served = served.map_err(|message| Problem::new(StatusCode::NOT_FOUND, message))?;
+    let config = validate(&served.raw)
+        .map_err(|errors| Failure::invalid_configuration(&name, None, &errors))?;
+    let mut lists = Vec::new();
+    for feed in config.all_feeds() {
+        if let Some(body) = relayed_list(server, &feed)? {
+            lists.push(GivenList {
                 feed: feed.name.to_string(),
                 origin: format!("the relayed list of {}", feed.name),
                 body,
-            })
-        })
-        .collect();
+            });
+        }
+    }
     let report = Explained {
         file: &name,
-        raw: &parsed.raw,
+        raw: &served.raw,
         config: &config,
         lists: &lists,
         list_options: false,
@@ -122,12 +114,14 @@ pub fn answer(server: &Server, question: &ExplainBody) -> Result<(String, Report
 }
 
 /// The list that the nodes get for a feed; none if this server does not relay it.
-fn relayed_list(server: &Server, feed: &Feed) -> Option<Vec<u8>> {
-    let name = match feed.is_abs() {
-        true => &*feed.name,
-        false => feed.path.strip_prefix("/v1/feeds/")?,
-    };
-    server.relay.body(name).ok().flatten()
+fn relayed_list(server: &Server, feed: &Feed) -> Result<Option<Vec<u8>>, Problem> {
+    let name = feed.path.strip_prefix("/v1/feeds/").unwrap_or(&feed.name);
+    server.relay.body(name).map_err(|error| {
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("the list of {name} can't be read: {error}"),
+        )
+    })
 }
 
 fn only_filter(server: &Server) -> Result<String, Problem> {

@@ -345,6 +345,24 @@ fn a_restarted_envoy_counts_from_zero() {
 }
 
 #[test]
+fn what_a_node_counted_before_its_first_report_was_not_observed() {
+    let nodes = Nodes::default();
+    let observed = || -> Vec<u64> {
+        let observed = nodes.observed().into_iter();
+        observed.map(|total| total.count).collect()
+    };
+    report(&nodes, "v=1;node=a;denied=abs.ip:100");
+    assert_eq!(observed(), [0]);
+    report(&nodes, "v=1;node=a;denied=abs.ip:103,manual.cookie:2");
+    assert_eq!(observed(), [3, 2]);
+    // A restart.
+    report(&nodes, "v=1;node=a;denied=abs.ip:4");
+    assert_eq!(observed(), [7, 2]);
+    report(&nodes, "v=1;node=b;denied=abs.ip:50;would_deny=abs.ip:5");
+    assert_eq!(observed(), [7, 2]);
+}
+
+#[test]
 fn reports_in_another_order_are_no_restart() {
     let nodes = Nodes::default();
     for count in [1_000, 999, 1_001] {

@@ -42,8 +42,17 @@ pub struct Sums {
     feeds: BTreeSet<String>,
     kinds: Vec<&'static str>,
     names: BTreeMap<Name, u16>,
-    sums: Vec<(Name, u64)>,
+    sums: Vec<Sum>,
     allow_listed: u64,
+}
+
+/// One sum.
+#[derive(Debug)]
+struct Sum {
+    name: Name,
+    count: u64,
+    /// Without what nodes counted before their first report, which is of an unknown time.
+    observed: u64,
 }
 
 /// What is counted.
@@ -64,6 +73,8 @@ pub struct Last {
     counts: Vec<(u16, u64)>,
     /// Requests of clients on the allow list.
     pub allow_listed: u64,
+    /// Whether there was a report.
+    has_reported: bool,
 }
 
 impl Default for Sums {
@@ -107,29 +118,36 @@ impl Sums {
         }
         let is_other = |index: u16| {
             let name = self.sums.get(usize::from(index));
-            name.is_some_and(|(name, _)| name.feed == OTHER || name.kind == OTHER)
+            name.is_some_and(|Sum { name, .. }| name.feed == OTHER || name.kind == OTHER)
         };
         let fell = |(index, count): &(u16, u64)| {
             !is_other(*index) && counts.get(index).is_some_and(|new| *new < count / 2)
         };
         let restarted = last.counts.iter().any(fell)
             || allow_listed.is_some_and(|new| new < last.allow_listed / 2);
+        let is_first = !last.has_reported;
         if restarted {
             *last = Last::default();
         }
+        last.has_reported = true;
         for (index, count) in counts {
-            let Some((_, sum)) = self.sums.get_mut(usize::from(index)) else {
+            let Some(sum) = self.sums.get_mut(usize::from(index)) else {
                 continue;
             };
-            match last.counts.iter_mut().find(|(known, _)| *known == index) {
+            let new = match last.counts.iter_mut().find(|(known, _)| *known == index) {
                 Some((_, known)) => {
-                    *sum = sum.saturating_add(count.saturating_sub(*known));
+                    let new = count.saturating_sub(*known);
                     *known = count.max(*known);
+                    new
                 }
                 None => {
-                    *sum = sum.saturating_add(count);
                     last.counts.push((index, count));
+                    count
                 }
+            };
+            sum.count = sum.count.saturating_add(new);
+            if !is_first {
+                sum.observed = sum.observed.saturating_add(new);
             }
         }
         if let Some(count) = allow_listed {
@@ -143,8 +161,8 @@ impl Sums {
     /// The last counters of a node, with their names.
     pub fn named(&self, last: &Last) -> Vec<(Name, u64)> {
         let named = last.counts.iter().filter_map(|(index, count)| {
-            let (name, _) = self.sums.get(usize::from(*index))?;
-            Some((name.clone(), *count))
+            let sum = self.sums.get(usize::from(*index))?;
+            Some((sum.name.clone(), *count))
         });
         named.collect()
     }
@@ -156,7 +174,7 @@ impl Sums {
             ..Totals::default()
         };
         for (name, index) in &self.names {
-            let count = self.sums.get(usize::from(*index)).map(|(_, sum)| *sum);
+            let count = self.sums.get(usize::from(*index)).map(|sum| sum.count);
             let total = Total {
                 feed: name.feed.clone(),
                 kind: name.kind.to_owned(),
@@ -168,6 +186,17 @@ impl Sums {
             }
         }
         totals
+    }
+
+    /// The denied requests that happened while this server ran, by feed and kind. They never fall.
+    pub fn observed(&self) -> Vec<Total> {
+        let denied = self.sums.iter().filter(|sum| !sum.name.would_deny);
+        let denied = denied.map(|sum| Total {
+            feed: sum.name.feed.clone(),
+            kind: sum.name.kind.to_owned(),
+            count: sum.observed,
+        });
+        denied.collect()
     }
 
     /// The index of the name of a counter.
@@ -188,7 +217,11 @@ impl Sums {
         // `MOST_FEEDS` names, each with some kinds, are far below this limit.
         let index = u16::try_from(self.sums.len()).unwrap_or(u16::MAX);
         self.names.insert(name.clone(), index);
-        self.sums.push((name, 0));
+        self.sums.push(Sum {
+            name,
+            count: 0,
+            observed: 0,
+        });
         index
     }
 }

@@ -1,19 +1,15 @@
 //! What the forms do: they edit a filter's file by the same functions as the commands. Renders nothing.
 
-use std::sync::Arc;
-
-use axum::http::StatusCode;
 use portcullis::identifier::IdentifierKind;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::super::Server;
 use super::super::access::Caller;
+use super::super::management::edit::{Request, apply};
 use super::super::problem::Problem;
 use super::view::EntryForm;
-use crate::config_file::place::Place;
-use crate::config_file::select::Selection;
-use crate::config_file::{ConfigFile, manual_list};
+use crate::commands::{manual_lists, switches};
 use crate::entry::Entry;
 use crate::error::{Failure, Result};
 
@@ -49,6 +45,14 @@ impl Switch {
             Switch::AbsAttack => "abs_attack",
         }
     }
+
+    const fn command(self) -> switches::Switch {
+        match self {
+            Switch::Firewall => switches::Switch::Firewall,
+            Switch::Abs => switches::Switch::Abs,
+            Switch::AbsAttack => switches::Switch::AbsAttack,
+        }
+    }
 }
 
 /// The form that removes the entry at a place.
@@ -75,11 +79,10 @@ pub enum List {
 }
 
 impl List {
-    /// The key in the configuration.
-    pub const fn key(self) -> &'static str {
+    const fn command(self) -> manual_lists::List {
         match self {
-            List::AllowList => "allow_list",
-            List::DenyList => "deny_list",
+            List::AllowList => manual_lists::List::Allow,
+            List::DenyList => manual_lists::List::Deny,
         }
     }
 }
@@ -128,10 +131,9 @@ pub fn switch(
     caller: &Caller,
     form: &SwitchForm,
 ) -> std::result::Result<Changed, Problem> {
-    let key = format!("enable_{}", form.switch.name());
+    let switch = form.switch.command();
     edit(server, caller, &form.filter, None, |configuration| {
-        configuration.insert(key, Value::Bool(form.on));
-        Ok(())
+        Ok(switch.set(configuration, form.on))
     })
 }
 
@@ -141,14 +143,12 @@ pub fn remove(
     caller: &Caller,
     form: &RemoveForm,
 ) -> std::result::Result<Changed, Problem> {
+    let list = form.list.command();
     let etag = Some(form.etag.as_str());
     edit(server, caller, &form.filter, etag, |configuration| {
-        let list = list_of(configuration, form.list)?;
-        let entries = manual_list::entries(list);
-        let entry = entries.get(form.index);
+        let entry = list.entries(configuration).into_iter().nth(form.index);
         let entry = entry.ok_or_else(|| Failure::refused("the list has no entry at this place"))?;
-        manual_list::remove(list, entry);
-        Ok(())
+        list.delete(configuration, &entry, false)
     })
 }
 
@@ -159,17 +159,17 @@ pub fn entry(
     form: &EntryRequest,
     entry: &Entry,
 ) -> std::result::Result<Changed, Problem> {
-    edit(server, caller, &form.filter, None, |configuration| {
-        let list = list_of(configuration, form.list)?;
-        match form.action {
-            Action::Add => {
-                manual_list::add(list, std::slice::from_ref(entry))?;
-            }
-            Action::Remove if manual_list::remove(list, entry) => {}
-            Action::Remove => return Err(Failure::refused("the list does not have this entry")),
-        }
-        Ok(())
-    })
+    let list = form.list.command();
+    edit(
+        server,
+        caller,
+        &form.filter,
+        None,
+        |configuration| match form.action {
+            Action::Add => list.add(configuration, entry, false),
+            Action::Remove => list.delete(configuration, entry, false),
+        },
+    )
 }
 
 /// The entry of a form, or the form with what is wrong at its fields.
@@ -180,7 +180,7 @@ pub fn entry_of(form: &EntryRequest) -> std::result::Result<Entry, Box<EntryForm
     let wrong = |name_error: Option<&str>, value_error: Option<String>| {
         Box::new(EntryForm {
             filter: form.filter.clone(),
-            list: form.list.key().to_owned(),
+            list: form.list.command().key().to_owned(),
             kind: form.kind.clone(),
             name: form.name.clone(),
             // Any other value can be a secret.
@@ -224,7 +224,7 @@ pub fn refused(form: &EntryRequest, problem: &Problem) -> EntryForm {
     };
     EntryForm {
         filter: form.filter.clone(),
-        list: form.list.key().to_owned(),
+        list: form.list.command().key().to_owned(),
         kind: form.kind.clone(),
         name: form.name.clone(),
         value,
@@ -250,54 +250,17 @@ fn edit(
     caller: &Caller,
     name: &str,
     if_match: Option<&str>,
-    edit: impl FnOnce(&mut Map<String, Value>) -> Result<()>,
+    edit: impl Fn(&mut Map<String, Value>) -> Result<String>,
 ) -> std::result::Result<Changed, Problem> {
-    // The newest content of the file counts, not that of the last check.
-    server.filters.refresh(&server.changes);
-    let not_found = |message| Problem::new(StatusCode::NOT_FOUND, message);
-    let filter = server.filters.get(name).map_err(not_found)?;
-    if filter.problem.is_some() {
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            format!(
-                "the file {} is not valid as it is; correct it first",
-                filter.file.display()
-            ),
-        ));
-    }
-    let served: Arc<_> = server.filters.served(name).map_err(not_found)?;
-    let etag = served.etag();
-    if if_match.is_some_and(|wanted| wanted != etag) {
-        return Err(Problem::new(
-            StatusCode::PRECONDITION_FAILED,
-            format!(
-                "the file of the filter \"{name}\" was changed meanwhile; the page shows it as it is now: repeat the change \
-                 if it is still needed"
-            ),
-        ));
-    }
-    let parsed = ConfigFile::parse(
-        &Place::File(filter.file),
-        served.text.clone(),
-        Selection::default(),
-    )?;
-    let mut new = parsed.configuration.clone();
-    edit(&mut new)?;
-    if new == parsed.configuration {
-        return Ok(Changed::No);
-    }
-    let text = parsed.text_with(&new)?;
-    let (filters, changes) = (&server.filters, &server.changes);
-    filters.replace(name, &etag, &text, &caller.name, changes)?;
-    Ok(Changed::Yes)
-}
-
-fn list_of(configuration: &mut Map<String, Value>, list: List) -> Result<&mut Map<String, Value>> {
-    let place = configuration.entry(list.key()).or_insert(json!({}));
-    if place.is_null() {
-        *place = json!({});
-    }
-    place
-        .as_object_mut()
-        .ok_or_else(|| manual_list::not_a_list(list.key()))
+    let request = Request {
+        name: name.to_owned(),
+        if_match: if_match.map(str::to_owned),
+        dry_run: false,
+        caller: caller.clone(),
+    };
+    let done = apply(server, &request, edit)?;
+    Ok(match done.is_changed() {
+        true => Changed::Yes,
+        false => Changed::No,
+    })
 }

@@ -4,10 +4,11 @@ use portcullis::identifier::parse_address;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::actions::message;
 use super::view::{ExplainForm, Explained};
 use crate::output::Report;
 use crate::serve::Server;
-use crate::serve::management::{ExplainBody, answer};
+use crate::serve::management::explain::{ExplainBody, judge};
 
 /// The form as it is sent.
 #[derive(Debug, Deserialize)]
@@ -83,10 +84,10 @@ fn run(server: &Server, form: &ExplainForm, headers: Vec<String>) -> Result<Repo
             false => form.url.clone(),
         },
     };
-    let answer = answer(server, &question);
+    let answer = judge(server, &question);
     answer
         .map(|(_, report)| report)
-        .map_err(|problem| problem.message().to_owned())
+        .map_err(|problem| message(&problem))
 }
 
 /// What is shown of a report.

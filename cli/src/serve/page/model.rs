@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::super::Server;
 use super::super::access::{Caller, Role};
 use super::super::filters::{self, Filter};
-use super::super::nodes::Node;
+use super::super::nodes::{Node, State};
 use super::super::relay::FeedStatus;
 use super::headline::judge;
 use super::view::{self, View};
@@ -30,9 +30,6 @@ const MOST_CHANGES: usize = 20;
 
 /// The most errors of a file that are shown.
 const MOST_PROBLEMS: usize = 50;
-
-/// A node that has sent nothing for this long is silent.
-const SILENT_AFTER: Duration = Duration::from_secs(60);
 
 /// The list of a feed is stale after this many failed fetches.
 const STALE_AFTER_FAILURES: u32 = 3;
@@ -53,6 +50,7 @@ pub fn view(server: &Server, caller: &Caller) -> View {
     View {
         now: unix_now(),
         may_change: caller.role == Role::Operator,
+        has_session: caller.has_session,
         notice: None,
         headline: judge(&filters, feeds.as_deref(), &nodes),
         filters,
@@ -198,30 +196,58 @@ fn feeds(server: &Server) -> Option<Vec<view::Feed>> {
 }
 
 fn nodes(server: &Server) -> view::Nodes {
-    let nodes = server.nodes.list();
     let now = unix_now();
-    let state = |node: &Node| match now.saturating_sub(node.last_seen) > SILENT_AFTER {
-        true => view::NodeState::Silent,
-        false => view::NodeState::Current,
-    };
-    let count = |wanted| nodes.iter().filter(|node| state(node) == wanted).count();
-    let mut shown: Vec<&Node> = nodes.iter().collect();
-    shown.sort_by_key(|node| state(node));
+    let summary = server.nodes.summary(now);
+    let nodes = server.nodes.list();
+    let mut shown: Vec<(view::NodeState, &Node)> = nodes
+        .iter()
+        .map(|node| (state(node.state(now)), node))
+        .collect();
+    shown.sort_by_key(|(state, _)| *state);
+    let shown = shown.into_iter().take(MOST_NODES);
     view::Nodes {
         count: nodes.len(),
-        behind: count(view::NodeState::Behind),
-        silent: count(view::NodeState::Silent),
+        current: summary.of(State::Current),
+        updating: summary.of(State::Updating),
+        behind: summary.of(State::Behind),
+        silent: summary.of(State::Silent),
+        unknown: summary.of(State::Unknown),
         shown: shown
-            .into_iter()
-            .take(MOST_NODES)
-            .map(|node| view::Node {
-                id: node.id.clone(),
-                cluster: node.cluster.clone(),
-                envoy: node.envoy.clone(),
-                last_seen: now.saturating_sub(node.last_seen),
-                state: state(node),
-                ..view::Node::default()
+            .map(|(state, node)| of_node(node, state, now))
+            .collect(),
+    }
+}
+
+fn of_node(node: &Node, state: view::NodeState, now: Duration) -> view::Node {
+    let filters = node.filters.iter();
+    let lists = node.lists.iter();
+    view::Node {
+        id: node.id.clone(),
+        cluster: node.cluster.clone(),
+        envoy: node.envoy.clone(),
+        module: node.module.clone(),
+        configurations: filters
+            .map(|filter| view::Configuration {
+                filter: filter.name.clone(),
+                served: filter.served.clone(),
+                accepted: filter.accepted.clone(),
             })
             .collect(),
+        lists: lists
+            .map(|list| (list.feed.clone(), list.generation, list.entries))
+            .collect(),
+        last_seen: now.saturating_sub(node.last_seen),
+        state,
+        since: node.since(now).map(|since| now.saturating_sub(since)),
+    }
+}
+
+const fn state(state: State) -> view::NodeState {
+    match state {
+        State::Current => view::NodeState::Current,
+        State::Updating => view::NodeState::Updating,
+        State::Behind => view::NodeState::Behind,
+        State::Silent => view::NodeState::Silent,
+        State::Unknown => view::NodeState::Unknown,
     }
 }

@@ -71,8 +71,9 @@
         swap(old, document.adoptNode(section));
       }
     }
-    const footer = page.querySelector("footer");
-    if (footer) document.querySelector("footer").replaceWith(document.adoptNode(footer));
+    const footer = document.querySelector("footer");
+    const newFooter = page.querySelector("footer");
+    if (newFooter && !footer.contains(document.activeElement)) footer.replaceWith(document.adoptNode(newFooter));
     document.title = page.title;
     const after = document.getElementById("headline-title").textContent;
     if (before !== after) say(after);

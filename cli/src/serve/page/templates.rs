@@ -50,6 +50,9 @@ pub fn page(view: &View) -> Markup {
             }
             footer {
                 p { "As of " (time(view.now)) ". " span.live-only { "Refreshed every 5 s while it is visible." } }
+                @if view.has_session {
+                    form method="post" action="/logout" { button type="submit" { "Log out" } }
+                }
                 @if !view.may_change {
                     p { "You are a reader: changes need the operator token. " a href="/login" { "Log in" } }
                 }
@@ -60,6 +63,10 @@ pub fn page(view: &View) -> Markup {
 
 /// The page that asks for a token.
 pub fn login(failed: bool) -> Markup {
+    let described = match failed {
+        true => "token-error token-hint",
+        false => "token-hint",
+    };
     document(
         "Log in",
         html! {
@@ -69,10 +76,10 @@ pub fn login(failed: bool) -> Markup {
                     label for="token" { "Token" }
                     p.hint id="token-hint" { "The token of an operator or of a reader." }
                     input #token type="password" name="token" required autocomplete="current-password" autofocus
-                        aria-describedby=(if failed { "token-error token-hint" } else { "token-hint" })
+                        aria-describedby=(described)
                         aria-invalid=[failed.then_some("true")];
                     @if failed {
-                        p.error #token-error { "This token is not valid." }
+                        p.error #token-error role="alert" { "This is not the token of an operator or a reader." }
                     }
                     button type="submit" { "Log in" }
                 }

@@ -11,6 +11,8 @@ pub struct View {
     pub now: Duration,
     /// Whether the viewer may change something: an operator, not a reader.
     pub may_change: bool,
+    /// Whether the viewer logged in, and so can log out.
+    pub has_session: bool,
     /// What the last form did.
     pub notice: Option<Notice>,
     /// Whether the fleet is protected.
@@ -124,10 +126,16 @@ pub struct Feed {
 pub struct Nodes {
     /// The number of all nodes.
     pub count: usize,
+    /// The number of nodes that have the served configuration.
+    pub current: usize,
+    /// The number of nodes that got a new configuration just now.
+    pub updating: usize,
     /// The number of nodes that do not have the served configuration.
     pub behind: usize,
     /// The number of nodes that send no requests any more.
     pub silent: usize,
+    /// The number of nodes that fetch only lists from this server.
+    pub unknown: usize,
     /// Those that need attention first, then by id.
     pub shown: Vec<Node>,
 }
@@ -173,6 +181,10 @@ pub enum NodeState {
     Behind,
     /// It sends no requests any more.
     Silent,
+    /// It got a new configuration just now.
+    Updating,
+    /// It fetches only lists from this server.
+    Unknown,
     /// It has the served configuration.
     #[default]
     Current,

@@ -130,10 +130,11 @@ impl Worker {
         let now = unix_now();
         let entries = self.entries.clone();
         let known = Some(&self.validators).filter(|known| !known.is_empty());
+        let is_recent = self.last_whole.is_some_and(|(monotonic, unix)| {
+            deltas_may_follow(monotonic.elapsed(), unix, unix_now())
+        });
         let ask = match &entries {
-            Some(entries) if self.last_whole.is_some_and(is_recent) && has_deltas(&self.feed) => {
-                Ask::Delta(entries)
-            }
+            Some(entries) if is_recent && has_deltas(&self.feed) => Ask::Delta(entries),
             Some(_) => Ask::Whole(None),
             None => Ask::Whole(known),
         };
@@ -293,10 +294,10 @@ fn count(fetches: &mut std::collections::BTreeMap<&'static str, u64>, result: Fe
     *count = count.saturating_add(1);
 }
 
-/// Whether deltas may follow a whole list: it is not old, and the clock by which decisions end was not set since.
-fn is_recent((monotonic, unix): (Instant, Duration)) -> bool {
-    let elapsed = monotonic.elapsed();
-    let by_clock = unix_now().checked_sub(unix);
+/// Whether deltas may follow a list that was fetched whole: it is not old, and the clock by which decisions end was not set
+/// since. `elapsed`: by the clock that nobody sets; `unix`: the time of the fetch; `unix_now`: now.
+fn deltas_may_follow(elapsed: Duration, unix: Duration, unix_now: Duration) -> bool {
+    let by_clock = unix_now.checked_sub(unix);
     let is_steady = by_clock.is_some_and(|by_clock| by_clock.abs_diff(elapsed) < CLOCK_SET);
     elapsed < WHOLE_AGAIN && is_steady
 }
@@ -310,4 +311,28 @@ fn jittered(wait: Duration) -> Duration {
 
 fn length(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_needs_a_whole_list() {
+        let seconds = Duration::from_secs;
+        let table = [
+            (60, 1_060, true),
+            (60, 1_065, true),
+            // Set forward, set back, set back behind the fetch.
+            (60, 1_080, false),
+            (60, 1_040, false),
+            (60, 900, false),
+            // An hour is over.
+            (3_600, 4_600, false),
+        ];
+        for (elapsed, now, expected) in table {
+            let may_follow = deltas_may_follow(seconds(elapsed), seconds(1_000), seconds(now));
+            assert_eq!(may_follow, expected, "{elapsed} {now}");
+        }
+    }
 }

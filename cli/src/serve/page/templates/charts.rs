@@ -1,5 +1,7 @@
 //! Denied requests over time: a chart, and the same as a table.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 
 use super::super::text::{clock, grouped};
@@ -9,6 +11,10 @@ use super::{scrollable, time};
 /// The size of the chart, in its own units.
 const WIDTH: u64 = 600;
 const HEIGHT: u64 = 160;
+
+/// The minutes of the chart, and the width of each.
+const MINUTES: u64 = 60;
+const SLOT: u64 = WIDTH / MINUTES;
 
 /// The number of colours; more series use them again.
 const COLORS: usize = 6;
@@ -40,10 +46,11 @@ pub fn section(denied: &Denied) -> Markup {
 
 fn chart(denied: &Denied) -> Markup {
     let highest = denied.minutes.iter().map(total).max().unwrap_or(0).max(1);
-    let slots = u64::try_from(denied.minutes.len()).unwrap_or(1).max(10);
-    let slot = WIDTH.checked_div(slots).unwrap_or(1).max(1);
-    let first = denied.minutes.first().map(|minute| clock(minute.start));
-    let last = denied.minutes.last().map(|minute| clock(minute.start));
+    let newest = denied
+        .minutes
+        .last()
+        .map_or(Duration::ZERO, |one| one.start);
+    let oldest = newest.saturating_sub(Duration::from_secs(60 * (MINUTES - 1)));
     let label = format!(
         "Denied requests per minute, at most {}; the table below has the numbers",
         grouped(highest)
@@ -53,17 +60,18 @@ fn chart(denied: &Denied) -> Markup {
             p.axis { "up to " (grouped(highest)) " a minute" }
             svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(label) preserveAspectRatio="none" {
                 line.axis-line x1="0" y1=(HEIGHT) x2=(WIDTH) y2=(HEIGHT) {}
-                @for (minute, x) in denied.minutes.iter().zip((0..).step_by(usize::try_from(slot).unwrap_or(1))) {
-                    (bar(denied, minute, u64::try_from(x).unwrap_or(0), slot, highest))
+                @for minute in &denied.minutes {
+                    @let place = minute.start.saturating_sub(oldest).as_secs() / 60;
+                    (bar(denied, minute, place.saturating_mul(SLOT), highest))
                 }
             }
-            p.axis { span { (first.unwrap_or_default()) } span { (last.unwrap_or_default()) " UTC" } }
+            p.axis { span { (clock(oldest)) } span { (clock(newest)) " UTC" } }
         }
     }
 }
 
 /// The bar of one minute: a part for each series, from the bottom.
-fn bar(denied: &Denied, minute: &Minute, x: u64, slot: u64, highest: u64) -> Markup {
+fn bar(denied: &Denied, minute: &Minute, x: u64, highest: u64) -> Markup {
     let scaled = |count: u64| {
         let height = u128::from(count).saturating_mul(u128::from(HEIGHT));
         let height = height.checked_div(u128::from(highest)).unwrap_or(0);
@@ -82,7 +90,7 @@ fn bar(denied: &Denied, minute: &Minute, x: u64, slot: u64, highest: u64) -> Mar
     }
     html! {
         @for (index, count, y, height) in parts {
-            rect.(color(index)) x=(x) y=(y) width=(slot.saturating_sub(1).max(1)) height=(height) {
+            rect.(color(index)) x=(x) y=(y) width=(SLOT - 1) height=(height) {
                 title {
                     (clock(minute.start)) " UTC, " (denied.series.get(index).map_or("", String::as_str)) ": " (grouped(count))
                 }

@@ -15,10 +15,7 @@ pub fn section(nodes: &Nodes) -> Markup {
                 p.empty { "No Envoy has asked for its configuration yet. envoy/fleet.yaml shows how it does." }
             } @else {
                 p {
-                    (count(nodes.count, "node")) ": "
-                    (grouped(number(nodes.count.saturating_sub(nodes.behind).saturating_sub(nodes.silent)))) " current, "
-                    (grouped(number(nodes.behind))) " behind, "
-                    (grouped(number(nodes.silent))) " silent."
+                    (count(nodes.count, "node")) ": " (states(nodes)) "."
                     @if nodes.shown.len() < nodes.count {
                         " The table shows " (nodes.shown.len()) " of them, those that need attention first; "
                         code { "portcullis nodes --server URL" } " lists all."
@@ -30,8 +27,21 @@ pub fn section(nodes: &Nodes) -> Markup {
     }
 }
 
-fn number(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
+/// The numbers of nodes in the states that there are.
+fn states(nodes: &Nodes) -> String {
+    let states = [
+        (nodes.current, "current"),
+        (nodes.updating, "updating"),
+        (nodes.behind, "behind"),
+        (nodes.silent, "silent"),
+        (nodes.unknown, "with lists only"),
+    ];
+    let states = states.into_iter().filter(|(number, _)| *number > 0);
+    let states = states.map(|(number, state)| {
+        let number = grouped(u64::try_from(number).unwrap_or(u64::MAX));
+        format!("{number} {state}")
+    });
+    states.collect::<Vec<_>>().join(", ")
 }
 
 fn table(nodes: &[Node]) -> Markup {
@@ -65,6 +75,8 @@ fn table(nodes: &[Node]) -> Markup {
 fn state(node: &Node) -> Markup {
     let (class, text) = match node.state {
         NodeState::Current => ("good", "✓ current"),
+        NodeState::Updating => ("plain", "… updating"),
+        NodeState::Unknown => ("plain", "– lists only"),
         NodeState::Behind => ("attention", "! behind"),
         NodeState::Silent => ("bad", "✕ silent"),
     };

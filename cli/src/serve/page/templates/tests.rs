@@ -83,8 +83,8 @@ fn of_text(text: &str) -> View {
     let nodes = Nodes {
         count: 1,
         behind: 1,
-        silent: 0,
         shown: vec![node],
+        ..Nodes::default()
     };
     let denied = Denied {
         series: vec![text()],
@@ -260,9 +260,11 @@ fn many_nodes_are_counted_and_the_table_is_bounded() {
     };
     let nodes = Nodes {
         count: 1_000,
+        current: 990,
         behind: 3,
         silent: 7,
         shown: (0..100).map(node).collect(),
+        ..Nodes::default()
     };
     let view = View {
         nodes,
@@ -328,7 +330,7 @@ fn an_error_is_at_its_field() {
 #[test]
 fn the_chart_has_a_table_with_the_same_numbers() {
     let minute = |number: u64, counts: &[u64]| Minute {
-        start: Duration::from_secs(number * 60),
+        start: Duration::from_secs((number + 100) * 60),
         counts: counts.to_vec(),
     };
     let view = View {
@@ -345,7 +347,9 @@ fn the_chart_has_a_table_with_the_same_numbers() {
     let html = rendered(&view);
     assert_eq!(html.matches("<rect").count(), 3);
     // 30 of at most 40 in a height of 160.
-    assert!(html.contains("y=\"40\" width=\"59\" height=\"120\""));
+    // The newest minute is at the right edge.
+    assert!(html.contains("x=\"580\" y=\"40\" width=\"9\" height=\"120\""));
+    assert!(html.contains("x=\"590\""));
     assert!(html.contains("<td>30</td><td>10</td>") && html.contains("<td>0</td><td>20</td>"));
     assert!(html.contains("abs ip: 30") && html.contains("drop ip: 30"));
 }
@@ -354,5 +358,5 @@ fn the_chart_has_a_table_with_the_same_numbers() {
 fn the_login_says_what_failed() {
     assert!(!login(false).into_string().contains("aria-invalid"));
     let html = login(true).into_string();
-    assert!(html.contains("This token is not valid.") && html.contains("aria-invalid=\"true\""));
+    assert!(html.contains("This is not the token") && html.contains("aria-invalid=\"true\""));
 }
