@@ -9,7 +9,7 @@
 //! | `commands` | what each command does, one file a command or group |
 //! | `config_file` | the text that holds the filter: where it is, which configuration in it is meant, edits |
 //! | `document` | a JSON or YAML text: its values, and edits in place |
-//! | `clients` | ABS's API, the list servers of feeds, Envoy's admin interface and access log |
+//! | `clients` | ABS's API, the list servers of feeds, Envoy's admin interface and access log, the server of a fleet |
 //! | `serve` | the server of a fleet: configuration, lists, nodes, management API and page |
 //! | `entry`, `feed_list` | one entry of a list; the list of a feed |
 //! | `output`, `error` | what is printed, and the exit code |

@@ -174,10 +174,11 @@ fn a_request_that_does_not_finish_ends_with_the_time_limit() {
     assert!(fleet.log().contains("cut off"), "{}", fleet.log());
 }
 
-struct Authority(Issuer<'static, KeyPair>, String);
+/// A certificate authority, and its certificate.
+pub struct Authority(Issuer<'static, KeyPair>, pub String);
 
 impl Authority {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut parameters = CertificateParams::new(Vec::new()).unwrap();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -186,7 +187,7 @@ impl Authority {
     }
 
     /// A certificate and its key.
-    fn issue(&self, name: &str) -> (String, String) {
+    pub fn issue(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let names = vec!["127.0.0.1".to_owned(), name.to_owned()];
         let mut certificate = CertificateParams::new(names).unwrap();

@@ -5,10 +5,13 @@ mod document;
 mod faults;
 mod upstream;
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use self::upstream::Upstream;
-use crate::support::{Fleet, body};
+use crate::schema;
+use crate::support::{Fleet, body, filter};
 
 const ATTACK_LIST: &str = "/v4/abs/attacklist?earlier_date=2026-01-01T00:00&status=active";
 
@@ -151,6 +154,40 @@ fn a_feed_keeps_its_format_and_two_servers_give_the_same_bytes() {
         assert_eq!(header(&one, "etag"), header(&other, "etag"));
     }
     assert!(text.requests()[0].contains("authorization: list-secret"));
+}
+
+#[test]
+fn the_relayed_lists_decide_in_explain() {
+    let upstream = Upstream::of_json(&json!({"ips": ["192.0.2.1"]}));
+    let fleet = relay(&abs(&upstream));
+    list(&fleet, ATTACK_LIST);
+    let enforced = filter(&json!({"enable_abs_attack": true, "abs": {"cluster": "portcullis"}}));
+    fleet.write("portcullis.json", &enforced.to_string());
+    let explain = |address: &str| {
+        let headers = [("content-type", "application/json")];
+        let question = json!({ "ip": address }).to_string();
+        body(&fleet.send("POST", "/v1/explain", &headers, question))
+    };
+    let explained = crate::support::eventually("a verdict over the list", || {
+        let explained = explain("192.0.2.1");
+        (explained["verdict"] != "allowed").then_some(explained)
+    });
+    assert_eq!(explained["verdict"], "denied abs ip");
+    assert_eq!(explained["decided_by"]["entry"]["value"], "192.0.2.1");
+    assert_eq!(explain("192.0.2.2")["verdict"], "allowed");
+    let command = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["--server", fleet.url(), "explain", "--ip", "192.0.2.1"])
+        .env_clear()
+        .output()
+        .unwrap();
+    let text = String::from_utf8(command.stdout).unwrap();
+    assert!(text.contains("denied abs ip"), "{text}");
+
+    let feeds = body(&fleet.get("/v1/feeds", &[]));
+    let document = schema::document();
+    let schema = &document["components"]["schemas"]["Feed"];
+    schema::check(&document, schema, &feeds["feeds"][0], "feed").unwrap();
+    assert_eq!(feeds["feeds"][0]["entries"], json!({"ip": 1}));
 }
 
 #[test]

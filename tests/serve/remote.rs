@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
+use crate::listener::Authority;
 use crate::support::{Fleet, filter};
 
 const PORTCULLIS: &str = env!("CARGO_BIN_EXE_portcullis");
@@ -242,5 +243,50 @@ fn one_place_counts_and_mistakes_are_explained() {
         run(&["--name", "second", "enable_firewall"], &of_server)
             .status
             .success()
+    );
+}
+
+#[test]
+fn the_certificate_of_the_server_is_checked() {
+    let mut fleet = Fleet::new();
+    let authority = Authority::new();
+    let (certificate, key) = authority.issue("fleet.example");
+    for (name, text) in [
+        ("tls.crt", &certificate),
+        ("tls.key", &key),
+        ("ca.pem", &authority.1),
+        ("other.pem", &Authority::new().1),
+    ] {
+        fs::write(fleet.path(name), text).unwrap();
+    }
+    let path = |name: &str| fleet.path(name).display().to_string();
+    let (certificate, key) = (path("tls.crt"), path("tls.key"));
+    let (ca, other, token) = (path("ca.pem"), path("other.pem"), path("token"));
+    let options = ["--tls-certificate", &certificate, "--tls-key", &key];
+    fleet.arguments = options.map(str::to_owned).to_vec();
+    let operator = "operator-0123456789";
+    fs::write(&token, operator).unwrap();
+    let variable = "PORTCULLIS_OPERATOR_TOKEN".to_owned();
+    fleet.environment.push((variable, operator.to_owned()));
+    fleet.start();
+    let with = |ca: &str| {
+        let url = fleet.url();
+        // After the command too.
+        let options = ["--server", url, "--server-ca", ca, "--token-file", &token];
+        run(&[&["disable_firewall"], options.as_slice()].concat(), &[])
+    };
+    let refused = with(&other);
+    assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+    assert!(
+        stderr(&refused).contains("certificate"),
+        "{}",
+        stderr(&refused)
+    );
+    let done = with(&ca);
+    assert_eq!(
+        stdout(&done),
+        "Firewall is now disabled\n",
+        "{}",
+        stderr(&done)
     );
 }
