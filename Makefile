@@ -145,8 +145,8 @@ test-feeds: module simulator ## list servers: feeds in a real Envoy, with a real
 	cargo test $(LOCKED) --test feeds -- --show-output
 
 .PHONY: test-fleet
-test-fleet: build simulator ## `portcullis serve` with real Envoys
-	@tools/install envoy
+test-fleet: build simulator ## `portcullis serve` with real Envoys, and its page in a real Chromium
+	@tools/install envoy chromium
 	cargo test $(LOCKED) --test fleet
 
 .PHONY: screenshot

@@ -52,7 +52,7 @@ fn the_server_knows_its_nodes_their_lists_and_what_they_denied() {
         let known = eventually("the report of the node", async || {
             let nodes = fleet.get("/v1/nodes").await;
             let node = nodes["nodes"].as_array()?.first()?.clone();
-            (node["denied"]["abs.cookie"].as_u64()? > 0).then_some(node)
+            (node["denied"]["abs"]["cookie"].as_u64()? > 0).then_some(node)
         })
         .await;
         assert_eq!(known["id"], "node-1");

@@ -1,6 +1,6 @@
 //! `portcullis serve` with real Envoys: configuration, lists and outages of a fleet.
 //!
-//! `make build simulator` builds the programs, `tools/install envoy` installs Envoy. Each Envoy has the shipped bootstrap,
+//! `make build simulator` builds the programs, `tools/install envoy chromium` installs the others. Each Envoy has the shipped bootstrap,
 //! envoy/fleet.yaml, with other ports and a refresh_delay of one second.
 
 #![cfg(not(target_family = "wasm"))]
@@ -15,6 +15,9 @@
 
 #[path = "../support/harness/mod.rs"]
 mod harness;
+#[path = "../serve/webdriver.rs"]
+#[allow(dead_code, reason = "these tests use a part of it")]
+mod webdriver;
 
 /// A change reaches every Envoy.
 mod configuration;
@@ -24,3 +27,5 @@ mod fleet;
 mod lists;
 /// The server away, killed, restarted.
 mod outages;
+/// The page in a real Chromium.
+mod page;

@@ -7,6 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
+use crate::relay::relay;
+use crate::relay::upstream::Upstream;
 use crate::support::{Fleet, body, eventually, filter};
 use crate::webdriver::{Browser, TAB};
 
@@ -493,15 +495,46 @@ fn at_login(browser: &Browser) {
 #[test]
 fn a_screenshot_can_be_taken() {
     let _one = one();
-    let fleet = protected();
-    let version = body(&fleet.discover("edge-fra-1", "portcullis", ""))["version_info"].clone();
-    for node in ["edge-fra-1", "edge-fra-2", "edge-iad-1"] {
-        fleet.discover(node, "portcullis", version.as_str().unwrap());
-        report(&fleet, node, "abs.ip:0");
-        report(&fleet, node, "abs.ip:25,abs.cookie:11,manual.ip:4");
-    }
+    let ips: Vec<_> = (1..=200).map(|last| format!("203.0.113.{last}")).collect();
+    let abs =
+        Upstream::of_json(&json!({"ips": ips, "cookies": {"SESSION": ["4f1d8c0a", "b7e2910d"]}}));
+    let drop = Upstream::of("text/plain", "198.51.100.0/24\n2001:db8:bad::/48\n");
+    let feeds = json!([{"name": "drop", "format": "text", "cluster": "drop", "path": "/drop.txt"}]);
+    let fleet = relay(&with(json!({
+        "feeds": feeds,
+        "upstreams": {"abs": abs.url, "drop": drop.url},
+    })));
+    let lists = json!({
+        "feeds": feeds,
+        "deny_list": {"ips": ["192.0.2.66"], "api_keys": ["8c1f44ab-90d2"]},
+        "allow_list": {"ips": ["192.0.2.0/28"]},
+    });
+    fleet.write("portcullis.json", &filter(&with(lists)).to_string());
     let browser = Browser::started();
-    browser.open(fleet.url());
+    eventually("the lists", || {
+        let response = body(&fleet.discover("edge-fra-1", "portcullis", ""));
+        let version = response["version_info"].as_str().unwrap();
+        for node in ["edge-fra-1", "edge-fra-2", "edge-iad-1"] {
+            fleet.discover(node, "portcullis", version);
+            report(&fleet, node, "abs.ip:0");
+            report(
+                &fleet,
+                node,
+                "abs.ip:25,abs.cookie:11,drop.ip:9,manual.ip:4",
+            );
+        }
+        browser.open(fleet.url());
+        let text = browser.text("main");
+        [
+            "The fleet is protected",
+            "200 ip, 2 cookie",
+            "192.0.2.66",
+            "manual ip: 12",
+        ]
+        .iter()
+        .all(|part| text.contains(part))
+        .then_some(())
+    });
     browser.resize(1280, 900);
     let shot = browser.screenshot();
     assert!(
@@ -510,7 +543,8 @@ fn a_screenshot_can_be_taken() {
         shot.len()
     );
     if let Some(path) = std::env::var_os("PORTCULLIS_SCREENSHOT") {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        fs::write(root.join(path), shot).unwrap();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, shot).unwrap();
     }
 }

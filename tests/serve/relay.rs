@@ -3,7 +3,7 @@
 mod decisions;
 mod document;
 mod faults;
-mod upstream;
+pub mod upstream;
 
 use std::process::Command;
 
@@ -16,7 +16,7 @@ use crate::support::{Fleet, body, filter};
 const ATTACK_LIST: &str = "/v4/abs/attacklist?earlier_date=2026-01-01T00:00&status=active";
 
 /// A server that relays the feeds of this configuration.
-fn relay(configuration: &Value) -> Fleet {
+pub fn relay(configuration: &Value) -> Fleet {
     let mut fleet = Fleet::new();
     let file = fleet.path("relay.json");
     std::fs::write(&file, configuration.to_string()).unwrap();

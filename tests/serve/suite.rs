@@ -19,6 +19,7 @@ mod management;
 mod management_roles;
 mod matrix;
 mod nodes;
+mod page;
 mod relay;
 mod remote;
 mod schema;

@@ -4,7 +4,7 @@
 
 use std::env;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -216,9 +216,13 @@ impl Drop for Browser {
     }
 }
 
-/// Where tools/install puts Chromium.
+/// Where tools/install puts Chromium: at the root of the repository, for tests of each of its packages.
 fn home() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.tools/chromium")
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = package
+        .parent()
+        .filter(|root| root.join("tools/install").exists());
+    root.unwrap_or(package).join(".tools/chromium")
 }
 
 /// ChromeDriver: that of tools/install, or the system's.

@@ -1,6 +1,7 @@
 //! Fills the view from the server: the only file that knows both. Judges nothing.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -65,7 +66,7 @@ pub fn view(server: &Server, caller: &Caller) -> View {
         changes: changes
             .map(|change| view::Change {
                 at: change.at,
-                who: change.who,
+                who: by_file(&change.who).unwrap_or(change.who),
                 what: change.what,
                 accepted: change.accepted,
             })
@@ -73,6 +74,14 @@ pub fn view(server: &Server, caller: &Caller) -> View {
         entry_form: None,
         explain: view::ExplainForm::default(),
     }
+}
+
+/// A change of a file by others: its path is shorter as a name.
+fn by_file(who: &str) -> Option<String> {
+    let name = Path::new(who).file_name()?.to_str()?;
+    Path::new(who)
+        .is_absolute()
+        .then(|| format!("the file {name}"))
 }
 
 fn of_filter(server: &Server, filter: &Filter) -> view::Filter {

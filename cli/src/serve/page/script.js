@@ -58,7 +58,11 @@
   };
 
   const refresh = async () => {
-    const response = await fetch("/", { credentials: "same-origin", redirect: "error", cache: "no-store" });
+    const response = await fetch("/", { credentials: "same-origin", redirect: "manual", cache: "no-store" });
+    if (response.type === "opaqueredirect") {
+      say("The login has expired: reload the page to log in again.");
+      return;
+    }
     if (!response.ok) throw new Error(`status ${response.status}`);
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const before = document.getElementById("headline-title").textContent;

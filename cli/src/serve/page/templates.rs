@@ -129,7 +129,7 @@ fn headline(view: &View) -> Markup {
             @if headline.findings.is_empty() && view.nodes.count == 0 {
                 p { "Every filter enforces its lists. No node has asked for its configuration yet." }
             } @else if headline.findings.is_empty() {
-                p { "Every filter enforces its lists, and every known node has the served configuration." }
+                p { "Every filter enforces its lists, and no node is behind or silent." }
             } @else {
                 ul.findings {
                     @for finding in &headline.findings {
