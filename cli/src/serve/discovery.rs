@@ -1,5 +1,5 @@
-//! Envoy's extension config discovery service in its REST-JSON form: a `DiscoveryRequest` is answered with the filters it
-//! names, or with 304 if the node has them already.
+//! Envoy's extension config discovery service in its REST-JSON form. The response to a `DiscoveryRequest` has the filters
+//! that it names, or is 304 if the node has them already.
 //!
 //! A node that refuses a configuration sends no error text, and some releases of Envoy report the refused version as
 //! theirs. So the server serves only what the filter's own loader accepts.

@@ -69,7 +69,7 @@ pub struct Events {
     pub reports: u64,
     /// Headers that were ignored.
     pub invalid_reports: u64,
-    /// Nodes that were replaced by others, or not recorded, for want of room.
+    /// Nodes that were replaced by others, or not recorded, because there was no room.
     pub evicted: u64,
 }
 

@@ -20,7 +20,7 @@ pub struct SwitchForm {
     pub filter: String,
     /// Which switch.
     pub switch: Switch,
-    /// What it shall be.
+    /// The new state.
     pub on: bool,
 }
 

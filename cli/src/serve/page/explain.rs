@@ -84,8 +84,7 @@ fn run(server: &Server, form: &ExplainForm, headers: Vec<String>) -> Result<Repo
             false => form.url.clone(),
         },
     };
-    let answer = judge(server, &question);
-    answer
+    judge(server, &question)
         .map(|(_, report)| report)
         .map_err(|problem| message(&problem))
 }

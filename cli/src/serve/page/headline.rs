@@ -1,4 +1,4 @@
-//! The answer at the top of the page: is the fleet protected, and what is wrong. Reads the view only.
+//! The headline of the page: is the fleet protected, and what is wrong. Reads the view only.
 
 use super::text::{age, count};
 use super::view::{Feed, Filter, Nodes};
