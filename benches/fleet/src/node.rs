@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::{Request, Response, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -22,6 +22,9 @@ const POLL_LIMIT: Duration = Duration::from_secs(2);
 
 /// The default of the filter's `timeout`.
 const LIST_LIMIT: Duration = Duration::from_secs(10);
+
+/// How much of a response is read at once.
+const LARGEST_BUFFER: usize = 64 * 1024;
 
 /// What all nodes do.
 pub struct Plan {
@@ -146,7 +149,10 @@ impl Node {
             none => {
                 let stream = TcpStream::connect(self.plan.server).await?;
                 stream.set_nodelay(true)?;
-                let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+                let mut builder = Builder::new();
+                // A list would make the buffer of each node large.
+                builder.max_buf_size(LARGEST_BUFFER);
+                let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
                 tokio::spawn(connection);
                 none.insert(sender)
             }
