@@ -147,7 +147,8 @@ fn print_line(text: &str) -> std::io::Result<()> {
     out.flush()
 }
 
-fn print_error(text: &str) {
+/// Prints an error, or a line of a log.
+pub fn print_error(text: &str) {
     // Without standard error there is nowhere to report the failure.
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -1,7 +1,9 @@
 //! Filter files: what is served after each change of the directory, and after each fault.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::symlink;
+use std::process::Child;
 use std::thread;
 
 use serde_json::{Value, json};
@@ -170,4 +172,47 @@ fn two_hundred_nodes_that_connect_at_once_get_the_same_version() {
             assert_eq!(node.join().unwrap(), before);
         }
     });
+}
+
+/// Ends the program with the test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let fleet = Fleet::new();
+    let mut server = Ended(fleet.command().spawn().unwrap());
+    let mut log = BufReader::new(server.0.stderr.take().unwrap()).lines();
+    let url = log.find_map(|line| {
+        let line = line.unwrap();
+        line.strip_prefix("portcullis serve: ").map(str::to_owned)
+    });
+    let url = url.unwrap();
+    drop(log);
+    let is_on = || {
+        let response = ureq::get(format!("{url}/v1/filters/portcullis/flags")).call();
+        let text = response.unwrap().body_mut().read_to_string().unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["enable_firewall"] == json!(true)
+    };
+    let version = || {
+        let response = ureq::get(format!("{url}/v1/filters")).call();
+        let text = response.unwrap().body_mut().read_to_string().unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()[0]["version"].clone()
+    };
+    let before = version();
+    fleet.write("portcullis.json", &switched(false));
+    eventually("the change is served", || {
+        (version() != before).then_some(())
+    });
+    let patched = ureq::patch(format!("{url}/v1/filters/portcullis/flags"))
+        .content_type("application/json")
+        .send(r#"{"enable_firewall": true}"#);
+    assert_eq!(patched.unwrap().status(), 200);
+    assert!(is_on());
 }

@@ -252,7 +252,7 @@ impl Filters {
                 if kept.is_none_or(|kept| kept != served.text.as_bytes())
                     && let Err(error) = state_file::write(&copy, served.text.as_bytes())
                 {
-                    eprintln!(
+                    log_line!(
                         "portcullis serve: {} can't be written: {error}; after a restart an older configuration could be served",
                         copy.display()
                     );
@@ -299,7 +299,7 @@ impl Filters {
                     problem: None,
                     seen: Vec::new(),
                 }),
-                Err(error) => eprintln!(
+                Err(error) => log_line!(
                     "portcullis serve: the copy {} is not used: {error}",
                     copy.display()
                 ),
