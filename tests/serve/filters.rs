@@ -216,3 +216,52 @@ fn a_log_that_nobody_reads_stops_nothing() {
     assert_eq!(patched.unwrap().status(), 200);
     assert!(is_on());
 }
+
+#[test]
+fn a_link_that_leads_nowhere_is_reported_once() {
+    let fleet = Fleet::started();
+    symlink("/nowhere/file.json", fleet.path("filters/nowhere.json")).unwrap();
+    symlink("loop.json", fleet.path("filters/loop.json")).unwrap();
+    let reports = |name: &str| {
+        let log = fleet.log();
+        log.lines().filter(|line| line.contains(name)).count()
+    };
+    eventually("both are reported", || {
+        (reports("nowhere.json") > 0 && reports("loop.json") > 0).then_some(())
+    });
+    // Each file is looked at in each round: after two other changes, a second report would be there.
+    for enabled in [false, true] {
+        fleet.write("portcullis.json", &switched(enabled));
+        until_served(&fleet, enabled);
+    }
+    assert_eq!((reports("nowhere.json"), reports("loop.json")), (1, 1));
+    let text = switched(true);
+    fs::remove_file(fleet.path("filters/nowhere.json")).unwrap();
+    fleet.write("nowhere.json", &text);
+    eventually("a file in its place is served", || {
+        (fleet.discover("a", "nowhere", "").status() == 200).then_some(())
+    });
+}
+
+#[test]
+fn a_directory_that_is_away_is_reported_once() {
+    let fleet = Fleet::started();
+    let (directory, away) = (fleet.path("filters"), fleet.path("away"));
+    let reports = || {
+        let log = fleet.log();
+        let lines = log.lines();
+        lines
+            .filter(|line| line.contains("filters can't be read"))
+            .count()
+    };
+    for time in 1..=2 {
+        fs::rename(&directory, &away).unwrap();
+        eventually("it is reported", || (reports() == time).then_some(()));
+        assert_eq!(fleet.discover("a", "portcullis", "").status(), 200);
+        fs::rename(&away, &directory).unwrap();
+        let enabled = time == 1;
+        fleet.write("portcullis.json", &switched(enabled));
+        until_served(&fleet, enabled);
+        assert_eq!(reports(), time);
+    }
+}
