@@ -12,6 +12,7 @@ use super::http;
 use crate::clients::feed::unix_now;
 use crate::serve::Server;
 use crate::serve::changes::Change;
+use crate::serve::problem::Problem;
 use crate::serve::relay::FeedStatus;
 
 /// The description of this API: OpenAPI 3.1.
@@ -51,11 +52,15 @@ pub async fn feeds(State(server): State<Arc<Server>>) -> Response {
 }
 
 /// Handles `GET /v1/nodes`.
-pub async fn nodes(State(server): State<Arc<Server>>) -> Response {
-    let now = unix_now();
-    let nodes = server.nodes.list();
-    let nodes: Value = nodes.iter().map(|node| node.to_json(now)).collect();
-    http::json(&json!({ "nodes": nodes }))
+pub async fn nodes(State(server): State<Arc<Server>>) -> Result<Response, Problem> {
+    // Fifty thousand nodes take a while.
+    http::blocking(move || {
+        let now = unix_now();
+        let nodes = server.nodes.list();
+        let nodes: Value = nodes.iter().map(|node| node.to_json(now)).collect();
+        Ok(http::json(&json!({ "nodes": nodes })))
+    })
+    .await
 }
 
 /// Handles `GET /v1/changes`.
