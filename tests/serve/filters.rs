@@ -77,6 +77,15 @@ fn a_second_file_of_the_same_name_is_refused() {
         (log.contains("portcullis.json, ") && log.contains("portcullis.yaml")).then_some(())
     });
     assert_eq!(served(&fleet), json!({}));
+    // A change of one of them would not be served.
+    let text = fs::read_to_string(fleet.path("filters/portcullis.json")).unwrap();
+    let off = switched(false);
+    let put = fleet.send("PUT", "/v1/filters/portcullis", &[("if-match", "*")], off);
+    assert_eq!(put.status(), 422);
+    let message = body(&put)["error"].as_str().unwrap().to_owned();
+    assert!(message.contains("delete all but one"), "{message}");
+    let file = fs::read_to_string(fleet.path("filters/portcullis.json"));
+    assert_eq!(file.unwrap(), text);
 }
 
 #[test]

@@ -173,6 +173,13 @@ impl Filters {
         let filter = self
             .get(name)
             .map_err(|message| Problem::new(StatusCode::NOT_FOUND, message))?;
+        // Of several files none is served: a change of one would have no effect.
+        if filter.seen.len() > 1
+            && let Some(json) = filter.problem
+        {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return Err(Problem { status, json });
+        }
         let new = read_file(name, &filter.file, text.to_owned())?;
         let mut conflict = None;
         let mut difference = String::new();
