@@ -57,7 +57,7 @@ pub fn print(result: &Result<Report>, format: OutputFormat) -> ExitCode {
             }
             report.notes.iter().for_each(|note| print_note(note));
             let printed = match format {
-                OutputFormat::Text => print_line(&report.text),
+                OutputFormat::Text => print_line(&harmless(&report.text)),
                 OutputFormat::Json => print_line(&format!("{:#}", report.json)),
             };
             match printed {
@@ -147,14 +147,52 @@ fn print_line(text: &str) -> std::io::Result<()> {
     out.flush()
 }
 
-fn print_error(text: &str) {
+/// Prints an error, or a line of a log.
+pub fn print_error(text: &str) {
     // Without standard error there is nowhere to report the failure.
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", harmless(text));
+}
+
+/// Whether a character changes how a page or a terminal shows what is around it: control characters, and changes of the
+/// writing direction.
+pub fn is_misleading(character: char) -> bool {
+    matches!(
+        character,
+        '\u{061C}'
+            | '\u{200E}'
+            | '\u{200F}'
+            | '\u{2028}'..='\u{202E}'
+            | '\u{2066}'..='\u{2069}'
+            | '\u{FEFF}'
+    ) || character.is_control()
+}
+
+/// A text for a terminal, with U+FFFD for characters by which a file or a server could control it.
+fn harmless(text: &str) -> String {
+    let characters = text.chars().map(|character| match character {
+        '\n' | '\t' => character,
+        misleading if is_misleading(misleading) => '\u{FFFD}',
+        other => other,
+    });
+    characters.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_cannot_control_the_terminal() {
+        let table = [
+            ("a\n\tb äöü 日本", "a\n\tb äöü 日本"),
+            ("\u{1b}]0;x\u{7}", "\u{FFFD}]0;x\u{FFFD}"),
+            ("\u{9b}2J\r", "\u{FFFD}2J\u{FFFD}"),
+            ("\u{61c}\u{202e}", "\u{FFFD}\u{FFFD}"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(harmless(text), expected);
+        }
+    }
 
     #[test]
     fn secrets_are_shortened_by_characters() {

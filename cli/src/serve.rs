@@ -18,10 +18,14 @@
 //! | `health` | `/healthz`, `/readyz` |
 //! | `metrics` | `/metrics` |
 //! | `problem` | errors as HTTP responses |
+//! | `log` | lines on standard error |
 //! | `seen` | whether a file changed since it was read |
 //! | `state_file` | files that survive a crash at any moment |
 //!
 //! This file wires them, and stops them.
+
+#[macro_use]
+mod log;
 
 mod access;
 mod changes;
@@ -153,7 +157,7 @@ async fn serve(args: &ServeArgs, server: Arc<Server>, tls: Option<Arc<Tls>>) -> 
             watched.page.sample(&watched.nodes);
         }
     });
-    eprintln!("portcullis serve: {}", listener.url());
+    log_line!("portcullis serve: {}", listener.url());
     let stop = {
         let server = server.clone();
         move || server.health.stop()

@@ -60,3 +60,19 @@ fn an_unknown_filter_is_an_error_that_names_the_known_ones() {
     let message = body(&response)["error"].as_str().unwrap().to_owned();
     assert!(message.contains("portculis") && message.contains("portcullis"));
 }
+
+#[test]
+fn a_repeated_name_repeats_no_resource() {
+    let fleet = Fleet::started();
+    let request = json!({"node": {"id": "a"}, "resource_names": vec!["portcullis"; 15_000]});
+    let response = fleet.send(
+        "POST",
+        "/v3/discovery:extension_configs",
+        &[],
+        request.to_string(),
+    );
+    assert_eq!(response.status(), 200);
+    assert_eq!(body(&response)["resources"].as_array().unwrap().len(), 1);
+    let once = body(&fleet.discover("a", "portcullis", ""));
+    assert_eq!(body(&response)["version_info"], once["version_info"]);
+}

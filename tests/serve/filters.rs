@@ -1,7 +1,9 @@
 //! Filter files: what is served after each change of the directory, and after each fault.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::symlink;
+use std::process::Child;
 use std::thread;
 
 use serde_json::{Value, json};
@@ -75,6 +77,15 @@ fn a_second_file_of_the_same_name_is_refused() {
         (log.contains("portcullis.json, ") && log.contains("portcullis.yaml")).then_some(())
     });
     assert_eq!(served(&fleet), json!({}));
+    // A change of one of them would not be served.
+    let text = fs::read_to_string(fleet.path("filters/portcullis.json")).unwrap();
+    let off = switched(false);
+    let put = fleet.send("PUT", "/v1/filters/portcullis", &[("if-match", "*")], off);
+    assert_eq!(put.status(), 422);
+    let message = body(&put)["error"].as_str().unwrap().to_owned();
+    assert!(message.contains("delete all but one"), "{message}");
+    let file = fs::read_to_string(fleet.path("filters/portcullis.json"));
+    assert_eq!(file.unwrap(), text);
 }
 
 #[test]
@@ -170,4 +181,96 @@ fn two_hundred_nodes_that_connect_at_once_get_the_same_version() {
             assert_eq!(node.join().unwrap(), before);
         }
     });
+}
+
+/// Ends the program with the test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let fleet = Fleet::new();
+    let mut server = Ended(fleet.command().spawn().unwrap());
+    let mut log = BufReader::new(server.0.stderr.take().unwrap()).lines();
+    let url = log.find_map(|line| {
+        let line = line.unwrap();
+        line.strip_prefix("portcullis serve: ").map(str::to_owned)
+    });
+    let url = url.unwrap();
+    drop(log);
+    let is_on = || {
+        let response = ureq::get(format!("{url}/v1/filters/portcullis/flags")).call();
+        let text = response.unwrap().body_mut().read_to_string().unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["enable_firewall"] == json!(true)
+    };
+    let version = || {
+        let response = ureq::get(format!("{url}/v1/filters")).call();
+        let text = response.unwrap().body_mut().read_to_string().unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()[0]["version"].clone()
+    };
+    let before = version();
+    fleet.write("portcullis.json", &switched(false));
+    eventually("the change is served", || {
+        (version() != before).then_some(())
+    });
+    let patched = ureq::patch(format!("{url}/v1/filters/portcullis/flags"))
+        .content_type("application/json")
+        .send(r#"{"enable_firewall": true}"#);
+    assert_eq!(patched.unwrap().status(), 200);
+    assert!(is_on());
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_reported_once() {
+    let fleet = Fleet::started();
+    symlink("/nowhere/file.json", fleet.path("filters/nowhere.json")).unwrap();
+    symlink("loop.json", fleet.path("filters/loop.json")).unwrap();
+    let reports = |name: &str| {
+        let log = fleet.log();
+        log.lines().filter(|line| line.contains(name)).count()
+    };
+    eventually("both are reported", || {
+        (reports("nowhere.json") > 0 && reports("loop.json") > 0).then_some(())
+    });
+    // Each file is looked at in each round: after two other changes, a second report would be there.
+    for enabled in [false, true] {
+        fleet.write("portcullis.json", &switched(enabled));
+        until_served(&fleet, enabled);
+    }
+    assert_eq!((reports("nowhere.json"), reports("loop.json")), (1, 1));
+    let text = switched(true);
+    fs::remove_file(fleet.path("filters/nowhere.json")).unwrap();
+    fleet.write("nowhere.json", &text);
+    eventually("a file in its place is served", || {
+        (fleet.discover("a", "nowhere", "").status() == 200).then_some(())
+    });
+}
+
+#[test]
+fn a_directory_that_is_away_is_reported_once() {
+    let fleet = Fleet::started();
+    let (directory, away) = (fleet.path("filters"), fleet.path("away"));
+    let reports = || {
+        let log = fleet.log();
+        let lines = log.lines();
+        lines
+            .filter(|line| line.contains("filters can't be read"))
+            .count()
+    };
+    for time in 1..=2 {
+        fs::rename(&directory, &away).unwrap();
+        eventually("it is reported", || (reports() == time).then_some(()));
+        assert_eq!(fleet.discover("a", "portcullis", "").status(), 200);
+        fs::rename(&away, &directory).unwrap();
+        let enabled = time == 1;
+        fleet.write("portcullis.json", &switched(enabled));
+        until_served(&fleet, enabled);
+        assert_eq!(reports(), time);
+    }
 }

@@ -141,7 +141,7 @@ impl Access {
             )));
         }
         if tokens.operator.is_none() && (tokens.reader.is_some() || tokens.node.is_some()) {
-            eprintln!(
+            log_line!(
                 "portcullis serve: there is no operator token, so everyone on this machine may change the configuration; \
                  set --operator-token-file FILE or PORTCULLIS_OPERATOR_TOKEN"
             );
@@ -166,10 +166,10 @@ impl Access {
         match self.sources.read() {
             Ok(tokens) => {
                 *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = tokens;
-                eprintln!("portcullis serve: the tokens were read again");
+                log_line!("portcullis serve: the tokens were read again");
             }
             Err(error) => {
-                eprintln!("portcullis serve: the tokens of before stay active: {error}");
+                log_line!("portcullis serve: the tokens of before stay active: {error}");
             }
         }
     }
@@ -229,7 +229,7 @@ impl Access {
         let [a, b, c, d, e, f, g, h, ..] = *token.as_bytes();
         let hash = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
         match self.guesses.note(address, hash, Instant::now()) {
-            Noted::First => eprintln!("portcullis serve: {address} sent a wrong token"),
+            Noted::First => log_line!("portcullis serve: {address} sent a wrong token"),
             Noted::Refused => {
                 let what = "many different wrong tokens: refused for a minute each time";
                 changes.record(&address.to_string(), what, false);

@@ -45,7 +45,7 @@ impl Changes {
             object.insert("log".to_owned(), Value::from("audit"));
         }
         // JSON, so that no value can forge a line.
-        eprintln!("{line}");
+        log_line!("{line}");
         let mut changes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         changes.push_front(change);
         changes.truncate(KEPT);

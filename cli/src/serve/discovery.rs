@@ -104,8 +104,12 @@ pub async fn extension_configs(
             "resource_names is empty; name the filter, as Envoy does",
         ));
     }
+    // A name that is repeated must not repeat its resource: a small request could ask for gigabytes.
+    let mut names = request.resource_names;
+    names.sort();
+    names.dedup();
     let mut served = Vec::new();
-    for name in &request.resource_names {
+    for name in &names {
         served.push(
             server
                 .filters
@@ -128,7 +132,7 @@ pub async fn extension_configs(
         minor_number,
         patch,
     } = request.node.user_agent_build_version.version;
-    for (name, served) in request.resource_names.iter().zip(&served) {
+    for (name, served) in names.iter().zip(&served) {
         server.nodes.polled(&Poll {
             id: &request.node.id,
             cluster: &request.node.cluster,

@@ -27,8 +27,8 @@ pub struct Filters {
     directory: PathBuf,
     state: PathBuf,
     filters: RwLock<BTreeMap<String, Filter>>,
-    /// Held while files are read, so that no older content replaces a newer one.
-    refreshing: Mutex<()>,
+    /// Held while files are read, so that no older content replaces a newer one. Whether the directory could be read.
+    refreshing: Mutex<bool>,
 }
 
 /// One filter.
@@ -73,7 +73,7 @@ impl Filters {
             directory: directory.to_owned(),
             state,
             filters: RwLock::default(),
-            refreshing: Mutex::default(),
+            refreshing: Mutex::new(true),
         };
         filters.load_state()?;
         filters.refresh(&Changes::default());
@@ -109,15 +109,25 @@ impl Filters {
 
     /// Reads the files that changed.
     pub fn refresh(&self, changes: &Changes) {
-        let _alone = self
+        let mut was_readable = self
             .refreshing
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let files = match self.files() {
             Ok(files) => files,
-            // The directory is away for a moment: a mount, or a replaced ConfigMap.
-            Err(_) => return,
+            // The directory is away, perhaps for a moment: a mount, or a replaced ConfigMap.
+            Err(error) => {
+                if std::mem::replace(&mut *was_readable, false) {
+                    let directory = self.directory.display().to_string();
+                    let message = format!(
+                        "the directory {directory} can't be read: {error}; the last valid files are served until it can"
+                    );
+                    changes.record(&directory, &message, false);
+                }
+                return;
+            }
         };
+        *was_readable = true;
         for (name, found) in &files {
             self.refresh_one(name, found, changes);
         }
@@ -163,6 +173,13 @@ impl Filters {
         let filter = self
             .get(name)
             .map_err(|message| Problem::new(StatusCode::NOT_FOUND, message))?;
+        // Of several files none is served: a change of one would have no effect.
+        if filter.seen.len() > 1
+            && let Some(json) = filter.problem
+        {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return Err(Problem { status, json });
+        }
         let new = read_file(name, &filter.file, text.to_owned())?;
         let mut conflict = None;
         let mut difference = String::new();
@@ -209,8 +226,9 @@ impl Filters {
         let Some(file) = found.first() else { return };
         let seen: Vec<Seen> = found.iter().filter_map(|path| see(path)).collect();
         let known = self.read(|filters| filters.get(name).cloned());
+        // A link that leads nowhere looks like no file; it is reported once.
         if let Some(known) = &known
-            && !known.seen.is_empty()
+            && (!known.seen.is_empty() || known.problem.is_some())
             && known.seen == seen
             && known.file == *file
         {
@@ -252,7 +270,7 @@ impl Filters {
                 if kept.is_none_or(|kept| kept != served.text.as_bytes())
                     && let Err(error) = state_file::write(&copy, served.text.as_bytes())
                 {
-                    eprintln!(
+                    log_line!(
                         "portcullis serve: {} can't be written: {error}; after a restart an older configuration could be served",
                         copy.display()
                     );
@@ -299,7 +317,7 @@ impl Filters {
                     problem: None,
                     seen: Vec::new(),
                 }),
-                Err(error) => eprintln!(
+                Err(error) => log_line!(
                     "portcullis serve: the copy {} is not used: {error}",
                     copy.display()
                 ),

@@ -127,7 +127,7 @@ impl Listener {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        eprintln!(
+        log_line!(
             "portcullis serve: stopping; open requests have {} seconds",
             STOP_LIMIT.as_secs()
         );
@@ -137,7 +137,7 @@ impl Listener {
         tokio::select! {
             // All permits are back when all connections are closed.
             _ = permits.acquire_many(most) => {}
-            () = sleep(STOP_LIMIT) => eprintln!("portcullis serve: requests were still open and are cut off"),
+            () = sleep(STOP_LIMIT) => log_line!("portcullis serve: requests were still open and are cut off"),
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
@@ -156,7 +156,7 @@ async fn accept(
     let mut full = false;
     loop {
         if permits.available_permits() == 0 && !std::mem::replace(&mut full, true) {
-            eprintln!(
+            log_line!(
                 "portcullis serve: the most connections are open that are allowed; new ones wait"
             );
         }
@@ -190,7 +190,7 @@ async fn accept(
                 ) => {}
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
-                    eprintln!("portcullis serve: no connection can be accepted: {error}");
+                    log_line!("portcullis serve: no connection can be accepted: {error}");
                 }
                 sleep(PAUSE).await;
             }
@@ -272,7 +272,7 @@ fn most_connections() -> u32 {
     };
     let most = files.saturating_sub(OTHER_FILES).clamp(1, MOST_CONNECTIONS);
     if most < MOST_CONNECTIONS / 4 {
-        eprintln!(
+        log_line!(
             "portcullis serve: at most {most} connections, because {files} files may be open; raise it by ulimit -n or \
              LimitNOFILE= for more nodes"
         );

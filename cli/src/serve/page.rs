@@ -153,8 +153,9 @@ pub async fn explain(
     Extension(caller): Extension<Caller>,
     Form(form): Form<ExplainRequest>,
 ) -> Response {
-    let _turn = AT_ONCE.acquire().await;
+    let turn = AT_ONCE.acquire().await;
     blocking(move || {
+        let _turn = turn;
         let mut view = model::view(&server, &caller);
         view.explain = explain::explain(&server, &form);
         let status = match view.explain.has_errors() {

@@ -13,8 +13,25 @@ pub fn see(file: &Path) -> Option<Seen> {
     let metadata = fs::metadata(file).ok()?;
     Some((
         metadata.ino(),
-        metadata.mtime(),
-        metadata.mtime_nsec(),
+        // Also changes with the owner and the permissions: a file that could not be read may be readable now.
+        metadata.ctime(),
+        metadata.ctime_nsec(),
         metadata.len(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_change_of_permissions_is_seen() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let before = see(file.path());
+        fs::set_permissions(file.path(), fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(before.is_some());
+        assert_ne!(before, see(file.path()));
+    }
 }

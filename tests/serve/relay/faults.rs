@@ -1,6 +1,9 @@
 //! The upstream away, wrong or short; the server killed; its files damaged or not writable.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread;
 
 use serde_json::{Value, json};
 
@@ -199,4 +202,26 @@ fn an_upstream_that_asks_to_wait_is_left_alone() {
     });
     assert_eq!(wait, "60");
     assert_eq!(upstream.requests().len(), 1);
+}
+
+#[test]
+fn a_response_that_never_ends_is_a_timeout() {
+    let mut configuration = abs(&Upstream::of_json(&json!({})));
+    let endless = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", endless.local_addr().unwrap());
+    configuration["upstreams"]["abs"] = json!(url);
+    thread::spawn(move || {
+        // Kept open.
+        let mut streams = Vec::new();
+        for stream in endless.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1_024]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"ips\": [");
+            streams.push(stream);
+        }
+    });
+    let fleet = relay(&configuration);
+    logs(&fleet, "did not end within the timeout of 2s");
+    let status = body(&fleet.get("/v1/feeds", &[]));
+    assert_eq!(status["feeds"][0]["last_result"], "timeout", "{status}");
 }

@@ -52,10 +52,10 @@ impl Tls {
         match read(&self.certificate, &self.key) {
             Ok(new) => {
                 *self.active.write().unwrap_or_else(PoisonError::into_inner) = new;
-                eprintln!("portcullis serve: the certificate was read again");
+                log_line!("portcullis serve: the certificate was read again");
             }
             Err(error) => {
-                eprintln!("portcullis serve: the certificate of before stays active: {error}");
+                log_line!("portcullis serve: the certificate of before stays active: {error}");
             }
         }
     }

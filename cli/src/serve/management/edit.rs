@@ -1,5 +1,7 @@
 //! One edit of a filter's file: the steps of a command, with the conditions of HTTP and an audit line.
 
+use std::sync::{Mutex, PoisonError};
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -18,6 +20,9 @@ use crate::serve::problem::Problem;
 
 /// How often an edit without `If-Match` is repeated if another one comes between.
 const MOST_TRIES: u32 = 5;
+
+/// Held during an edit.
+static ONE: Mutex<()> = Mutex::new(());
 
 /// The query of every edit.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -87,6 +92,8 @@ pub fn apply(
     let filter = find(server, name)?;
     let place = Place::File(filter.file.clone());
     let mut conflict = None;
+    // One edit after the other: only those of other programs come between.
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     for _ in 0..MOST_TRIES {
         let (text, etag) = text_of(&filter)?;
         if condition.is_some_and(|condition| condition != etag) {

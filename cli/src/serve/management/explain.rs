@@ -53,8 +53,10 @@ pub async fn explain(
 ) -> Result<Response, Problem> {
     let body = http::body(body)?;
     let question: ExplainBody = read_json(&headers, &body)?;
-    let _turn = AT_ONCE.acquire().await;
+    let turn = AT_ONCE.acquire().await;
     blocking(move || {
+        // Held until the question is judged, also if its client has left: the next one would wait on a thread.
+        let _turn = turn;
         let (name, report) = judge(&server, &question)?;
         let mut body = report.json;
         if let Value::Object(object) = &mut body {

@@ -25,14 +25,19 @@ pub async fn blocking<T: Send + 'static>(
 
 /// A response in JSON, which no cache keeps.
 pub fn json(body: &Value) -> Response {
+    json_text(format!("{body:#}\n"))
+}
+
+/// The same of a text in JSON.
+pub fn json_text(body: String) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    (headers, format!("{body:#}\n")).into_response()
+    (headers, body).into_response()
 }
 
-/// The same with an entity tag.
+/// A response in JSON with an entity tag.
 pub fn json_with_etag(body: &Value, etag: &str) -> Response {
     ([(header::ETAG, etag)], json(body)).into_response()
 }

@@ -6,12 +6,14 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 
 use super::filters::summaries;
 use super::http;
 use crate::clients::feed::unix_now;
 use crate::serve::Server;
 use crate::serve::changes::Change;
+use crate::serve::problem::Problem;
 use crate::serve::relay::FeedStatus;
 
 /// The description of this API: OpenAPI 3.1.
@@ -51,11 +53,24 @@ pub async fn feeds(State(server): State<Arc<Server>>) -> Response {
 }
 
 /// Handles `GET /v1/nodes`.
-pub async fn nodes(State(server): State<Arc<Server>>) -> Response {
-    let now = unix_now();
-    let nodes = server.nodes.list();
-    let nodes: Value = nodes.iter().map(|node| node.to_json(now)).collect();
-    http::json(&json!({ "nodes": nodes }))
+pub async fn nodes(State(server): State<Arc<Server>>) -> Result<Response, Problem> {
+    // Fifty thousand nodes take a while and have 100 MB of JSON: one response at a time, a node a line.
+    static AT_ONCE: Semaphore = Semaphore::const_new(1);
+    let turn = AT_ONCE.acquire().await;
+    http::blocking(move || {
+        let _turn = turn;
+        let now = unix_now();
+        let mut body = "{\"nodes\": [".to_owned();
+        let mut separator = "\n";
+        for node in server.nodes.list() {
+            body.push_str(separator);
+            body.push_str(&node.to_json(now).to_string());
+            separator = ",\n";
+        }
+        body.push_str("\n]}\n");
+        Ok(http::json_text(body))
+    })
+    .await
 }
 
 /// Handles `GET /v1/changes`.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::output::is_misleading;
+
 /// The longest node id and the longest name of a cluster, in bytes.
 pub const LONGEST_NAME: usize = 128;
 
@@ -13,12 +15,7 @@ pub fn bounded(text: &str, longest: usize) -> String {
     let mut bounded = String::new();
     for character in text.chars() {
         let shown = match character {
-            '\u{200E}'
-            | '\u{200F}'
-            | '\u{2028}'..='\u{202E}'
-            | '\u{2066}'..='\u{2069}'
-            | '\u{FEFF}' => '\u{FFFD}',
-            control if control.is_control() => '\u{FFFD}',
+            misleading if is_misleading(misleading) => '\u{FFFD}',
             other => other,
         };
         if bounded.len().saturating_add(shown.len_utf8()) > longest {

@@ -59,7 +59,7 @@ impl Settings {
         let configuration = Value::Object(configuration).to_string().into_bytes();
         if let Ok(config) = Config::parse(&configuration, &environment) {
             for warning in &config.warnings {
-                eprintln!("portcullis serve: {}: {warning}", file.file);
+                log_line!("portcullis serve: {}: {warning}", file.file);
             }
             check_clusters(&config, &upstreams, &mut errors);
         }

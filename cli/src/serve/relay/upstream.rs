@@ -122,15 +122,23 @@ pub fn fetch(feed: &Feed, server: &Server, ask: Ask<'_>, n_before: Option<u64>) 
     let broken = RefCell::new(None);
     let outcome = read_body(feed, &mut opened, &broken, ask, n_before);
     if let Some(error) = broken.take() {
-        return Fetched::Failed(Failed {
-            result: match error.kind() {
-                io::ErrorKind::TimedOut => FetchResult::Timeout,
-                _ => FetchResult::Reset,
-            },
-            reason: format!(
-                "the response of the upstream {} was interrupted: {error}",
-                server.url
+        let url = &server.url;
+        let (result, reason) = match is_timeout(&error) {
+            true => (
+                FetchResult::Timeout,
+                format!(
+                    "the response of the upstream {url} did not end within the timeout of {:?}",
+                    feed.timeout
+                ),
             ),
+            false => (
+                FetchResult::Reset,
+                format!("the response of the upstream {url} was interrupted: {error}"),
+            ),
+        };
+        return Fetched::Failed(Failed {
+            result,
+            reason,
             retry_after: None,
         });
     }
@@ -142,6 +150,12 @@ pub fn fetch(feed: &Feed, server: &Server, ask: Ask<'_>, n_before: Option<u64>) 
         Ok(None) => Fetched::LargeDelta,
         Err(error) => refused(error),
     }
+}
+
+/// The time limit of the client is an error of its own inside of the error.
+fn is_timeout(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    error.kind() == io::ErrorKind::TimedOut || matches!(inner, Some(ureq::Error::Timeout(_)))
 }
 
 fn failed(feed: &Feed, failure: &FetchFailure) -> Failed {

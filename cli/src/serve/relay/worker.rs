@@ -285,7 +285,7 @@ impl Worker {
     }
 
     fn log(&self, message: &str) {
-        eprintln!("portcullis serve: feed {}: {message}", self.feed.name);
+        log_line!("portcullis serve: feed {}: {message}", self.feed.name);
     }
 }
 
