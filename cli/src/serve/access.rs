@@ -203,14 +203,13 @@ impl Access {
                 return Err(Refusal::ForeignHost);
             }
         } else {
-            if !matches!(presented, Presented::Nothing)
-                && let Some(rest) = self.guesses.refused_for(address, Instant::now())
-            {
-                return Err(Refusal::TooManyTokens(rest));
-            }
             match &presented {
                 Presented::Nothing => return Err(Refusal::NoToken),
+                // Only wrong tokens are refused: behind a proxy all clients have one address.
                 Presented::Wrong(token) => {
+                    if let Some(rest) = self.guesses.refused_for(address, Instant::now()) {
+                        return Err(Refusal::TooManyTokens(rest));
+                    }
                     self.note_wrong(address, token, changes);
                     return Err(Refusal::NoToken);
                 }

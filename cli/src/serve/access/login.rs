@@ -35,9 +35,6 @@ pub async fn login(
         return Refusal::ForeignOrigin.into_response();
     }
     let address = address.ip();
-    if let Some(rest) = access.guesses.refused_for(address, Instant::now()) {
-        return Refusal::TooManyTokens(rest).into_response();
-    }
     // A token that was pasted with the end of its line.
     let token = Token::of(login.token.trim_end().as_bytes());
     let tokens = access.tokens();
@@ -49,6 +46,9 @@ pub async fn login(
     }
     if configured().next().is_none() {
         return see_other("/", None);
+    }
+    if let Some(rest) = access.guesses.refused_for(address, Instant::now()) {
+        return Refusal::TooManyTokens(rest).into_response();
     }
     access.note_wrong(address, &token, &server.changes);
     page::login_failed()
