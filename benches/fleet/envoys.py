@@ -93,7 +93,7 @@ class Fleet:
         self.directory, self.plan = directory, plan
         simulator_log = directory / "simulator"
         simulator_log.mkdir()
-        self.simulator = stack.enter_context(Simulator(simulator_log, "abs", plan.entries, "mixed"))
+        self.simulator = stack.enter_context(Simulator(simulator_log, "abs", 1000, "mixed"))
         api_port, self.server_port = free_ports(2)
         stack.enter_context(Process([SAMPLE_API, "--listen", f"127.0.0.1:{api_port}"], directory / "api.log"))
         filters = directory / "filters"
@@ -143,7 +143,7 @@ class Fleet:
         pending = set(self.ports)
         while pending:
             pending = {port for port in pending if status(port) != expected}
-            if time.monotonic() - started > 120:
+            if time.monotonic() - started > 300:
                 raise BenchError(f"{len(pending)} Envoys never responded {expected}")
             time.sleep(0.01)
         return time.monotonic() - started
@@ -155,6 +155,7 @@ class Fleet:
     def list(self, seed):
         """Seconds from a new list upstream until it is active on all Envoys, and its requests upstream."""
         before = [node.generation() for node in self.nodes]
+        self.simulator.entries = self.plan.entries
         self.simulator.generate(seed)
         started, requests = time.monotonic(), self.simulator.counters()["attacklist_get"]
         while any(node.generation() == old for node, old in zip(self.nodes, before)):
@@ -168,6 +169,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--envoys", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--lists", type=int, default=5, help="rounds with a new list")
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--interval", type=float, default=10, help="seconds between fetches, of server and Envoys")
     parser.add_argument("--refresh-delay", type=int, default=1)
@@ -176,6 +178,7 @@ def main():
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="portcullis-fleet-")))
         fleet = Fleet(directory, plan, stack)
         fleet.all_respond(403)
+        wait_for("a list in each Envoy", lambda: all(node.generation() for node in fleet.nodes))
         clients = Clients(fleet.ports)
         clients.start()
         off, on = [], []
@@ -186,13 +189,13 @@ def main():
             on.append(fleet.all_respond(403))
             print(f"round {number + 1}: off {off[-1]:.2f} s, on {on[-1]:.2f} s", file=sys.stderr)
         lists = []
-        for number in range(plan.rounds):
+        for number in range(plan.lists):
             lists.append(fleet.list(number + 2))
             print(f"list {number + 1}: {lists[-1][0]:.1f} s, {lists[-1][1]} upstream", file=sys.stderr)
         clients.ended.set()
         clients.join()
     seconds = [one for one, _ in lists]
-    print(f"{plan.envoys} Envoys, refresh_delay {plan.refresh_delay} s, {os.cpu_count()} cores, medians of {plan.rounds} rounds")
+    print(f"{plan.envoys} Envoys, refresh_delay {plan.refresh_delay} s, {os.cpu_count()} cores; {plan.rounds} rounds, {plan.lists} lists")
     print()
     print("| what | median | range |")
     print("|---|---|---|")
