@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use core_::host::{MetricHandle, MetricType, RootId};
 
 use crate::abi::{self, ConfigHandle, Header, Scheduler};
+use crate::bootstrap::Overview;
 use crate::calls::{Calls, Ended, Next, Whole};
 use crate::host::{Arrived, ConfigHost, ProcessHost, token};
 use crate::metrics::MetricTable;
@@ -25,6 +26,11 @@ const FETCHED: u64 = 1;
 
 /// The core's state in this process, for all configurations.
 static PROCESS: LazyLock<Arc<Process>> = LazyLock::new(|| Arc::new(Process::new(&ProcessHost)));
+
+/// The core's state, for the bootstrap extension.
+pub fn overview() -> Arc<dyn Overview> {
+    PROCESS.clone()
+}
 
 static NEXT_ROOT: AtomicU32 = AtomicU32::new(1);
 

@@ -16,6 +16,19 @@ use crate::configuration::Configuration;
 use crate::logger;
 use crate::request::Request;
 
+/// Declares hooks that Envoy needs and that do nothing here. The result of those that have one is "continue".
+macro_rules! idle {
+    ($($name:ident($($argument:ty),*) $(-> $result:ty)?;)*) => { $(
+        #[doc = "Does nothing."]
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $name($(_: $argument),*) $(-> $result)? {
+            $(<$result>::default())?
+        }
+    )* };
+}
+
+mod bootstrap;
+
 /// A pointer to an object of Envoy.
 type Envoy = *mut c_void;
 /// A pointer that this module gave to Envoy.
@@ -311,17 +324,6 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_stream_complete(
 ) {
     // SAFETY: the pointers of this hook.
     unsafe { with_request(envoy, ours, (), |it, envoy| it.ended(envoy)) }
-}
-
-/// Declares hooks that Envoy needs and that do nothing here. The result of those that have one is "continue".
-macro_rules! idle {
-    ($($name:ident($($argument:ty),*) $(-> $result:ty)?;)*) => { $(
-        #[doc = "Does nothing."]
-        #[unsafe(no_mangle)]
-        pub extern "C" fn $name($(_: $argument),*) $(-> $result)? {
-            $(<$result>::default())?
-        }
-    )* };
 }
 
 const _: () = assert!(number::CONTINUE == 0, "the default of the idle hooks");

@@ -7,6 +7,7 @@
 //! | `abi` | the callbacks of Envoy's ABI and their types, as safe functions |
 //! | `hooks` | the exported hooks: pointers to values, panics to results |
 //! | `configuration` | one filter configuration: its hooks on the main thread |
+//! | `bootstrap` | the bootstrap extension: waiting for the first lists, the admin page |
 //! | `request` | one stream: its hooks on a worker |
 //! | `host` | the core's port, `core_::host`, for the length of one hook |
 //! | `metrics` | the numbers that Envoy has for the metrics of a configuration, and their values in this process |
@@ -16,11 +17,12 @@
 //! | `node` | the name of this process |
 //! | `logger` | the `log` facade to Envoy's log |
 //!
-//! `unsafe` is in `abi` and `hooks` only. No policy here: that is the core's.
+//! `unsafe` is in the modules `abi` and `hooks` only. No policy here: that is the core's.
 
 #![deny(unsafe_code)]
 
 mod abi;
+mod bootstrap;
 mod calls;
 mod configuration;
 mod hooks;

@@ -51,8 +51,8 @@ impl Filter {
             (":method", b"GET"),
             (":path", b"/v4/abs/attacklist"),
             (":authority", b"abs"),
-            ("x-abs-ak", b"access"),
-            ("x-abs-sk", b"secret"),
+            ("x-abs-ak", b"abs_ak"),
+            ("x-abs-sk", b"abs_sk"),
         ];
         let call = HttpCall {
             cluster: "abs",
@@ -75,6 +75,7 @@ impl Filter {
     pub fn finish_fetch(&self, _: &dyn RootHost, _: CallToken, fetched: Fetched) {
         log::warn!("fetched {:?}", fetched.0.as_ref().map(|l| l.len()));
         if let Ok(list) = fetched.0 {
+            LISTS.store(true, std::sync::atomic::Ordering::Relaxed);
             self.list.lock().unwrap_or_else(|e| e.into_inner()).1 = list;
         }
     }
@@ -126,5 +127,17 @@ impl FetchJob {
                 .map(|_| all)
                 .map_err(|e| e.to_string()),
         )
+    }
+}
+
+static LISTS: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+impl crate::bootstrap::Overview for Process {
+    fn has_first_lists(&self) -> bool {
+        LISTS.load(std::sync::atomic::Ordering::Relaxed)
+    }
+    fn admin_page(&self, system: &dyn System, path: &str) -> (u32, String) {
+        let mut text = format!("{path} of ");
+        system.visit_node_id(&mut |id| text.push_str(&String::from_utf8_lossy(id)));
+        (200, text)
     }
 }
