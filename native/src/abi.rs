@@ -118,6 +118,8 @@ callbacks! {
         bootstrap_extension_timer_delete(Envoy);
     }
     optional {
+        // Since 1.40; with the place in the source.
+        log_v2(u32, Buffer<'_>, Buffer<'_>, u32);
     }
 }
 
@@ -144,13 +146,17 @@ fn symbol(name: &'static str) -> Option<*mut c_void> {
     (!found.is_null()).then_some(found)
 }
 
-/// Writes a line to Envoy's log, or to stderr if Envoy has no log for modules.
-pub fn log(level: u32, message: &str) {
-    let Some(envoy) = CALLBACKS.get() else {
-        return log_early(level, message);
-    };
-    // SAFETY: Envoy reads the message during the call only.
-    unsafe { (envoy.log)(level, Buffer::of(message.as_bytes())) };
+/// Writes a line to Envoy's log, or to stderr if Envoy has no log for modules. `file` and `line` are of the source.
+pub fn log(level: u32, message: &str, file: &str, line: u32) {
+    let text = Buffer::of(message.as_bytes());
+    // SAFETY: Envoy reads the texts during the call only.
+    match CALLBACKS.get() {
+        Some(Callbacks {
+            log_v2: Some(log), ..
+        }) => unsafe { log(level, text, Buffer::of(file.as_bytes()), line) },
+        Some(Callbacks { log, .. }) => unsafe { log(level, text) },
+        None => log_early(level, message),
+    }
 }
 
 /// Logs although a function is missing.
@@ -159,9 +165,9 @@ fn log_early(level: u32, message: &str) {
         eprintln!("{message}");
         return;
     };
-    // SAFETY: this function has had this signature in every release that has it.
+    // SAFETY: this function has had this signature in every release that has it. Envoy reads the message during the call.
     unsafe {
-        let log: unsafe extern "C" fn(u32, Buffer<'_>) = core::mem::transmute(found);
+        let log = core::mem::transmute::<*mut c_void, unsafe extern "C" fn(u32, Buffer<'_>)>(found);
         log(level, Buffer::of(message.as_bytes()));
     }
 }

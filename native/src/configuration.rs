@@ -175,25 +175,17 @@ impl Configuration {
         headers: &[Header<'_>],
         is_complete: bool,
     ) {
-        let visit_headers = |visit: &mut dyn FnMut(&[u8], &[u8])| {
-            for header in headers {
-                let (name, value) = header.pair();
-                visit(name, value);
-            }
-        };
+        let headers: Vec<_> = headers.iter().map(Header::pair).collect();
         let arrived = Arrived {
-            headers: &visit_headers,
+            headers: &headers,
             body: &[],
         };
-        let Some(job) = self
-            .filter
-            .begin_response(&self.host(envoy, Some(arrived)), token(id))
-        else {
-            let headers = headers.iter().map(|header| {
-                let (name, value) = header.pair();
-                (name.to_vec(), value.to_vec())
-            });
-            lock(&self.calls).begin_whole(id, headers.collect());
+        let host = self.host(envoy, Some(arrived));
+        let Some(job) = self.filter.begin_response(&host, token(id)) else {
+            let owned = headers
+                .iter()
+                .map(|(name, value)| (name.to_vec(), value.to_vec()));
+            lock(&self.calls).begin_whole(id, owned.collect());
             return;
         };
         let (writer, reader) = pipe::pipe();
@@ -266,13 +258,12 @@ impl Configuration {
     }
 
     fn deliver(&self, envoy: ConfigHandle<'_>, id: u64, whole: &Whole) {
-        let visit_headers = |visit: &mut dyn FnMut(&[u8], &[u8])| {
-            for (name, value) in &whole.headers {
-                visit(name, value);
-            }
-        };
+        let headers = whole.headers.iter();
+        let headers: Vec<_> = headers
+            .map(|(name, value)| (&name[..], &value[..]))
+            .collect();
         let arrived = Arrived {
-            headers: &visit_headers,
+            headers: &headers,
             body: &whole.body,
         };
         let host = self.host(envoy, Some(arrived));

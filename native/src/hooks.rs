@@ -114,7 +114,7 @@ pub extern "C" fn envoy_dynamic_module_on_program_init() -> *const c_char {
                 "portcullis: this Envoy's ABI of dynamic modules has no {missing}; the native module needs Envoy 1.39 or \
                  later: update Envoy, or use portcullis.wasm"
             );
-            abi::log(number::LOG_ERROR, &message);
+            abi::log(number::LOG_ERROR, &message, file!(), line!());
             ptr::null()
         }
     })

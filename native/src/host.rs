@@ -86,7 +86,7 @@ system_of_process!(StreamHost);
 #[derive(Clone, Copy)]
 pub struct Arrived<'a> {
     /// The headers.
-    pub headers: &'a dyn Fn(&mut dyn FnMut(&[u8], &[u8])),
+    pub headers: &'a [(&'a [u8], &'a [u8])],
     /// The body, as far as it was kept.
     pub body: &'a [u8],
 }
@@ -138,7 +138,9 @@ pub fn token(id: u64) -> CallToken {
 impl CallResponse for ConfigHost<'_> {
     fn visit_call_headers(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
         if let Some(response) = self.response {
-            (response.headers)(visit);
+            for (name, value) in response.headers {
+                visit(name, value);
+            }
         }
     }
 

@@ -26,7 +26,8 @@ impl Log for EnvoyLog {
         let mut message = String::new();
         // If formatting fails, the text before the failure is logged.
         let _ = message.write_fmt(*record.args());
-        abi::log(level, &message);
+        let (file, line) = (record.file().unwrap_or_default(), record.line());
+        abi::log(level, &message, file, line.unwrap_or_default());
     }
 
     fn flush(&self) {}

@@ -19,7 +19,7 @@ pub struct Filter {
     list: std::sync::Mutex<(Option<CallToken>, Vec<u8>)>,
 }
 #[derive(Default)]
-pub struct StreamState;
+pub struct StreamState(#[allow(dead_code, reason = "a placeholder")] u8);
 pub struct FetchJob;
 pub struct Fetched(Result<Vec<u8>, String>);
 

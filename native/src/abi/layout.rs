@@ -27,10 +27,19 @@ pub struct Header<'a> {
 // The header's structures: two words, and four words.
 const _: () = {
     let word = size_of::<usize>();
-    assert!(size_of::<Buffer<'_>>() == 2 * word && align_of::<Buffer<'_>>() == align_of::<usize>());
+    assert!(
+        size_of::<Buffer<'_>>() == size_of::<[usize; 2]>()
+            && align_of::<Buffer<'_>>() == align_of::<usize>()
+    );
     assert!(offset_of!(Buffer<'_>, data) == 0 && offset_of!(Buffer<'_>, length) == word);
-    assert!(size_of::<Header<'_>>() == 4 * word && align_of::<Header<'_>>() == align_of::<usize>());
-    assert!(offset_of!(Header<'_>, key) == 0 && offset_of!(Header<'_>, value) == 2 * word);
+    assert!(
+        size_of::<Header<'_>>() == size_of::<[usize; 4]>()
+            && align_of::<Header<'_>>() == align_of::<usize>()
+    );
+    assert!(
+        offset_of!(Header<'_>, key) == 0
+            && offset_of!(Header<'_>, value) == size_of::<[usize; 2]>()
+    );
     // C's enumerations without negative values are passed as `unsigned int`, its bool as one byte.
     assert!(size_of::<core::ffi::c_uint>() == size_of::<u32>() && size_of::<bool>() == 1);
 };
