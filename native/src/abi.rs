@@ -16,6 +16,8 @@ use std::sync::OnceLock;
 
 mod bootstrap;
 mod config;
+#[cfg(test)]
+pub mod fake;
 mod layout;
 mod scheduler;
 mod stream;

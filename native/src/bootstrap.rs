@@ -4,8 +4,8 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use core_::config::Startup;
-use core_::host::System;
+use portcullis::config::Startup;
+use portcullis::host::System;
 
 use crate::abi::{self, BootstrapHandle, Timer};
 use crate::configuration::NAME;

@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use core_::host::{MetricHandle, MetricType, RootId};
+use portcullis::host::{MetricHandle, MetricType, RootId};
 
 use crate::abi::{self, ConfigHandle, Header, Scheduler};
 use crate::bootstrap::Overview;

@@ -1,4 +1,4 @@
-//! The core's port, [`core_::host`], for the length of one hook: a type for each situation, which implements what that
+//! The core's port, [`portcullis::host`], for the length of one hook: a type for each situation, which implements what that
 //! situation has.
 
 use core::cell::Cell;
@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::sync::LazyLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use core_::host::{
+use portcullis::host::{
     CallResponse, CallToken, HostError, HttpCall, LocalReply, MetricHandle, MetricStore,
     MetricType, RootContext, RootId, Stream, System,
 };

@@ -1,4 +1,4 @@
-//! The Envoy dynamic module: the core, [`core_`], at native speed in Envoy's process.
+//! The Envoy dynamic module: the core, [`portcullis`], at native speed in Envoy's process.
 //!
 //! # Map
 //!
@@ -9,7 +9,7 @@
 //! | `configuration` | one filter configuration: its hooks on the main thread |
 //! | `bootstrap` | the bootstrap extension: waiting for the first lists, the admin page |
 //! | `request` | one stream: its hooks on a worker |
-//! | `host` | the core's port, `core_::host`, for the length of one hook |
+//! | `host` | the core's port, `portcullis::host`, for the length of one hook |
 //! | `metrics` | the numbers that Envoy has for the metrics of a configuration, and their values in this process |
 //! | `calls` | the responses to HTTP calls of a configuration, as they arrive |
 //! | `pipe` | the body of a response, from the main thread to the thread that parses it |

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
-use core_::host::{HostError, MetricHandle, MetricType};
+use portcullis::host::{HostError, MetricHandle, MetricType};
 
 use crate::abi::{ConfigHandle, Refused, StreamHandle};
 

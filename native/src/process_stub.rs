@@ -1,11 +1,11 @@
-//! Placeholder for `core_::process` until the core has it.
+//! Placeholder for `portcullis::process` until the core has it.
 
 use std::io::Read;
 use std::sync::Arc;
 
-use core_::config::{Config, ConfigError};
-use core_::host::*;
-use core_::judge::Disposition;
+use portcullis::config::{Config, ConfigError};
+use portcullis::host::*;
+use portcullis::judge::Disposition;
 
 pub trait RequestHost: System + Stream + MetricStore {}
 impl<T: System + Stream + MetricStore> RequestHost for T {}

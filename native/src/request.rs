@@ -3,7 +3,7 @@
 use core::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use core_::judge::Disposition;
+use portcullis::judge::Disposition;
 
 use crate::abi::{StreamHandle, number};
 use crate::configuration::Configuration;

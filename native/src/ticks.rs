@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use core_::host::RootId;
+use portcullis::host::RootId;
 
 /// What is called when a tick is due; on the thread of this file.
 pub type Due = Arc<dyn Fn() + Send + Sync>;
