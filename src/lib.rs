@@ -50,6 +50,7 @@ pub mod identifier;
 pub mod judge;
 pub mod list;
 pub mod metrics;
+mod plugin;
 pub mod request;
 mod root;
 pub mod sync;

@@ -198,8 +198,7 @@ impl Blocklist {
 
     /// The number of entries, including ranges.
     pub fn n_entries(&self) -> u64 {
-        let by_kind = IdentifierKind::ALL.map(|kind| *self.counts.get(kind));
-        by_kind.into_iter().fold(0, u64::saturating_add)
+        self.counts.total()
     }
 
     /// Equal for lists with the same entries under the same key.
