@@ -6,14 +6,17 @@ use core::time::Duration;
 use siphasher::sip::SipHasher13;
 
 use crate::config::feed::ABS;
-use crate::config::{Config, Feed, JwtLocation, UsernameSource};
-use crate::host::RootId;
+use crate::config::{Config, ConfigError, Feed, JwtLocation, UsernameSource};
+use crate::host::{RootId, System};
 use crate::identifier::{FingerprintKey, PerKind};
 use crate::judge::{FeedPolicy, Policy};
 use crate::metrics::Metric;
 use crate::sync::{ListId, SyncSettings};
 use crate::traffic::record;
 use crate::traffic::settings::{Destination, TrafficSettings};
+
+/// The number of warnings that are logged; `check_config` shows all.
+const MOST_WARNINGS: usize = 10;
 
 /// A feed of a plugin configuration, and the list that it shares with all feeds of the same source.
 #[derive(Debug)]
@@ -39,6 +42,22 @@ pub struct Plugin {
 }
 
 impl Plugin {
+    /// Reads a plugin configuration, and logs its errors and warnings. `key`: for the fingerprints of its manual lists.
+    ///
+    /// # Errors
+    ///
+    /// Every error of the configuration.
+    pub fn load(
+        system: &dyn System,
+        json: &[u8],
+        key: FingerprintKey,
+    ) -> Result<Self, Vec<ConfigError>> {
+        let environment = |name: &str| system.environment_variable(name);
+        let config = Config::parse(json, &environment).inspect_err(|errors| log_refused(errors))?;
+        log_warnings(&config);
+        Ok(Self::new(config, key))
+    }
+
     /// The derived form of `config`. `key`: for the fingerprints of its manual lists.
     pub fn new(config: Config, key: FingerprintKey) -> Self {
         let abs = config.abs.as_ref();
@@ -186,4 +205,25 @@ fn list_rules(feed: &Feed, ipv6_prefix: u8) -> u64 {
         hasher.write_u64(number);
     }
     hasher.finish()
+}
+
+fn log_refused(errors: &[ConfigError]) {
+    let count = errors.len();
+    log::error!(
+        "the plugin configuration is refused, {count} error(s) below: the active one stays; if there is none, Envoy replies \
+         500 to every request"
+    );
+    for error in errors {
+        log::error!("configuration refused: {error}");
+    }
+}
+
+fn log_warnings(config: &Config) {
+    for warning in config.warnings.iter().take(MOST_WARNINGS) {
+        log::warn!("configuration: {warning}");
+    }
+    let more = config.warnings.len().saturating_sub(MOST_WARNINGS);
+    if more > 0 {
+        log::warn!("configuration: {more} more warning(s); portcullis check_config shows all");
+    }
 }

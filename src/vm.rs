@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::config::{Config, ConfigError};
+use crate::config::ConfigError;
 use crate::host::{CallToken, Host, RootId, StreamId, System};
 use crate::identifier::FingerprintKey;
 use crate::judge::{Disposition, FeedList, Verdict, enforce, judge};
@@ -22,9 +22,6 @@ use crate::sync::{
 };
 use crate::traffic::recorder::Recorder;
 use crate::traffic::recording::RecordedRequest;
-
-/// The number of warnings that are logged; `check_config` shows all.
-const MOST_WARNINGS: usize = 10;
 
 /// The state of one VM.
 #[derive(Debug)]
@@ -92,10 +89,7 @@ impl Vm {
         id: RootId,
         json: &[u8],
     ) -> Result<(), Vec<ConfigError>> {
-        let environment = |name: &str| host.environment_variable(name);
-        let config = Config::parse(json, &environment).inspect_err(|errors| log_refused(errors))?;
-        log_warnings(&config);
-        let root = Root::new(id, Plugin::new(config, self.local_key));
+        let root = Root::new(id, Plugin::load(host, json, self.local_key)?);
         for feed in root.plugin().feeds() {
             let id = feed.list;
             if !self.lists.iter().any(|list| list.id == id) {
@@ -364,25 +358,4 @@ fn feeds_of<'a>(
 fn newest_settings(roots: &[Root], list: ListId, root: RootId) -> Option<SyncSettings<'_>> {
     let newest = roots.iter().rfind(|known| known.plugin().uses(list))?;
     newest.plugin().sync_settings(list, root)
-}
-
-fn log_refused(errors: &[ConfigError]) {
-    let count = errors.len();
-    log::error!(
-        "the plugin configuration is refused, {count} error(s) below: the active one stays; if there is none, Envoy replies \
-         500 to every request"
-    );
-    for error in errors {
-        log::error!("configuration refused: {error}");
-    }
-}
-
-fn log_warnings(config: &Config) {
-    for warning in config.warnings.iter().take(MOST_WARNINGS) {
-        log::warn!("configuration: {warning}");
-    }
-    let more = config.warnings.len().saturating_sub(MOST_WARNINGS);
-    if more > 0 {
-        log::warn!("configuration: {more} more warning(s); portcullis check_config shows all");
-    }
 }

@@ -211,6 +211,11 @@ impl Blocklist {
         &self.ranges
     }
 
+    /// Its fingerprints, sorted also across partitions, and its ranges.
+    pub(super) fn into_parts(self) -> (Vec<Partition>, AddressRanges) {
+        (self.partitions, self.ranges)
+    }
+
     pub(crate) fn shard_bits(&self) -> u8 {
         self.shard_bits
     }
@@ -250,8 +255,12 @@ impl Blocklist {
 
     /// Whether any entry ends by itself.
     pub fn expires(&self) -> bool {
-        !self.ranges.expiring().is_empty()
-            || self.partitions.iter().any(Partition::has_times_to_live)
+        !self.ranges.expiring().is_empty() || self.has_times_to_live()
+    }
+
+    /// Whether any fingerprint ends by itself.
+    pub(super) fn has_times_to_live(&self) -> bool {
+        self.partitions.iter().any(Partition::has_times_to_live)
     }
 
     /// Replaces `entries` with those whose top `bits` equal `index`, in order: fingerprints and times to live in seconds.

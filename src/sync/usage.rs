@@ -66,6 +66,11 @@ impl UsageReporter {
             .is_some_and(|(call, _)| call.root() == root && call.matches(token))
     }
 
+    /// Abandons a call of a deleted root context; the next report has its numbers, too.
+    pub fn abandon_call(&mut self, deleted: RootId) {
+        self.call.take_if(|(call, _)| call.root() == deleted);
+    }
+
     /// Reports if that is due. `is_owner`: whether this VM owns the list's lease.
     pub fn tick(
         &mut self,
