@@ -125,31 +125,42 @@ impl Connection {
             .max_buf_size(LARGEST_HEADERS)
             .serve_connection(TokioIo::new(stream), service);
         // An error is the client's: it closed, was too slow, or speaks no HTTP.
-        let until_idle = poll_fn(|context| match Pin::new(&mut connection).poll(context) {
-            Poll::Ready(_) => Poll::Ready(false),
-            Poll::Pending if activity.is_idle() => Poll::Ready(true),
+        let until_idle = poll_fn(|context| match connection.poll_without_shutdown(context) {
+            Poll::Ready(Ok(())) => Poll::Ready(Some(Step::Closes)),
+            Poll::Ready(Err(_)) => Poll::Ready(None),
+            Poll::Pending if activity.is_idle() => Poll::Ready(Some(Step::Idle)),
             Poll::Pending => Poll::Pending,
         });
-        let (is_idle, stops) = tokio::select! {
-            is_idle = until_idle => (is_idle, false),
-            _ = self.stopped.changed() => (false, true),
+        let step = tokio::select! {
+            step = until_idle => step?,
+            _ = self.stopped.changed() => Step::Stops,
         };
-        if is_idle {
-            // Ends an idle connection at once, and keeps the stream.
+        if step != Step::Closes {
+            // Ends an idle connection at once, and another one after its response.
             Pin::new(&mut connection).graceful_shutdown();
             let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
             ended.ok()?;
-            let parts = connection.into_parts();
-            let mut stream = parts.io.into_inner();
+        }
+        let parts = connection.into_parts();
+        let mut stream = parts.io.into_inner();
+        if step == Step::Idle {
             stream.put_back(parts.read_buf);
             return Some(stream);
         }
-        if stops {
-            Pin::new(&mut connection).graceful_shutdown();
-            let _ = connection.await;
-        }
+        stream.close(activity.must_close()).await;
         None
     }
+}
+
+/// What happens to a connection next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// It waits for the next request.
+    Idle,
+    /// The response was its last one.
+    Closes,
+    /// The server stops.
+    Stops,
 }
 
 /// The body of a request. A connection whose client sends more of it than is read can't be used again.

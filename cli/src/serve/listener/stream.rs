@@ -35,6 +35,10 @@ const STALL_LIMIT: Duration = Duration::from_secs(30);
 /// megabytes.
 const RESPONSE_LIMIT: Duration = Duration::from_secs(300);
 
+/// How long, and how much, a client may send after a response that did not wait for it.
+const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+const MOST_DRAINED: usize = 16 << 20;
+
 /// A stream with time limits.
 pub struct Limited<S> {
     stream: S,
@@ -222,6 +226,34 @@ impl<S: AsyncRead + Unpin> Limited<S> {
             Ok(Err(_)) | Err(_) => {}
         }
         !self.ahead.is_empty()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Limited<S> {
+    /// Closes it. A client that still sends (`drains`) gets the response first: closing a socket with unread bytes would
+    /// make it discard the response.
+    pub async fn close(mut self, drains: bool) {
+        let closed = poll_fn(|context| Pin::new(&mut self).poll_shutdown(context)).await;
+        if closed.is_err() || !drains {
+            return;
+        }
+        let stream = &mut self.stream;
+        let mut rest = MOST_DRAINED;
+        let read = poll_fn(|context| {
+            let mut bytes = [0; 4096];
+            loop {
+                let mut buffer = ReadBuf::new(&mut bytes);
+                let read = Pin::new(&mut *stream).poll_read(context, &mut buffer);
+                let length = buffer.filled().len();
+                rest = rest.saturating_sub(length);
+                match read {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(())) if length > 0 && rest > 0 => {}
+                    Poll::Ready(_) => return Poll::Ready(()),
+                }
+            }
+        });
+        let _ = timeout(DRAIN_LIMIT, read).await;
     }
 }
 
