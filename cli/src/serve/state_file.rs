@@ -7,6 +7,8 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::config_file::regular;
+
 /// The largest file that is read.
 const LARGEST: u64 = 1 << 30;
 
@@ -39,7 +41,7 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 ///
 /// It can't be read, or it is damaged.
 pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
+    let file = match regular::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
