@@ -72,6 +72,7 @@ impl Filters {
                 state.display()
             ))
         })?;
+        state_file::clean(&state);
         let filters = Self {
             directory: directory.to_owned(),
             state,
