@@ -9,6 +9,7 @@
 //! | `refresh` | one list: when to fetch, the call, what its result changes |
 //! | [`fetch_job`] | a response to a list, on a thread of its own |
 //! | `inbox` | records from the threads that serve requests |
+//! | `overview` | the state, for the host's start and its admin interface |
 //!
 //! All threads share one exact list a feed. The main thread ticks, fetches and sends; no other thread takes a lock for a
 //! request, except to leave a traffic record. No thread is created here, and no clock is read except the host's.
@@ -31,6 +32,7 @@ use crate::traffic::sender::Sender;
 pub mod fetch_job;
 pub mod filter;
 mod inbox;
+mod overview;
 mod refresh;
 mod shared_list;
 #[cfg(test)]

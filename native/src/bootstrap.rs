@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use portcullis::config::Startup;
 use portcullis::host::System;
+use portcullis::process::Process;
 
 use crate::abi::{self, BootstrapHandle, Timer};
 use crate::configuration::NAME;
@@ -19,17 +20,9 @@ const POLL_MS: u64 = 20;
 const ADMIN_PATH: &str = "/portcullis";
 const ADMIN_HELP: &str = "lists of Portcullis, and whether a client is blocked";
 
-/// What the core says about its state in this process.
-pub trait Overview: Send + Sync {
-    /// Whether there is a configuration, and every list of every configuration has arrived.
-    fn has_first_lists(&self) -> bool;
-    /// The response to a GET of the admin interface: status and body. `path` includes the query.
-    fn admin_page(&self, system: &dyn System, path: &str) -> (u32, String);
-}
-
 /// The extension. It is on the main thread only.
 pub struct Bootstrap {
-    overview: Arc<dyn Overview>,
+    process: Arc<Process>,
     waiting: Option<Waiting>,
 }
 
@@ -43,7 +36,7 @@ impl Bootstrap {
     /// A new configuration of the extension. If it is refused, the log says why.
     pub fn new(
         envoy: BootstrapHandle<'_>,
-        overview: Arc<dyn Overview>,
+        process: Arc<Process>,
         name: &[u8],
         json: &[u8],
     ) -> Option<Self> {
@@ -82,7 +75,7 @@ impl Bootstrap {
         if waiting.is_none() {
             envoy.signal_init_complete();
         }
-        Some(Self { overview, waiting })
+        Some(Self { process, waiting })
     }
 
     /// The timer fired.
@@ -91,7 +84,7 @@ impl Bootstrap {
             return;
         };
         let is_late = ProcessHost.monotonic_now() >= waiting.until;
-        let has_lists = self.overview.has_first_lists();
+        let has_lists = self.process.has_first_lists();
         if !is_late && !has_lists {
             waiting.timer.enable(POLL_MS);
             return;
@@ -112,7 +105,7 @@ impl Bootstrap {
             return 405;
         }
         let path = String::from_utf8_lossy(path);
-        let (status, body) = self.overview.admin_page(&ProcessHost, &path);
+        let (status, body) = self.process.admin_page(&ProcessHost, &path);
         envoy.set_admin_response(&body);
         status
     }

@@ -5,13 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use portcullis::host::{MetricHandle, MetricType, RootId};
+use portcullis::process::{FetchJob, Fetched, Filter, Process};
 
 use crate::abi::{self, ConfigHandle, Header, Scheduler};
-use crate::bootstrap::Overview;
 use crate::calls::{Calls, Ended, Next, Whole};
 use crate::host::{Arrived, ConfigHost, ProcessHost, token};
 use crate::metrics::MetricTable;
-use crate::process_stub::{FetchJob, Fetched, Filter, Process};
 use crate::{logger, pipe, ticks};
 
 /// The name that `filter_name` must have.
@@ -27,8 +26,8 @@ const FETCHED: u64 = 1;
 /// The core's state in this process, for all configurations.
 static PROCESS: LazyLock<Arc<Process>> = LazyLock::new(|| Arc::new(Process::new(&ProcessHost)));
 
-/// The core's state, for the bootstrap extension.
-pub fn overview() -> Arc<dyn Overview> {
+/// The core's state in this process.
+pub fn process() -> Arc<Process> {
     PROCESS.clone()
 }
 
@@ -151,6 +150,8 @@ impl Configuration {
             TICK => {
                 ticks::begun(self.id);
                 logger::follow_envoy();
+                #[cfg(any(test, feature = "trap"))]
+                crate::trap::at("tick");
                 self.filter.tick(&self.host(envoy, None));
             }
             FETCHED => {
@@ -159,7 +160,7 @@ impl Configuration {
                     let host = self.host(envoy, None);
                     match fetched {
                         Some(fetched) => self.filter.finish_fetch(&host, token(id), fetched),
-                        None => self.filter.on_call_response(&host, token(id), 0),
+                        None => self.filter.on_call_response(&host, token(id)),
                     }
                 }
             }
@@ -201,7 +202,7 @@ impl Configuration {
                 );
                 lock(&self.calls).done(id);
                 self.filter
-                    .on_call_response(&self.host(envoy, None), token(id), 0);
+                    .on_call_response(&self.host(envoy, None), token(id));
                 envoy.reset_http_stream(id);
             }
         }
@@ -212,7 +213,11 @@ impl Configuration {
         let inbox = self.inbox.clone();
         let thread = std::thread::Builder::new().name("portcullis-list".to_owned());
         thread.spawn(move || {
-            let parsed = catch_unwind(AssertUnwindSafe(|| job.run(&mut body)));
+            let parsed = catch_unwind(AssertUnwindSafe(|| {
+                #[cfg(any(test, feature = "trap"))]
+                crate::trap::at("parse");
+                job.run(&mut body)
+            }));
             // The rest of the body is of no use.
             drop(body);
             lock(&inbox.fetched).push((id, parsed.ok()));
@@ -253,7 +258,7 @@ impl Configuration {
             Ended::Deliver(whole) => self.deliver(envoy, id, &whole),
             Ended::Failed => self
                 .filter
-                .on_call_response(&self.host(envoy, None), token(id), 0),
+                .on_call_response(&self.host(envoy, None), token(id)),
         }
     }
 
@@ -267,8 +272,7 @@ impl Configuration {
             body: &whole.body,
         };
         let host = self.host(envoy, Some(arrived));
-        self.filter
-            .on_call_response(&host, token(id), whole.body.len());
+        self.filter.on_call_response(&host, token(id));
     }
 }
 

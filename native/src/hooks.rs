@@ -90,10 +90,10 @@ unsafe fn with_request<T>(
     envoy: Envoy,
     ours: Ours,
     otherwise: T,
-    act: impl FnOnce(&mut Request<'_>, StreamHandle<'_>) -> T,
+    act: impl FnOnce(&Request<'_>, StreamHandle<'_>) -> T,
 ) -> T {
-    // SAFETY: made by `new`; a stream has one hook at a time, and `destroy` comes last.
-    let request = unsafe { &mut *ours.cast_mut().cast::<Request<'_>>() };
+    // SAFETY: made by `new`; `destroy` comes last.
+    let request = unsafe { &*ours.cast::<Request<'_>>() };
     // SAFETY: the handle does not leave this function.
     match unsafe { StreamHandle::new(envoy) } {
         Some(envoy) => guarded(otherwise, || act(request, envoy)),

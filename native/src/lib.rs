@@ -15,6 +15,7 @@
 //! | `pipe` | the body of a response, from the main thread to the thread that parses it |
 //! | `ticks` | the thread that says when a tick is due |
 //! | `node` | the name of this process |
+//! | `trap` | panics on command, for tests |
 //! | `logger` | the `log` facade to Envoy's log |
 //!
 //! `unsafe` is in the modules `abi` and `hooks` only. No policy here: that is the core's.
@@ -31,6 +32,9 @@ mod logger;
 mod metrics;
 mod node;
 mod pipe;
-mod process_stub;
 mod request;
+#[cfg(test)]
+mod tests;
 mod ticks;
+#[cfg(any(test, feature = "trap"))]
+mod trap;

@@ -23,7 +23,8 @@ impl Log for EnvoyLog {
             Level::Info => number::LOG_INFO,
             Level::Debug | Level::Trace => number::LOG_DEBUG,
         };
-        let mut message = String::new();
+        // As in the lines that Envoy writes for proxy-wasm.
+        let mut message = "portcullis: ".to_owned();
         // If formatting fails, the text before the failure is logged.
         let _ = message.write_fmt(*record.args());
         let (file, line) = (record.file().unwrap_or_default(), record.line());

@@ -4,11 +4,11 @@ use core::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use portcullis::judge::Disposition;
+use portcullis::process::StreamState;
 
 use crate::abi::{StreamHandle, number};
 use crate::configuration::Configuration;
 use crate::host::StreamHost;
-use crate::process_stub::StreamState;
 
 /// `%RESPONSE_CODE_DETAILS%` of a request that a panic ended.
 const PANIC_DETAILS: &str = "portcullis_panic";
@@ -22,25 +22,19 @@ pub struct Request<'c> {
 impl<'c> Request<'c> {
     /// A stream of this configuration.
     pub fn new(configuration: &'c Configuration) -> Self {
-        let state = StreamState::default();
         Self {
             configuration,
-            state,
+            state: StreamState::default(),
         }
     }
 
     /// The headers of the request arrived. Returns what Envoy does with the request: a panic costs it a 503.
-    pub fn headers(&mut self, envoy: StreamHandle<'_>) -> u32 {
-        let configuration = self.configuration;
-        let host = StreamHost {
-            envoy,
-            metrics: &configuration.metrics,
-            replied: Cell::new(false),
-        };
-        let state = AssertUnwindSafe(&mut self.state);
+    pub fn headers(&self, envoy: StreamHandle<'_>) -> u32 {
+        let host = self.host(envoy);
         let judged = catch_unwind(AssertUnwindSafe(|| {
-            let AssertUnwindSafe(state) = state;
-            configuration.filter.request(&host, state)
+            #[cfg(any(test, feature = "trap"))]
+            crate::trap::on_request(&host);
+            self.configuration.filter.request(&host, &self.state)
         }));
         match judged {
             Ok(Disposition::Continue) => number::CONTINUE,
@@ -48,8 +42,7 @@ impl<'c> Request<'c> {
             Err(panic) => {
                 // Dropping it could panic again.
                 core::mem::forget(panic);
-                self.state = StreamState::default();
-                configuration.count_panic(&envoy);
+                self.configuration.count_panic(&envoy);
                 if !host.replied.get() {
                     envoy.send_response(503, &[], b"", PANIC_DETAILS);
                 }
@@ -59,20 +52,22 @@ impl<'c> Request<'c> {
     }
 
     /// The stream ended.
-    pub fn ended(&mut self, envoy: StreamHandle<'_>) {
-        let configuration = self.configuration;
-        let host = StreamHost {
-            envoy,
-            metrics: &configuration.metrics,
-            replied: Cell::new(false),
-        };
-        let state = &mut self.state;
+    pub fn ended(&self, envoy: StreamHandle<'_>) {
+        let host = self.host(envoy);
         let ended = catch_unwind(AssertUnwindSafe(|| {
-            configuration.filter.stream_ended(&host, state)
+            self.configuration.filter.stream_ended(&host, &self.state);
         }));
         if let Err(panic) = ended {
             core::mem::forget(panic);
-            configuration.count_panic(&envoy);
+            self.configuration.count_panic(&envoy);
+        }
+    }
+
+    fn host<'h>(&'h self, envoy: StreamHandle<'h>) -> StreamHost<'h> {
+        StreamHost {
+            envoy,
+            metrics: &self.configuration.metrics,
+            replied: Cell::new(false),
         }
     }
 }

@@ -76,6 +76,11 @@ impl Refresh {
         self.id
     }
 
+    /// The name of its feed, in the newest configuration.
+    pub fn feed_name(&self) -> &str {
+        &self.feed.0
+    }
+
     /// The active list.
     pub fn shared(&self) -> &Arc<SharedList> {
         &self.shared

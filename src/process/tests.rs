@@ -167,8 +167,7 @@ fn a_list_that_no_configuration_uses_is_dropped() {
 
 #[test]
 fn records_of_all_threads_go_to_one_queue_and_the_books_balance() {
-    let json =
-        r#"{"enable_abs": true, "abs": {"cluster": "abs"}, "traffic": {"format": "batch", "path": "/", "flush_interval": "1s", "gzip": false}}"#;
+    let json = r#"{"enable_abs": true, "abs": {"cluster": "abs"}, "traffic": {"format": "batch", "path": "/", "flush_interval": "1s", "gzip": false}}"#;
     let (host, _process, filter) = started(json);
     for port in 0..10 {
         request(&host, &filter, &format!("192.0.2.1:{port}"));

@@ -44,8 +44,8 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_bootstrap_extension_config_new(
         return ptr::null();
     };
     guarded(ptr::null(), || {
-        let overview = configuration::overview();
-        match Bootstrap::new(envoy, overview, name.bytes(), json.bytes()) {
+        let process = configuration::process();
+        match Bootstrap::new(envoy, process, name.bytes(), json.bytes()) {
             Some(bootstrap) => Box::into_raw(Box::new(bootstrap)).cast_const().cast(),
             None => ptr::null(),
         }
