@@ -38,7 +38,6 @@ impl Stats {
 
 /// A call of a configuration.
 pub struct FakeCall {
-    pub id: u64,
     pub cluster: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
@@ -306,7 +305,6 @@ unsafe extern "C" fn start_http_stream(
     let number = calls.len() as u64 + 1;
     let (cluster, body) = (text(cluster), body.bytes().to_vec());
     calls.push(FakeCall {
-        id: number,
         cluster,
         headers,
         body,
