@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::config::Route;
 use crate::host::memory::{MadeCall, MemoryHost, MemoryProcess, MemoryRequest, MemoryResponse};
 use crate::judge::Disposition;
 
@@ -51,7 +52,7 @@ fn request(host: &MemoryHost, filter: &Filter, address: &str) -> Disposition {
         ..MemoryRequest::default()
     });
     let stream = StreamState::default();
-    let disposition = filter.request(host, &stream);
+    let disposition = filter.request(host, &Route::NONE, &stream);
     filter.stream_ended(host, &stream);
     disposition
 }
