@@ -22,6 +22,7 @@ const ROUTES: &[(&str, &str, [bool; 3])] = &[
     ("POST", "/v3/discovery:extension_configs", NODES),
     ("GET", "/v4/abs/attacklist", NODES),
     ("GET", "/v1/feeds/partner", NODES),
+    ("POST", "/v1/usage-metrics", NODES),
     ("GET", "/metrics", READERS),
     ("GET", "/", READERS),
     ("POST", "/page/explain", READERS),

@@ -69,8 +69,17 @@ pub fn headers<'a>(
     path: &'a str,
     known: Option<&'a Validators>,
 ) -> Vec<(&'a str, &'a str)> {
+    without_envoy(feed, call::headers(feed, Method::Get, path, known))
+}
+
+/// The headers of a call that sends JSON, as they are sent without Envoy.
+pub fn headers_with_json<'a>(feed: &'a Feed, path: &'a str) -> Vec<(&'a str, &'a str)> {
+    without_envoy(feed, call::headers_with_json(feed, path))
+}
+
+fn without_envoy<'a>(feed: &'a Feed, all: Vec<(&'a str, &'a [u8])>) -> Vec<(&'a str, &'a str)> {
     let mut headers: Vec<(&str, &str)> = Vec::new();
-    for (name, value) in call::headers(feed, Method::Get, path, known) {
+    for (name, value) in all {
         // The call's own pseudo-headers.
         if !name.starts_with(':') {
             headers.push((name, std::str::from_utf8(value).unwrap_or_default()));
