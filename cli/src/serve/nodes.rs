@@ -100,6 +100,16 @@ impl Nodes {
         self.registry().list()
     }
 
+    /// The first nodes in the order of `rank` and then of their ids, at most so many.
+    pub fn first_by<R: Ord>(
+        &self,
+        now: Duration,
+        most: usize,
+        rank: impl Fn(State) -> R,
+    ) -> Vec<Node> {
+        self.registry().first_by(now, most, rank)
+    }
+
     /// How many nodes there are in each state.
     pub fn summary(&self, now: Duration) -> Summary {
         let mut summary = Summary::default();

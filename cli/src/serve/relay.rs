@@ -78,6 +78,7 @@ impl Relay {
                     name: feed.name.to_string(),
                     format: Form::of(feed).name(),
                     upstream: shown_upstream(settings, feed),
+                    max_age: feed.max_age,
                     ..FeedStatus::default()
                 };
                 let usage = feed.reporting().map(|_| Collected::new(unix_now()));

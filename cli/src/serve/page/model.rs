@@ -32,9 +32,6 @@ const MOST_CHANGES: usize = 20;
 /// The most errors of a file that are shown.
 const MOST_PROBLEMS: usize = 50;
 
-/// The list of a feed is stale after this many failed fetches.
-const STALE_AFTER_FAILURES: u32 = 3;
-
 /// What is shown of each served configuration, by the filter's name: it changes less often than it is shown.
 #[derive(Debug, Default)]
 pub struct Summaries(Mutex<BTreeMap<String, view::Served>>);
@@ -179,7 +176,6 @@ fn list(configuration: &Map<String, Value>, key: &str) -> view::List {
 fn feeds(server: &Server) -> Option<Vec<view::Feed>> {
     let now = unix_now();
     let until = |seconds: u64| Duration::from_secs(seconds).saturating_sub(now);
-    let since = |seconds: u64| now.saturating_sub(Duration::from_secs(seconds));
     let of_status = |status: FeedStatus| {
         let kinds = IdentifierKind::ALL.into_iter();
         let entries = kinds.map(|kind| (kind_name(kind).to_owned(), *status.entries.get(kind)));
@@ -190,8 +186,8 @@ fn feeds(server: &Server) -> Option<Vec<view::Feed>> {
         };
         view::Feed {
             entries: entries.filter(|(_, count)| *count > 0).collect(),
-            age: status.etag.and(status.last_success).map(since),
-            is_stale: status.failures >= STALE_AFTER_FAILURES,
+            age: status.age(now),
+            is_stale: status.is_stale(now),
             last_result,
             is_failing: status.failures > 0,
             next_fetch: status.next_fetch.map(until),
@@ -207,22 +203,17 @@ fn feeds(server: &Server) -> Option<Vec<view::Feed>> {
 fn nodes(server: &Server) -> view::Nodes {
     let now = unix_now();
     let summary = server.nodes.summary(now);
-    let nodes = server.nodes.list();
-    let mut shown: Vec<(view::NodeState, &Node)> = nodes
-        .iter()
-        .map(|node| (state(node.state(now)), node))
-        .collect();
-    shown.sort_by_key(|(state, _)| *state);
-    let shown = shown.into_iter().take(MOST_NODES);
+    let shown = server.nodes.first_by(now, MOST_NODES, state);
     view::Nodes {
-        count: nodes.len(),
+        count: summary.iter().map(|(_, count)| count).sum(),
         current: summary.of(State::Current),
         updating: summary.of(State::Updating),
         behind: summary.of(State::Behind),
         silent: summary.of(State::Silent),
         unknown: summary.of(State::Unknown),
         shown: shown
-            .map(|(state, node)| of_node(node, state, now))
+            .iter()
+            .map(|node| of_node(node, state(node.state(now)), now))
             .collect(),
     }
 }

@@ -109,7 +109,7 @@ pub struct Feed {
     pub entries: Vec<(String, u64)>,
     /// The age of the list; `None` if there is none.
     pub age: Option<Duration>,
-    /// Whether several fetches failed.
+    /// Whether the list is older than the feed allows.
     pub is_stale: bool,
     /// The result of the last fetch.
     pub last_result: String,
