@@ -89,13 +89,29 @@ fn without_envoy<'a>(feed: &'a Feed, all: Vec<(&'a str, &'a [u8])>) -> Vec<(&'a 
     headers
 }
 
-/// The headers of a response as the filter gets them from Envoy.
+/// The headers of a response as the filter gets them from Envoy. A redirect is reported, so its address has no credentials.
 pub fn response_headers(status: u16, headers: Vec<(String, Vec<u8>)>) -> Headers {
     let mut all = vec![(b":status".to_vec(), status.to_string().into_bytes())];
     for (name, value) in headers {
+        let value = match name.as_str() {
+            "location" => without_credentials(&value),
+            _ => value,
+        };
         all.push((name.into_bytes(), value));
     }
     all
+}
+
+/// An address without `user:password@`.
+fn without_credentials(address: &[u8]) -> Vec<u8> {
+    let address = String::from_utf8_lossy(address);
+    let bare = address.split_once("//").and_then(|(scheme, rest)| {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(end)?;
+        let (_, host) = authority.rsplit_once('@')?;
+        Some(format!("{scheme}//{host}{path}"))
+    });
+    bare.unwrap_or_else(|| address.into_owned()).into_bytes()
 }
 
 /// Without an authority of its own, a feed has the name of its cluster, which is not a host.
