@@ -46,7 +46,7 @@ pub struct Common {
         default_value = "envoy/filter.json"
     )]
     pub config: PathBuf,
-    /// The Wasm filter to use, if the file holds several
+    /// The Wasm or native filter to use, if the file holds several
     #[arg(long, global = true, value_name = "NAME")]
     pub name: Option<String>,
     /// The namespace of the Kubernetes object that holds the filter, if the file holds several

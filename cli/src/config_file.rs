@@ -1,4 +1,4 @@
-//! A text that holds the filter: which of its Wasm filters is meant, its configuration, and the text with another one.
+//! A text that holds the filter: which of its filters is meant, its configuration, and the text with another one.
 //!
 //! The library defines what a configuration means.
 
@@ -87,14 +87,14 @@ impl ConfigFile {
         })
     }
 
-    /// The Wasm filter of Envoy that encloses the configuration: a `Wasm` message with its `@type`.
+    /// The filter of Envoy that encloses the configuration: a `Wasm` or `DynamicModuleFilter` message with its `@type`.
     pub fn typed_config(&self) -> Result<Value> {
         let found = locate::typed_config(&self.text, &self.path);
         found.ok_or_else(|| {
             Failure::refused(format!(
-                "{}: no Wasm filter of Envoy encloses the configuration; a file that is served to nodes needs \
+                "{}: no Wasm or native filter of Envoy encloses the configuration; a file that is served to nodes needs \
                  \"typed_config\" with \"@type\" type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm and its \
-                 \"vm_config\", as in envoy/filter.json",
+                 \"vm_config\", as in envoy/filter.json, or of a native filter, as in envoy/native.json",
                 self.file
             ))
         })

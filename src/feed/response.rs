@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::retry_after::retry_after;
-use crate::host::Host;
+use crate::host::CallResponse;
 
 /// Envoy's default limit on a response (runtime key `http.async_response_buffer_limit`).
 pub const ENVOY_RESPONSE_LIMIT: u64 = 32 * 1024 * 1024;
@@ -32,10 +32,10 @@ pub struct ResponseHeaders {
 }
 
 impl ResponseHeaders {
-    /// Reads them from the current response; `None` if the call failed.
-    pub fn read(host: &dyn Host) -> Option<Self> {
+    /// Reads them from the current response; `None` if the call failed. `unix_now`: the wall clock, for Retry-After.
+    pub fn read(response: &dyn CallResponse, unix_now: Duration) -> Option<Self> {
         let mut headers = Self::default();
-        host.visit_call_headers(&mut |name, value| match name {
+        response.visit_call_headers(&mut |name, value| match name {
             b":status" => {
                 let status = parse_number(value).and_then(|status| status.try_into().ok());
                 headers.status = status.unwrap_or(0);
@@ -53,7 +53,7 @@ impl ResponseHeaders {
                 let address = parts.next().unwrap_or_default();
                 headers.location = String::from_utf8_lossy(address).into_owned();
             }
-            b"retry-after" => headers.retry_after = retry_after(value, host.unix_now()),
+            b"retry-after" => headers.retry_after = retry_after(value, unix_now),
             _ => {}
         });
         (headers.status != 0).then_some(headers)

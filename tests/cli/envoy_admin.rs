@@ -97,7 +97,7 @@ impl Admin {
         let responses = HashMap::from([
             ("/server_info", self.info.to_string()),
             (
-                "/stats?format=json&filter=%5E%28wasm%7Cextension_config_discovery%29",
+                "/stats?format=json&filter=%5E%28wasm%7Cdynamicmodulescustom%7Cextension_config_discovery%29",
                 self.stats.to_string(),
             ),
             ("/listeners?format=json", self.listeners.to_string()),

@@ -126,7 +126,7 @@ fn a_refused_edit_prints_nothing() {
         ),
         (
             b"kind: List\nitems: []\n",
-            "error: standard input holds no Wasm filter; ",
+            "error: standard input holds no Wasm or native filter; ",
         ),
         (
             aliased.as_bytes(),

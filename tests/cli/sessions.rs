@@ -120,6 +120,16 @@ fn check_config_reports_every_error_with_its_path() {
         "absent.json",
         r#"{"config": {"name": "p", "vm_config": {}}}"#,
     );
+    workspace.write(
+        "native.json",
+        r#"{"typed_config": {"dynamic_module_config": {"name": "portcullis"}, "filter_name": "portcullis", "filter_config": {
+            "@type": "type.googleapis.com/google.protobuf.StringValue",
+            "value": "{\"enable_firewall\": 1}"}}}"#,
+    );
+    workspace.write(
+        "native-absent.json",
+        r#"{"dynamic_module_config": {"name": "portcullis"}, "filter_name": "portcullis"}"#,
+    );
     assert_session(&workspace, "check_config");
 }
 
@@ -133,6 +143,9 @@ fn manifests_are_edited_in_place() {
     workspace.write("bootstrap.yaml", BOOTSTRAP);
     workspace.write("policy.yaml", POLICY);
     workspace.write("text.json", TEXT);
+    workspace.write("native.yaml", NATIVE_BOOTSTRAP);
+    workspace.write("native-policy.yaml", NATIVE_POLICY);
+    workspace.write("native.json", include_str!("../../envoy/native.json"));
     assert_session(&workspace, "manifests");
 }
 
@@ -306,6 +319,39 @@ spec:
     config: {a: 1}
   - name: portcullis
     rootID: portcullis
+    config:
+      enable_firewall: true
+";
+
+const NATIVE_BOOTSTRAP: &str = r#"static_resources:
+  listeners:
+  - name: ingress
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          http_filters:
+          - name: portcullis
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter
+              dynamic_module_config: { name: portcullis, do_not_close: true }
+              filter_name: portcullis
+              filter_config:
+                "@type": type.googleapis.com/google.protobuf.Struct
+                value:
+                  enable_firewall: true # the main switch
+          - name: envoy.filters.http.router # last
+"#;
+
+const NATIVE_POLICY: &str = "\
+kind: EnvoyExtensionPolicy
+metadata: {name: portcullis}
+spec:
+  dynamicModule:
+  - name: waf
+    config: {a: 1}
+  - name: portcullis
+    filterName: portcullis
     config:
       enable_firewall: true
 ";

@@ -114,6 +114,22 @@ vm reloads              : done 1, failed 0, put off 0
     );
 }
 
+/// With Envoy's default namespace for a native filter's metrics.
+#[test]
+fn status_reads_the_metrics_of_a_native_filter() {
+    let workspace = Workspace::new();
+    let mut admin = Admin::of(&workspace);
+    admin.set("attack_list.generation", 7);
+    let stats = admin.stats.to_string();
+    let native = stats.replace("\"wasmcustom.", "\"dynamicmodulescustom.");
+    admin.stats = serde_json::from_str(&native).unwrap();
+    let printed = status(&workspace, admin, &[]);
+    assert!(
+        printed.contains("attack list generation  : 7\n"),
+        "{printed}"
+    );
+}
+
 #[test]
 fn status_prints_the_same_as_json() {
     let workspace = Workspace::new();

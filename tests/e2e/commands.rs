@@ -152,7 +152,7 @@ fn status_reports_a_configuration_that_envoy_refused() {
         assert_eq!(tool.status().await["warnings"], json!([]));
 
         // The tool can't know that this module is missing.
-        let missing = Path::new("/nonexistent/portcullis.wasm");
+        let missing = Path::new("/nonexistent/module");
         assert_eq!(harness.envoy.take_module(missing).await, Change::Refused);
         let status = tool.status().await;
         assert_eq!(
@@ -183,7 +183,7 @@ fn status_reports_a_configuration_that_envoy_refused() {
 
 #[test]
 fn status_reports_that_envoy_has_no_configuration_at_all() {
-    let setup = Setup::new().module(PathBuf::from("/nonexistent/portcullis.wasm"));
+    let setup = Setup::new().module(PathBuf::from("/nonexistent/module"));
     scenario(setup, async |harness| {
         let request = harness.get("/");
         harness

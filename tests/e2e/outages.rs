@@ -1,5 +1,6 @@
 //! Outages: no list yet, a stale list, ABS down.
 
+use crate::harness::envoy::METRIC_PREFIX;
 use crate::harness::{Harness, Setup, eventually, scenario};
 use hyper::Method;
 use serde_json::{Value, json};
@@ -140,7 +141,7 @@ fn stale_after_three_seconds(when_stale: &str) -> Setup {
 async fn failed_fetches(harness: &Harness) -> u64 {
     harness
         .envoy
-        .stats("wasmcustom.portcullis.fetch.result=")
+        .stats(&format!("{METRIC_PREFIX}fetch.result="))
         .await
         .iter()
         .filter(|(name, _)| !name.ends_with("=ok") && !name.ends_with("=not_modified"))

@@ -204,7 +204,7 @@ fn header_values_that_are_not_text_hide_no_client() {
             )
             .await;
 
-        let reloads = harness.envoy.stats("wasm.portcullis.vm_reload").await;
+        let reloads = harness.envoy.vm_reloads().await;
         assert!(reloads.values().all(|&count| count == 0), "{reloads:?}");
     });
 }

@@ -1,8 +1,10 @@
 //! The configuration changes while Envoy serves.
 
+use crate::harness::artefact::Artefact;
 use crate::harness::audit::Replies;
 use crate::harness::client::{Reply, Request};
 use crate::harness::envoy::Change;
+use crate::harness::envoy_files::directory_in;
 use crate::harness::envoy_process::envoy_binary;
 use crate::harness::process::{Process, artefact, repository};
 use crate::harness::{DEADLINE, Harness, Setup, scenario, throughout};
@@ -44,7 +46,7 @@ fn fifty_changes_under_traffic_fail_no_request_and_cause_no_storm_of_fetches() {
             (fetched as f64) <= intervals * 1.2 + 2.0,
             "{fetched} fetches in {intervals:.1} intervals"
         );
-        let reloads = harness.envoy.stats("wasm.portcullis.vm_reload").await;
+        let reloads = harness.envoy.vm_reloads().await;
         assert!(reloads.values().all(|&count| count == 0), "{reloads:?}");
         // Fetches continue after the last change.
         harness.list_is_fetched_again().await;
@@ -75,11 +77,11 @@ fn all_requests_get_500_while_the_first_configuration_is_bad() {
 
 #[test]
 fn all_requests_get_500_while_the_module_can_not_be_read() {
-    let missing = PathBuf::from("/nonexistent/portcullis.wasm");
+    let missing = PathBuf::from("/nonexistent/module");
     scenario(Setup::new().module(missing), async |harness| {
         all_requests_get_500(harness).await;
 
-        let module = artefact("PORTCULLIS_WASM", "target/portcullis.wasm", "make module");
+        let module = Artefact::under_test().module();
         assert_eq!(harness.envoy.take_module(&module).await, Change::Accepted);
         serves_and_blocks(harness).await;
     });
@@ -89,9 +91,8 @@ fn all_requests_get_500_while_the_module_can_not_be_read() {
 fn all_requests_get_500_while_the_first_file_is_not_json() {
     // The harness's file replaces the bad one later.
     let setup = Setup::new().bootstrap(|text| {
-        let (_, rest) = text.split_once("watched_directory: { path: ").unwrap();
-        let directory = Path::new(rest.split(' ').next().unwrap());
-        std::fs::write(directory.join("broken.json"), "{\"resources\": [").unwrap();
+        let broken = directory_in(&text).join("broken.json");
+        std::fs::write(broken, "{\"resources\": [").unwrap();
         text.replace("/filter.json", "/broken.json")
     });
     scenario(setup, async |harness| {
@@ -121,11 +122,12 @@ async fn serves_and_blocks(harness: &Harness) {
 fn envoy_does_not_start_without_the_file() {
     let directory = tempfile::TempDir::new().unwrap();
     let missing = directory.path().join("filter.json");
-    let shipped = std::fs::read_to_string(repository().join("envoy/envoy.yaml")).unwrap();
+    let artefact = Artefact::under_test();
+    let shipped = std::fs::read_to_string(repository().join(artefact.bootstrap())).unwrap();
     let bootstrap = directory.path().join("envoy.yaml");
     let text = shipped
         .replace(
-            "path: envoy/filter.json",
+            &format!("path: {}", artefact.filter_path()),
             &format!("path: {}", missing.display()),
         )
         .replace("port_value: 9901", "port_value: 0")
@@ -150,8 +152,11 @@ fn envoy_does_not_start_without_the_file() {
 
 #[test]
 fn another_build_of_the_module_takes_over_the_active_list_under_traffic() {
+    if Artefact::Wasm.is_left_out("each loaded native module has its own list") {
+        return;
+    }
     let directory = tempfile::tempdir().unwrap();
-    let shipped = artefact("PORTCULLIS_WASM", "target/portcullis.wasm", "make module");
+    let shipped = Artefact::Wasm.module();
     let other = another_build(&shipped, directory.path());
     scenario(Setup::new(), async |harness| {
         let listed = harness.block("127.0.0.7").await;

@@ -2,14 +2,16 @@
 
 use crate::background_traffic::{BackgroundTraffic, CLEAN, LISTED};
 use crate::every_second;
+use crate::harness::artefact::Artefact;
 use crate::harness::client::Request;
 use crate::harness::envoy::Change;
-use crate::harness::process::{artefact, repository};
+use crate::harness::envoy_files::{directory_in, plugin};
 use crate::harness::{Harness, eventually, scenario};
 use crate::matrix::{List, Requests, Row, readme};
 use crate::watch::Watch;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::path::Path;
 
 /// The rows that the tests below show.
 pub const ROWS: &[Row] = &[
@@ -117,14 +119,11 @@ fn one_filter_on_ten_listeners() {
     });
 }
 
-/// A second filter of the same VM: other manual lists, another reply, the same list of ABS.
-fn second_filter() -> Value {
-    let text = std::fs::read_to_string(repository().join("envoy/filter.json")).unwrap();
-    let filter: Value = serde_json::from_str(&text).unwrap();
-    let mut config = filter["resources"][0]["typed_config"].clone();
-    let module = artefact("PORTCULLIS_WASM", "target/portcullis.wasm", "make module");
-    config["config"]["vm_config"]["code"]["local"]["filename"] = module.to_str().unwrap().into();
-    config["config"]["configuration"]["value"] = json!({
+/// A second filter of the same module: other manual lists, another reply, the same list of ABS.
+fn second_filter(directory: &Path) -> Value {
+    let artefact = Artefact::under_test();
+    let mut filter = artefact.filter();
+    *plugin(&mut filter) = json!({
         "enable_abs_attack": true,
         "abs_attack_request_minutes": 0.0167,
         "abs": {"cluster": "abs", "timeout": "1s"},
@@ -132,7 +131,8 @@ fn second_filter() -> Value {
         "deny_list": {"ips": ["127.0.0.11"]},
         "deny_response": {"status": 429}
     });
-    config
+    artefact.set_module(&mut filter, &artefact.module(), directory);
+    filter["resources"][0]["typed_config"].clone()
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn two_filters_with_different_configurations() {
             let (_, end) = rest.split_once("                  - name: envoy.filters.http.router").unwrap();
             let second = format!(
                 "{start}typed_config: {}\n                  - name: envoy.filters.http.router{end}",
-                second_filter()
+                second_filter(directory_in(&text))
             );
             format!(
                 "{before}    - name: first\n{listener}\n    - name: second\n{second}\n  clusters:\n{after}"

@@ -2,6 +2,7 @@
 
 use crate::background_traffic::{CLEAN, LISTED};
 use crate::harness::client::{Reply, Request};
+use crate::harness::envoy::METRIC_PREFIX;
 use crate::harness::services::Abs;
 use crate::harness::traffic::Traffic;
 use crate::harness::{Harness, Setup, eventually, eventually_or, play, run_beside};
@@ -221,11 +222,10 @@ impl FeedWatch {
 
 /// The counters of a feed's fetches.
 async fn fetches(harness: &Harness, feed: &str) -> BTreeMap<String, u64> {
-    let prefix = "wasmcustom.portcullis.";
-    let start = format!("{prefix}fetch.source={feed}.result=");
+    let start = format!("{METRIC_PREFIX}fetch.source={feed}.result=");
     let stats = harness.envoy.stats(&start).await.into_iter();
     stats
-        .map(|(name, value)| (name.replace(prefix, ""), value))
+        .map(|(name, value)| (name.replace(METRIC_PREFIX, ""), value))
         .collect()
 }
 

@@ -6,6 +6,7 @@
 use crate::background_traffic::BackgroundTraffic;
 use crate::every_second;
 use crate::harness::client::{Connection, Request};
+use crate::harness::envoy::METRIC_PREFIX;
 use crate::harness::{Harness, scenario};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -234,7 +235,7 @@ impl Run {
         let growth = (last / middle - 1.0) * 100.0;
         let fetches = harness
             .envoy
-            .stats("wasmcustom.portcullis.fetch.result=")
+            .stats(&format!("{METRIC_PREFIX}fetch.result="))
             .await;
         println!(
             "{} s: {} lists, {} configurations, {} requests with listed tokens, {} tokens active on a worker; \

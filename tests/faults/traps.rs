@@ -2,6 +2,7 @@
 
 use crate::background_traffic::{BackgroundTraffic, CLEAN, LISTED, LISTED_TOKEN};
 use crate::every_second;
+use crate::harness::artefact::Artefact;
 use crate::harness::client::Request;
 use crate::harness::process::artefact;
 use crate::harness::stopwatch::Stopwatch;
@@ -89,6 +90,11 @@ fn crashing() -> Setup {
     every_second().module(module)
 }
 
+/// Whether the tests of this file are left out: they are about VMs, which Envoy creates again.
+fn only_vms() -> bool {
+    Artefact::Wasm.is_left_out("a native module has no VM that could crash")
+}
+
 /// Traffic on VMs that are old enough for Envoy to recreate them at once.
 async fn with_old_vms(harness: &Harness) -> BackgroundTraffic {
     let started = Instant::now();
@@ -127,6 +133,9 @@ async fn new_entries_are_blocked(harness: &Harness, client: &str) {
 
 #[test]
 fn a_vm_crashes_in_a_request() {
+    if only_vms() {
+        return;
+    }
     scenario(crashing(), async |harness| {
         let background = with_old_vms(harness).await;
         let watch = Watch::begin(harness, "trap_in_request").await;
@@ -141,6 +150,9 @@ fn a_vm_crashes_in_a_request() {
 
 #[test]
 fn a_vm_crashes_again_at_once() {
+    if only_vms() {
+        return;
+    }
     scenario(crashing(), async |harness| {
         let background = with_old_vms(harness).await;
         background.stop(&[]).await;
@@ -153,7 +165,7 @@ fn a_vm_crashes_again_at_once() {
         for reply in connection.send_at_once(&crash, 3).await {
             assert_eq!(reply.status, 503, "{reply:?}");
         }
-        let stats = harness.envoy.stats("wasm.portcullis.vm_reload_").await;
+        let stats = harness.envoy.vm_reloads().await;
         assert_eq!(stats["wasm.portcullis.vm_reload_success"], 1, "{stats:?}");
         assert_eq!(stats["wasm.portcullis.vm_reload_backoff"], 1, "{stats:?}");
         let listed = harness.get("/").from(CLEAN).bearer(LISTED_TOKEN).http2();
@@ -171,6 +183,9 @@ fn a_vm_crashes_again_at_once() {
 
 #[test]
 fn a_worker_vm_crashes_in_its_tick() {
+    if only_vms() {
+        return;
+    }
     scenario(crashing(), async |harness| {
         let background = with_old_vms(harness).await;
         let watch = Watch::begin(harness, "trap_in_tick").await;
@@ -184,6 +199,9 @@ fn a_worker_vm_crashes_in_its_tick() {
 
 #[test]
 fn the_main_thread_vm_crashes() {
+    if only_vms() {
+        return;
+    }
     scenario(crashing(), async |harness| {
         let background = with_old_vms(harness).await;
         let watch = Watch::begin(harness, "trap_on_main_thread").await;
@@ -191,10 +209,7 @@ fn the_main_thread_vm_crashes() {
         watch.expect_effects(harness, 1).await;
         new_entries_are_blocked(harness, "127.0.0.9").await;
         // It serves no requests, so Envoy does not recreate it.
-        let reloads = harness
-            .envoy
-            .stats("wasm.portcullis.vm_reload_success")
-            .await;
+        let reloads = harness.envoy.vm_reloads().await;
         assert!(reloads.values().all(|&count| count == 0), "{reloads:?}");
         background.stop(&["trap_on_main_thread"]).await;
     });
@@ -202,6 +217,9 @@ fn the_main_thread_vm_crashes() {
 
 #[test]
 fn a_vm_crashes_while_it_publishes_a_list() {
+    if only_vms() {
+        return;
+    }
     scenario(crashing(), async |harness| {
         let background = with_old_vms(harness).await;
         let watch = Watch::begin(harness, "trap_while_publishing").await;
@@ -229,6 +247,9 @@ fn a_vm_crashes_while_it_publishes_a_list() {
 /// What envoy/README.md says about the other two failure policies after a crash.
 #[test]
 fn with_another_failure_policy_a_crashed_worker_returns_503_or_lets_all_requests_pass() {
+    if only_vms() {
+        return;
+    }
     for (policy, status) in [("FAIL_CLOSED", 503), ("FAIL_OPEN", 200)] {
         scenario(crashing().failure_policy(policy), async |harness| {
             harness.abs.list(crate::background_traffic::list()).await;
@@ -249,7 +270,7 @@ fn with_another_failure_policy_a_crashed_worker_returns_503_or_lets_all_requests
                 }
             })
             .await;
-            let reloads = harness.envoy.stats("wasm.portcullis.vm_reload_").await;
+            let reloads = harness.envoy.vm_reloads().await;
             assert!(reloads.values().all(|&count| count == 0), "{reloads:?}");
         });
     }
@@ -257,6 +278,9 @@ fn with_another_failure_policy_a_crashed_worker_returns_503_or_lets_all_requests
 
 #[test]
 fn memory_does_not_grow_while_the_vms_of_all_workers_crash_repeatedly() {
+    if only_vms() {
+        return;
+    }
     scenario(
         crashing().plugin(json!({"abs_attack_request_minutes": 10})),
         async |harness| {

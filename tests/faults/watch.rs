@@ -1,6 +1,8 @@
 //! Checks in a running Envoy that a fault has the effects of its row and no others.
 
 use crate::background_traffic::LISTED;
+use crate::harness::artefact::Artefact;
+use crate::harness::envoy::METRIC_PREFIX;
 use crate::harness::{DEADLINE, Harness, eventually, eventually_or};
 use crate::matrix::{List, Row, row};
 use serde_json::Value;
@@ -141,8 +143,10 @@ pub async fn recovers(harness: &Harness) {
 
 /// The filter's warnings and errors so far, and Envoy's line for each crash of a VM.
 pub fn complaints(harness: &Harness) -> Vec<String> {
-    let levels = ["[warning][wasm]", "[error][wasm]", "[critical][wasm]"];
-    let sources = ["wasm log portcullis", "Uncaught RuntimeError"];
+    let artefact = Artefact::under_test();
+    let component = artefact.log_component();
+    let levels = ["warning", "error", "critical"].map(|level| format!("[{level}][{component}]"));
+    let sources = [artefact.log_mark(), "Uncaught RuntimeError"];
     let log = harness.envoy.log();
     log.lines()
         .filter(|line| levels.iter().any(|level| line.contains(level)))
@@ -158,8 +162,8 @@ async fn good_fetches(harness: &Harness) -> u64 {
 }
 
 async fn metrics(harness: &Harness) -> BTreeMap<String, u64> {
-    let stats = harness.envoy.stats("wasmcustom.portcullis.").await;
-    let plain = |name: String| name.replace("wasmcustom.portcullis.", "");
+    let stats = harness.envoy.stats(METRIC_PREFIX).await;
+    let plain = |name: String| name.replace(METRIC_PREFIX, "");
     stats
         .into_iter()
         .map(|(name, value)| (plain(name), value))

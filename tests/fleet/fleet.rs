@@ -1,7 +1,9 @@
 //! A server with its filter file, ABS behind it, and Envoys in front of the sample API.
 
+use super::harness::artefact::Artefact;
 use super::harness::audit::Replies;
 use super::harness::client::Request;
+use super::harness::envoy_files::plugin;
 use super::harness::envoy_process::{EnvoyProcess, envoy_binary};
 use super::harness::eventually;
 use super::harness::process::{Process, artefact, repository};
@@ -48,15 +50,10 @@ impl Fleet {
             server: None,
         };
         std::fs::create_dir(fleet.path("filters")).unwrap();
-        let filter = std::fs::read_to_string(repository().join("envoy/filter.json")).unwrap();
-        let mut filter: Value = serde_json::from_str(&filter).unwrap();
-        let config = filter
-            .pointer_mut("/resources/0/typed_config/config")
-            .unwrap();
-        let module = artefact("PORTCULLIS_WASM", "target/portcullis.wasm", "make module");
-        config["vm_config"]["code"]["local"]["filename"] = json!(module);
-        config["vm_config"]["environment_variables"] = json!({});
-        config["configuration"]["value"] = json!({
+        let artefact = Artefact::under_test();
+        let mut filter = artefact.filter();
+        artefact.set_module(&mut filter, &artefact.module(), &fleet.path(""));
+        *plugin(&mut filter) = json!({
             "enable_firewall": true,
             "enable_abs_attack": true,
             "abs_attack_request_minutes": 0.02,
@@ -192,7 +189,11 @@ impl Node {
                 .args(["--service-node", id])
                 .args(["--concurrency", "2"])
                 .arg("--disable-hot-restart")
-                .args(["--component-log-level", "wasm:info,main:warning"])
+                .args([
+                    "--component-log-level",
+                    "wasm:info,dynamic_modules:info,main:warning",
+                ])
+                .env("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", fleet.path(""))
                 .env("PORTCULLIS_NODE_TOKEN", token),
         )
         .await;

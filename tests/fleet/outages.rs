@@ -1,6 +1,7 @@
 //! The server and its upstream are away, killed and restarted: Envoys keep what they have.
 
 use super::fleet::Fleet;
+use super::harness::envoy::METRIC_PREFIX;
 use super::harness::{eventually, run};
 use serde_json::json;
 
@@ -18,10 +19,10 @@ fn a_killed_server_costs_no_envoy_its_configuration_or_list() {
 
         fleet.kill_server();
         let failures = "extension_config_discovery.http_filter.portcullis.update_failure";
-        let failed = "wasmcustom.portcullis.fetch.result=status";
+        let failed = format!("{METRIC_PREFIX}fetch.result=status");
         eventually("Envoy misses the server twice", async || {
             let configuration = node.envoy.stats(failures).await;
-            let lists = node.envoy.stats(failed).await;
+            let lists = node.envoy.stats(&failed).await;
             (configuration.get(failures)? >= &2 && !lists.is_empty()).then_some(())
         })
         .await;

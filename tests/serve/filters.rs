@@ -69,6 +69,30 @@ fn yaml_and_a_config_map_volume_are_read() {
 }
 
 #[test]
+fn a_native_filter_is_served_and_edited() {
+    const CONFIGURATION: &str = "/resources/0/typed_config/filter_config/value";
+    let shipped = include_str!("../../envoy/native.json");
+    let fleet = Fleet::started();
+    fleet.write("portcullis.json", shipped);
+    let served = || body(&fleet.discover("a", "portcullis", ""));
+    eventually("the native filter is served", || {
+        served().pointer(CONFIGURATION).map(drop)
+    });
+    let file: Value = serde_json::from_str(shipped).unwrap();
+    assert_eq!(
+        served().pointer("/resources/0/typed_config"),
+        file.pointer("/resources/0/typed_config")
+    );
+    let edited = shipped.replace("\"enable_firewall\": true", "\"enable_firewall\": false");
+    fleet.write("portcullis.json", &edited);
+    eventually("the change is served", || {
+        let served = served();
+        let configuration = served.pointer(CONFIGURATION)?;
+        (configuration["enable_firewall"] == false).then_some(())
+    });
+}
+
+#[test]
 fn a_second_file_of_the_same_name_is_refused() {
     let fleet = Fleet::started();
     fleet.write("portcullis.yaml", &switched(false));

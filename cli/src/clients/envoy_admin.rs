@@ -17,11 +17,13 @@ use crate::error::{Failure, Result};
 /// The admin interface responds at once unless Envoy is overloaded.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What Envoy puts before the name of a metric that a Wasm filter defines.
-const METRIC_PREFIX: &str = "wasmcustom.";
+/// What Envoy puts before the name of a metric that a Wasm or a native filter defines. A native filter can use the first
+/// one too.
+const METRIC_PREFIXES: [&str; 2] = ["wasmcustom.", "dynamicmodulescustom."];
 
 /// The statistics that are read: those of the filter, and of the discovery of its configuration.
-const STATS: &str = "/stats?format=json&filter=%5E%28wasm%7Cextension_config_discovery%29";
+const STATS: &str =
+    "/stats?format=json&filter=%5E%28wasm%7Cdynamicmodulescustom%7Cextension_config_discovery%29";
 
 /// What a running Envoy reports.
 #[derive(Debug)]
@@ -91,10 +93,12 @@ pub fn read(url: &str) -> Result<RunningEnvoy> {
 }
 
 impl RunningEnvoy {
-    /// A metric of the filter; `None` where Envoy does not have it because no VM of the filter has run.
+    /// A metric of the filter; `None` where Envoy does not have it because the filter has not run.
     pub fn metric(&self, metric: &Metric) -> Option<u64> {
-        let name = format!("{METRIC_PREFIX}{}", metric.name());
-        self.stats.get(&name).copied()
+        METRIC_PREFIXES.iter().find_map(|prefix| {
+            let name = format!("{prefix}{}", metric.name());
+            self.stats.get(&name).copied()
+        })
     }
 
     /// How often Envoy recreated a VM of one of these plugins after a crash: done, failed, postponed.

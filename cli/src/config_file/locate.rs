@@ -1,8 +1,8 @@
-//! Where in a file, or in what Envoy dumps, the configurations of Wasm filters are.
+//! Where in a file, or in what Envoy dumps, the configurations of Wasm and native filters are.
 //!
-//! Knows the shapes of Envoy (a `PluginConfig` with its `configuration`, whatever encloses it), of Istio's WasmPlugin and
-//! TrafficExtension, of Envoy Gateway's EnvoyExtensionPolicy, of a ConfigMap that holds any of them as text, and of a list
-//! of such objects. Reads and edits no file.
+//! Knows the shapes of Envoy (a `PluginConfig` with its `configuration`, a `DynamicModuleFilter` with its `filter_config`,
+//! whatever encloses them), of Istio's WasmPlugin and TrafficExtension, of Envoy Gateway's EnvoyExtensionPolicy, of a
+//! ConfigMap that holds any of them as text, and of a list of such objects. Reads and edits no file.
 
 use serde_json::{Map, Value};
 
@@ -12,13 +12,26 @@ use crate::document::path::{Step, ValuePath, keys};
 /// The namespace of a Kubernetes object that names none.
 const DEFAULT_NAMESPACE: &str = "default";
 
+/// The type of a Wasm filter.
+const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+
+/// The type of a native filter.
+const NATIVE: &str =
+    "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter";
+
+/// The key of a Wasm filter's configuration.
+const CONFIGURATION: &str = "configuration";
+
+/// The key of a native filter's configuration.
+const FILTER_CONFIG: &str = "filter_config";
+
 /// The filter's default name.
 pub const DEFAULT_NAME: &str = "portcullis";
 
-/// Where the configuration of one Wasm filter is.
+/// Where the configuration of one filter is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Location {
-    /// The names of the filter: the names of its PluginConfig, of its filter, its root id.
+    /// The names of the filter: the names of its PluginConfig, of its filter, its root id or filter name.
     pub names: Vec<String>,
     /// The namespace of the Kubernetes object that holds it; none outside of manifests.
     pub namespace: Option<String>,
@@ -34,8 +47,8 @@ pub enum Form {
     /// As an object, or nothing where a manifest omits it.
     #[default]
     Object,
-    /// The Wasm filter has none.
-    Absent,
+    /// The filter has none under this key.
+    Absent(&'static str),
     /// As another message than a Struct or a StringValue.
     Unsupported(String),
 }
@@ -52,7 +65,7 @@ impl Location {
     }
 }
 
-/// Finds the configuration of every Wasm filter in the values of a text.
+/// Finds the configuration of every Wasm and native filter in the values of a text.
 pub fn find(values: &[Value]) -> Vec<Location> {
     let mut found = Vec::new();
     Walk::over(values, &Outside::default(), &mut found);
@@ -75,14 +88,13 @@ pub fn resolve(values: &[Value], location: &Location) -> Option<Value> {
     let empty = || Some(Value::Object(Map::new()));
     match &location.form {
         Form::Object => at(values, &location.path).or_else(empty),
-        Form::Absent => empty(),
+        Form::Absent(_) => empty(),
         Form::Unsupported(_) => None,
     }
 }
 
-/// The Wasm filter that encloses the configuration at `path` in `text`, as `typed_config` holds it.
+/// The Wasm or native filter that encloses the configuration at `path` in `text`, as `typed_config` holds it.
 pub fn typed_config(text: &str, path: &[ValuePath]) -> Option<Value> {
-    const TYPE: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
     let document = Document::parse(text).ok()?;
     let (first, rest) = path.split_first()?;
     // A configuration in a StringValue has an empty path of its own.
@@ -91,24 +103,28 @@ pub fn typed_config(text: &str, path: &[ValuePath]) -> Option<Value> {
     {
         return typed_config(inner, rest);
     }
-    let enclosing = keys(&["config", "configuration", "value"]);
-    let steps = first.steps.strip_suffix(enclosing.as_slice())?.to_vec();
-    let path = ValuePath {
-        steps,
-        ..first.clone()
+    let enclosing = |message: &str, below: &[&str]| {
+        let steps = first.steps.strip_suffix(keys(below).as_slice())?.to_vec();
+        let path = ValuePath {
+            steps,
+            ..first.clone()
+        };
+        let found = path.get(document.values())?;
+        (self::text(found, "@type") == Some(message)).then(|| found.clone())
     };
-    let found = path.get(document.values())?;
-    (self::text(found, "@type") == Some(TYPE)).then(|| found.clone())
+    enclosing(WASM, &["config", CONFIGURATION, "value"])
+        .or_else(|| enclosing(NATIVE, &[FILTER_CONFIG, "value"]))
 }
 
 /// Whether this is a file of Envoy or Kubernetes, and so not a plain plugin configuration.
 pub fn is_wrapper(value: &Value) -> bool {
-    const MARKS: [&str; 16] = [
+    const MARKS: [&str; 17] = [
         "@type",
         "admin",
         "apiVersion",
         "clusters",
         "configuration",
+        "dynamic_module_config",
         "dynamic_resources",
         "filter_chains",
         "http_filters",
@@ -186,11 +202,21 @@ impl Walk<'_> {
             self.outside.names.push(name.to_owned());
         }
         if is_plugin(value) {
-            self.visit_plugin(value);
+            self.visit_filter(value, ["root_id", "rootId"], [CONFIGURATION; 2]);
+        } else if is_native(value) {
+            let names = ["filter_name", "filterName"];
+            self.visit_filter(value, names, [FILTER_CONFIG, "filterConfig"]);
         }
         for (key, inner) in object {
             // What Envoy dumps of a configuration that it refused is not active.
-            if key != "configuration" && key != "error_state" {
+            if ![
+                "configuration",
+                "error_state",
+                FILTER_CONFIG,
+                "filterConfig",
+            ]
+            .contains(&key.as_str())
+            {
                 self.step(Step::Key(key.clone()), |walk| walk.visit(inner));
             }
         }
@@ -213,13 +239,17 @@ impl Walk<'_> {
                 self.add(names(), steps, Form::Object);
             }
             Some("EnvoyExtensionPolicy") => {
-                let plugins = value.pointer("/spec/wasm").and_then(Value::as_array);
-                for (index, plugin) in plugins.into_iter().flatten().enumerate() {
-                    // The policy's own name is that of all its plugins.
-                    let names = owned([text(plugin, "name"), text(plugin, "rootID")]);
-                    let mut steps = keys(&["spec", "wasm"]);
-                    steps.extend([Step::Index(index), Step::Key("config".to_owned())]);
-                    self.add(names, steps, Form::Object);
+                for (kind, id) in [("wasm", "rootID"), ("dynamicModule", "filterName")] {
+                    let filters = value
+                        .get("spec")
+                        .and_then(|spec| spec.get(kind)?.as_array());
+                    for (index, filter) in filters.into_iter().flatten().enumerate() {
+                        // The policy's own name is that of all its filters.
+                        let names = owned([text(filter, "name"), text(filter, id)]);
+                        let mut steps = keys(&["spec", kind]);
+                        steps.extend([Step::Index(index), Step::Key("config".to_owned())]);
+                        self.add(names, steps, Form::Object);
+                    }
                 }
             }
             Some("ConfigMap") => {
@@ -240,18 +270,20 @@ impl Walk<'_> {
         true
     }
 
-    /// Envoy's `PluginConfig`.
-    fn visit_plugin(&mut self, plugin: &Value) {
+    /// Envoy's `PluginConfig` or `DynamicModuleFilter`, with both spellings of the keys of its id and its configuration.
+    fn visit_filter(&mut self, filter: &Value, ids: [&str; 2], configurations: [&'static str; 2]) {
         let mut names = self.outside.names.clone();
-        names.extend(owned([text(plugin, "root_id"), text(plugin, "rootId")]));
+        names.extend(owned(ids.map(|id| text(filter, id))));
         names.dedup();
-        let configuration = plugin.get("configuration");
-        let Some(configuration) = configuration.filter(|value| !value.is_null()) else {
-            self.add(names, Vec::new(), Form::Absent);
+        let found = configurations
+            .into_iter()
+            .find_map(|key| Some((key, filter.get(key).filter(|value| !value.is_null())?)));
+        let Some((key, configuration)) = found else {
+            self.add(names, Vec::new(), Form::Absent(configurations[0]));
             return;
         };
         let message = text(configuration, "@type").unwrap_or_default();
-        let steps = keys(&["configuration", "value"]);
+        let steps = keys(&[key, "value"]);
         match message.rsplit('/').next().unwrap_or_default() {
             "google.protobuf.Struct" => self.add(names, steps, Form::Object),
             "google.protobuf.StringValue" => {
@@ -306,6 +338,17 @@ fn is_plugin(value: &Value) -> bool {
     has("vm_config")
         || has("vmConfig")
         || (has("configuration") && (has("root_id") || has("rootId")))
+}
+
+/// Whether this is a `DynamicModuleFilter` of HTTP: its configuration of a route, and filters of connections, have other types.
+fn is_native(value: &Value) -> bool {
+    let has = |key: &str| value.get(key).is_some();
+    let is_filter =
+        has("filter_config") || has("filterConfig") || has("filter_name") || has("filterName");
+    match text(value, "@type") {
+        Some(message) => message == NATIVE,
+        None => is_filter && (has("dynamic_module_config") || has("dynamicModuleConfig")),
+    }
 }
 
 fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {

@@ -1,4 +1,4 @@
-//! Which of the Wasm filters in a text is meant.
+//! Which of the Wasm and native filters in a text is meant.
 
 use serde_json::Value;
 
@@ -43,7 +43,7 @@ impl<'a> Selection<'a> {
         }
         if found.is_empty() {
             return Err(Failure::refused(format!(
-                "{file} holds no Wasm filter; give with --config the file that holds the filter's \"configuration\" \
+                "{file} holds no Wasm or native filter; give with --config the file that holds the filter's \"configuration\" \
                  (an ECDS, LDS or bootstrap file of Envoy, a WasmPlugin, TrafficExtension, EnvoyExtensionPolicy or \
                  ConfigMap manifest)"
             )));
@@ -76,13 +76,13 @@ impl<'a> Selection<'a> {
             (None, [only], _) => Ok(only),
             (_, _, [one]) => Ok(one),
             (None, [_, _, ..], _) => Err(Failure::refused(format!(
-                "{file} holds several Wasm filters{} ({}); choose one with --name{}",
+                "{file} holds several Wasm or native filters{} ({}); choose one with --name{}",
                 self.of_namespace(),
                 shown(here),
                 self.or_namespace(found)
             ))),
             (_, _, [_, _, ..]) => Err(Failure::refused(format!(
-                "{file} holds {} Wasm filters named \"{wanted}\"{}; it holds: {}{}",
+                "{file} holds {} Wasm or native filters named \"{wanted}\"{}; it holds: {}{}",
                 called.len(),
                 self.of_namespace(),
                 shown(found),
@@ -94,7 +94,7 @@ impl<'a> Selection<'a> {
             (name, ..) => {
                 let named = name.map_or(String::new(), |name| format!(" named \"{name}\""));
                 Err(Failure::refused(format!(
-                    "{file} holds no Wasm filter{named}{}; it holds: {}",
+                    "{file} holds no Wasm or native filter{named}{}; it holds: {}",
                     self.of_namespace(),
                     shown(found)
                 )))
@@ -140,12 +140,12 @@ fn usable(file: &str, location: &Location) -> Result<Location> {
     let name = location.names.first().map_or("", String::as_str);
     match &location.form {
         Form::Object => Ok(location.clone()),
-        Form::Absent => Err(Failure::refused(format!(
-            "{file}: the Wasm filter \"{name}\" has no configuration; add to it \"configuration\": \
+        Form::Absent(key) => Err(Failure::refused(format!(
+            "{file}: the filter \"{name}\" has no configuration; add to it \"{key}\": \
              {{\"@type\": \"type.googleapis.com/google.protobuf.Struct\", \"value\": {{}}}}"
         ))),
         Form::Unsupported(found) => Err(Failure::refused(format!(
-            "{file}: the configuration of the Wasm filter \"{name}\" is of the type {found}; allowed are \
+            "{file}: the configuration of the filter \"{name}\" is of the type {found}; allowed are \
              google.protobuf.Struct and google.protobuf.StringValue"
         ))),
     }

@@ -2,7 +2,8 @@
 //!
 //! Owns changes of the configuration while it runs, and the filter's metrics and logs.
 
-use super::envoy_files::{filter, merge, module, plugin, put_in_place, render_bootstrap};
+use super::artefact::Artefact;
+use super::envoy_files::{filter, merge, plugin, put_in_place, render_bootstrap};
 use super::envoy_process::{EnvoyProcess, envoy_binary};
 use super::process::Process;
 use super::services::Abs;
@@ -15,8 +16,8 @@ use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 
-/// The prefix that Envoy gives to metrics of wasm filters.
-const METRIC_PREFIX: &str = "wasmcustom.portcullis.";
+/// The prefix that Envoy gives to the filter's metrics.
+pub const METRIC_PREFIX: &str = "wasmcustom.portcullis.";
 /// The statistics of the file that the filter comes from.
 const DISCOVERY_PREFIX: &str = "extension_config_discovery.http_filter.portcullis.";
 
@@ -45,10 +46,14 @@ impl Envoy {
     pub async fn start(setup: &Setup, api: SocketAddr, abs: &Abs, keys: &[String; 2]) -> Self {
         let directory = TempDir::new().unwrap();
         let bootstrap = directory.path().join("envoy.yaml");
-        let filter = filter(setup);
+        let filter = filter(setup, directory.path());
         let text = render_bootstrap(setup, directory.path(), api, abs);
         std::fs::write(&bootstrap, text).unwrap();
         put_in_place(directory.path(), &filter);
+        let [access_key, secret_key] = match (setup.artefact, setup.keys_in_vm) {
+            (Artefact::Native, false) => ["ENVOY_ABS_ACCESS_KEY", "ENVOY_ABS_SECRET_KEY"],
+            _ => ["ABS_ACCESS_KEY", "ABS_SECRET_KEY"],
+        };
         let envoy = EnvoyProcess::start(
             Command::new(envoy_binary())
                 .arg("-c")
@@ -57,10 +62,14 @@ impl Envoy {
                 // The Envoys of a test run are independent of each other.
                 .arg("--disable-hot-restart")
                 // Everything that the filter logs, for the search for secrets.
-                .args(["--component-log-level", "wasm:debug,main:warning"])
+                .args([
+                    "--component-log-level",
+                    "wasm:debug,dynamic_modules:debug,main:warning",
+                ])
                 .args(["--file-flush-interval-msec", "100"])
-                .env("ABS_ACCESS_KEY", (setup.keys_as)(&keys[0]))
-                .env("ABS_SECRET_KEY", (setup.keys_as)(&keys[1]))
+                .env(access_key, (setup.keys_as)(&keys[0]))
+                .env(secret_key, (setup.keys_as)(&keys[1]))
+                .env("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", directory.path())
                 .envs(setup.variables.iter().cloned()),
         )
         .await;
@@ -99,6 +108,11 @@ impl Envoy {
         self.envoy.admin(path).await
     }
 
+    /// How often Envoy recreated a VM of the filter, by the results; empty for a native filter, which has none.
+    pub async fn vm_reloads(&self) -> BTreeMap<String, u64> {
+        self.stats("wasm.portcullis.vm_reload").await
+    }
+
     /// A metric of the filter by its documented name without `portcullis.`; `None` if it was never written.
     pub async fn metric(&self, name: &str) -> Option<u64> {
         self.stats(METRIC_PREFIX)
@@ -128,7 +142,8 @@ impl Envoy {
     /// Like [`Envoy::configure`], but changes the module instead of the plugin configuration.
     pub async fn take_module(&mut self, path: &Path) -> Change {
         let mut filter = self.filter.clone();
-        *module(&mut filter) = path.to_str().unwrap().into();
+        let directory = self.directory.path();
+        Artefact::of(&filter).set_module(&mut filter, path, directory);
         self.replace_filter(filter).await
     }
 

@@ -1,6 +1,7 @@
-//! Envoy's files: `envoy/envoy.yaml` and `envoy/filter.json` as shipped, with the scenario's addresses, paths and patches.
+//! Envoy's files: the shipped bootstrap and filter of an artefact, with the scenario's addresses, paths and patches.
 
-use super::process::{artefact, repository};
+use super::artefact::Artefact;
+use super::process::repository;
 use super::services::Abs;
 use super::setup::Setup;
 use serde_json::{Value, json};
@@ -9,7 +10,8 @@ use std::path::Path;
 
 /// The shipped bootstrap with free ports, the scenario's addresses and its own folder for filter.json.
 pub fn render_bootstrap(setup: &Setup, directory: &Path, api: SocketAddr, abs: &Abs) -> String {
-    let mut text = std::fs::read_to_string(repository().join("envoy/envoy.yaml")).unwrap();
+    let shipped = setup.artefact.bootstrap();
+    let mut text = std::fs::read_to_string(repository().join(shipped)).unwrap();
     if setup.abs_over_tls.is_some() {
         text = take_tls_variant(&text);
     }
@@ -33,7 +35,7 @@ pub fn render_bootstrap(setup: &Setup, directory: &Path, api: SocketAddr, abs: &
             format!("address: 127.0.0.1, port_value: {}", abs.sideband.port()),
         ),
         (
-            "path: envoy/filter.json".to_owned(),
+            format!("path: {}", setup.artefact.filter_path()),
             format!("path: {directory}/filter.json"),
         ),
         (
@@ -64,13 +66,13 @@ pub fn render_bootstrap(setup: &Setup, directory: &Path, api: SocketAddr, abs: &
             ),
         ]),
     }
-    for (shipped, ours) in replacements {
+    for (from, ours) in replacements {
         assert_eq!(
-            text.matches(&shipped).count(),
+            text.matches(&from).count(),
             1,
-            "envoy/envoy.yaml should contain `{shipped}` once"
+            "{shipped} should contain `{from}` once"
         );
-        text = text.replace(&shipped, &ours);
+        text = text.replace(&from, &ours);
     }
     for (name, endpoint) in &setup.clusters {
         text = with_cluster(&text, name, *endpoint);
@@ -112,50 +114,49 @@ fn take_tls_variant(text: &str) -> String {
     format!("{before}{variant}{after}")
 }
 
-/// The shipped filter with the scenario's changes.
-pub fn filter(setup: &Setup) -> Value {
-    let text = std::fs::read_to_string(repository().join("envoy/filter.json")).unwrap();
-    let mut filter: Value = serde_json::from_str(&text).unwrap();
+/// The shipped filter with the scenario's changes, for an Envoy that has this directory.
+pub fn filter(setup: &Setup, directory: &Path) -> Value {
+    let mut filter = setup.artefact.filter();
     for patch in &setup.plugin {
         merge(plugin(&mut filter), patch);
     }
-    let code = module(&mut filter);
-    let path = match &setup.module {
-        Some(path) => path.clone(),
-        None => artefact("PORTCULLIS_WASM", code.as_str().unwrap(), "make build"),
-    };
-    *code = path.to_str().unwrap().into();
+    let path = setup.module.clone();
+    let path = path.unwrap_or_else(|| setup.artefact.module());
+    setup.artefact.set_module(&mut filter, &path, directory);
     if let Some(policy) = setup.failure_policy {
         *filter
             .pointer_mut("/resources/0/typed_config/config/failure_policy")
             .unwrap() = policy.into();
     }
-    if !setup.keys_in_vm {
+    // A native module reads Envoy's environment itself.
+    if setup.artefact == Artefact::Wasm {
         let vm = filter.pointer_mut("/resources/0/typed_config/config/vm_config");
-        let variables = vm.unwrap().as_object_mut().unwrap();
-        variables.remove("environment_variables").unwrap();
-    }
-    for (name, _) in &setup.variables {
-        let names =
-            "/resources/0/typed_config/config/vm_config/environment_variables/host_env_keys";
-        let names = filter.pointer_mut(names).unwrap().as_array_mut();
-        names.unwrap().push((*name).into());
+        let vm = vm.unwrap().as_object_mut().unwrap();
+        if !setup.keys_in_vm {
+            vm.remove("environment_variables").unwrap();
+        }
+        for (name, _) in &setup.variables {
+            let names = &mut vm["environment_variables"]["host_env_keys"];
+            names.as_array_mut().unwrap().push((*name).into());
+        }
     }
     filter
-}
-
-/// The path of the module's file.
-pub fn module(filter: &mut Value) -> &mut Value {
-    filter
-        .pointer_mut("/resources/0/typed_config/config/vm_config/code/local/filename")
-        .expect("envoy/filter.json should name the module's file")
 }
 
 /// The plugin configuration.
 pub fn plugin(filter: &mut Value) -> &mut Value {
+    let place = Artefact::of(filter).plugin();
     filter
-        .pointer_mut("/resources/0/typed_config/config/configuration/value")
-        .expect("envoy/filter.json should have the plugin configuration")
+        .pointer_mut(place)
+        .expect("a filter file should have the plugin configuration")
+}
+
+/// The scenario's folder, in its bootstrap.
+pub fn directory_in(bootstrap: &str) -> &Path {
+    let (_, rest) = bootstrap
+        .split_once("watched_directory: { path: ")
+        .expect("a bootstrap should watch the scenario's folder");
+    Path::new(rest.split(' ').next().unwrap())
 }
 
 /// Writes the file to another name and renames it, so that Envoy never reads a part of it.

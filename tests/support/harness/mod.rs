@@ -6,6 +6,7 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | [`artefact`] | whether the filter is the wasm module or the native one, and what differs |
 //! | [`setup`] | how a scenario starts |
 //! | [`envoy`] | the Envoy of a scenario: its configuration while it runs, metrics, logs |
 //! | [`envoy_files`] | the shipped bootstrap and filter, with the scenario's changes |
@@ -25,6 +26,7 @@
     reason = "each test target that uses the harness uses a part of it"
 )]
 
+pub mod artefact;
 pub mod audit;
 pub mod certificate;
 pub mod client;
@@ -285,7 +287,7 @@ impl Harness {
         ];
         let config_dump = self.envoy.admin("/config_dump").await;
         assert!(
-            config_dump.contains("root_id"),
+            config_dump.contains(self.setup.artefact.dump_mark()),
             "/config_dump should show the filter: {config_dump}"
         );
         self.envoy.process().assert_running();

@@ -1,11 +1,13 @@
 //! How a scenario starts: what differs from the shipped files.
 
+use super::artefact::Artefact;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// How a scenario starts.
 pub struct Setup {
+    pub(super) artefact: Artefact,
     /// Merge patches (RFC 7396) for the plugin configuration, in order.
     pub(super) plugin: Vec<Value>,
     pub(super) concurrency: u32,
@@ -27,6 +29,7 @@ impl Setup {
     /// The shipped configuration with a fetch every 1.2 seconds, and four workers.
     pub fn new() -> Self {
         Self {
+            artefact: Artefact::under_test(),
             plugin: vec![json!({"abs_attack_request_minutes": 0.02})],
             concurrency: 4,
             trusted_hops: 0,
@@ -42,6 +45,12 @@ impl Setup {
             clusters: Vec::new(),
             bootstrap: Vec::new(),
         }
+    }
+
+    /// Another artefact than the one under test.
+    pub fn artefact(mut self, artefact: Artefact) -> Self {
+        self.artefact = artefact;
+        self
     }
 
     /// Merges `patch` (RFC 7396) into the plugin configuration.
@@ -99,7 +108,8 @@ impl Setup {
         self
     }
 
-    /// The VM gets no environment variables, and so no keys.
+    /// The filter gets no keys: its VM no environment variables, or the variables have other names, those of the credential
+    /// injector in the shipped file.
     pub fn no_keys_in_vm(mut self) -> Self {
         self.keys_in_vm = false;
         self
@@ -111,7 +121,7 @@ impl Setup {
         self
     }
 
-    /// One more environment variable of Envoy and of the VM.
+    /// One more environment variable of Envoy and of the filter.
     pub fn variable(mut self, name: &'static str, value: &str) -> Self {
         self.variables.push((name, value.to_owned()));
         self

@@ -12,6 +12,18 @@ fn plugin(name: &str, configuration: Value) -> Value {
     })
 }
 
+fn native(name: &str, configuration: Value) -> Value {
+    json!({
+        "name": name,
+        "typed_config": {
+            "@type": NATIVE,
+            "dynamic_module_config": {"name": "libs", "do_not_close": true},
+            "filter_name": "root",
+            "filter_config": configuration,
+        },
+    })
+}
+
 fn structure(value: Value) -> Value {
     json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": value})
 }
@@ -28,7 +40,7 @@ fn found(value: Value) -> Vec<(String, Value)> {
         .map(|location| {
             let configuration = match &location.form {
                 Form::Unsupported(found) => json!(found),
-                Form::Absent => json!("absent"),
+                Form::Absent(key) => json!(key),
                 Form::Object => resolve(&values, &location).unwrap(),
             };
             (location.names.join(" "), configuration)
@@ -54,7 +66,18 @@ fn configurations_are_found_in_every_shape() {
     });
     let gateway = json!({
         "kind": "EnvoyExtensionPolicy", "metadata": {"name": "m"},
-        "spec": {"wasm": [{"name": "p", "rootID": "root", "config": on}]},
+        "spec": {
+            "wasm": [{"name": "p", "rootID": "root", "config": on}],
+            "dynamicModule": [{"name": "n", "filterName": "root", "config": on}, {"name": "bare"}],
+        },
+    });
+    let in_a_chain = json!({"typed_config": {"default_filter_chain": {"filters": [
+        plugin("p", structure(json!({}))), native("n", structure(on.clone())),
+    ]}}});
+    let by_shape = json!({"dynamicModuleConfig": {}, "filterName": "p", "filterConfig": structure(on.clone())});
+    let of_a_route = json!({
+        "@type": format!("{NATIVE}PerRoute"), "dynamic_module_config": {}, "per_route_config_name": "p",
+        "filter_config": structure(on.clone()),
     });
     let config_map = json!({
         "kind": "ConfigMap", "metadata": {"name": "m"},
@@ -66,7 +89,39 @@ fn configurations_are_found_in_every_shape() {
         (wasm_plugin, vec![("p", on.clone())]),
         (bare_wasm_plugin, vec![("p", json!({}))]),
         (named_wasm_plugin, vec![("p m", on.clone())]),
-        (gateway, vec![("p root", on.clone())]),
+        (
+            gateway,
+            vec![
+                ("p root", on.clone()),
+                ("n root", on.clone()),
+                ("bare", json!({})),
+            ],
+        ),
+        (
+            json!({"resources": [native("p", structure(on.clone()))]}),
+            vec![("p root", on.clone())],
+        ),
+        (
+            native("p", text("{\"enable_firewall\": true}")),
+            vec![("p root", on.clone())],
+        ),
+        (
+            in_a_chain,
+            vec![("p root", json!({})), ("n root", on.clone())],
+        ),
+        (by_shape, vec![("p", on.clone())]),
+        (of_a_route, vec![]),
+        (
+            native(
+                "p",
+                json!({"@type": "type.googleapis.com/google.protobuf.BytesValue"}),
+            ),
+            vec![("p root", json!("google.protobuf.BytesValue"))],
+        ),
+        (
+            native("p", json!(null)),
+            vec![("p root", json!("filter_config"))],
+        ),
         (config_map, vec![("p root", on.clone())]),
         (
             plugin(
@@ -77,7 +132,7 @@ fn configurations_are_found_in_every_shape() {
         ),
         (
             json!({"name": "p", "vm_config": {}}),
-            vec![("p", json!("absent"))],
+            vec![("p", json!("configuration"))],
         ),
         (plugin("p", text("")), vec![("p root", json!({}))]),
         (json!({"resources": []}), vec![]),
@@ -159,4 +214,27 @@ fn what_kubernetes_adds_to_an_object_is_no_configuration() {
         found(json!({"kind": "List", "items": [config_map]})),
         [of_object]
     );
+}
+
+#[test]
+fn the_filter_around_a_configuration_is_found_in_each_form() {
+    let on = json!({"enable_firewall": true});
+    for filter in [
+        plugin("p", structure(on.clone())),
+        plugin("p", text("{}")),
+        native("p", structure(on.clone())),
+        native("p", text("{}")),
+    ] {
+        let file = json!({"resources": [filter]});
+        let config_map = json!({"kind": "ConfigMap", "data": {"filter.json": file.to_string()}});
+        for value in [file, config_map] {
+            let found = find(std::slice::from_ref(&value));
+            let around = typed_config(&value.to_string(), &found[0].path);
+            assert_eq!(around.as_ref(), Some(&filter["typed_config"]), "{value}");
+        }
+    }
+    let unknown =
+        json!({"dynamic_module_config": {}, "filter_name": "p", "filter_config": structure(on)});
+    let found = find(std::slice::from_ref(&unknown));
+    assert_eq!(typed_config(&unknown.to_string(), &found[0].path), None);
 }
