@@ -30,8 +30,12 @@ mod tests;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+#[cfg(test)]
+pub use self::node::NodeFilter;
 pub use self::node::{Node, State};
 use self::registry::Registry;
+#[cfg(test)]
+pub use self::report::List as ActiveList;
 use self::report::Report;
 pub use self::totals::{Total, Totals};
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::super::Server;
 use super::super::access::{Caller, Role};
 use super::super::filters::{self, Filter};
-use super::super::nodes::{Node, State};
+use super::super::nodes::State;
 use super::super::relay::FeedStatus;
 use super::headline::judge;
 use super::view::{self, View};
@@ -41,12 +41,13 @@ pub fn view(server: &Server, caller: &Caller) -> View {
     let filters = server.filters.list();
     let filters: Vec<_> = filters.iter().map(|one| of_filter(server, one)).collect();
     let feeds = feeds(server);
-    let nodes = nodes(server);
+    let now = unix_now();
+    let nodes = nodes(server, now);
     let (series, minutes) = server.page.history.read();
     let minutes = minutes.into_iter();
     let changes = server.changes.list().into_iter().take(MOST_CHANGES);
     View {
-        now: unix_now(),
+        now,
         may_change: caller.role == Role::Operator,
         has_session: caller.has_session,
         notice: None,
@@ -200,10 +201,8 @@ fn feeds(server: &Server) -> Option<Vec<view::Feed>> {
     relay.is_on().then(|| feeds.collect())
 }
 
-fn nodes(server: &Server) -> view::Nodes {
-    let now = unix_now();
+fn nodes(server: &Server, now: Duration) -> view::Nodes {
     let summary = server.nodes.summary(now);
-    let shown = server.nodes.first_by(now, MOST_NODES, state);
     view::Nodes {
         count: summary.iter().map(|(_, count)| count).sum(),
         current: summary.of(State::Current),
@@ -211,43 +210,17 @@ fn nodes(server: &Server) -> view::Nodes {
         behind: summary.of(State::Behind),
         silent: summary.of(State::Silent),
         unknown: summary.of(State::Unknown),
-        shown: shown
-            .iter()
-            .map(|node| of_node(node, state(node.state(now)), now))
-            .collect(),
+        shown: server.nodes.first_by(now, MOST_NODES, rank),
     }
 }
 
-fn of_node(node: &Node, state: view::NodeState, now: Duration) -> view::Node {
-    let filters = node.filters.iter();
-    let lists = node.lists.iter();
-    view::Node {
-        id: node.id.clone(),
-        cluster: node.cluster.clone(),
-        envoy: node.envoy.clone(),
-        module: node.module.clone(),
-        configurations: filters
-            .map(|filter| view::Configuration {
-                filter: filter.name.clone(),
-                served: filter.served.clone(),
-                accepted: filter.accepted.clone(),
-            })
-            .collect(),
-        lists: lists
-            .map(|list| (list.feed.clone(), list.generation, list.entries))
-            .collect(),
-        last_seen: now.saturating_sub(node.last_seen),
-        state,
-        since: node.since(now).map(|since| now.saturating_sub(since)),
-    }
-}
-
-const fn state(state: State) -> view::NodeState {
+/// Nodes that need attention come first.
+const fn rank(state: State) -> u8 {
     match state {
-        State::Current => view::NodeState::Current,
-        State::Updating => view::NodeState::Updating,
-        State::Behind => view::NodeState::Behind,
-        State::Silent => view::NodeState::Silent,
-        State::Unknown => view::NodeState::Unknown,
+        State::Behind => 0,
+        State::Silent => 1,
+        State::Updating => 2,
+        State::Unknown => 3,
+        State::Current => 4,
     }
 }
