@@ -18,6 +18,7 @@ export ENVOY_BIN ENVOY_VERSION
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
 MODULE := target/portcullis.wasm
+NATIVE_MODULE := target/libportcullis.so
 # 512 KB: a module of this size compiles quickly in every worker. `make check` and CI enforce it; other builds allow twice
 # as much, so that a module can be tried before it shrinks.
 MODULE_SIZE_LIMIT := 524288
@@ -65,7 +66,7 @@ demo-tools:
 	@tools/install curl rust-targets wasm-opt envoy
 
 .PHONY: build
-build: module cli ## the shippable module at target/portcullis.wasm, the CLI at target/release/portcullis
+build: module native cli ## the shippable modules at target/portcullis.wasm and target/libportcullis.so, the CLI at target/release/portcullis
 
 .PHONY: module
 module trap-module: export CARGO_TARGET_WASM32_WASIP1_LINKER := $(CURDIR)/wasm-target/linker
@@ -78,6 +79,16 @@ module: ## only the shippable module
 	@tools/install rust-targets wasm-opt
 	cargo build $(LOCKED) --profile wasm --target wasm32-wasip1 -p portcullis-wasm
 	wasm-target/link target/wasm32-wasip1/wasm/portcullis_wasm.wasm $(MODULE) $(SIZE_LIMIT) $(WASM_OPT_FLAGS)
+
+.PHONY: native
+native: ## only the native module, at target/libportcullis.so
+	@tools/install zig
+	native/build $(NATIVE_MODULE) $(LOCKED)
+	native/check $(NATIVE_MODULE)
+
+.PHONY: native-reproducible
+native-reproducible: native ## the native module built in another directory has the same bytes
+	native/reproducible $(NATIVE_MODULE)
 
 .PHONY: trap-module
 trap-module: ## for tests only: the module with crashes on command, at target/portcullis-trap.wasm

@@ -28,6 +28,7 @@ mod protobuf;
 mod raw;
 mod report;
 mod section;
+mod startup;
 #[cfg(test)]
 mod tests;
 mod top_level;
@@ -47,6 +48,7 @@ pub use self::feed::{Feed, FeedFormat};
 pub use self::guard::Guard;
 pub use self::jwt::{Jwt, JwtLocation};
 pub use self::list::ManualEntries;
+pub use self::startup::Startup;
 pub use self::traffic::{Traffic, TrafficFormat};
 pub use self::warning::{ConfigWarning, Notice};
 

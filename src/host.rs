@@ -216,7 +216,17 @@ pub trait MetricStore {
     fn metric_value(&self, metric: MetricHandle) -> Result<u64, HostError>;
 }
 
-/// A host that offers everything, as proxy-wasm does.
-pub trait Host: System + SharedData + RootContext + CallResponse + Stream + MetricStore {}
+/// What a host offers while it handles a request, on any thread.
+pub trait RequestHost: System + Stream + MetricStore {}
 
-impl<T: System + SharedData + RootContext + CallResponse + Stream + MetricStore> Host for T {}
+impl<T: System + Stream + MetricStore> RequestHost for T {}
+
+/// What a host offers to a root context: at its ticks, and when the response to one of its calls arrives.
+pub trait RootHost: System + RootContext + CallResponse + MetricStore {}
+
+impl<T: System + RootContext + CallResponse + MetricStore> RootHost for T {}
+
+/// A host that offers everything, as proxy-wasm does.
+pub trait Host: RequestHost + RootHost + SharedData {}
+
+impl<T: RequestHost + RootHost + SharedData> Host for T {}

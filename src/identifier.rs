@@ -156,6 +156,14 @@ impl<T: Copy> PerKind<T> {
     }
 }
 
+impl PerKind<u64> {
+    /// The sum over all kinds.
+    pub fn total(&self) -> u64 {
+        let by_kind = IdentifierKind::ALL.map(|kind| *self.get(kind));
+        by_kind.into_iter().fold(0, u64::saturating_add)
+    }
+}
+
 impl PerKind<bool> {
     /// True where either is true.
     pub const fn or(self, other: Self) -> Self {

@@ -13,6 +13,7 @@
 //! |---|---|
 //! | [`host`] | the port: everything that the core needs from its host |
 //! | [`vm`] | one method for each callback of the host; `root`: one active configuration |
+//! | [`process`] | the same for a process whose threads share their memory: a native module |
 //! | [`config`] | the plugin configuration: what it means, every error with its path |
 //! | [`identifier`] | the kinds of client identifier, their canonical forms, their fingerprints |
 //! | [`request`] | what a request carries: header bytes to identifiers, by an API's rules |
@@ -50,6 +51,8 @@ pub mod identifier;
 pub mod judge;
 pub mod list;
 pub mod metrics;
+mod plugin;
+pub mod process;
 pub mod request;
 mod root;
 pub mod sync;

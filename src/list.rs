@@ -4,12 +4,15 @@
 //! entries -> Builder -> Blocklist -> values: manifest | filter shards | buckets | ranges
 //! values  -> Loader  -> each VM keeps: manifest, membership filter, ranges
 //! look-up: the membership filter says "not listed" or "maybe"; one bucket has the exact fingerprints
+//!
+//! entries -> Builder -> Blocklist -> ExactList, which all threads of a process share; one look-up is exact
 //! ```
 //!
 //! No JSON, no shared-data keys, no hostcalls.
 
 mod active;
 mod builder;
+mod exact;
 pub mod frame;
 mod lifetimes;
 mod loader;
@@ -21,6 +24,7 @@ mod ranges;
 
 pub use active::ActiveList;
 pub use builder::{Blocklist, Builder, ListTooLarge};
+pub use exact::{ExactList, ExactView};
 pub use loader::{Loader, NextValue};
 pub use manifest::{Layout, Manifest, Membership, Slot};
 pub use manual::ManualList;

@@ -1,15 +1,17 @@
 //! The metrics and their names. Envoy shows them as `wasmcustom.<name>`; `envoy/` turns `source=`, `kind=` and `result=` into
 //! Prometheus labels. No name depends on traffic.
 
-use core::cell::RefCell;
-use core::ops::Deref;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::config::feed::ABS;
-use crate::host::{Host, HostError, MetricHandle, MetricStore, MetricType};
+use crate::host::{MetricHandle, MetricStore, MetricType};
 use crate::identifier::{IdentifierKind, PerKind};
 use crate::judge::verdict::{DenyKind, DenyReason, ListOrigin};
+
+mod metered_host;
+
+pub use metered_host::MeteredHost;
 
 /// The result of a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -136,7 +138,7 @@ pub enum Metric {
     /// The status of that failed call; 0 without a response.
     TrafficLastFailureStatus,
     /// Of the feed with this name.
-    Feed(Rc<str>, FeedMetric),
+    Feed(Arc<str>, FeedMetric),
 }
 
 /// A metric of one feed.
@@ -163,7 +165,7 @@ pub enum FeedMetric {
 }
 
 impl Metric {
-    /// The metrics of every configuration, in a fixed order. [`Metric::Requests`] is not: it is defined when it is used.
+    /// The metrics of every configuration, in a fixed order. [`Metric::Requests`] is only of those with a feed that reports it.
     pub fn common() -> Vec<Metric> {
         let mut all = vec![
             Metric::AllowListed,
@@ -186,7 +188,7 @@ impl Metric {
     }
 
     /// The metrics of a feed whose list has identifiers of `kinds`, in a fixed order.
-    pub fn of_feed(name: &Rc<str>, kinds: PerKind<bool>) -> Vec<Metric> {
+    pub fn of_feed(name: &Arc<str>, kinds: PerKind<bool>) -> Vec<Metric> {
         let mut all = Vec::new();
         for kind in DenyKind::of(kinds) {
             let reason = DenyReason {
@@ -274,107 +276,29 @@ impl FeedMetric {
     }
 }
 
-/// A VM's metrics. The host returns a new number for each definition and never frees one, so each VM defines a metric once,
-/// at the first tick of a configuration that has it: a VM may be created only to validate a configuration.
+/// The metrics that are defined. The host returns a new number for each definition and never frees one, so each metric is
+/// defined once.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    handles: RefCell<BTreeMap<Metric, Option<MetricHandle>>>,
-    /// Feeds whose metrics are defined.
-    feeds: RefCell<Vec<(Rc<str>, PerKind<bool>)>>,
+    handles: BTreeMap<Metric, Option<MetricHandle>>,
 }
 
 impl Metrics {
-    /// Defines the metrics of every configuration and those of the feeds, unless that was done before.
-    pub fn define<'a>(
-        &self,
-        store: &dyn MetricStore,
-        feeds: impl Iterator<Item = (&'a Rc<str>, PerKind<bool>)>,
-    ) {
-        if self.handles.borrow().is_empty() {
-            self.define_all(store, Metric::common());
-        }
-        for (name, kinds) in feeds {
-            let mut defined = self.feeds.borrow_mut();
-            if !defined
-                .iter()
-                .any(|known| *known.0 == **name && known.1 == kinds)
-            {
-                defined.push((name.clone(), kinds));
-                self.define_all(store, Metric::of_feed(name, kinds));
-            }
-        }
-    }
-
-    fn define_all(&self, store: &dyn MetricStore, metrics: Vec<Metric>) {
+    /// Defines those of `metrics` that are not defined yet.
+    pub fn define(&mut self, store: &dyn MetricStore, metrics: impl IntoIterator<Item = Metric>) {
         for metric in metrics {
-            self.handle(store, &metric);
+            self.handles.entry(metric).or_insert_with_key(|metric| {
+                let defined = store.define_metric(metric.metric_type(), &metric.name());
+                let defined = defined.inspect_err(|error| {
+                    log::error!("metric {} can't be defined: {error}", metric.name());
+                });
+                defined.ok()
+            });
         }
     }
 
-    fn handle(&self, store: &dyn MetricStore, metric: &Metric) -> Option<MetricHandle> {
-        if let Some(handle) = self.handles.borrow().get(metric) {
-            return *handle;
-        }
-        let defined = store.define_metric(metric.metric_type(), &metric.name());
-        if let Err(error) = &defined {
-            log::error!("metric {} can't be defined: {error}", metric.name());
-        }
-        let handle = defined.ok();
-        self.handles.borrow_mut().insert(metric.clone(), handle);
-        handle
-    }
-}
-
-/// A host together with this VM's metrics.
-#[derive(Clone, Copy)]
-pub struct MeteredHost<'a> {
-    host: &'a dyn Host,
-    metrics: &'a Metrics,
-}
-
-impl<'a> MeteredHost<'a> {
-    /// `host` with `metrics`.
-    pub fn new(host: &'a dyn Host, metrics: &'a Metrics) -> Self {
-        Self { host, metrics }
-    }
-
-    /// Adds to a counter.
-    pub fn add(self, metric: &Metric, by: u64) {
-        // The host refuses to add 0.
-        if by != 0 {
-            self.change(metric, |handle| self.host.increment_metric(handle, by));
-        }
-    }
-
-    /// Sets a gauge.
-    pub fn set(self, metric: &Metric, value: u64) {
-        self.change(metric, |handle| self.host.record_metric(handle, value));
-    }
-
-    /// The value of a counter or a gauge in this process; `None` if the host does not return it.
-    pub fn value(self, metric: &Metric) -> Option<u64> {
-        let handle = self.metrics.handle(self.host, metric)?;
-        let value = self.host.metric_value(handle);
-        let value = value.inspect_err(|error| {
-            log::debug!("metric {} was not read: {error}", metric.name());
-        });
-        value.ok()
-    }
-
-    fn change(self, metric: &Metric, act: impl FnOnce(MetricHandle) -> Result<(), HostError>) {
-        if let Some(handle) = self.metrics.handle(self.host, metric)
-            && let Err(error) = act(handle)
-        {
-            log::debug!("metric {} was not changed: {error}", metric.name());
-        }
-    }
-}
-
-impl<'a> Deref for MeteredHost<'a> {
-    type Target = dyn Host + 'a;
-
-    fn deref(&self) -> &Self::Target {
-        self.host
+    fn handle(&self, metric: &Metric) -> Option<MetricHandle> {
+        self.handles.get(metric).copied().flatten()
     }
 }
 

@@ -1,70 +1,32 @@
-//! A root context: one active configuration, and what is derived from it. Makes no decision about lists or requests.
+//! A root context of one VM: its plugin configuration, and its ticks. Makes no decision about lists or requests.
 
-use core::hash::Hasher;
 use core::time::Duration;
 
-use siphasher::sip::SipHasher13;
-
-use crate::config::{Config, Feed, JwtLocation, UsernameSource};
 use crate::host::{RootContext, RootId};
-use crate::identifier::FingerprintKey;
-use crate::judge::{FeedPolicy, Policy};
-use crate::sync::{ListId, SHORT_TICK, SyncSettings};
-use crate::traffic::record;
-use crate::traffic::settings::{Destination, TrafficSettings};
+use crate::plugin::Plugin;
+use crate::sync::SHORT_TICK;
+use crate::traffic::settings::TrafficSettings;
 
 /// A root context is considered deleted after this many tick periods without a tick. We do not export `proxy_on_delete`:
 /// it would cost a call per request.
 const MISSED_PERIODS: u32 = 8;
 
-/// A feed of a root context, and the list that it shares with all feeds of the same source.
-#[derive(Debug)]
-pub struct FeedOfRoot {
-    /// The feed.
-    pub feed: Feed,
-    /// Its list.
-    pub list: ListId,
-    /// What decides about its entries in this configuration.
-    pub policy: FeedPolicy,
-    rules: u64,
-}
-
 /// A root context of one VM.
 #[derive(Debug)]
 pub struct Root {
     id: RootId,
-    config: Config,
-    policy: Policy,
-    header_names: Vec<String>,
-    feeds: Vec<FeedOfRoot>,
-    counts_requests: bool,
-    destination: Option<Destination>,
+    plugin: Plugin,
     tick_period: Duration,
     /// The time since its own last tick, as measured by the ticks of others.
     idle: Duration,
 }
 
 impl Root {
-    /// A root context with this configuration. `key`: for the fingerprints of its manual lists.
-    pub fn new(id: RootId, config: Config, key: FingerprintKey) -> Self {
-        let abs = config.abs.as_ref();
-        let destination = abs.filter(|_| config.enable_abs);
-        let destination = destination.map(|abs| Destination::new(abs, &config.traffic));
-        let lists = config.all_feeds().into_iter().map(|feed| FeedOfRoot {
-            list: ListId::of(&feed),
-            rules: list_rules(&feed, config.ipv6_prefix),
-            policy: FeedPolicy::new(&feed),
-            feed,
-        });
-        let lists: Vec<_> = lists.collect();
+    /// A root context with this configuration.
+    pub fn new(id: RootId, plugin: Plugin) -> Self {
         Self {
             id,
-            policy: Policy::new(&config, key),
-            header_names: header_names(&config),
-            counts_requests: lists.iter().any(|known| known.feed.reporting().is_some()),
-            feeds: lists,
-            destination,
-            config,
+            plugin,
             tick_period: SHORT_TICK,
             idle: Duration::ZERO,
         }
@@ -76,68 +38,13 @@ impl Root {
     }
 
     /// Its configuration.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// The policy by which it judges.
-    pub fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
-    /// The headers to read in addition to those that HTTP defines for identifiers and APIs.
-    pub fn header_names(&self) -> &[String] {
-        &self.header_names
-    }
-
-    /// Its feeds, in the order of the configuration.
-    pub fn feeds(&self) -> &[FeedOfRoot] {
-        &self.feeds
-    }
-
-    /// Whether one of its feeds reports the number of requests.
-    pub fn counts_requests(&self) -> bool {
-        self.counts_requests
-    }
-
-    /// Whether one of its feeds has this list.
-    pub fn uses(&self, list: ListId) -> bool {
-        self.feeds.iter().any(|known| known.list == list)
-    }
-
-    /// The destination of its traffic information.
-    pub fn destination(&self) -> Option<&Destination> {
-        self.destination.as_ref()
+    pub fn plugin(&self) -> &Plugin {
+        &self.plugin
     }
 
     /// The settings for its traffic information.
     pub fn traffic_settings(&self) -> Option<TrafficSettings<'_>> {
-        Some(TrafficSettings {
-            root: self.id,
-            destination: self.destination.as_ref()?,
-            abs: self.config.abs.as_ref()?,
-            traffic: &self.config.traffic,
-            header_names: &self.header_names,
-        })
-    }
-
-    /// How one of its lists is fetched, by calls of the root context `root`.
-    pub fn sync_settings(&self, list: ListId, root: RootId) -> Option<SyncSettings<'_>> {
-        let known = self.feeds.iter().find(|known| known.list == list)?;
-        Some(SyncSettings {
-            root,
-            feed: &known.feed,
-            ipv6_prefix: self.config.ipv6_prefix,
-            rules: known.rules,
-            reported: Some(&self.config).filter(|config| config.fleet_report),
-        })
-    }
-
-    /// Advances the time of its policies.
-    pub fn tick(&mut self, now: Duration) {
-        for known in &mut self.feeds {
-            known.policy.tick(&known.feed, now);
-        }
+        self.plugin.traffic_settings(self.id)
     }
 
     /// Whether it does not tick.
@@ -163,52 +70,4 @@ impl Root {
         };
         self.is_stopped() || self.idle <= self.tick_period.saturating_mul(MISSED_PERIODS)
     }
-}
-
-/// The headers that APIs name for API keys, user names and tokens, and those of traffic records.
-fn header_names(config: &Config) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    let mut add = |name: &str| {
-        if !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
-        }
-    };
-    for api in config.apis.iter() {
-        for name in &api.apikey_header {
-            add(name);
-        }
-        for source in &api.username {
-            if let UsernameSource::Header(name) = source {
-                add(name);
-            }
-        }
-        for name in &api.scope_headers {
-            add(name);
-        }
-        if let Some(JwtLocation::Header(name)) = api.jwt.as_ref().map(|jwt| &jwt.location) {
-            add(name);
-        }
-    }
-    if config.enable_abs {
-        record::header_names(&config.traffic).for_each(add);
-    }
-    names
-}
-
-/// A hash of everything that decides whether a feed's list is accepted, and which entries.
-fn list_rules(feed: &Feed, ipv6_prefix: u8) -> u64 {
-    let guard = &feed.guard;
-    let mut hasher = SipHasher13::new();
-    for number in [
-        feed.memory,
-        guard.widest_ipv4.into(),
-        guard.widest_ipv6.into(),
-        ipv6_prefix.into(),
-        guard.max_change_percent.map_or(0, f64::to_bits),
-        guard.max_loss_percent.map_or(0, f64::to_bits),
-        guard.max_skipped_percent.to_bits(),
-    ] {
-        hasher.write_u64(number);
-    }
-    hasher.finish()
 }

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`keys`] | the names of shared-data values |
 //! | [`store`] | reading and writing them |
-//! | [`lease`] | who may fetch until when, and when the next fetch is due |
+//! | [`lease`] | who may fetch until when |
+//! | [`attempts`] | when the next fetch is due |
 //! | [`election`] | which VM owns the lease |
 //! | [`freshness`] | the age of the active list, and its ETag |
 //! | [`publisher`] | a list into shared data |
 //! | `report` | metrics and log lines about a list |
+//! | `list_call` | one call for a list, and what operators see of its result |
 //! | `node_report` | the header of list requests that reports on this node |
 //! | `settings` | how a list is fetched |
 //! | [`updater`] | one VM's part: lease, fetch, publication, results |
@@ -19,14 +21,16 @@
 
 use core::time::Duration;
 
+pub mod attempts;
 pub mod election;
 pub mod freshness;
 pub mod keys;
 pub mod lease;
-mod node_report;
+pub(crate) mod list_call;
+pub(crate) mod node_report;
 pub mod publisher;
 pub mod replica;
-mod report;
+pub(crate) mod report;
 mod settings;
 pub mod store;
 pub mod updater;

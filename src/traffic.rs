@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`settings`] | what one configuration records, and where the records go |
 //! | [`recorder`] | one VM's records, from a request to the sender of its destination |
+//! | [`recording`] | what a record needs of the host |
 //! | [`record`] | which parts of a request and its response a record has, and its bytes |
 //! | [`identifiers`] | which identifiers a record reports |
 //! | [`queue`] | waiting records: what to send next, and the effect of each outcome |
@@ -19,6 +20,7 @@ pub mod payload;
 pub mod queue;
 pub mod record;
 pub mod recorder;
+pub mod recording;
 pub mod response;
 pub mod sender;
 pub mod settings;

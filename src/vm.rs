@@ -5,26 +5,23 @@
 //! contexts share the VM's lists and queues.
 
 use core::time::Duration;
-use std::rc::Rc;
 
 use smallvec::SmallVec;
 
-use crate::config::feed::ABS;
-use crate::config::{Config, ConfigError};
+use crate::config::ConfigError;
 use crate::host::{CallToken, Host, RootId, StreamId, System};
-use crate::identifier::{FingerprintKey, PerKind};
+use crate::identifier::FingerprintKey;
 use crate::judge::{Disposition, FeedList, Verdict, enforce, judge};
 use crate::metrics::{MeteredHost, Metric, Metrics};
+use crate::plugin::Plugin;
 use crate::request::{LazyRequest, RequestBuffers, select_api};
 use crate::root::Root;
 use crate::sync::{
     ListId, Replica, ReplicaList, SHORT_TICK, SPARE_TICK, SyncSettings, TICK, Updater,
     UsageReporter, VmId, VmIdentity,
 };
-use crate::traffic::recorder::{RecordedRequest, Recorder};
-
-/// The number of warnings that are logged; `check_config` shows all.
-const MOST_WARNINGS: usize = 10;
+use crate::traffic::recorder::Recorder;
+use crate::traffic::recording::RecordedRequest;
 
 /// The state of one VM.
 #[derive(Debug)]
@@ -33,6 +30,9 @@ pub struct Vm {
     /// The key of the manual lists' fingerprints; it never leaves this VM.
     local_key: FingerprintKey,
     metrics: Metrics,
+    /// Whether the metrics of all root contexts are defined: at the first tick or request, since a VM may be created only to
+    /// validate a configuration.
+    are_metrics_defined: bool,
     /// In the order in which they were configured.
     roots: Vec<Root>,
     /// The time of the last tick of any root context.
@@ -65,6 +65,7 @@ impl Vm {
             },
             local_key: FingerprintKey::from_words([system.random(), system.random()]),
             metrics: Metrics::default(),
+            are_metrics_defined: false,
             roots: Vec::new(),
             last_tick: Duration::ZERO,
             lists: Vec::new(),
@@ -88,11 +89,8 @@ impl Vm {
         id: RootId,
         json: &[u8],
     ) -> Result<(), Vec<ConfigError>> {
-        let environment = |name: &str| host.environment_variable(name);
-        let config = Config::parse(json, &environment).inspect_err(|errors| log_refused(errors))?;
-        log_warnings(&config);
-        let root = Root::new(id, config, self.local_key);
-        for feed in root.feeds() {
+        let root = Root::new(id, Plugin::load(host, json, self.local_key)?);
+        for feed in root.plugin().feeds() {
             let id = feed.list;
             if !self.lists.iter().any(|list| list.id == id) {
                 self.lists.push(SyncedList {
@@ -103,7 +101,7 @@ impl Vm {
                 });
             }
         }
-        if let Some(destination) = root.destination() {
+        if let Some(destination) = root.plugin().destination() {
             self.recorder.open(destination);
         }
         self.roots.retain(|known| known.id() != id);
@@ -112,6 +110,7 @@ impl Vm {
             root.set_tick_period(host, TICK);
         }
         self.roots.push(root);
+        self.are_metrics_defined = false;
         host.set_tick_period(id, SHORT_TICK);
         Ok(())
     }
@@ -127,8 +126,8 @@ impl Vm {
         let Some(position) = self.roots.iter().position(|root| root.id() == id) else {
             return;
         };
-        if let Some(root) = self.roots.get_mut(position) {
-            root.tick(now);
+        if let Some(root) = self.roots.get(position) {
+            root.plugin().tick(now);
         }
         let of_lists = self.tick_lists(host, position);
         let of_traffic = self.tick_traffic(host, position);
@@ -147,20 +146,16 @@ impl Vm {
         }
     }
 
-    /// The response to a call of a root context; its body has `body_size` bytes.
-    pub fn on_call_response(
-        &mut self,
-        host: &dyn Host,
-        id: RootId,
-        token: CallToken,
-        body_size: usize,
-    ) {
+    /// The response to a call of a root context.
+    pub fn on_call_response(&mut self, host: &dyn Host, id: RootId, token: CallToken) {
         let host = MeteredHost::new(host, &self.metrics);
         let Some(root) = self.roots.iter().find(|root| root.id() == id) else {
             return;
         };
         if let Some(settings) = root.traffic_settings()
-            && self.recorder.on_call_response(host, token, settings)
+            && self
+                .recorder
+                .on_call_response(host.of_root(), token, settings)
         {
             return;
         }
@@ -171,10 +166,10 @@ impl Vm {
             if list.updater.awaits(root.id(), token) {
                 let replica = &list.replica;
                 let updater = &mut list.updater;
-                return updater.on_response(host, replica, token, body_size, &settings);
+                return updater.on_response(host, replica, token, &settings);
             }
             if list.usage.awaits(root.id(), token) {
-                return list.usage.on_response(host, &settings);
+                return list.usage.on_response(host.of_root(), &settings);
             }
         }
     }
@@ -182,18 +177,21 @@ impl Vm {
     /// Judges the current request, and enforces the verdict.
     pub fn request(&mut self, host: &dyn Host, id: RootId, stream: StreamId) -> Disposition {
         self.identity.served = true;
+        self.define_metrics(host);
         // The newest configuration replaces one that is deleted.
         let position = self.roots.iter().position(|root| root.id() == id);
         let newest = self.roots.len().saturating_sub(1);
         let Some(root) = self.roots.get(position.unwrap_or(newest)) else {
             return Disposition::Continue;
         };
-        if root.counts_requests() {
+        if root.plugin().counts_requests() {
             self.n_requests = self.n_requests.saturating_add(1);
         }
         let mut feeds = feeds_of(root, &mut self.lists, host);
-        let mut request = LazyRequest::new(host, root.header_names(), &mut self.buffers);
-        let verdict = judge(root.config(), root.policy(), &mut feeds, &mut request);
+        let plugin = root.plugin();
+        let (config, header_names) = (plugin.config(), plugin.header_names());
+        let mut request = LazyRequest::new(host, header_names, &mut self.buffers);
+        let verdict = judge(config, plugin.policy(), &mut feeds, &mut request);
         let host = MeteredHost::new(host, &self.metrics);
         record(
             &mut self.recorder,
@@ -203,7 +201,7 @@ impl Vm {
             &mut request,
             &verdict,
         );
-        enforce(host, &root.config().deny_response, &verdict)
+        enforce(host.of_request(), &config.deny_response, &verdict)
     }
 
     /// The end of a stream; its response is complete, if there was one.
@@ -224,8 +222,15 @@ impl Vm {
         let root = self.roots.get(position)?;
         let host = MeteredHost::new(host, &self.metrics);
         let mut shortest = None;
-        for list in self.lists.iter_mut().filter(|list| root.uses(list.id)) {
-            let newest = self.roots.iter().rposition(|known| known.uses(list.id));
+        for list in self
+            .lists
+            .iter_mut()
+            .filter(|list| root.plugin().uses(list.id))
+        {
+            let newest = self
+                .roots
+                .iter()
+                .rposition(|known| known.plugin().uses(list.id));
             let Some(settings) = newest_settings(&self.roots, list.id, root.id()) else {
                 continue;
             };
@@ -237,7 +242,7 @@ impl Vm {
             } = list;
             replica.load_step(&*host);
             let is_owner = updater.tick(host, replica, self.identity, &settings);
-            usage.tick(host, is_owner, self.identity, &settings);
+            usage.tick(host.of_root(), is_owner, self.identity, &settings);
             let is_spare = newest != Some(position) && updater.calling_root() != Some(root.id());
             let period = if is_spare {
                 SPARE_TICK
@@ -251,19 +256,17 @@ impl Vm {
         shortest
     }
 
-    /// Defines the metrics of all feeds; those of ABS exist in every configuration.
-    fn define_metrics(&self, host: &dyn Host) {
-        let abs = Rc::from(ABS);
-        let feeds = self.roots.iter().flat_map(|root| root.feeds());
-        let feeds = feeds.map(|feed| (&feed.feed.name, feed.feed.kinds));
-        let abs = (&abs, PerKind::WITH_LIST_KEY);
-        self.metrics.define(host, [abs].into_iter().chain(feeds));
+    fn define_metrics(&mut self, host: &dyn Host) {
+        if !core::mem::replace(&mut self.are_metrics_defined, true) {
+            let metrics = self.roots.iter().flat_map(|root| root.plugin().metrics());
+            self.metrics.define(host, metrics);
+        }
     }
 
     fn tick_traffic(&mut self, host: &dyn Host, position: usize) -> Option<Duration> {
         let settings = self.roots.get(position)?.traffic_settings()?;
         let host = MeteredHost::new(host, &self.metrics);
-        self.recorder.tick(host, settings);
+        self.recorder.tick(host.of_root(), settings);
         Some(settings.traffic.flush_interval.clamp(SHORT_TICK, TICK))
     }
 
@@ -281,14 +284,14 @@ impl Vm {
         let roots = &self.roots;
         let is_live = |id| roots.iter().any(|root| root.id() == id);
         self.recorder.abandon_calls(is_live);
-        self.recorder.retain(host, |destination| {
-            let mut used = roots.iter().filter_map(Root::destination);
+        self.recorder.retain(host.of_root(), |destination| {
+            let mut used = roots.iter().filter_map(|root| root.plugin().destination());
             used.any(|used| used == destination)
         });
         let mut were_cleared = false;
         self.lists.retain_mut(|list| {
             list.updater.abandon_call(is_live);
-            let feeds = roots.iter().rev().flat_map(|root| root.feeds());
+            let feeds = roots.iter().rev().flat_map(|root| root.plugin().feeds());
             let newest = feeds.into_iter().find(|known| known.list == list.id);
             were_cleared |= match newest {
                 Some(newest) => list.updater.rename(host, &newest.feed),
@@ -320,13 +323,16 @@ fn record(
     }
     let (headers, source_address) = request.headers_and_address();
     let recorded = RecordedRequest {
-        stream,
-        api: select_api(&root.config().apis, headers.authority(), headers.path()),
+        api: select_api(
+            &root.plugin().config().apis,
+            headers.authority(),
+            headers.path(),
+        ),
         headers,
         source_address,
         verdict,
     };
-    recorder.request(host, settings, recorded);
+    recorder.request(host, settings, stream, recorded);
 }
 
 /// The feeds of a root context, in the order of its configuration, with their lists.
@@ -335,12 +341,12 @@ fn feeds_of<'a>(
     lists: &'a mut [SyncedList],
     data: &'a dyn Host,
 ) -> SmallVec<[FeedList<'a, ReplicaList<'a>>; 2]> {
-    let feeds = root.feeds().iter();
+    let feeds = root.plugin().feeds().iter();
     let mut feeds: SmallVec<[_; 2]> = feeds
         .map(|it| FeedList::new(&it.feed, &it.policy))
         .collect();
     for SyncedList { id, replica, .. } in lists {
-        let index = root.feeds().iter().position(|it| it.list == *id);
+        let index = root.plugin().feeds().iter().position(|it| it.list == *id);
         if let Some(feed) = index.and_then(|index| feeds.get_mut(index)) {
             feed.list = replica.active(data);
         }
@@ -350,27 +356,6 @@ fn feeds_of<'a>(
 
 /// How a list is fetched by calls of the root context `root`: by the newest configuration that uses it.
 fn newest_settings(roots: &[Root], list: ListId, root: RootId) -> Option<SyncSettings<'_>> {
-    let newest = roots.iter().rfind(|known| known.uses(list))?;
-    newest.sync_settings(list, root)
-}
-
-fn log_refused(errors: &[ConfigError]) {
-    let count = errors.len();
-    log::error!(
-        "the plugin configuration is refused, {count} error(s) below: the active one stays; if there is none, Envoy replies \
-         500 to every request"
-    );
-    for error in errors {
-        log::error!("configuration refused: {error}");
-    }
-}
-
-fn log_warnings(config: &Config) {
-    for warning in config.warnings.iter().take(MOST_WARNINGS) {
-        log::warn!("configuration: {warning}");
-    }
-    let more = config.warnings.len().saturating_sub(MOST_WARNINGS);
-    if more > 0 {
-        log::warn!("configuration: {more} more warning(s); portcullis check_config shows all");
-    }
+    let newest = roots.iter().rfind(|known| known.plugin().uses(list))?;
+    newest.plugin().sync_settings(list, root)
 }

@@ -11,6 +11,7 @@ pub mod locate;
 pub mod manual_list;
 pub mod mask;
 pub mod place;
+pub mod regular;
 pub mod select;
 
 use portcullis::config::{Config, ConfigError, ConfigWarning, Notice};

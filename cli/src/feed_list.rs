@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use portcullis::config::Feed;
+use portcullis::feed::body::CallBody;
 use portcullis::feed::crowdsec::DecisionCounts;
 use portcullis::feed::entries::{EntrySink, Skipped};
 use portcullis::feed::error::FetchError;
@@ -69,15 +70,15 @@ pub fn check(
     response: MemoryResponse,
 ) -> std::result::Result<Blocklist, FetchError> {
     let host = MemoryHost::new(&MemoryProcess::new(Duration::ZERO, unix_now(), 1));
-    let body_size = response.body.len();
     host.set_response(response);
+    let headers = ResponseHeaders::read(&host, unix_now());
     let rules = Rules {
         feed,
         ipv6_prefix,
         key: fingerprint_key(),
         n_entries_before: None,
     };
-    match read_response(&host, body_size, false, &rules) {
+    match read_response(headers, CallBody::new(&host), false, &rules) {
         FetchOutcome::List { list, .. } => Ok(list),
         FetchOutcome::NotModified => Err(FetchError::Status(304)),
         FetchOutcome::Failed(failure) => Err(failure.error),
@@ -88,7 +89,7 @@ pub fn check(
 pub fn too_large(response: &MemoryResponse) -> Option<u64> {
     let host = MemoryHost::default();
     host.set_response(response.clone());
-    ResponseHeaders::read(&host)?.too_large()
+    ResponseHeaders::read(&host, unix_now())?.too_large()
 }
 
 impl FeedList {

@@ -112,6 +112,19 @@ impl Server {
 pub fn run(args: &ServeArgs) -> Result<Report> {
     let access = Access::new(&args.access, args.listen)?;
     let tls = Tls::new(&args.access)?.map(Arc::new);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::refused(format!("the server can't start: {error}")))?;
+    // First: a second server on the same address fetches nothing, and does not touch the state of the first.
+    let listener = {
+        let _context = runtime.enter();
+        Listener::bind(
+            args.listen,
+            args.access.connections_per_address,
+            tls.clone(),
+        )?
+    };
     let state: PathBuf = match &args.state {
         Some(state) => state.clone(),
         None => args.filters.join(".state"),
@@ -127,23 +140,17 @@ pub fn run(args: &ServeArgs) -> Result<Report> {
         page: Page::default(),
     });
     server.know_feeds();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::refused(format!("the server can't start: {error}")))?;
     server.relay.start()?;
-    let served = runtime.block_on(serve(args, server, tls));
+    runtime.block_on(serve(listener, server, tls));
     // Blocking work that is not done yet ends with the process: every file is replaced atomically.
     runtime.shutdown_background();
-    served?;
     Ok(Report::new(
         "stopped",
         serde_json::json!({ "stopped": true }),
     ))
 }
 
-async fn serve(args: &ServeArgs, server: Arc<Server>, tls: Option<Arc<Tls>>) -> Result<()> {
-    let listener = Listener::bind(args.listen, tls.clone())?;
+async fn serve(listener: Listener, server: Arc<Server>, tls: Option<Arc<Tls>>) {
     let watched = server.clone();
     std::thread::spawn(move || {
         loop {
@@ -163,7 +170,6 @@ async fn serve(args: &ServeArgs, server: Arc<Server>, tls: Option<Arc<Tls>>) -> 
         move || server.health.stop()
     };
     listener.serve(router(server), stop).await;
-    Ok(())
 }
 
 /// All routes, in groups by the role that they need. Each group has its own limit on bodies.

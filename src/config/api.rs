@@ -1,7 +1,7 @@
 //! The section `apis`: the rules of each API, and the order in which APIs are matched. `request` applies the rules.
 
 use core::cmp::Reverse;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::error::Problem;
 use super::feed::{Feed, FeedFormat};
@@ -67,7 +67,7 @@ pub struct Api {
     /// The sources of user names.
     pub username: Vec<UsernameSource>,
     /// The feeds that count, by name; `None` for all.
-    pub feeds: Option<Vec<Rc<str>>>,
+    pub feeds: Option<Vec<Arc<str>>>,
     /// Headers whose values feeds list, such as that of a client's country; in lower case, each once.
     pub scope_headers: Vec<String>,
     /// For each feed of revoked tokens, the claims of its entries: at most
@@ -182,7 +182,7 @@ impl Apis {
     }
 }
 
-pub(super) fn read_apis(root: &Section<'_>, feed_names: &[Rc<str>]) -> Apis {
+pub(super) fn read_apis(root: &Section<'_>, feed_names: &[Arc<str>]) -> Apis {
     const ALLOWED: &str =
         "a list of API objects, such as [{\"api_id\": \"shop\", \"url\": \"/shop\"}]";
     let mut apis: Vec<Api> = Vec::new();
@@ -206,7 +206,7 @@ pub(super) fn read_apis(root: &Section<'_>, feed_names: &[Rc<str>]) -> Apis {
     Apis::new(apis)
 }
 
-fn read_feeds(section: &Section<'_>, feed_names: &[Rc<str>]) -> Option<Vec<Rc<str>>> {
+fn read_feeds(section: &Section<'_>, feed_names: &[Arc<str>]) -> Option<Vec<Arc<str>>> {
     let allowed = "a list of names of feeds, \"abs\" for that of ABS; omit it for all";
     section.nullable().texts("feeds", allowed, |text| {
         let mut names = feed_names.iter();
@@ -239,7 +239,7 @@ fn read_place(section: &Section<'_>) -> Option<(Option<String>, String)> {
 fn read_api(
     section: &Section<'_>,
     (hostname, url): (Option<String>, String),
-    feed_names: &[Rc<str>],
+    feed_names: &[Arc<str>],
 ) -> Api {
     let strings = |list: &[&str]| list.iter().map(ToString::to_string).collect();
     let api_id = section.text(

@@ -11,7 +11,7 @@ mod headers;
 
 use core::hash::Hash;
 use core::time::Duration;
-use std::rc::Rc;
+use std::sync::Arc;
 
 pub use format::{Crowdsec, FeedFormat};
 use headers::read_headers;
@@ -77,7 +77,7 @@ const TIMEOUT: DurationRange = DurationRange {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Feed {
     /// Its name in metrics, response details and filter state.
-    pub name: Rc<str>,
+    pub name: Arc<str>,
     /// The format of its list.
     pub format: FeedFormat,
     /// Envoy cluster.
@@ -175,7 +175,7 @@ pub(super) struct Feeds {
     pub(super) enabled: Vec<Feed>,
     pub(super) disabled: Vec<Feed>,
     /// Those of both and `abs`.
-    pub(super) names: Vec<Rc<str>>,
+    pub(super) names: Vec<Arc<str>>,
 }
 
 /// Reads `feeds`. Disabled feeds are checked, too.
@@ -214,10 +214,10 @@ fn read_feed(
     section: &Section<'_>,
     ipv6_prefix: u8,
     environment: Environment<'_>,
-    names: &mut Vec<Rc<str>>,
+    names: &mut Vec<Arc<str>>,
 ) -> Option<(Feed, bool)> {
     let is_enabled = section.boolean("enabled", true);
-    let name = section.text("name", NAME, name).map(Rc::<str>::from);
+    let name = section.text("name", NAME, name).map(Arc::<str>::from);
     if let Some(name) = &name {
         if names.contains(name) {
             let allowed = "a name that no other feed has";

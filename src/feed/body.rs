@@ -48,6 +48,51 @@ impl Read for CallBody<'_> {
     }
 }
 
+/// The body as the host delivers it, before it is decompressed.
+pub struct ReceivedBody<R> {
+    inner: R,
+    received: u64,
+    has_ended: bool,
+    is_interrupted: bool,
+}
+
+impl<R: Read> ReceivedBody<R> {
+    /// The body that `inner` returns. An error of `inner` is an interruption of the response.
+    pub fn new(inner: R) -> Self {
+        Self {
+            inner,
+            received: 0,
+            has_ended: false,
+            is_interrupted: false,
+        }
+    }
+
+    /// The number of bytes received, if that is the whole body.
+    pub fn size(&self) -> Option<u64> {
+        self.has_ended.then_some(self.received)
+    }
+
+    /// Whether the response was interrupted.
+    pub fn is_interrupted(&self) -> bool {
+        self.is_interrupted
+    }
+}
+
+impl<R: Read> Read for ReceivedBody<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(out);
+        match read {
+            Ok(0) => self.has_ended |= !out.is_empty(),
+            Ok(n) => {
+                let n = u64::try_from(n).unwrap_or(u64::MAX);
+                self.received = self.received.saturating_add(n);
+            }
+            Err(_) => self.is_interrupted = true,
+        }
+        read
+    }
+}
+
 /// The limit that was exceeded.
 #[derive(Clone, Copy, Debug)]
 pub enum Exceeded {

@@ -80,12 +80,12 @@ impl EntryCounts {
 
     /// The number of unusable entries of all kinds.
     pub fn n_skipped(&self) -> u64 {
-        sum(&self.skipped)
+        self.skipped.total()
     }
 
     /// The number of entries of all kinds, usable or not.
     pub fn n_entries(&self) -> u64 {
-        sum(&self.usable).saturating_add(self.n_skipped())
+        self.usable.total().saturating_add(self.n_skipped())
     }
 
     /// The number of entries of a kind, usable or not.
@@ -112,9 +112,4 @@ impl fmt::Display for EntryCounts {
         }
         Ok(())
     }
-}
-
-fn sum(counts: &PerKind<u64>) -> u64 {
-    let by_kind = IdentifierKind::ALL.map(|kind| *counts.get(kind));
-    by_kind.into_iter().fold(0, u64::saturating_add)
 }

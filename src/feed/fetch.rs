@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::io::Read;
 
 use super::abs::read_attack_list;
-use super::body::{CallBody, Exceeded, Meter};
+use super::body::{Exceeded, Meter, ReceivedBody};
 use super::crowdsec::{DecisionCounts, DecisionOptions, read_decisions};
 use super::entries::{EntrySink, Skipped};
 use super::error::{FetchError, FetchFailure};
@@ -16,7 +16,6 @@ use super::text::read_text;
 use super::tokens::read_tokens;
 use crate::codec::gzip::GzipReader;
 use crate::config::{Feed, FeedFormat};
-use crate::host::Host;
 use crate::identifier::{ClientIdentifier, FingerprintKey, range_of_prefix};
 use crate::list::{Blocklist, Builder};
 
@@ -58,14 +57,14 @@ pub struct Rules<'a> {
     pub n_entries_before: Option<u64>,
 }
 
-/// Reads the current response; its body has `body_size` bytes. `conditional`: validators were sent.
+/// Reads a response. `headers`: `None` if the call failed. `conditional`: validators were sent.
 pub fn read_response(
-    host: &dyn Host,
-    body_size: usize,
+    headers: Option<ResponseHeaders>,
+    body: impl Read,
     conditional: bool,
     rules: &Rules<'_>,
 ) -> FetchOutcome {
-    let Some(headers) = ResponseHeaders::read(host) else {
+    let Some(headers) = headers else {
         return FetchOutcome::Failed(FetchFailure::new(FetchError::Interrupted));
     };
     match headers.status {
@@ -85,7 +84,7 @@ pub fn read_response(
             });
         }
     }
-    match read_list(host, body_size, &headers, rules) {
+    match read_list(body, &headers, rules) {
         Ok((list, counts)) => FetchOutcome::List {
             list,
             validators: headers.validators,
@@ -97,13 +96,20 @@ pub fn read_response(
 }
 
 fn read_list(
-    host: &dyn Host,
-    body_size: usize,
+    body: impl Read,
     headers: &ResponseHeaders,
     rules: &Rules<'_>,
 ) -> Result<(Blocklist, DecisionCounts), FetchError> {
-    let received = u64::try_from(body_size).unwrap_or(u64::MAX);
-    if let Some(announced) = headers.content_length
+    let mut body = ReceivedBody::new(body);
+    let read = read_coded(&mut body, headers.coding, rules);
+    if read.is_ok() {
+        // A parser may stop before the end.
+        while body.read(&mut [0; 1024]).is_ok_and(|n| n > 0) {}
+    }
+    if body.is_interrupted() {
+        return Err(FetchError::Interrupted);
+    }
+    if let (Some(announced), Some(received)) = (headers.content_length, body.size())
         && announced != received
     {
         return Err(FetchError::Length {
@@ -111,7 +117,24 @@ fn read_list(
             received,
         });
     }
-    let mut body = CallBody::new(host);
+    let (list, counts) = read?;
+    if let Some(before) = rules.n_entries_before
+        && let Some(allowed_percent) = changed_too_much(&rules.feed.guard, before, list.n_entries())
+    {
+        return Err(FetchError::ChangedTooMuch {
+            before,
+            after: list.n_entries(),
+            allowed_percent,
+        });
+    }
+    Ok((list, counts))
+}
+
+fn read_coded(
+    body: &mut dyn Read,
+    coding: Coding,
+    rules: &Rules<'_>,
+) -> Result<(Blocklist, DecisionCounts), FetchError> {
     let limit = rules
         .feed
         .memory
@@ -125,10 +148,10 @@ fn read_list(
         stopped: None,
     };
     let mut unzipped;
-    let text: &mut dyn Read = match headers.coding {
-        Coding::Identity => &mut body,
+    let text: &mut dyn Read = match coding {
+        Coding::Identity => body,
         Coding::Gzip => {
-            unzipped = GzipReader::new(&mut body);
+            unzipped = GzipReader::new(body);
             &mut unzipped
         }
         Coding::Unknown => return Err(FetchError::Encoding),
@@ -145,15 +168,6 @@ fn read_list(
         return Err(FetchError::SkipsTooMany(Box::new(counts.entries)));
     }
     let list = sink.builder.finish().map_err(FetchError::Memory)?;
-    if let Some(before) = rules.n_entries_before
-        && let Some(allowed_percent) = changed_too_much(&rules.feed.guard, before, list.n_entries())
-    {
-        return Err(FetchError::ChangedTooMuch {
-            before,
-            after: list.n_entries(),
-            allowed_percent,
-        });
-    }
     Ok((list, counts))
 }
 

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::retry_after::retry_after;
-use crate::host::Host;
+use crate::host::CallResponse;
 
 /// Envoy's default limit on a response (runtime key `http.async_response_buffer_limit`).
 pub const ENVOY_RESPONSE_LIMIT: u64 = 32 * 1024 * 1024;
@@ -23,7 +23,7 @@ pub struct ResponseHeaders {
     pub content_length: Option<u64>,
     /// The encoding of the body.
     pub coding: Coding,
-    /// `location` of a redirect without its query, which can hold a signature; empty for none.
+    /// `location` of a redirect without its credentials and its query, which can hold a signature; empty for none.
     pub location: String,
     /// What identifies this version of the list.
     pub validators: Validators,
@@ -32,10 +32,10 @@ pub struct ResponseHeaders {
 }
 
 impl ResponseHeaders {
-    /// Reads them from the current response; `None` if the call failed.
-    pub fn read(host: &dyn Host) -> Option<Self> {
+    /// Reads them from the current response; `None` if the call failed. `unix_now`: the wall clock, for Retry-After.
+    pub fn read(response: &dyn CallResponse, unix_now: Duration) -> Option<Self> {
         let mut headers = Self::default();
-        host.visit_call_headers(&mut |name, value| match name {
+        response.visit_call_headers(&mut |name, value| match name {
             b":status" => {
                 let status = parse_number(value).and_then(|status| status.try_into().ok());
                 headers.status = status.unwrap_or(0);
@@ -51,9 +51,9 @@ impl ResponseHeaders {
             b"location" if value.len() <= LONGEST_LOCATION => {
                 let mut parts = value.split(|byte| matches!(byte, b'?' | b'#'));
                 let address = parts.next().unwrap_or_default();
-                headers.location = String::from_utf8_lossy(address).into_owned();
+                headers.location = without_credentials(&String::from_utf8_lossy(address));
             }
-            b"retry-after" => headers.retry_after = retry_after(value, host.unix_now()),
+            b"retry-after" => headers.retry_after = retry_after(value, unix_now),
             _ => {}
         });
         (headers.status != 0).then_some(headers)
@@ -64,6 +64,17 @@ impl ResponseHeaders {
         self.content_length
             .filter(|length| self.status == 200 && *length > ENVOY_RESPONSE_LIMIT)
     }
+}
+
+/// An address without `user:password@`.
+fn without_credentials(address: &str) -> String {
+    let parts = address.split_once("//").and_then(|(scheme, rest)| {
+        let end = rest.find('/').unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(end)?;
+        let (_, host) = authority.rsplit_once('@')?;
+        Some([scheme, "//", host, path].concat())
+    });
+    parts.unwrap_or_else(|| address.to_owned())
 }
 
 /// What a server sends to identify a version of a list (RFC 9110, 8.8). Each is empty if the server does not send it.

@@ -2,7 +2,7 @@
 
 use super::verdict::{DenyReason, Verdict};
 use crate::config::DenyResponse;
-use crate::host::{LocalReply, Stream};
+use crate::host::{LocalReply, RequestHost, Stream};
 use crate::metrics::{MeteredHost, Metric};
 
 /// gRPC's PERMISSION_DENIED.
@@ -18,7 +18,11 @@ pub enum Disposition {
 }
 
 /// Carries out `verdict` on the current request.
-pub fn enforce(host: MeteredHost<'_>, response: &DenyResponse, verdict: &Verdict) -> Disposition {
+pub fn enforce(
+    host: MeteredHost<'_, dyn RequestHost + '_>,
+    response: &DenyResponse,
+    verdict: &Verdict,
+) -> Disposition {
     match verdict {
         Verdict::Allow => Disposition::Continue,
         Verdict::AllowListed => {

@@ -55,7 +55,7 @@ impl FeedPolicy {
     }
 
     /// Advances the time of the limit on denied requests.
-    pub fn tick(&mut self, feed: &Feed, now: Duration) {
+    pub fn tick(&self, feed: &Feed, now: Duration) {
         let Some(max_percent) = feed.guard.max_denied_percent else {
             return;
         };

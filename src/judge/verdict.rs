@@ -1,7 +1,7 @@
 //! Verdicts and their reasons, with the names that operators see. Makes no decision.
 
 use core::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::identifier::{IdentifierKind, PerKind};
 
@@ -11,7 +11,7 @@ pub enum ListOrigin {
     /// The deny list of the plugin configuration.
     Manual,
     /// The list of the feed with this name, or its rule for requests before the first list.
-    Feed(Rc<str>),
+    Feed(Arc<str>),
 }
 
 impl ListOrigin {

@@ -198,8 +198,7 @@ impl Blocklist {
 
     /// The number of entries, including ranges.
     pub fn n_entries(&self) -> u64 {
-        let by_kind = IdentifierKind::ALL.map(|kind| *self.counts.get(kind));
-        by_kind.into_iter().fold(0, u64::saturating_add)
+        self.counts.total()
     }
 
     /// Equal for lists with the same entries under the same key.
@@ -210,6 +209,11 @@ impl Blocklist {
     /// The address ranges.
     pub fn ranges(&self) -> &AddressRanges {
         &self.ranges
+    }
+
+    /// Its fingerprints, sorted also across partitions, and its ranges.
+    pub(super) fn into_parts(self) -> (Vec<Partition>, AddressRanges) {
+        (self.partitions, self.ranges)
     }
 
     pub(crate) fn shard_bits(&self) -> u8 {
@@ -251,8 +255,12 @@ impl Blocklist {
 
     /// Whether any entry ends by itself.
     pub fn expires(&self) -> bool {
-        !self.ranges.expiring().is_empty()
-            || self.partitions.iter().any(Partition::has_times_to_live)
+        !self.ranges.expiring().is_empty() || self.has_times_to_live()
+    }
+
+    /// Whether any fingerprint ends by itself.
+    pub(super) fn has_times_to_live(&self) -> bool {
+        self.partitions.iter().any(Partition::has_times_to_live)
     }
 
     /// Replaces `entries` with those whose top `bits` equal `index`, in order: fingerprints and times to live in seconds.

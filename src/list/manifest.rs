@@ -228,8 +228,7 @@ impl Manifest {
 
     /// The number of entries of all kinds.
     pub fn n_entries(&self) -> u64 {
-        let by_kind = IdentifierKind::ALL.map(|kind| *self.counts.get(kind));
-        by_kind.into_iter().fold(0, u64::saturating_add)
+        self.counts.total()
     }
 
     /// The number of entries that have certainly not ended at `now`, on the monotonic clock: it may be less than that of those

@@ -54,6 +54,20 @@ impl Partition {
         }
     }
 
+    /// Appends the fingerprints and, if `with_times`, the times to live; releases its memory.
+    pub(super) fn move_to(
+        self,
+        fingerprints: &mut Vec<u64>,
+        times_to_live: &mut Vec<u32>,
+        with_times: bool,
+    ) {
+        if with_times {
+            let n = self.fingerprints.len();
+            times_to_live.extend((0..n).map(|index| self.time_to_live(index)));
+        }
+        fingerprints.extend_from_slice(&self.fingerprints);
+    }
+
     /// The fingerprints.
     pub(super) fn fingerprints(&self) -> &[u64] {
         &self.fingerprints

@@ -11,8 +11,8 @@
 
 use core::time::Duration;
 
+use super::attempts::{Attempts, Outcome};
 use super::lease::{LEASE, Lease, LeaseView, VmId};
-use crate::feed::backoff::honoured;
 use crate::host::WriteCondition;
 use crate::list::frame::{FrameHeader, Reader, Record, frame, unframe};
 
@@ -87,18 +87,6 @@ pub enum Step {
     Write(Lease, WriteCondition),
     /// Write this lease, and if the condition held, fetch.
     Fetch(Lease, WriteCondition),
-}
-
-/// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// With a list, or with the confirmation of the active one.
-    Success,
-    /// With an error.
-    Failure {
-        /// The server's Retry-After.
-        retry_after: Option<Duration>,
-    },
 }
 
 /// One VM's part in the election of a list's owner.
@@ -188,9 +176,7 @@ impl Election {
         }
         if lease.due(interval) <= now {
             let opened = Lease {
-                last_attempt: Some(now),
-                attempt_open: true,
-                not_before: Duration::ZERO,
+                attempts: lease.attempts.begun(now),
                 ..lease.renewed(now)
             };
             return Step::Fetch(opened, condition);
@@ -209,16 +195,13 @@ impl Election {
     fn claim(&self, now: Duration, previous: Option<&Lease>) -> Lease {
         let known = previous.filter(|lease| {
             // A released lease has no expiry: its last attempt counts, however old.
-            let last_sign = lease.expires.max(lease.last_attempt.unwrap_or_default());
+            let last_sign = lease.expires.max(lease.attempts.last.unwrap_or_default());
             now.saturating_sub(last_sign) < ABANDONED_AFTER || lease.expires == Duration::ZERO
         });
         Lease {
             owner: self.id,
             expires: now.saturating_add(LEASE),
-            last_attempt: known.and_then(|lease| lease.last_attempt),
-            attempt_open: known.is_some_and(|lease| lease.attempt_open),
-            failures: known.map_or(0, |lease| lease.failures),
-            not_before: known.map_or(Duration::ZERO, |lease| lease.not_before),
+            attempts: known.map_or_else(Attempts::default, |lease| lease.attempts.clone()),
         }
     }
 
@@ -231,19 +214,8 @@ impl Election {
     ) -> Option<(Lease, WriteCondition)> {
         self.has_fetched = true;
         let lease = view.lease.as_ref().filter(|lease| lease.owner == self.id)?;
-        let (last_attempt, failures, not_before) = match outcome {
-            Outcome::Success => (lease.last_attempt, 0, Duration::ZERO),
-            Outcome::Failure { retry_after } => (
-                Some(now),
-                lease.failures.saturating_add(1),
-                retry_after.map_or(Duration::ZERO, |wait| now.saturating_add(honoured(wait))),
-            ),
-        };
         let ended = Lease {
-            last_attempt,
-            attempt_open: false,
-            failures,
-            not_before,
+            attempts: lease.attempts.ended(now, outcome),
             ..lease.renewed(now)
         };
         Some((ended, view.condition()))

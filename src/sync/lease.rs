@@ -2,12 +2,9 @@
 //!
 //! Pure: bytes and times in, bytes and times out. Who claims a lease is decided in `election`.
 
-use core::hash::Hasher;
 use core::time::Duration;
 
-use siphasher::sip::SipHasher13;
-
-use crate::feed::backoff::{FIRST_WAIT, backoff};
+use super::attempts::Attempts;
 use crate::host::WriteCondition;
 use crate::list::frame::{FrameHeader, Reader, Record, frame, unframe};
 
@@ -30,32 +27,27 @@ pub struct Lease {
     pub owner: VmId,
     /// When it expires unless renewed.
     pub expires: Duration,
-    /// When the last attempt began, or ended if it failed: the pause counts from the end of a slow failure.
-    pub last_attempt: Option<Duration>,
-    /// Whether that attempt is still running.
-    pub attempt_open: bool,
-    /// The number of failed attempts in a row.
-    pub failures: u32,
-    /// No attempt before this time (the server's Retry-After).
-    pub not_before: Duration,
+    /// The attempts to fetch the list.
+    pub attempts: Attempts,
 }
 
 impl Lease {
     /// The value for shared data.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut payload = Vec::new();
-        let attempt = self.last_attempt.map_or(0, millis);
+        let attempts = &self.attempts;
+        let last = attempts.last.map_or(0, millis);
         for number in [
             self.owner.0,
             millis(self.expires),
-            attempt,
-            millis(self.not_before),
+            last,
+            millis(attempts.not_before),
         ] {
             payload.extend_from_slice(&number.to_le_bytes());
         }
-        payload.extend_from_slice(&self.failures.to_le_bytes());
-        payload.push(u8::from(self.attempt_open));
-        payload.push(u8::from(self.last_attempt.is_some()));
+        payload.extend_from_slice(&attempts.failures.to_le_bytes());
+        payload.push(u8::from(attempts.is_open));
+        payload.push(u8::from(attempts.last.is_some()));
         frame(Record::Lease, FrameHeader::NO_LIST, &payload)
     }
 
@@ -64,17 +56,19 @@ impl Lease {
         let (_, payload) = unframe(Record::Lease, bytes)?;
         let mut reader = Reader(payload);
         let owner = VmId(reader.u64()?);
-        let (expires, attempt, not_before) = (reader.u64()?, reader.u64()?, reader.u64()?);
+        let (expires, last, not_before) = (reader.u64()?, reader.u64()?, reader.u64()?);
         let failures = reader.u32()?;
-        let attempt_open = reader.u8()? == 1;
+        let is_open = reader.u8()? == 1;
         let attempted = reader.u8()? == 1;
         Some(Self {
             owner,
             expires: Duration::from_millis(expires),
-            last_attempt: attempted.then(|| Duration::from_millis(attempt)),
-            attempt_open,
-            failures,
-            not_before: Duration::from_millis(not_before),
+            attempts: Attempts {
+                last: attempted.then(|| Duration::from_millis(last)),
+                is_open,
+                failures,
+                not_before: Duration::from_millis(not_before),
+            },
         })
     }
 
@@ -88,31 +82,7 @@ impl Lease {
 
     /// When the next attempt is due.
     pub fn due(&self, interval: Duration) -> Duration {
-        let Some(last_attempt) = self.last_attempt else {
-            return Duration::ZERO;
-        };
-        let wait = if self.attempt_open {
-            // Interrupted by a new configuration or by the end of its VM.
-            FIRST_WAIT
-        } else if self.failures > 0 {
-            backoff(self.failures, interval)
-        } else {
-            interval
-        };
-        let jittered = wait.saturating_add(self.jitter(wait));
-        last_attempt.saturating_add(jittered).max(self.not_before)
-    }
-
-    /// Jitter of up to a tenth of `wait`, constant between two attempts: proxies that start together do
-    /// not fetch together forever.
-    fn jitter(&self, wait: Duration) -> Duration {
-        let mut hasher = SipHasher13::new();
-        hasher.write_u64(self.owner.0);
-        hasher.write_u64(self.last_attempt.map_or(0, millis));
-        let share = u32::try_from(hasher.finish() % 1_000).unwrap_or(0);
-        wait.checked_div(10_000)
-            .unwrap_or_default()
-            .saturating_mul(share)
+        self.attempts.due(interval, self.owner.0)
     }
 }
 
@@ -159,28 +129,16 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_attempt_is_repeated_after_a_second() {
-        let interrupted = Lease {
-            owner: VmId(7),
-            expires: Duration::ZERO,
-            last_attempt: Some(at(100)),
-            attempt_open: true,
-            failures: 0,
-            not_before: Duration::ZERO,
-        };
-        let due = interrupted.due(at(600));
-        assert!(due >= at(101) && due < at(102), "{due:?}");
-    }
-
-    #[test]
     fn a_lease_round_trips() {
         let lease = Lease {
             owner: VmId(7),
             expires: at(105),
-            last_attempt: Some(at(3)),
-            attempt_open: false,
-            failures: 9,
-            not_before: at(4),
+            attempts: Attempts {
+                last: Some(at(3)),
+                is_open: false,
+                failures: 9,
+                not_before: at(4),
+            },
         };
         assert_eq!(Lease::from_bytes(&lease.to_bytes()), Some(lease));
         assert_eq!(Lease::from_bytes(b""), None);

@@ -4,9 +4,9 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
-use super::keys::ListId;
-use super::store::Store;
-use crate::config::Config;
+use super::report::ListState;
+use crate::config::{Config, Feed};
+use crate::host::System;
 use crate::metrics::{MeteredHost, Metric};
 
 #[cfg(test)]
@@ -34,8 +34,12 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// | `allow_listed` | requests of clients on the allow list, in this process |
 /// | `lists` | `feed:generation:entries` of each active list of `config` |
 ///
-/// What is missing or does not fit is left out: a field, or one of its values.
-pub fn text(host: MeteredHost<'_>, config: &Config) -> String {
+/// `list_of` returns the active list of a feed. What is missing or does not fit is left out: a field, or one of its values.
+pub fn text(
+    host: MeteredHost<'_, dyn System + '_>,
+    config: &Config,
+    list_of: impl Fn(&Feed) -> Option<ListState>,
+) -> String {
     let feeds = config.all_feeds();
     let mut metrics = Metric::common();
     for feed in &feeds {
@@ -70,9 +74,9 @@ pub fn text(host: MeteredHost<'_>, config: &Config) -> String {
         text.add("allow_listed", &[&count.to_string()]);
     }
     for feed in &feeds {
-        if let Some(manifest) = Store::new(ListId::of(feed)).manifest(&*host) {
-            let generation = manifest.generation.to_string();
-            let n_entries = manifest.n_entries().to_string();
+        if let Some(list) = list_of(feed) {
+            let generation = list.generation.to_string();
+            let n_entries = list.n_entries().to_string();
             text.add("lists", &[&feed.name, ":", &generation, ":", &n_entries]);
         }
     }

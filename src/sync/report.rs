@@ -1,24 +1,47 @@
 //! What operators see of a feed's list and its fetches: metrics and log lines. Only the owner of the lease reports.
 
-use std::rc::Rc;
+use core::time::Duration;
+use std::sync::Arc;
 
-use super::store::Store;
+use super::attempts::Attempts;
 use crate::config::feed::ABS;
+use crate::host::System;
 use crate::identifier::{IdentifierKind, PerKind};
-use crate::list::Manifest;
 use crate::metrics::{FeedMetric, FetchResult, LastResult, MeteredHost, Metric};
+
+/// What is reported of an active list.
+#[derive(Clone, Copy, Debug)]
+pub struct ListState {
+    /// The number of the list.
+    pub generation: u64,
+    /// Its entries by kind.
+    pub counts: PerKind<u64>,
+    /// Its size, in bytes.
+    pub bytes: u64,
+}
+
+impl ListState {
+    /// The number of entries.
+    pub fn n_entries(&self) -> u64 {
+        self.counts.total()
+    }
+}
 
 /// The metrics and log lines of one feed.
 #[derive(Clone, Copy)]
 pub struct Report<'a> {
-    host: MeteredHost<'a>,
-    feed: &'a Rc<str>,
+    host: MeteredHost<'a, dyn System + 'a>,
+    feed: &'a Arc<str>,
     kinds: PerKind<bool>,
 }
 
 impl<'a> Report<'a> {
     /// Those of the feed with this name, of whose list these kinds are taken.
-    pub fn new(host: MeteredHost<'a>, feed: &'a Rc<str>, kinds: PerKind<bool>) -> Self {
+    pub fn new(
+        host: MeteredHost<'a, dyn System + 'a>,
+        feed: &'a Arc<str>,
+        kinds: PerKind<bool>,
+    ) -> Self {
         Self { host, feed, kinds }
     }
 
@@ -63,18 +86,18 @@ impl<'a> Report<'a> {
     }
 
     /// The active list.
-    pub fn list(self, manifest: &Manifest) {
+    pub fn list(self, list: &ListState) {
         for kind in self.kinds() {
-            self.set(FeedMetric::Entries(kind), *manifest.counts.get(kind));
+            self.set(FeedMetric::Entries(kind), *list.counts.get(kind));
         }
-        self.set(FeedMetric::Bytes, manifest.stored_bytes);
-        self.set(FeedMetric::Generation, manifest.generation);
+        self.set(FeedMetric::Bytes, list.bytes);
+        self.set(FeedMetric::Generation, list.generation);
     }
 
     /// A new list.
-    pub fn new_list(self, manifest: &Manifest, skipped: u64, left_out: u64) {
+    pub fn new_list(self, list: &ListState, skipped: u64, left_out: u64) {
         let counts = self.kinds();
-        let counts = counts.map(|kind| format!("{} {}", kind.as_str(), manifest.counts.get(kind)));
+        let counts = counts.map(|kind| format!("{} {}", kind.as_str(), list.counts.get(kind)));
         let counts = counts.collect::<Vec<_>>().join(", ");
         let left_out = match left_out {
             0 => String::new(),
@@ -83,36 +106,40 @@ impl<'a> Report<'a> {
         log::info!(
             "{} {} is active: {counts}; {} bytes, {skipped} entries skipped{left_out}",
             self.list_name(),
-            manifest.generation,
-            manifest.stored_bytes
+            list.generation,
+            list.bytes
         );
     }
 
     /// The state of the list and of its fetches, which the gauges do not have: it was reported under another name, or they
-    /// had the state of another list.
-    pub fn state(self, store: &Store) {
+    /// had the state of another list. `last_success`: on the monotonic clock.
+    pub fn state(
+        self,
+        list: Option<&ListState>,
+        last_success: Option<Duration>,
+        attempts: Option<&Attempts>,
+    ) {
         let host = self.host;
         let (now, unix_now) = (host.monotonic_now(), host.unix_now());
         let unix = |time| {
             let passed = now.saturating_sub(time);
             unix_now.saturating_sub(passed).as_secs()
         };
-        if let Some(manifest) = store.manifest(&*host) {
-            self.list(&manifest);
+        if let Some(list) = list {
+            self.list(list);
         }
-        if let Some(freshness) = store.freshness(&*host) {
-            self.set(FeedMetric::LastSuccess, unix(freshness.last_success));
+        if let Some(last_success) = last_success {
+            self.set(FeedMetric::LastSuccess, unix(last_success));
         }
-        let lease = store.lease(&*host).lease;
-        if let Some(lease) = lease.filter(|lease| !lease.attempt_open)
-            && let Some(last_attempt) = lease.last_attempt
+        if let Some(attempts) = attempts.filter(|attempts| !attempts.is_open)
+            && let Some(last) = attempts.last
         {
-            let result = match lease.failures {
+            let result = match attempts.failures {
                 0 => LastResult::Ok,
                 _ => LastResult::Failed,
             };
             self.set(FeedMetric::LastResult, result.value());
-            self.set(FeedMetric::LastAttempt, unix(last_attempt));
+            self.set(FeedMetric::LastAttempt, unix(last));
         }
     }
 

@@ -3,27 +3,29 @@
 //! Wires `election` (who and when), `feed` (what a response means) and `publisher` (shared data) to the host. A failed or
 //! refused fetch writes the lease and nothing else.
 
-use core::mem::discriminant;
 use core::time::Duration;
-use std::rc::Rc;
+use std::sync::Arc;
 
-use super::election::{Candidacy, Election, FirstVm, Outcome, Step};
+use super::attempts::Outcome;
+use super::election::{Candidacy, Election, FirstVm, Step};
 use super::freshness::Freshness;
 use super::keys::ListId;
 use super::lease::VmId;
+use super::list_call::{self, FailureLog};
 use super::node_report;
 use super::publisher::{self, Published};
 use super::replica::Replica;
-use super::report::Report;
+use super::report::{ListState, Report};
 use super::settings::SyncSettings;
 use super::store::{self, Store};
 use crate::config::Feed;
-use crate::feed::call::{self, Method};
+use crate::feed::body::CallBody;
+use crate::feed::call::Method;
 use crate::feed::error::{FetchError, FetchFailure};
 use crate::feed::fetch::{self, FetchOutcome, Rules};
 use crate::feed::pending_call::PendingCall;
 use crate::feed::response::{ResponseHeaders, Validators};
-use crate::host::{CallToken, HostError, HttpCall, RootId};
+use crate::host::{CallToken, HostError, RootId};
 use crate::identifier::{FingerprintKey, PerKind};
 use crate::list::{Blocklist, Manifest};
 use crate::metrics::{FetchResult, MeteredHost};
@@ -43,7 +45,7 @@ pub struct VmIdentity {
 #[derive(Debug)]
 pub struct Updater {
     /// The name of the feed, and the kinds that are taken from its list.
-    feed: (Rc<str>, PerKind<bool>),
+    feed: (Arc<str>, PerKind<bool>),
     store: Store,
     election: Election,
     call: Option<PendingCall>,
@@ -51,8 +53,7 @@ pub struct Updater {
     is_probing: bool,
     /// The freshness of the list, if the call in flight has its validators.
     confirming: Option<Freshness>,
-    /// The last logged failure, so that only changes of state are logged; cleared by success.
-    failing: Option<FetchError>,
+    failures: FailureLog,
     /// Whether gauges with the feed's name may have another list's state.
     must_report: bool,
 }
@@ -67,7 +68,7 @@ impl Updater {
             call: None,
             is_probing: false,
             confirming: None,
-            failing: None,
+            failures: FailureLog::default(),
             must_report: false,
         }
     }
@@ -90,7 +91,7 @@ impl Updater {
 
     /// Whether short ticks are needed: to claim the lease, or to get the first list.
     pub fn is_waiting(&self, replica: &Replica) -> bool {
-        self.election.is_waiting() || (!replica.has_list() && self.failing.is_none())
+        self.election.is_waiting() || (!replica.has_list() && !self.failures.is_failing())
     }
 
     /// Takes part in the election, and fetches if it is this VM's turn. Returns whether this VM owns the lease.
@@ -106,9 +107,12 @@ impl Updater {
         let view = self.store.lease(&*host);
         let is_owner = view.is_owned_by(vm.id);
         let feed = settings.feed;
-        let report = Report::new(host, &feed.name, feed.kinds);
+        let report = report_of(host, feed);
         if core::mem::take(&mut self.must_report) && is_owner {
-            report.state(&self.store);
+            let list = self.store.manifest(&*host).as_ref().map(ListState::from);
+            let freshness = self.store.freshness(&*host);
+            let attempts = view.lease.as_ref().map(|lease| &lease.attempts);
+            report.state(list.as_ref(), freshness.map(|it| it.last_success), attempts);
         }
         if replica.check_age(&*host, now, feed.max_age) && is_owner {
             report.log_age(replica.is_stale(), &feed.setting("max_age"));
@@ -143,20 +147,20 @@ impl Updater {
         is_owner
     }
 
-    /// Handles a response; its body has `body_size` bytes.
+    /// Handles a response.
     pub fn on_response(
         &mut self,
         host: MeteredHost<'_>,
         replica: &Replica,
         token: CallToken,
-        body_size: usize,
         settings: &SyncSettings<'_>,
     ) {
         if self.call.take_if(|call| call.matches(token)).is_none() {
             return;
         }
+        let headers = ResponseHeaders::read(&*host, host.unix_now());
         if core::mem::take(&mut self.is_probing) {
-            let size = ResponseHeaders::read(&*host).and_then(|headers| headers.too_large());
+            let size = headers.and_then(|headers| headers.too_large());
             let error = size.map_or(FetchError::Interrupted, FetchError::TooLarge);
             return self.fail(host, replica, FetchFailure::new(error), settings.feed);
         }
@@ -173,22 +177,24 @@ impl Updater {
                 .map(|active| active.n_entries_at(host.monotonic_now())),
         };
         let confirming = self.confirming.take();
-        match fetch::read_response(&*host, body_size, confirming.is_some(), &rules) {
+        let body = CallBody::new(&*host);
+        match fetch::read_response(headers, body, confirming.is_some(), &rules) {
             FetchOutcome::List {
                 list,
                 validators,
                 skipped,
                 left_out,
             } => {
-                let report = Report::new(host, &settings.feed.name, settings.feed.kinds);
+                let report = report_of(host, settings.feed);
                 report.skipped(skipped);
                 match self.publish(host, replica, &list, key, active) {
                     Ok(Published { manifest, is_new }) => {
                         self.write_freshness(host, &manifest, validators, settings.rules);
                         self.succeed(host, FetchResult::Ok);
-                        report.list(&manifest);
+                        let state = ListState::from(&manifest);
+                        report.list(&state);
                         if is_new {
-                            report.new_list(&manifest, skipped, left_out);
+                            report.new_list(&state, skipped, left_out);
                         }
                     }
                     Err(HostError::CasMismatch) => log::warn!(
@@ -206,7 +212,7 @@ impl Updater {
                 if let Some(manifest) = active {
                     let validators = confirming.map(|known| known.validators).unwrap_or_default();
                     self.write_freshness(host, &manifest, validators, settings.rules);
-                    Report::new(host, &settings.feed.name, settings.feed.kinds).list(&manifest);
+                    report_of(host, settings.feed).list(&ListState::from(&manifest));
                 }
                 self.succeed(host, FetchResult::NotModified);
             }
@@ -225,7 +231,7 @@ impl Updater {
         let is_owner = self.is_owner(host);
         if is_owner {
             publisher::drop_list(&*host, &self.store);
-            Report::new(host, &self.feed.0, self.feed.1).no_list();
+            Report::new(host.of_root().system(), &self.feed.0, self.feed.1).no_list();
         }
         is_owner
     }
@@ -237,7 +243,7 @@ impl Updater {
         }
         let is_owner = self.is_owner(host);
         if is_owner {
-            Report::new(host, &self.feed.0, self.feed.1).clear();
+            Report::new(host.of_root().system(), &self.feed.0, self.feed.1).clear();
         }
         self.feed = (feed.name.clone(), feed.kinds);
         is_owner
@@ -266,34 +272,23 @@ impl Updater {
             Method::Head => None,
         };
         let known = self.confirming.as_ref().map(|known| &known.validators);
-        let feed = settings.feed;
-        let path = call::path(feed, host.unix_now());
-        let mut headers = call::headers(feed, method, &path, known);
         let reported = settings.reported.filter(|_| method == Method::Get);
-        let report = reported.map(|config| node_report::text(host, config));
-        headers.extend(
-            report
-                .iter()
-                .map(|text| (node_report::HEADER, text.as_bytes())),
-        );
-        let call = HttpCall {
-            cluster: &feed.cluster,
-            headers: &headers,
-            body: &[],
-            timeout: feed.timeout,
-        };
-        match host.dispatch_http_call(&call) {
-            Ok(token) => {
-                let now = host.monotonic_now();
-                self.call = Some(PendingCall::new(token, settings.root, now, feed.timeout));
-            }
+        let report = reported.map(|config| {
+            let list_of = |feed: &Feed| {
+                let store = Store::new(ListId::of(feed));
+                store.manifest(&*host).as_ref().map(ListState::from)
+            };
+            node_report::text(host.of_root().system(), config, list_of)
+        });
+        match list_call::dispatch(&*host.of_root(), settings, method, known, report.as_deref()) {
+            Ok(call) => self.call = Some(call),
             Err(error) => {
                 let error = match method {
                     Method::Get => FetchError::NotSent(error),
                     Method::Head => FetchError::Interrupted,
                 };
                 self.is_probing = false;
-                self.fail(host, replica, FetchFailure::new(error), feed);
+                self.fail(host, replica, FetchFailure::new(error), settings.feed);
             }
         }
     }
@@ -350,12 +345,8 @@ impl Updater {
     }
 
     fn succeed(&mut self, host: MeteredHost<'_>, result: FetchResult) {
-        let report = Report::new(host, &self.feed.0, self.feed.1);
-        report.attempt(result);
-        report.success();
-        if self.failing.take().is_some() {
-            log::info!("fetching the {} works again", report.list_name());
-        }
+        let report = Report::new(host.of_root().system(), &self.feed.0, self.feed.1);
+        self.failures.succeeded(report, result);
         self.end_attempt(host, Outcome::Success);
     }
 
@@ -366,24 +357,10 @@ impl Updater {
         failure: FetchFailure,
         feed: &Feed,
     ) {
-        let FetchFailure {
-            result,
-            error,
-            retry_after,
-        } = failure;
-        let report = Report::new(host, &feed.name, feed.kinds);
-        report.attempt(result);
-        let failing = self.failing.as_ref();
-        if failing.is_none_or(|known| discriminant(known) != discriminant(&error)) {
-            let kept = match replica.has_list() {
-                true => "the active list stays",
-                false => "there is no list yet",
-            };
-            let (list, result) = (report.list_name(), result.as_str());
-            let explained = error.explained(feed);
-            log::error!("fetching the {list} failed ({result}): {explained}; {kept}");
-        }
-        self.failing = Some(error);
+        let retry_after = failure.retry_after;
+        let report = report_of(host, feed);
+        let has_list = replica.has_list();
+        self.failures.failed(report, feed, failure, has_list);
         self.end_attempt(host, Outcome::Failure { retry_after });
     }
 
@@ -392,6 +369,20 @@ impl Updater {
         let now = host.monotonic_now();
         if let Some((lease, condition)) = self.election.on_attempt_ended(now, &view, outcome) {
             self.store.write_lease(&*host, &lease, condition);
+        }
+    }
+}
+
+fn report_of<'a>(host: MeteredHost<'a>, feed: &'a Feed) -> Report<'a> {
+    Report::new(host.of_root().system(), &feed.name, feed.kinds)
+}
+
+impl From<&Manifest> for ListState {
+    fn from(manifest: &Manifest) -> Self {
+        Self {
+            generation: manifest.generation,
+            counts: manifest.counts,
+            bytes: manifest.stored_bytes,
         }
     }
 }

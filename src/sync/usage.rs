@@ -14,7 +14,7 @@ use crate::feed::crowdsec::usage::{Usage, request_path};
 use crate::feed::error::FetchError;
 use crate::feed::pending_call::PendingCall;
 use crate::feed::response::ResponseHeaders;
-use crate::host::{CallToken, HttpCall, RootId};
+use crate::host::{CallToken, HttpCall, RootHost, RootId};
 use crate::metrics::{MeteredHost, Metric};
 
 /// The time between two reports. LAPI asks for at least this much.
@@ -44,7 +44,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn read(host: MeteredHost<'_>, feed: &Feed, at: Duration) -> Option<Self> {
+    fn read(host: MeteredHost<'_, dyn RootHost + '_>, feed: &Feed, at: Duration) -> Option<Self> {
         let mut dropped: u64 = 0;
         for metric in Metric::of_feed(&feed.name, feed.kinds) {
             if let Metric::Denied(_) = &metric {
@@ -66,10 +66,15 @@ impl UsageReporter {
             .is_some_and(|(call, _)| call.root() == root && call.matches(token))
     }
 
+    /// Abandons a call of a deleted root context; the next report has its numbers, too.
+    pub fn abandon_call(&mut self, deleted: RootId) {
+        self.call.take_if(|(call, _)| call.root() == deleted);
+    }
+
     /// Reports if that is due. `is_owner`: whether this VM owns the list's lease.
     pub fn tick(
         &mut self,
-        host: MeteredHost<'_>,
+        host: MeteredHost<'_, dyn RootHost + '_>,
         is_owner: bool,
         vm: VmIdentity,
         settings: &SyncSettings<'_>,
@@ -120,12 +125,16 @@ impl UsageReporter {
     }
 
     /// Handles the response that it awaits.
-    pub fn on_response(&mut self, host: MeteredHost<'_>, settings: &SyncSettings<'_>) {
+    pub fn on_response(
+        &mut self,
+        host: MeteredHost<'_, dyn RootHost + '_>,
+        settings: &SyncSettings<'_>,
+    ) {
         let Some((_, counts)) = self.call.take() else {
             return;
         };
         let feed = settings.feed;
-        match ResponseHeaders::read(&*host).map(|headers| headers.status) {
+        match ResponseHeaders::read(&*host, host.unix_now()).map(|headers| headers.status) {
             Some(200..=299) => {
                 self.reported = Some(counts);
                 if core::mem::take(&mut self.is_failing) {

@@ -8,29 +8,13 @@ use std::collections::HashMap;
 
 use siphasher::sip::SipHasher13;
 
-use super::record::{CorrelationId, PendingRecord, RequestMeta};
+use super::record::{CorrelationId, PendingRecord};
+use super::recording::{RecordedRequest, Recording, is_sampled};
 use super::sender::Sender;
 use super::settings::{Destination, TrafficSettings};
-use crate::config::{Api, Traffic};
-use crate::host::{CallToken, RootId, StreamId};
-use crate::judge::Verdict;
+use crate::config::Traffic;
+use crate::host::{CallToken, RootHost, RootId, StreamId};
 use crate::metrics::{MeteredHost, Metric};
-use crate::request::RequestHeaders;
-
-/// A request to be recorded.
-#[derive(Clone, Copy, Debug)]
-pub struct RecordedRequest<'a> {
-    /// Its stream.
-    pub stream: StreamId,
-    /// The API it belongs to.
-    pub api: &'a Api,
-    /// Its headers.
-    pub headers: &'a RequestHeaders,
-    /// Envoy's `source.address`.
-    pub source_address: &'a [u8],
-    /// The filter's verdict.
-    pub verdict: &'a Verdict,
-}
 
 /// The records of one VM, for all its configurations.
 #[derive(Default)]
@@ -43,10 +27,7 @@ pub struct Recorder {
     /// Their memory, in bytes.
     memory: usize,
     n_requests: u64,
-    // Buffers, reused for each record.
-    text: Vec<u8>,
-    protocol: Vec<u8>,
-    response: RequestHeaders,
+    recording: Recording,
 }
 
 /// The host numbers streams in turn, so no random key is needed.
@@ -101,23 +82,16 @@ impl Recorder {
         &mut self,
         host: MeteredHost<'_>,
         settings: TrafficSettings<'_>,
+        stream: StreamId,
         request: RecordedRequest<'_>,
     ) {
-        let protocol = &mut self.protocol;
-        protocol.clear();
-        host.visit_request_protocol(&mut |text| protocol.extend_from_slice(text));
-        let meta = RequestMeta {
-            source_address: request.source_address,
-            protocol,
-            correlation_id: CorrelationId {
-                vm: self.vm,
-                request: self.n_requests,
-            },
-            verdict: request.verdict,
-            now: host.unix_now(),
+        let correlation_id = CorrelationId {
+            vm: self.vm,
+            request: self.n_requests,
         };
-        let (traffic, text) = (settings.traffic, &mut self.text);
-        let record = PendingRecord::new(traffic, request.api, request.headers, meta, text);
+        let traffic = settings.traffic;
+        let recording = &mut self.recording;
+        let record = recording.begin(&*host.of_request(), traffic, correlation_id, request);
         let memory = self.memory.saturating_add(record.memory());
         if u64::try_from(memory).is_ok_and(|memory| memory > traffic.queue_memory) {
             host.add(&Metric::TrafficDropped, 1);
@@ -126,7 +100,7 @@ impl Recorder {
         self.memory = memory;
         let root = settings.root;
         let pending = Pending { record, root };
-        if let Some(Pending { record, .. }) = self.pending.insert(request.stream, pending) {
+        if let Some(Pending { record, .. }) = self.pending.insert(stream, pending) {
             // The end of that stream was never reported, and its number is reused.
             self.memory = self.memory.saturating_sub(record.memory());
             host.add(&Metric::TrafficDropped, 1);
@@ -153,19 +127,18 @@ impl Recorder {
             host.add(&Metric::TrafficDropped, 1);
             return;
         };
-        let (response, text) = (&mut self.response, &mut self.text);
-        response.clear();
-        host.visit_response_headers(&mut |name, value| {
-            response.add_if_read(name, value, settings.header_names);
-        });
-        let record = record.finish(settings.traffic, response, host.unix_now(), text);
+        let record = self.recording.end(&*host.of_request(), settings, record);
         if let Some(sender) = self.sender(settings.destination) {
-            sender.push(host, settings, record);
+            sender.push(host.of_root(), settings, record);
         }
     }
 
     /// A tick of the root context.
-    pub fn tick(&mut self, host: MeteredHost<'_>, settings: TrafficSettings<'_>) {
+    pub fn tick(
+        &mut self,
+        host: MeteredHost<'_, dyn RootHost + '_>,
+        settings: TrafficSettings<'_>,
+    ) {
         if let Some(sender) = self.sender(settings.destination) {
             sender.tick(host, settings);
         }
@@ -174,7 +147,7 @@ impl Recorder {
     /// Handles the response to a call of the root context; `false` if the call had no records.
     pub fn on_call_response(
         &mut self,
-        host: MeteredHost<'_>,
+        host: MeteredHost<'_, dyn RootHost + '_>,
         token: CallToken,
         settings: TrafficSettings<'_>,
     ) -> bool {
@@ -192,7 +165,11 @@ impl Recorder {
     }
 
     /// Stops the senders with destinations that no configuration uses.
-    pub fn retain(&mut self, host: MeteredHost<'_>, is_used: impl Fn(&Destination) -> bool) {
+    pub fn retain(
+        &mut self,
+        host: MeteredHost<'_, dyn RootHost + '_>,
+        is_used: impl Fn(&Destination) -> bool,
+    ) {
         self.senders.retain_mut(|sender| {
             let is_used = is_used(sender.destination());
             if !is_used {
@@ -207,10 +184,4 @@ impl Recorder {
             .iter_mut()
             .find(|sender| sender.destination() == destination)
     }
-}
-
-/// Whether request number `n` is in the sample. Samples are evenly spaced.
-fn is_sampled(share: f64, n: u64) -> bool {
-    let (before, after) = (n as f64 * share, n.wrapping_add(1) as f64 * share);
-    before.floor() < after.floor()
 }

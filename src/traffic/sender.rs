@@ -14,7 +14,7 @@ use super::settings::{Destination, TrafficSettings};
 use crate::codec::gzip;
 use crate::config::{Abs, Traffic};
 use crate::feed::pending_call::PendingCall;
-use crate::host::{CallToken, HostError, HttpCall, RootContext, RootId};
+use crate::host::{CallToken, HostError, HttpCall, RootContext, RootHost, RootId};
 use crate::metrics::{MeteredHost, Metric};
 
 /// One destination's records in one VM.
@@ -41,7 +41,12 @@ impl Sender {
     }
 
     /// Queues a record, and sends if a batch is full.
-    pub fn push(&mut self, host: MeteredHost<'_>, settings: TrafficSettings<'_>, record: Record) {
+    pub fn push(
+        &mut self,
+        host: MeteredHost<'_, dyn RootHost + '_>,
+        settings: TrafficSettings<'_>,
+        record: Record,
+    ) {
         let now = || host.monotonic_now();
         let tally = self.queue.push(record, settings.traffic, now);
         report(host, settings.traffic, tally);
@@ -52,7 +57,11 @@ impl Sender {
     }
 
     /// Sends what is due, and gives up an overdue call.
-    pub fn tick(&mut self, host: MeteredHost<'_>, settings: TrafficSettings<'_>) {
+    pub fn tick(
+        &mut self,
+        host: MeteredHost<'_, dyn RootHost + '_>,
+        settings: TrafficSettings<'_>,
+    ) {
         let now = host.monotonic_now();
         if self.call.take_if(|call| call.is_overdue(now)).is_some() {
             let tally = self.queue.finished(None, settings.traffic, now);
@@ -73,7 +82,7 @@ impl Sender {
     /// Handles a response; `false` if it is not the response to this sender's call.
     pub fn on_call_response(
         &mut self,
-        host: MeteredHost<'_>,
+        host: MeteredHost<'_, dyn RootHost + '_>,
         token: CallToken,
         settings: TrafficSettings<'_>,
     ) -> bool {
@@ -89,7 +98,7 @@ impl Sender {
     }
 
     /// Drops all records: no configuration sends to the destination.
-    pub fn stop(&mut self, host: MeteredHost<'_>) {
+    pub fn stop(&mut self, host: MeteredHost<'_, dyn RootHost + '_>) {
         self.call = None;
         let tally = self.queue.clear();
         host.add(&Metric::TrafficDropped, tally.dropped);
@@ -98,7 +107,12 @@ impl Sender {
         host.set(&Metric::TrafficLastFailureStatus, 0);
     }
 
-    fn send(&mut self, host: MeteredHost<'_>, settings: TrafficSettings<'_>, now: Duration) {
+    fn send(
+        &mut self,
+        host: MeteredHost<'_, dyn RootHost + '_>,
+        settings: TrafficSettings<'_>,
+        now: Duration,
+    ) {
         let (abs, traffic) = (settings.abs, settings.traffic);
         if self.call.is_some() {
             return;
@@ -173,7 +187,7 @@ fn dispatch(
 }
 
 /// Updates the metrics, and logs changes of state.
-fn report(host: MeteredHost<'_>, traffic: &Traffic, tally: Tally) {
+fn report(host: MeteredHost<'_, dyn RootHost + '_>, traffic: &Traffic, tally: Tally) {
     host.add(&Metric::TrafficSent, tally.sent);
     host.add(&Metric::TrafficFailed, tally.failed);
     host.add(&Metric::TrafficDropped, tally.dropped);

@@ -34,9 +34,8 @@ impl FilterVm for TargetVm {
         self.vm.tick(&*self.host, root);
     }
 
-    fn on_call_response(&mut self, root: RootId, token: CallToken, body_size: usize) {
-        self.vm
-            .on_call_response(&*self.host, root, token, body_size);
+    fn on_call_response(&mut self, root: RootId, token: CallToken, _body_size: usize) {
+        self.vm.on_call_response(&*self.host, root, token);
     }
 
     fn request(&mut self, root: RootId, stream: StreamId) -> bool {

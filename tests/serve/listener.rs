@@ -98,6 +98,124 @@ fn an_idle_connection_is_kept_longer_than_a_slow_one() {
 }
 
 #[test]
+fn requests_that_are_sent_together_are_served_in_order() {
+    let fleet = Fleet::started();
+    let mut stream = connect(&fleet);
+    let body = r#"{"node":{"id":"a"},"resource_names":["portcullis"]}"#;
+    let length = body.len();
+    let post = format!(
+        "POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    let health = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let last = "GET /nothing HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    // The last one in two parts: the connection is idle for the server between them.
+    let (start, end) = last.split_at(9);
+    stream
+        .write_all(format!("{health}{post}{health}{start}").as_bytes())
+        .unwrap();
+    thread::sleep(Duration::from_millis(200));
+    stream.write_all(end.as_bytes()).unwrap();
+    let responses = rest(&mut stream);
+    let statuses: Vec<&str> = responses.split("HTTP/1.1 ").skip(1).collect();
+    let statuses: Vec<&str> = statuses.iter().map(|response| &response[..3]).collect();
+    assert_eq!(statuses, ["200", "200", "200", "404"], "{responses}");
+}
+
+#[test]
+fn what_follows_a_body_that_is_not_read_is_no_request() {
+    let fleet = Fleet::started();
+    let mut stream = connect(&fleet);
+    // No handler reads the body, and its end comes after the response.
+    write!(
+        stream,
+        "POST /nothing HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99\r\n\r\n"
+    )
+    .unwrap();
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 404");
+    let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    let response = rest(&mut stream);
+    assert!(!response.contains("HTTP/1.1"), "{response}");
+    assert!(response.contains("connection: close"), "{response}");
+}
+
+/// Whether a request on this connection is served.
+fn is_served(stream: &mut TcpStream) -> bool {
+    let sent = stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    let mut status = [0; 12];
+    sent.is_ok() && stream.read_exact(&mut status).is_ok()
+}
+
+#[test]
+fn one_address_has_no_more_connections_than_allowed() {
+    let mut fleet = Fleet::new();
+    fleet.arguments = ["--connections-per-address", "3"]
+        .map(str::to_owned)
+        .to_vec();
+    fleet.start();
+    let mut open: Vec<TcpStream> = (0..3).map(|_| connect(&fleet)).collect();
+    assert!(open.iter_mut().all(is_served));
+    for _ in 0..5 {
+        assert!(!is_served(&mut connect(&fleet)));
+    }
+    let log = fleet.log();
+    assert_eq!(
+        log.matches("127.0.0.1 has 3 connections").count(),
+        1,
+        "{log}"
+    );
+    open.pop();
+    eventually("room for another", || {
+        let mut stream = connect(&fleet);
+        is_served(&mut stream).then_some(())
+    });
+}
+
+#[test]
+fn connections_above_the_most_wait_until_another_is_closed() {
+    let mut fleet = Fleet::new();
+    // 200 files are for other purposes.
+    fleet.open_files = Some(204);
+    fleet.start();
+    eventually("the number of connections", || {
+        fleet.log().contains("at most 4 connections").then_some(())
+    });
+    let mut open: Vec<TcpStream> = (0..4).map(|_| connect(&fleet)).collect();
+    assert!(open.iter_mut().all(is_served));
+    let mut waiting = connect(&fleet);
+    waiting
+        .set_read_timeout(Some(Duration::from_secs(1)))
+        .unwrap();
+    assert!(!is_served(&mut waiting));
+    eventually("the message", || {
+        fleet.log().contains("the most connections").then_some(())
+    });
+    open.pop();
+    waiting
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    // The request was sent above.
+    let mut status = [0; 12];
+    waiting.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+}
+
+#[test]
+fn a_second_server_on_the_same_address_does_nothing() {
+    let mut fleet = Fleet::started();
+    let address = fleet.url().rsplit('/').next().unwrap().to_owned();
+    let state = fleet.path("other");
+    fleet.arguments = ["--listen", &address].map(str::to_owned).to_vec();
+    fleet.state.clone_from(&state);
+    let output = fleet.command().output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("--listen"), "{message}");
+    assert!(!state.exists(), "it wrote its state");
+}
+
+#[test]
 fn a_body_of_a_megabyte_is_refused() {
     let fleet = Fleet::started();
     let response = fleet.send("POST", PATH, &[], vec![b' '; 1 << 20]);

@@ -245,6 +245,17 @@ fn wrong_values_are_refused_each_at_its_path() {
     }
     let large = "x".repeat(300_000);
     assert_eq!(api.send("POST", list, &[JSON], &large).status(), 413);
+    // The text of a filter may be larger, up to a limit that the message names.
+    let any = [("if-match", "*")];
+    let put = |size: usize| {
+        let text = format!("[{}]", "1,".repeat(size / 2));
+        api.send("PUT", "/v1/filters/portcullis", &any, &text)
+    };
+    assert_eq!(put(300_000).status(), 422);
+    let refused = put(5 << 20);
+    assert_eq!(refused.status(), 413);
+    let message = body(&refused)["error"].as_str().unwrap().to_owned();
+    assert!(message.contains("4 MB"), "{message}");
     let unknown = api.send_to("GET", "/v1/filters/{name}", "/v1/filters/other", &[], "");
     assert_eq!(unknown.status(), 404);
     assert!(

@@ -23,7 +23,7 @@ fn secrets(mark: &str) -> Value {
             "name": "partner",
             "format": "text",
             "cluster": "lists",
-            "path": "/list",
+            "path": format!("/list?key={}", secret("path")),
             "headers": {"x-api-key": secret("feed")},
         }],
         "deny_list": {
@@ -158,6 +158,7 @@ fn no_reader_and_no_audit_line_gets_a_secret() {
     let masked = body(&fleet.get("/v1/filters/portcullis", &[("authorization", &reader)]));
     assert_eq!(masked["deny_list"]["ips"], json!(["192.0.2.7"]));
     assert_eq!(masked["abs"]["cluster"], "abs");
+    assert_eq!(masked["feeds"][0]["path"], "/list?...");
     let text = fleet.get("/v1/filters/portcullis", &[("authorization", &operator)]);
     assert_eq!(*text.body(), new.into_bytes());
 }

@@ -18,13 +18,17 @@ fn every_test_that_the_matrix_names_exists() {
             let (module, function) = test.trim_end_matches('`').split_once("::").unwrap();
             let heading = format!("#[test]\nfn {function}() {{");
             let inner = format!("#[test]\n    fn {function}() {{");
+            let paused = format!("#[tokio::test(start_paused = true)]\nasync fn {function}() {{");
             let exists = sources.iter().any(|source| {
                 let is_module = source
                     .with_extension("")
                     .iter()
                     .any(|part| part.to_str() == Some(module));
                 let text = fs::read_to_string(source).unwrap();
-                is_module && (text.contains(&heading) || text.contains(&inner))
+                is_module
+                    && [&heading, &inner, &paused]
+                        .iter()
+                        .any(|one| text.contains(*one))
             });
             assert!(exists, "{test}");
             named += 1;

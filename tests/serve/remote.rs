@@ -6,7 +6,8 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 
 use crate::listener::Authority;
-use crate::support::{Fleet, filter};
+use crate::relay::upstream::Upstream;
+use crate::support::{Fleet, eventually, filter};
 
 const PORTCULLIS: &str = env!("CARGO_BIN_EXE_portcullis");
 
@@ -289,4 +290,43 @@ fn the_certificate_of_the_server_is_checked() {
         "{}",
         stderr(&done)
     );
+}
+
+#[test]
+fn a_server_without_filters_shows_what_it_relays() {
+    let upstream = Upstream::of_json(&json!(["token-1"]));
+    let mut fleet = Fleet::new();
+    fs::remove_file(fleet.path("filters/portcullis.json")).unwrap();
+    let relay = json!({
+        "feeds": [{"name": "revoked", "format": "tokens", "cluster": "auth", "path": "/revoked.json"}],
+        "upstreams": {"auth": upstream.url},
+    });
+    fs::write(fleet.path("relay.json"), relay.to_string()).unwrap();
+    let file = fleet.path("relay.json").display().to_string();
+    fleet.arguments = vec!["--relay".to_owned(), file];
+    fleet.start();
+    let environment = [("PORTCULLIS_SERVER", fleet.url())];
+    for command in [&["status"][..], &["feeds", "list"]] {
+        let output = eventually("the list", || {
+            let output = run(command, &environment);
+            stdout(&output).contains("token_claims 1").then_some(output)
+        });
+        assert_eq!(output.status.code(), Some(0));
+        let text = stdout(&output);
+        assert!(text.contains("the server has no filter"), "{text}");
+        let json = run(&[command, &["--output", "json"]].concat(), &environment);
+        let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+        assert!(json.to_string().contains("revoked"), "{json}");
+    }
+    let changed = run(&["disable_firewall"], &environment);
+    assert_eq!(changed.status.code(), Some(1));
+    let message = stderr(&changed);
+    assert!(
+        message.contains("it has no filter; put a filter's file"),
+        "{message}"
+    );
+    // A name that does not exist is an error as everywhere.
+    let named = run(&["--name", "other", "status"], &environment);
+    assert_eq!(named.status.code(), Some(1));
+    assert!(stderr(&named).contains("there is no filter \"other\""));
 }

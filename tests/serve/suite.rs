@@ -23,5 +23,6 @@ mod page;
 mod relay;
 mod remote;
 mod schema;
+mod special_files;
 mod support;
 mod webdriver;

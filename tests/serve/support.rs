@@ -26,6 +26,8 @@ pub struct Fleet {
     pub arguments: Vec<String>,
     pub environment: Vec<(String, String)>,
     pub state: PathBuf,
+    /// How many files the server may have open.
+    pub open_files: Option<u32>,
     server: Option<Running>,
 }
 
@@ -44,6 +46,7 @@ impl Fleet {
             directory,
             arguments: Vec::new(),
             environment: Vec::new(),
+            open_files: None,
             server: None,
         };
         fs::create_dir(fleet.path("filters")).unwrap();
@@ -71,7 +74,19 @@ impl Fleet {
 
     /// The command that starts the server on a free port.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        let program = env!("CARGO_BIN_EXE_portcullis");
+        let mut command = match self.open_files {
+            Some(files) => {
+                let mut command = Command::new("sh");
+                command.args([
+                    "-c",
+                    &format!("ulimit -n {files} && exec \"$0\" \"$@\""),
+                    program,
+                ]);
+                command
+            }
+            None => Command::new(program),
+        };
         command
             .args(["serve", "--filters"])
             .arg(self.path("filters"))

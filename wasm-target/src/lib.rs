@@ -91,10 +91,10 @@ pub extern "C" fn portcullis_on_http_call_response(
     root: u32,
     token: u32,
     _n_headers: usize,
-    body_size: usize,
+    _body_size: usize,
     _n_trailers: usize,
 ) {
-    with_vm(|vm, host| vm.on_call_response(host, RootId(root), CallToken(token), body_size));
+    with_vm(|vm, host| vm.on_call_response(host, RootId(root), CallToken(token)));
 }
 
 /// The request headers of a stream.

@@ -1,6 +1,7 @@
 //! The options of `serve`. Decides nothing.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -47,6 +48,10 @@ pub struct AccessArgs {
     /// Private key (PEM); read again when it changes
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
     pub tls_key: Option<PathBuf>,
+    /// How many connections one address (of IPv6, one /64 network) may have; further ones are closed. Without it there is no
+    /// such limit: nodes behind one proxy or NAT have one address
+    #[arg(long, value_name = "NUMBER")]
+    pub connections_per_address: Option<NonZeroU32>,
     /// Listen without TLS on an address that other machines reach: a proxy in front of the server must encrypt
     #[arg(long, conflicts_with = "tls_certificate")]
     pub without_tls: bool,

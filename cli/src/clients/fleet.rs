@@ -58,17 +58,25 @@ impl Fleet {
         if let Some(name) = name {
             return Ok(name.to_owned());
         }
-        let filters = self.get("/v1/filters")?;
-        let filters = filters.as_array().into_iter().flatten();
-        let names = filters.filter_map(|filter| filter.get("name")?.as_str());
-        match names.collect::<Vec<_>>().as_slice() {
-            [only] => Ok((*only).to_owned()),
-            [] => Err(self.refused("it has no filter")),
+        match self.filter_names()?.as_slice() {
+            [only] => Ok(only.clone()),
+            [] => {
+                Err(self
+                    .refused("it has no filter; put a filter's file into its directory of filters"))
+            }
             several => Err(self.refused(&format!(
                 "it has several filters ({}); choose one with --name",
                 several.join(", ")
             ))),
         }
+    }
+
+    /// The names of its filters. A server that only relays lists has none.
+    pub fn filter_names(&self) -> Result<Vec<String>> {
+        let filters = self.get("/v1/filters")?;
+        let filters = filters.as_array().into_iter().flatten();
+        let names = filters.filter_map(|filter| filter.get("name")?.as_str());
+        Ok(names.map(str::to_owned).collect())
     }
 
     /// The text of a filter, and its entity tag.

@@ -29,6 +29,16 @@ const UNKNOWN: &str = "unknown (--envoy URL asks the running Envoy)";
 
 /// Runs the command.
 pub fn run(common: &Common, args: &StatusArgs) -> Result<Report> {
+    let server = Fleet::of(&common.remote)?;
+    if let Some(server) = &server
+        && common.name.is_none()
+        && server.filter_names()?.is_empty()
+    {
+        let mut page = Page::default();
+        page.text("filters", "none: the server has no filter");
+        fleet::show(&mut page, &server.get("/v1/status")?);
+        return Ok(page.into_report(common.remote.server.as_deref().unwrap_or_default()));
+    }
     let config_file = ConfigFile::read(common)?;
     let config = config_file.config()?;
     let envoy = args.envoy.as_deref().map(envoy_admin::read).transpose()?;
@@ -39,7 +49,7 @@ pub fn run(common: &Common, args: &StatusArgs) -> Result<Report> {
     } else {
         feeds::show(&mut page, &config, None);
     }
-    if let Some(server) = Fleet::of(&common.remote)? {
+    if let Some(server) = &server {
         fleet::show(&mut page, &server.get("/v1/status")?);
     }
     shared_address(&mut page, args, envoy.as_ref());

@@ -3,16 +3,16 @@
 //! A lock file beside it is held from before the read until after the write. The successor is written beside the file,
 //! synced to disk and renamed over it; Envoy watches for that rename. If a step fails, the file stays as it was.
 
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
-use super::bounded;
+use super::{bounded, regular};
 use crate::error::{Failure, Result};
 
 /// How long to wait for another command's lock. Each command holds it for milliseconds.
@@ -24,10 +24,10 @@ const LOCK_POLL: Duration = Duration::from_millis(5);
 /// The largest list that is read.
 const LARGEST_LIST: u64 = 1 << 30;
 
-/// Reads the file that holds the filter.
-pub fn read(path: &Path) -> Result<String> {
+/// Reads the file that holds the filter. `hint`: what to do if it is not there.
+pub fn read(path: &Path, hint: &str) -> Result<String> {
     if let Ok(false) = path.try_exists() {
-        return Err(missing(path));
+        return Err(missing(path, hint));
     }
     let bytes = read_bounded(path, bounded::LARGEST_CONFIGURATION, &[])?;
     bounded::text(bytes).map_err(|reason| unreadable(path, &reason))
@@ -40,16 +40,8 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
 
 /// Reads a regular file, or another kind that is allowed, up to `limit` bytes.
 fn read_bounded(path: &Path, limit: u64, allowed: &[&str]) -> Result<Vec<u8>> {
-    let failed = |error: io::Error| unreadable(path, &error.to_string());
-    // Checked before the file is opened: opening a pipe without a writer blocks.
-    let metadata = fs::metadata(path).map_err(failed)?;
-    if let Some(kind) = kind(&metadata).filter(|kind| !allowed.contains(kind)) {
-        let reason = format!(
-            "it is {kind}, and a regular file is needed; write its content to a file and name that"
-        );
-        return Err(unreadable(path, &reason));
-    }
-    let opened = File::open(path).map_err(failed)?;
+    let opened = regular::open_or(path, allowed);
+    let opened = opened.map_err(|error| unreadable(path, &error.to_string()))?;
     bounded::read(opened, limit).map_err(|reason| unreadable(path, &reason))
 }
 
@@ -57,33 +49,19 @@ fn unreadable(path: &Path, reason: &str) -> Failure {
     Failure::refused(format!("{} can't be read: {reason}", path.display()))
 }
 
-/// What a file is, where it is not a regular one.
-fn kind(metadata: &Metadata) -> Option<&'static str> {
-    let kind = metadata.file_type();
-    match () {
-        () if kind.is_file() => None,
-        () if kind.is_dir() => Some("a directory"),
-        () if kind.is_fifo() => Some("a pipe"),
-        () if kind.is_socket() => Some("a socket"),
-        () => Some("a device"),
-    }
+fn missing(path: &Path, hint: &str) -> Failure {
+    Failure::refused(format!("{} does not exist; {hint}", path.display()))
 }
 
-fn missing(path: &Path) -> Failure {
-    Failure::refused(format!(
-        "{} does not exist; --config FILE names the file that holds the filter",
-        path.display()
-    ))
-}
-
-/// Changes a file under its lock: `change` gets the text and returns the new one, if it is to change, and its own result.
+/// Changes a file under its lock, with `hint` as in [`read`]: `change` gets the text and returns the new one, if it is to change, and its own result.
 pub fn update<T>(
     path: &Path,
+    hint: &str,
     change: impl FnOnce(String) -> Result<(Option<String>, T)>,
 ) -> Result<T> {
-    let target = Target::of(path)?;
+    let target = Target::of(path, hint)?;
     let _lock = target.lock()?;
-    let (new, result) = change(read(path)?)?;
+    let (new, result) = change(read(path, hint)?)?;
     if let Some(new) = new {
         target.replace(&new)?;
     }
@@ -99,10 +77,10 @@ struct Target {
 }
 
 impl Target {
-    fn of(path: &Path) -> Result<Self> {
+    fn of(path: &Path, hint: &str) -> Result<Self> {
         let name = path.display().to_string();
         let read = |error: io::Error| match error.kind() {
-            ErrorKind::NotFound => missing(path),
+            ErrorKind::NotFound => missing(path, hint),
             _ => Failure::refused(format!("{name} can't be read: {error}")),
         };
         let target = fs::canonicalize(path).map_err(read)?;
@@ -122,7 +100,7 @@ impl Target {
         if !metadata.is_file() {
             return Err(unchanged(
                 &name,
-                "it is not a regular file; --config FILE names the file that holds the filter",
+                &format!("it is not a regular file; {hint}"),
             ));
         }
         // Root can write to a read-only file, so the permissions are checked too.
@@ -147,7 +125,7 @@ impl Target {
             .join(format!(".{}.lock", file_name.to_string_lossy()));
         let failed = self.failed("the lock file beside it can't be opened");
         let owner = fs::metadata(&self.path).map_err(&failed)?;
-        let file = match File::open(&path) {
+        let file = match regular::open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let created = OpenOptions::new()
                     .write(true)

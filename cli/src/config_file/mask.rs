@@ -1,7 +1,8 @@
 //! Which values of a configuration are secret, and how they are shown.
 //!
 //! A text is shown only where the filter's loader knows its key, and the key holds no credential and no identifier of a
-//! client except addresses. Everything else is shortened: a misspelt key must not show what it holds.
+//! client except addresses. Everything else is shortened: a misspelt key must not show what it holds. Of a feed's path, the
+//! query is hidden, which often has a key.
 
 use portcullis::config::KNOWN_KEYS;
 use serde_json::{Map, Value};
@@ -22,6 +23,9 @@ const SECRET_KEYS: [&str; 7] = [
 /// The headers of a feed: their values are secret, the names of environment variables are not.
 const FEED_HEADERS: &str = "feeds[].headers";
 
+/// The path of a feed's list at its server.
+const FEED_PATH: &str = "feeds[].path";
+
 /// In paths, the name of a header of a feed: a header may be called `x.env`.
 const ANY_HEADER: &str = "\0";
 
@@ -39,6 +43,11 @@ pub fn mask(path: &str, value: &mut Value) {
         Value::Array(values) => {
             let path = format!("{path}[]");
             values.iter_mut().for_each(|value| mask(&path, value));
+        }
+        Value::String(text) if path == FEED_PATH => {
+            if let Some((start, _)) = text.split_once('?') {
+                *text = format!("{start}?...");
+            }
         }
         Value::String(text) if !is_shown(path) => *text = shorten(text, false),
         // A secret of digits.
@@ -95,7 +104,7 @@ mod tests {
             "guard": {"never_block": ["192.0.2.0/24"]},
             "feeds": [{
                 "name": "tokens",
-                "path": "/revoked/tokens",
+                "path": "/revoked/tokens?key=SECRET-12",
                 "headers": {
                     "x-api-key": "SECRET-4",
                     "x.env": "SECRET-5",
@@ -127,7 +136,7 @@ mod tests {
             "192.0.2.0/24",
             "198.51.100.0/24",
             "192.0.2.7",
-            "/revoked/tokens",
+            "\"/revoked/tokens?...\"",
             "LAPI_KEY",
             "\"PASSWORD\"",
         ] {

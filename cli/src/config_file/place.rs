@@ -14,6 +14,9 @@ use crate::output::Report;
 /// The file name that means standard input.
 const STANDARD_INPUT: &str = "-";
 
+/// What to do if there is no file.
+const HINT: &str = "--config FILE names the file that holds the filter";
+
 /// How often an edit at a server is tried if other changes come between.
 const MOST_TRIES: u32 = 5;
 
@@ -71,7 +74,7 @@ impl Place {
     /// Reads the text.
     pub fn read(&self) -> Result<String> {
         match self {
-            Place::File(path) => atomic_file::read(path),
+            Place::File(path) => atomic_file::read(path, HINT),
             Place::StandardInput => read_standard_input(),
             Place::Server(remote, name) => {
                 let (fleet, name) = find(remote, name.as_deref())?;
@@ -87,7 +90,7 @@ impl Place {
         mut change: impl FnMut(String) -> Result<(Option<String>, Report)>,
     ) -> Result<Report> {
         match self {
-            Place::File(path) => atomic_file::update(path, change),
+            Place::File(path) => atomic_file::update(path, HINT, change),
             Place::StandardInput => {
                 let text = read_standard_input()?;
                 let (new, report) = change(text.clone())?;

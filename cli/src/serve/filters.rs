@@ -21,6 +21,9 @@ use super::state_file;
 use crate::config_file::atomic_file;
 use crate::error::{Failure, Result};
 
+/// What to do if a filter's file is not there; a client of the API does not know the server's options.
+pub const MISSING_FILE: &str = "restore it in the directory of the filters on the server; until then its last valid content is served";
+
 /// The filter files of one directory.
 #[derive(Debug)]
 pub struct Filters {
@@ -69,6 +72,7 @@ impl Filters {
                 state.display()
             ))
         })?;
+        state_file::clean(&state);
         let filters = Self {
             directory: directory.to_owned(),
             state,
@@ -183,7 +187,7 @@ impl Filters {
         let new = read_file(name, &filter.file, text.to_owned())?;
         let mut conflict = None;
         let mut difference = String::new();
-        atomic_file::update(&filter.file, |old| {
+        atomic_file::update(&filter.file, MISSING_FILE, |old| {
             if if_match != "*" && etag_of(&old) != if_match {
                 conflict = Some(etag_of(&old));
                 return Ok((None, ()));
@@ -236,7 +240,9 @@ impl Filters {
         }
         let before = known.as_ref().and_then(|known| known.served.clone());
         let read = match found {
-            [_] => atomic_file::read(file).and_then(|text| read_file(name, file, text)),
+            [_] => {
+                atomic_file::read(file, MISSING_FILE).and_then(|text| read_file(name, file, text))
+            }
             several => {
                 let names: Vec<_> = several
                     .iter()

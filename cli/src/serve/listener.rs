@@ -1,37 +1,33 @@
-//! Sockets: accepts connections, with or without TLS, bounds their number and the time that each step may take, and ends
-//! them when the server stops. Knows no route.
+//! Sockets: accepts connections, with or without TLS, bounds their number, and ends them when the server stops. Knows no
+//! route.
 //!
 //! | module | owns |
 //! |---|---|
+//! | `addresses` | the number of connections of each address |
+//! | `connection` | one connection and its requests |
+//! | `stream` | the time that each step of a connection may take |
 //! | `tls` | the certificate and its key, read again when they change |
-//! | `stream` | time limits of one connection |
 
+mod addresses;
+mod connection;
 mod stream;
 mod tls;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::ConnectInfo;
-use axum::http::{Request, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{sleep, timeout};
-use tower::ServiceExt as _;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::sleep;
 
-use self::stream::Limited;
+use self::addresses::Addresses;
+pub use self::addresses::client;
+use self::connection::Connection;
 pub use self::tls::Tls;
 use crate::error::{Failure, Result};
 
@@ -44,19 +40,6 @@ const BACKLOG: u32 = 4096;
 /// The open files that are not connections: the filter files, the state, upstreams.
 const OTHER_FILES: u32 = 200;
 
-/// How long a TLS handshake may take.
-const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
-
-/// How long a request may take until its response starts, the body included.
-const REQUEST_LIMIT: Duration = Duration::from_secs(30);
-
-/// How long a connection may be idle between two requests. Nodes ask every few seconds, and keep their connection.
-const IDLE_LIMIT: Duration = Duration::from_secs(120);
-
-/// How much of a request's headers is read. A connection keeps a buffer of this size also while it is idle, and nodes send
-/// 77 KB of their extensions in each request for configuration: a larger limit is a larger buffer for each node.
-const LARGEST_HEADERS: usize = 8 * 1024;
-
 /// How long open requests may take once the server stops.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -68,16 +51,21 @@ pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     tls: Option<Arc<Tls>>,
+    per_address: Option<Addresses>,
     signals: [Signal; 2],
 }
 
 impl Listener {
-    /// Listens, and from now on handles SIGTERM and SIGINT.
+    /// Listens, and from now on handles SIGTERM and SIGINT. Each address may have `per_address` connections.
     ///
     /// # Errors
     ///
     /// The system refuses the address.
-    pub fn bind(listen: SocketAddr, tls: Option<Arc<Tls>>) -> Result<Self> {
+    pub fn bind(
+        listen: SocketAddr,
+        per_address: Option<NonZeroU32>,
+        tls: Option<Arc<Tls>>,
+    ) -> Result<Self> {
         let refused = |error: std::io::Error| {
             Failure::refused(format!(
                 "the server can't listen on {listen}: {error}; choose another address with --listen"
@@ -101,6 +89,7 @@ impl Listener {
             socket,
             address,
             tls,
+            per_address: per_address.map(Addresses::new),
             signals,
         })
     }
@@ -116,14 +105,19 @@ impl Listener {
         let Self {
             socket,
             tls,
+            per_address,
             signals: [mut terminate, mut interrupt],
             ..
         } = self;
         let most = most_connections();
         let permits = Arc::new(Semaphore::new(usize::try_from(most).unwrap_or(usize::MAX)));
         let (stopping, stopped) = watch::channel(());
+        let limits = Limits {
+            permits: permits.clone(),
+            per_address,
+        };
         tokio::select! {
-            () = accept(&socket, tls, router, permits.clone(), stopped) => {}
+            () = accept(&socket, tls, router, limits, stopped) => {}
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
@@ -144,14 +138,24 @@ impl Listener {
     }
 }
 
+/// How many connections there may be.
+struct Limits {
+    permits: Arc<Semaphore>,
+    per_address: Option<Addresses>,
+}
+
 /// Accepts connections, one task each.
 async fn accept(
     socket: &TcpListener,
     tls: Option<Arc<Tls>>,
     router: Router,
-    permits: Arc<Semaphore>,
+    limits: Limits,
     stopped: watch::Receiver<()>,
 ) {
+    let Limits {
+        permits,
+        per_address,
+    } = limits;
     let mut failing = false;
     let mut full = false;
     loop {
@@ -167,11 +171,19 @@ async fn accept(
         match socket.accept().await {
             Ok((stream, address)) => {
                 failing = false;
+                let counted = match &per_address {
+                    Some(per_address) => match per_address.count(address.ip()) {
+                        None => continue,
+                        counted => counted,
+                    },
+                    None => None,
+                };
                 let connection = Connection {
                     address,
                     router: router.clone(),
                     stopped: stopped.clone(),
                     _permit: permit,
+                    _counted: counted,
                 };
                 // Without it a response in two packets waits for an acknowledgement.
                 let _ = stream.set_nodelay(true);
@@ -196,68 +208,6 @@ async fn accept(
             }
         }
     }
-}
-
-/// One connection.
-struct Connection {
-    address: SocketAddr,
-    router: Router,
-    stopped: watch::Receiver<()>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Connection {
-    async fn serve_tls(mut self, stream: TcpStream, tls: Arc<Tls>) {
-        let handshake = timeout(HANDSHAKE_LIMIT, tls.acceptor().accept(stream));
-        // In boxes, so that a connection takes no memory for its handshake any more.
-        let stream = tokio::select! {
-            stream = Box::pin(handshake) => stream,
-            _ = self.stopped.changed() => return,
-        };
-        // Scanners and clients without the certificate authority: nothing that an operator can act on here.
-        if let Ok(Ok(stream)) = stream {
-            Box::pin(self.serve(stream)).await;
-        }
-    }
-
-    async fn serve(mut self, stream: impl AsyncRead + AsyncWrite + Unpin) {
-        let (stream, activity) = Limited::new(stream);
-        let (address, router) = (self.address, self.router);
-        let service = service_fn(|mut request: Request<Incoming>| {
-            let busy = activity.begin();
-            request.extensions_mut().insert(ConnectInfo(address));
-            let response = router.clone().oneshot(request.map(Body::new));
-            // In a box, so that an idle connection takes no memory for a request.
-            Box::pin(async move {
-                let response = timeout(REQUEST_LIMIT, response).await;
-                drop(busy);
-                match response {
-                    Ok(response) => response,
-                    Err(_) => Ok(too_slow()),
-                }
-            })
-        });
-        let mut connection = pin!(
-            http1::Builder::new()
-                .timer(TokioTimer::new())
-                // It also counts the time between two requests; `Limited` has the stricter limit on headers.
-                .header_read_timeout(IDLE_LIMIT)
-                .max_buf_size(LARGEST_HEADERS)
-                .serve_connection(TokioIo::new(stream), service)
-        );
-        // An error is the client's: it closed, was too slow, or speaks no HTTP.
-        tokio::select! {
-            _ = connection.as_mut() => return,
-            _ = self.stopped.changed() => {}
-        }
-        connection.as_mut().graceful_shutdown();
-        let _ = connection.await;
-    }
-}
-
-fn too_slow() -> Response {
-    let headers = [(header::CONNECTION, "close")];
-    (StatusCode::REQUEST_TIMEOUT, headers).into_response()
 }
 
 /// How many connections may be open: each is an open file, of which the system allows a number.

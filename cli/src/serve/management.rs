@@ -2,6 +2,7 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | `change` | a request that changes a filter, read |
 //! | `edit` | one edit of a filter's file: the same steps as a command's, with an audit line |
 //! | `filters` | the texts of the filter files |
 //! | `flags`, `lists` | the switches and the manual lists of a filter |
@@ -11,6 +12,7 @@
 //!
 //! This file lists the routes. It has no policy of its own: the functions of the commands edit, validate and judge.
 
+mod change;
 pub mod edit;
 pub mod explain;
 mod filters;
@@ -27,10 +29,12 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use super::Server;
 use super::access::Role;
-use crate::config_file::bounded::LARGEST_CONFIGURATION;
 
 /// The largest body of a request, except for the text of a filter.
 const LARGEST_BODY: usize = 256 * 1024;
+
+/// The largest text of a filter. While a text is validated and compared, it takes more than a hundred times its size.
+const LARGEST_TEXT: usize = 4 * 1024 * 1024;
 
 /// Who may use a route.
 const READERS: &[Role] = &[Role::Operator, Role::Reader];
@@ -61,7 +65,6 @@ fn route(
 
 /// Every route.
 fn routes() -> Vec<Route> {
-    let largest_text = usize::try_from(LARGEST_CONFIGURATION).unwrap_or(usize::MAX);
     vec![
         route("get", "/v1/status", READERS, get(sight::status)),
         route("get", "/v1/filters", READERS, get(filters::list)),
@@ -70,7 +73,7 @@ fn routes() -> Vec<Route> {
             "put",
             FILTER,
             OPERATORS,
-            put(filters::replace).layer(DefaultBodyLimit::max(largest_text)),
+            put(filters::replace).layer(DefaultBodyLimit::max(LARGEST_TEXT)),
         ),
         route("get", FLAGS, READERS, get(flags::read)),
         route("patch", FLAGS, OPERATORS, patch(flags::change)),

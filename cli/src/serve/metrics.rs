@@ -151,6 +151,7 @@ fn write_nodes(text: &mut Text, nodes: &Nodes) {
     );
     text.sample(&[("result", "ok")], events.reports);
     text.sample(&[("result", "invalid")], events.invalid_reports);
+    text.sample(&[("result", "implausible")], events.implausible_reports);
     text.family(
         "portcullis_fleet_nodes_evicted_total",
         "counter",

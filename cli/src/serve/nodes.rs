@@ -69,6 +69,8 @@ pub struct Events {
     pub reports: u64,
     /// Headers that were ignored.
     pub invalid_reports: u64,
+    /// Headers that were not counted, because no Envoy handles so many requests.
+    pub implausible_reports: u64,
     /// Nodes that were replaced by others, or not recorded, because there was no room.
     pub evicted: u64,
 }

@@ -46,6 +46,7 @@ use self::settings::Settings;
 pub use self::status::FeedStatus;
 use self::stored::Stored;
 use self::worker::Worker;
+use super::state_file;
 use crate::error::{Failure, Result};
 
 /// All relayed feeds. Their threads end when it is dropped.
@@ -96,6 +97,7 @@ impl Relay {
         let Some(settings) = &self.settings else {
             return Ok(());
         };
+        state_file::clean(&stored::directory(&self.state));
         let (is_ready, ready) = std::sync::mpsc::channel();
         for (index, (name, relayed)) in self.feeds.iter().enumerate() {
             let (settings, relayed, stop) = (settings.clone(), relayed.clone(), self.stop.clone());

@@ -7,8 +7,13 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::config_file::regular;
+
 /// The largest file that is read.
 const LARGEST: u64 = 1 << 30;
+
+/// The start of the name of a file that is being written.
+const NEW: &str = ".new.";
 
 /// The length of a SHA-256 checksum, which is the start of each file.
 const CHECKSUM: usize = 32;
@@ -22,7 +27,7 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(directory)?;
     let mut successor = tempfile::Builder::new()
-        .prefix(".new.")
+        .prefix(NEW)
         .tempfile_in(directory)?;
     successor.write_all(&Sha256::digest(content))?;
     successor.write_all(content)?;
@@ -33,13 +38,33 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Deletes what a crash has left of files that were being written. No other process writes to the directory.
+pub fn clean(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(NEW.as_bytes())
+            && let Err(error) = fs::remove_file(entry.path())
+        {
+            log_line!(
+                "portcullis serve: {} can't be deleted: {error}",
+                entry.path().display()
+            );
+        }
+    }
+}
+
 /// Reads a file; `None` if there is none.
 ///
 /// # Errors
 ///
 /// It can't be read, or it is damaged.
 pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
+    let file = match regular::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
@@ -56,6 +81,19 @@ pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_crash_leaves_is_deleted() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("list");
+        write(&path, b"content").unwrap();
+        let left = directory.path().join(".new.a1B2c3");
+        fs::write(&left, b"con").unwrap();
+        clean(directory.path());
+        clean(&directory.path().join("none"));
+        assert!(!left.exists());
+        assert_eq!(read(&path).unwrap().unwrap(), b"content");
+    }
 
     #[test]
     fn a_file_is_read_back_and_damage_is_recognised() {

@@ -25,10 +25,7 @@ fn lease(expires: u64) -> Lease {
     Lease {
         owner: ME,
         expires: at(expires),
-        last_attempt: None,
-        attempt_open: false,
-        failures: 0,
-        not_before: Duration::ZERO,
+        attempts: Attempts::default(),
     }
 }
 
@@ -89,13 +86,13 @@ fn the_owner_fetches_immediately_and_then_once_per_interval() {
     let Step::Fetch(opened, _) = step else {
         panic!("{step:?}");
     };
-    assert!(opened.attempt_open);
+    assert!(opened.attempts.is_open);
     let while_calling = election.on_tick(at(100), &view(opened.clone()), FIRST, INTERVAL, true);
     assert_eq!(while_calling, Step::Wait);
     let (ended, _) = election
         .on_attempt_ended(at(101), &view(opened), Outcome::Success)
         .unwrap();
-    assert!(!ended.attempt_open);
+    assert!(!ended.attempts.is_open);
     let fetched = (101..900).find(|second| {
         let owned = ended.renewed(at(*second));
         matches!(
@@ -111,8 +108,7 @@ fn the_owner_fetches_immediately_and_then_once_per_interval() {
 fn retry_after_is_honoured_and_bounded() {
     let mut election = Election::new(ME);
     let opened = Lease {
-        last_attempt: Some(at(100)),
-        attempt_open: true,
+        attempts: Attempts::default().begun(at(100)),
         ..lease(105)
     };
     let end = |election: &mut Election, seconds| {
@@ -131,8 +127,7 @@ fn retry_after_is_honoured_and_bounded() {
 fn a_worker_releases_the_lease_after_its_fetch() {
     let mut election = Election::new(ME);
     let open = Lease {
-        last_attempt: Some(at(100)),
-        attempt_open: true,
+        attempts: Attempts::default().begun(at(100)),
         ..lease(105)
     };
     let (ended, _) = election
@@ -144,23 +139,26 @@ fn a_worker_releases_the_lease_after_its_fetch() {
     };
     assert_eq!(released.owner, VmId::NONE);
     assert_eq!(released.expires, Duration::ZERO);
-    assert_eq!(released.last_attempt, Some(at(100)));
+    assert_eq!(released.attempts.last, Some(at(100)));
     // The next owner knows the last attempt from the lease.
     let claimed = Election::new(VmId(8)).claim(at(102), Some(&released));
-    assert_eq!(claimed.last_attempt, Some(at(100)));
+    assert_eq!(claimed.attempts.last, Some(at(100)));
 }
 
 #[test]
 fn an_abandoned_lease_does_not_delay_the_first_fetch() {
     let old = Lease {
-        last_attempt: Some(at(100)),
-        failures: 3,
+        attempts: Attempts {
+            last: Some(at(100)),
+            failures: 3,
+            ..Attempts::default()
+        },
         ..lease(110)
     };
     let claimed = Election::new(VmId(8)).claim(at(400), Some(&old));
     assert_eq!(claimed.due(INTERVAL), Duration::ZERO);
     let recent = Election::new(VmId(8)).claim(at(112), Some(&old));
-    assert_eq!(recent.last_attempt, Some(at(100)));
+    assert_eq!(recent.attempts.last, Some(at(100)));
 }
 
 #[test]

@@ -6,7 +6,8 @@ use crate::identifier::{ClientIdentifier, FingerprintKey, IdentifierKind};
 use crate::judge::verdict::{DenyKind, DenyReason, ListOrigin};
 use crate::list::{Builder, Manifest};
 use crate::metrics::Metrics;
-use crate::sync::store::write;
+use crate::sync::ListId;
+use crate::sync::store::{Store, write};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -55,9 +56,31 @@ fn publish(host: &MemoryHost, config: &Config, name: &str, change: impl FnOnce(&
     write(host, &store.keys().manifest(), &manifest.to_bytes()).unwrap();
 }
 
+/// The metrics of these configurations.
+fn metrics(host: &MemoryHost, configs: &[&Config]) -> Metrics {
+    let mut metrics = Metrics::default();
+    for config in configs {
+        metrics.define(host, Metric::common());
+        for feed in config.all_feeds() {
+            metrics.define(host, Metric::of_feed(&feed.name, feed.kinds));
+        }
+    }
+    metrics
+}
+
+fn text_of(host: MeteredHost<'_>, config: &Config) -> String {
+    text(host.of_root().system(), config, |feed| {
+        let store = Store::new(ListId::of(feed));
+        store.manifest(&*host).as_ref().map(ListState::from)
+    })
+}
+
 #[test]
 fn fields_have_the_order_of_the_contract() {
-    let (host, metrics, config) = (host(), Metrics::default(), two_feeds());
+    let (host, config_of_node) = (host(), two_feeds());
+    let other =
+        config(r#"{"feeds": [{"name": "other", "format": "text", "cluster": "c", "path": "/"}]}"#);
+    let (config, metrics) = (&config_of_node, metrics(&host, &[&config_of_node, &other]));
     host.process().set_node_id(b"edge-1");
     let metered = MeteredHost::new(&host, &metrics);
     let counts = [
@@ -82,10 +105,10 @@ fn fields_have_the_order_of_the_contract() {
     for (metric, by) in counts {
         metered.add(&metric, by);
     }
-    publish(&host, &config, "abs", |manifest| manifest.generation = 7);
-    publish(&host, &config, "drop", |_| {});
+    publish(&host, config, "abs", |manifest| manifest.generation = 7);
+    publish(&host, config, "drop", |_| {});
     assert_eq!(
-        text(metered, &config),
+        text_of(metered, config),
         format!(
             "v=1;node=edge-1{MODULE};denied=manual.api_key:18446744073709551615,abs.ip:12,abs.username:1;\
              would_deny=drop.ip:3;allow_listed=5;lists=abs:7:2,drop:1:2"
@@ -95,19 +118,21 @@ fn fields_have_the_order_of_the_contract() {
 
 #[test]
 fn what_is_missing_is_left_out() {
-    let (host, metrics, config) = (host(), Metrics::default(), two_feeds());
+    let (host, config) = (host(), two_feeds());
+    let metrics = metrics(&host, &[&config]);
     let metered = MeteredHost::new(&host, &metrics);
     let expected = format!("v=1{MODULE};allow_listed=0");
-    assert_eq!(text(metered, &config), expected);
+    assert_eq!(text_of(metered, &config), expected);
     host.process().set_node_id(b"");
-    assert_eq!(text(metered, &config), expected);
+    assert_eq!(text_of(metered, &config), expected);
     publish(&host, &config, "drop", |_| {});
-    assert_eq!(text(metered, &config), expected + ";lists=drop:1:2");
+    assert_eq!(text_of(metered, &config), expected + ";lists=drop:1:2");
 }
 
 #[test]
 fn any_node_id_is_escaped_and_cut() {
-    let (host, metrics, config) = (host(), Metrics::default(), two_feeds());
+    let (host, config) = (host(), two_feeds());
+    let metrics = metrics(&host, &[&config]);
 
     let long = vec![b'a'; 1 << 20];
     let quotes = vec![b'"'; 1 << 20];
@@ -125,7 +150,7 @@ fn any_node_id_is_escaped_and_cut() {
         (&mixed, "a".to_owned() + &"%22".repeat(42)),
     ] {
         host.process().set_node_id(id);
-        let text = text(MeteredHost::new(&host, &metrics), &config);
+        let text = text_of(MeteredHost::new(&host, &metrics), &config);
         assert_eq!(text, format!("v=1;node={expected}{MODULE};allow_listed=0"));
     }
 }
@@ -133,7 +158,7 @@ fn any_node_id_is_escaped_and_cut() {
 /// Sixteen feeds with the longest names and numbers.
 #[test]
 fn what_does_not_fit_is_left_out_whole() {
-    let (host, metrics) = (host(), Metrics::default());
+    let host = host();
     let names = (0..16).map(|n| format!("{n:032}"));
     let feeds = names.clone().map(|name| {
         format!(
@@ -142,6 +167,7 @@ fn what_does_not_fit_is_left_out_whole() {
     });
     let feeds = feeds.collect::<Vec<_>>().join(",");
     let config = config(&format!(r#"{{"feeds": [{feeds}]}}"#));
+    let metrics = metrics(&host, &[&config]);
     let metered = MeteredHost::new(&host, &metrics);
     host.process().set_node_id(&[b'"'; 1_000]);
     metered.add(&Metric::AllowListed, u64::MAX);
@@ -160,7 +186,7 @@ fn what_does_not_fit_is_left_out_whole() {
             whole.push(format!("{name}.{}:{count}", kind.as_str()));
         }
     }
-    let text = text(metered, &config);
+    let text = text_of(metered, &config);
     assert!((2_000..=2_048).contains(&text.len()), "{}", text.len());
     assert!(text.bytes().all(|byte| byte.is_ascii_graphic()));
     let (start, fields) = text.split_once(MODULE).unwrap();

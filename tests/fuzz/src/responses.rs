@@ -62,13 +62,13 @@ pub fn responses(data: &[u8]) {
                     true => CallToken(u32::from(choice)),
                     false => calls.swap_remove(usize::from(choice) % calls.len()),
                 };
-                let body_size = set_response(&host, &mut input);
-                vm.on_call_response(&host, root, token, body_size);
+                set_response(&host, &mut input);
+                vm.on_call_response(&host, root, token);
             }
             5 => {
                 request(&host, &mut input);
                 let _ = vm.request(&host, root, StreamId(step));
-                let _ = set_response(&host, &mut input);
+                set_response(&host, &mut input);
                 vm.stream_ended(&host, StreamId(step));
             }
             6 => host.set_refusals(u64::from(input.byte())),
@@ -84,7 +84,7 @@ pub fn responses(data: &[u8]) {
 }
 
 /// Sets a response from the input; returns the size of its body, or a wrong one.
-fn set_response(host: &FuzzHost, input: &mut Input<'_>) -> usize {
+fn set_response(host: &FuzzHost, input: &mut Input<'_>) {
     let shape = input.byte();
     let text = input.piece();
     let body = match shape & 1 {
@@ -112,16 +112,11 @@ fn set_response(host: &FuzzHost, input: &mut Input<'_>) -> usize {
         }
         header(name, &value);
     }
-    let announced = match shape & 8 {
-        0 => body.len(),
-        _ => usize::from(input.byte()) << (shape % 32),
-    };
     let slice = match shape & 16 {
         0 => usize::MAX,
         _ => usize::from(input.byte()),
     };
     host.set_response(headers, body, slice);
-    announced
 }
 
 fn request(host: &FuzzHost, input: &mut Input<'_>) {

@@ -225,3 +225,48 @@ fn a_response_that_never_ends_is_a_timeout() {
     let status = body(&fleet.get("/v1/feeds", &[]));
     assert_eq!(status["feeds"][0]["last_result"], "timeout", "{status}");
 }
+
+#[test]
+fn no_status_and_no_line_of_the_log_has_a_secret_of_an_address() {
+    let upstream = Upstream::of_json(&json!(["token-1"]));
+    let configuration = json!({
+        "feeds": [{
+            "name": "drop", "format": "tokens", "cluster": "lists", "path": "/drop.json?key=SECRET-query",
+            "interval": "1s",
+        }],
+        "upstreams": {"lists": upstream.url},
+    });
+    let fleet = relay(&configuration);
+    list(&fleet, "/v1/feeds/drop");
+    let nothing_secret = || {
+        for path in ["/v1/feeds", "/v1/status", "/metrics", "/"] {
+            let text = String::from_utf8(fleet.get(path, &[]).into_body()).unwrap();
+            assert!(!text.contains("SECRET-"), "{path}: {text}");
+        }
+        assert!(!fleet.log().contains("SECRET-"), "{}", fleet.log());
+    };
+    nothing_secret();
+    let status = body(&fleet.get("/v1/feeds", &[]));
+    let shown = format!("{}/drop.json", upstream.url);
+    assert_eq!(status["feeds"][0]["upstream"], json!(shown));
+    let location =
+        "location: https://SECRET-user:SECRET-password@example.com/new?key=SECRET-key\r\n";
+    for (reason, reply) in [
+        (
+            "redirects to \"https://example.com/new\"",
+            response("302 Found", location, ""),
+        ),
+        ("status 401", response("401 Unauthorized", "", "")),
+        (
+            "interrupted",
+            b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n192".to_vec(),
+        ),
+    ] {
+        upstream.replies(move |_| Some(reply.clone()));
+        logs(&fleet, reason);
+        nothing_secret();
+    }
+    upstream.goes_away();
+    logs(&fleet, "did not respond");
+    nothing_secret();
+}

@@ -121,8 +121,8 @@ impl Artefact {
     pub const fn log_mark(self) -> &'static str {
         match self {
             Self::Wasm => "wasm log portcullis",
-            // Envoy's own lines have a source file here.
-            Self::Native => "[dynamic_modules] [:] ",
+            // After the place in the source, which is Envoy's before 1.40.
+            Self::Native => "] portcullis: ",
         }
     }
 

@@ -98,7 +98,7 @@ fn fetch(vm: &mut Vm, host: &MemoryHost, lists: &[Served<'_>]) {
                 headers: vec![(b":status".to_vec(), b"200".to_vec())],
                 body: list.body.to_vec(),
             });
-            vm.on_call_response(host, ROOT, made.token, list.body.len());
+            vm.on_call_response(host, ROOT, made.token);
         }
         if !is_served.contains(&false) {
             ticks_left = ticks_left.min(TICKS_TO_LOAD);

@@ -17,6 +17,15 @@ use crate::output::{Report, table};
 
 /// Runs the command.
 pub fn run(common: &Common) -> Result<Report> {
+    let fleet = Fleet::of(&common.remote)?;
+    if let Some(fleet) = &fleet
+        && common.name.is_none()
+        && fleet.filter_names()?.is_empty()
+    {
+        let (relayed, json) = relayed(fleet)?;
+        let text = format!("the server has no filter\n\n{relayed}");
+        return Ok(Report::new(text, json!({"feeds": [], "relayed": json})));
+    }
     let config_file = ConfigFile::read(common)?;
     let feeds = all_feeds(&config_file.config()?);
     let mut rows = vec![
@@ -40,20 +49,27 @@ pub fn run(common: &Common) -> Result<Report> {
         .collect();
     let mut text = text;
     let mut json = json!({"file": config_file.file, "feeds": json});
-    if let Some(fleet) = Fleet::of(&common.remote)? {
-        let status = fleet.get("/v1/feeds")?;
-        let feeds = status.get("feeds").and_then(Value::as_array);
-        let feeds = feeds.map(Vec::as_slice).unwrap_or_default();
+    if let Some(fleet) = &fleet {
+        let (relayed, feeds) = relayed(fleet)?;
         text.push_str("\n\n");
-        text.push_str(&match feeds.is_empty() {
-            true => "the server relays no feeds".to_owned(),
-            false => relayed::rows(feeds, unix_now()),
-        });
+        text.push_str(&relayed);
         if let Value::Object(object) = &mut json {
-            object.insert("relayed".to_owned(), json!(feeds));
+            object.insert("relayed".to_owned(), feeds);
         }
     }
     Ok(Report::new(text, json))
+}
+
+/// What the server relays, as text and for programs.
+fn relayed(fleet: &Fleet) -> Result<(String, Value)> {
+    let status = fleet.get("/v1/feeds")?;
+    let feeds = status.get("feeds").and_then(Value::as_array);
+    let feeds = feeds.map(Vec::as_slice).unwrap_or_default();
+    let text = match feeds.is_empty() {
+        true => "the server relays no feeds".to_owned(),
+        false => relayed::rows(feeds, unix_now()),
+    };
+    Ok((text, json!(feeds)))
 }
 
 fn row(feed: &Feed, is_enabled: bool) -> [String; 7] {

@@ -4,9 +4,11 @@
 //! must not lock out the other nodes behind its address.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use super::super::listener::client;
 
 /// How many different wrong tokens an address may try in a window.
 const MOST_GUESSES: usize = 20;
@@ -102,19 +104,10 @@ impl Guesses {
     }
 }
 
-/// The client of an address: of IPv6, its network, of which it can use every address.
-fn client(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let network = u128::from(address) & (u128::MAX << 64);
-            IpAddr::V6(Ipv6Addr::from(network))
-        }
-        address => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     fn address(last: u8) -> IpAddr {

@@ -2,7 +2,6 @@
 //!
 //! Only their hashes are kept in memory.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::PathBuf;
 
@@ -12,6 +11,7 @@ use subtle::ConstantTimeEq as _;
 use super::super::seen::{Seen, see};
 use super::Role;
 use crate::args::AccessArgs;
+use crate::config_file::regular;
 
 /// The shortest token: 16 random characters can't be guessed.
 const SHORTEST: usize = 16;
@@ -151,7 +151,7 @@ impl Source {
             (Some(file), _) => {
                 // One character more than allowed, and a line end.
                 let limit = u64::try_from(LONGEST).unwrap_or_default().saturating_add(3);
-                File::open(file)
+                regular::open(file)
                     .and_then(|file| file.take(limit).read_to_end(&mut text))
                     .map_err(|error| format!("{} can't be read: {error}", self.place()))?;
             }

@@ -1,6 +1,6 @@
 //! The certificate of the server and its key, read again when the files change.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio_rustls::TlsAcceptor;
@@ -11,7 +11,11 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::super::seen::{Seen, see};
 use crate::args::AccessArgs;
+use crate::config_file::{bounded, regular};
 use crate::error::{Failure, Result};
+
+/// The largest file.
+const LARGEST: u64 = 1 << 20;
 
 /// The certificate and its key.
 pub struct Tls {
@@ -67,17 +71,19 @@ impl Tls {
     }
 }
 
-fn read(certificate: &PathBuf, key: &PathBuf) -> std::result::Result<Arc<ServerConfig>, String> {
+fn read(certificate: &Path, key: &Path) -> std::result::Result<Arc<ServerConfig>, String> {
     let name = certificate.display();
-    let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
-    let chain: Vec<_> = chain.map_err(|error| format!("{name}: no certificate in PEM: {error}"))?;
+    let chain = read_file(certificate)?;
+    let chain = CertificateDer::pem_slice_iter(&chain).collect();
+    let chain: std::result::Result<Vec<_>, _> = chain;
+    let chain = chain.map_err(|error| format!("{name}: no certificate in PEM: {error}"))?;
     if chain.is_empty() {
         return Err(format!(
             "{name}: no certificate in PEM; begin with the server's own"
         ));
     }
     let key_file = key.display();
-    let key = PrivateKeyDer::from_pem_file(key)
+    let key = PrivateKeyDer::from_pem_slice(&read_file(key)?)
         .map_err(|error| format!("{key_file}: no private key in PEM: {error}"))?;
     let versions = ServerConfig::builder_with_provider(ring::default_provider().into())
         .with_safe_default_protocol_versions();
@@ -86,4 +92,11 @@ fn read(certificate: &PathBuf, key: &PathBuf) -> std::result::Result<Arc<ServerC
         .map_err(|error| format!("{name} and {key_file} do not belong together: {error}"))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+fn read_file(path: &Path) -> std::result::Result<Vec<u8>, String> {
+    let opened = regular::open(path).map_err(|error| error.to_string());
+    opened
+        .and_then(|file| bounded::read(file, LARGEST))
+        .map_err(|reason| format!("{} can't be read: {reason}", path.display()))
 }

@@ -15,7 +15,7 @@ use crate::config_file::select::Selection;
 use crate::error::Result;
 use crate::serve::Server;
 use crate::serve::access::Caller;
-use crate::serve::filters::{Filter, etag_of};
+use crate::serve::filters::{Filter, MISSING_FILE, etag_of};
 use crate::serve::problem::Problem;
 
 /// How often an edit without `If-Match` is repeated if another one comes between.
@@ -72,7 +72,7 @@ pub fn find(server: &Server, name: &str) -> std::result::Result<Filter, Problem>
 
 /// The text of a filter's file, and its entity tag.
 pub fn text_of(filter: &Filter) -> std::result::Result<(String, String), Problem> {
-    let text = atomic_file::read(&filter.file)?;
+    let text = atomic_file::read(&filter.file, MISSING_FILE)?;
     let etag = etag_of(&text);
     Ok((text, etag))
 }

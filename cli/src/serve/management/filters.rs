@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value, json};
 
-use super::edit::{Options, find, record_refusal, text_of};
-use super::http::{self, blocking, if_match};
+use super::change::Change;
+use super::edit::{Request, find, record_refusal, text_of};
+use super::http::{self, blocking};
 use crate::commands::switches::Switch;
 use crate::config_file::bounded;
 use crate::config_file::diff::{Difference, differences};
@@ -85,39 +84,38 @@ pub async fn read(
 }
 
 /// Handles `PUT /v1/filters/{name}`.
-pub async fn replace(
-    State(server): State<Arc<Server>>,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-    query: Result<Query<Options>, QueryRejection>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
-    let options = http::query(query)?;
-    let body = http::body(body)?;
-    let condition = if_match(&headers).ok_or_else(|| {
+pub async fn replace(change: Change) -> Result<Response, Problem> {
+    let text = bounded::text(change.body.to_vec())
+        .map_err(|reason| Problem::new(StatusCode::BAD_REQUEST, format!("the body: {reason}")))?;
+    let (server, dry_run) = (change.server.clone(), change.options.dry_run);
+    let request = change.edit(dry_run);
+    let condition = request.if_match.clone().ok_or_else(|| {
         Problem::new(
             StatusCode::PRECONDITION_REQUIRED,
             "the header If-Match is missing; send the ETag of the text that was read (GET), or * to replace any text",
         )
     })?;
-    let text = bounded::text(body.into())
-        .map_err(|reason| Problem::new(StatusCode::BAD_REQUEST, format!("the body: {reason}")))?;
     blocking(move || {
-        let replaced = replace_text(&server, &caller, &name, &condition, &text, options.dry_run);
-        replaced.inspect_err(|problem| record_refusal(&server, &name, &caller, problem))
+        let replaced = replace_text(&server, &request, &condition, &text);
+        replaced
+            .inspect_err(|problem| record_refusal(&server, &request.name, &request.caller, problem))
     })
     .await
 }
 
 fn replace_text(
     server: &Server,
-    caller: &Caller,
-    name: &str,
+    request: &Request,
     condition: &str,
     text: &str,
-    dry_run: bool,
 ) -> Result<Response, Problem> {
+    let Request {
+        name,
+        dry_run,
+        caller,
+        ..
+    } = request;
+    let dry_run = *dry_run;
     let filter = find(server, name)?;
     let new = read_file(name, &filter.file, text.to_owned())?;
     let (old, etag) = text_of(&filter)?;

@@ -2,20 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
-use super::edit::{self, Options, Request};
+use super::change::{self, Change};
+use super::edit::{self, Request};
 use super::filters::flags;
-use super::http::{self, blocking, if_match, read_json};
+use super::http::{self, blocking};
 use crate::commands::switches::Switch;
 use crate::serve::Server;
-use crate::serve::access::Caller;
 use crate::serve::filters::read_file;
 use crate::serve::problem::Problem;
 
@@ -34,24 +31,11 @@ pub async fn read(
 }
 
 /// Handles `PATCH /v1/filters/{name}/flags`.
-pub async fn change(
-    State(server): State<Arc<Server>>,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-    query: Result<Query<Options>, QueryRejection>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
-    let options = http::query(query)?;
-    let body = http::body(body)?;
-    let wanted = wanted(&read_json(&headers, &body)?)?;
-    let request = Request {
-        name,
-        if_match: if_match(&headers),
-        dry_run: options.dry_run,
-        caller,
-    };
-    blocking(move || Ok(set(&server, &request, &wanted)?.response())).await
+pub async fn change(change: Change) -> Result<Response, Problem> {
+    let wanted = wanted(&change.json()?)?;
+    let (server, dry_run) = (change.server.clone(), change.options.dry_run);
+    let edit = move |server: &Server, request: &Request| set(server, request, &wanted);
+    change::apply(server, change.edit(dry_run), edit).await
 }
 
 /// Sets switches.

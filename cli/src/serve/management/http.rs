@@ -54,7 +54,7 @@ pub fn body(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
     body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
-            "the body is larger than this route accepts",
+            "the body is too large; allowed are 4 MB for the text of a filter, and 256 KB for everything else",
         ),
         status => Problem::new(status, rejection.body_text()),
     })

@@ -2,22 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use portcullis::identifier::IdentifierKind;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::change::{self, Change};
 use super::edit::{self, Request};
-use super::http::{self, blocking, if_match, read_json};
+use super::http::{self, blocking};
 use crate::commands::manual_lists::{List, rows};
 use crate::entry::{Entry, kind_name};
 use crate::serve::Server;
-use crate::serve::access::Caller;
 use crate::serve::filters::read_file;
 use crate::serve::problem::Problem;
 
@@ -59,69 +56,39 @@ pub async fn read(
 }
 
 /// Handles `POST /v1/filters/{name}/lists/{list}`.
-pub async fn add(
-    State(server): State<Arc<Server>>,
-    Extension(caller): Extension<Caller>,
-    Path((name, list)): Path<(String, String)>,
-    query: Result<Query<edit::Options>, QueryRejection>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
-    let options = http::query(query)?;
-    let body = http::body(body)?;
-    let list = find(&list)?;
-    let entry = read_json::<EntryBody>(&headers, &body)?.entry()?;
-    let request = Request {
-        name,
-        if_match: if_match(&headers),
-        dry_run: options.dry_run,
-        caller,
-    };
-    blocking(move || {
-        let done = edit::apply(&server, &request, |configuration| {
+pub async fn add(change: Change) -> Result<Response, Problem> {
+    let list = find(&change.path.list)?;
+    let entry = change.json::<EntryBody>()?.entry()?;
+    let (server, dry_run) = (change.server.clone(), change.options.dry_run);
+    let edit = move |server: &Server, request: &Request| {
+        edit::apply(server, request, |configuration| {
             list.add(configuration, &entry, false)
-        })?;
-        Ok(done.response())
-    })
-    .await
+        })
+    };
+    change::apply(server, change.edit(dry_run), edit).await
 }
 
 /// Handles `DELETE /v1/filters/{name}/lists/{list}`: one entry, or with `?all=true` every entry.
-pub async fn delete(
-    State(server): State<Arc<Server>>,
-    Extension(caller): Extension<Caller>,
-    Path((name, list)): Path<(String, String)>,
-    query: Result<Query<Options>, QueryRejection>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
-    let options = http::query(query)?;
-    let body = http::body(body)?;
-    let list = find(&list)?;
-    let entry = match options.all {
-        true if !body.is_empty() => {
+pub async fn delete(change: Change<Options>) -> Result<Response, Problem> {
+    let list = find(&change.path.list)?;
+    let entry = match change.options.all {
+        true if !change.body.is_empty() => {
             return Err(Problem::new(
                 StatusCode::BAD_REQUEST,
                 "?all=true deletes every entry, and the body names one; omit one of the two",
             ));
         }
         true => None,
-        false => Some(read_json::<EntryBody>(&headers, &body)?.entry()?),
+        false => Some(change.json::<EntryBody>()?.entry()?),
     };
-    let request = Request {
-        name,
-        if_match: if_match(&headers),
-        dry_run: options.dry_run,
-        caller,
-    };
-    blocking(move || {
-        let done = edit::apply(&server, &request, |configuration| match &entry {
+    let (server, dry_run) = (change.server.clone(), change.options.dry_run);
+    let edit = move |server: &Server, request: &Request| {
+        edit::apply(server, request, |configuration| match &entry {
             Some(entry) => list.delete(configuration, entry, false),
             None => Ok(list.clear(configuration)),
-        })?;
-        Ok(done.response())
-    })
-    .await
+        })
+    };
+    change::apply(server, change.edit(dry_run), edit).await
 }
 
 fn find(key: &str) -> Result<List, Problem> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::node::{FORGOTTEN_AFTER, Node, NodeFilter, State};
 use super::report::Report;
 use super::text::{LONGEST_NAME, LONGEST_VERSION, bounded, encoded, keep};
-use super::totals::Sums;
+use super::totals::{Added, Sums};
 use super::{Events, Poll};
 
 /// The most nodes that are remembered.
@@ -98,17 +98,34 @@ impl Registry {
             self.events.invalid_reports = self.events.invalid_reports.saturating_add(1);
             return;
         };
-        self.events.reports = self.events.reports.saturating_add(1);
+        let mut added = None;
         self.update(&report.id, Rank::Reports, now, |node, totals| {
             if node.id.is_empty() {
                 node.id = bounded(&String::from_utf8_lossy(&report.id), LONGEST_NAME);
             }
-            let restarted = totals.add(&mut node.last, &report.counters, report.allow_listed);
-            node.restarts = node.restarts.saturating_add(u64::from(restarted));
+            let elapsed = node.last_report.map(|last| now.saturating_sub(last));
+            let result = totals.add(
+                &mut node.last,
+                &report.counters,
+                report.allow_listed,
+                elapsed,
+            );
+            added = Some(result);
+            match result {
+                Added::Implausible => return,
+                Added::Restarted => node.restarts = node.restarts.saturating_add(1),
+                Added::Counted => {}
+            }
             node.module = report.module;
             node.lists = report.lists;
             node.last_report = Some(now);
         });
+        let events = &mut self.events;
+        let count = match added {
+            Some(Added::Implausible) => &mut events.implausible_reports,
+            _ => &mut events.reports,
+        };
+        *count = count.saturating_add(1);
     }
 
     /// All nodes, by their ids, with what is served now.

@@ -395,17 +395,47 @@ fn a_report_without_a_counter_keeps_it() {
 }
 
 #[test]
-fn totals_do_not_overflow() {
+fn a_forged_report_moves_no_sum() {
     let nodes = Nodes::default();
-    for node in ["a", "b"] {
-        let count = u64::MAX;
-        report(
-            &nodes,
-            &format!("v=1;node={node};denied=abs.ip:{count},abs.ip:{count};allow_listed={count}"),
-        );
-    }
-    assert_eq!(denied(&nodes), [total("abs", "ip", u64::MAX)]);
-    assert_eq!(nodes.totals().allow_listed, u64::MAX);
+    let count = |header: &str, seconds: u64| {
+        let before = nodes.events();
+        nodes.reported(header, at(seconds));
+        nodes.events().implausible_reports == before.implausible_reports
+    };
+    let most = u64::MAX;
+    // A first report: more than a year of requests, in one counter or in two of one name.
+    assert!(!count(&format!("v=1;node=a;denied=abs.ip:{most}"), 0));
+    assert!(!count(&format!("v=1;node=a;allow_listed={most}"), 0));
+    let half = 20_000_000_000_000_u64;
+    assert!(!count(
+        &format!("v=1;node=a;denied=abs.ip:{half},abs.ip:{half}"),
+        0
+    ));
+    assert!(denied(&nodes).iter().all(|(_, _, count)| *count == 0));
+    // One that counted for long is.
+    assert!(count(
+        "v=1;node=a;denied=abs.ip:5000000000;allow_listed=7",
+        0
+    ));
+    // A million in a second is not.
+    assert!(count("v=1;node=a;denied=abs.ip:5060000000", 60));
+    assert!(!count("v=1;node=a;denied=abs.ip:5120000001", 120));
+    assert!(!count("v=1;node=a;allow_listed=120000008", 120));
+    // The last report that counted is that of second 60.
+    assert!(count("v=1;node=a;denied=abs.ip:5120000001", 121));
+    // A restart is no way around it.
+    assert!(count("v=1;node=a;denied=abs.ip:1", 122));
+    assert!(!count("v=1;node=a;denied=abs.ip:5000000000", 123));
+    // Another filter of the Envoy counted for long.
+    assert!(count("v=1;node=a;denied=manual.ip:5000000000", 124));
+    assert_eq!(
+        denied(&nodes),
+        [
+            total("abs", "ip", 5_120_000_002),
+            total("manual", "ip", 5_000_000_000)
+        ]
+    );
+    assert_eq!(nodes.totals().allow_listed, 7);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! node can't invent a label of a metric.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use portcullis::identifier::IdentifierKind;
 use portcullis::judge::verdict::{DenyKind, ListOrigin};
@@ -13,6 +14,23 @@ const OTHER: &str = "other";
 
 /// The most names of feeds that are remembered.
 const MOST_FEEDS: usize = 1_024;
+
+/// More requests in a second than an Envoy handles.
+const MOST_PER_SECOND: u64 = 1_000_000;
+
+/// How long an Envoy may have counted before its first report.
+const LONGEST_UPTIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// What became of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// What is new in it was added.
+    Counted,
+    /// The same, and the Envoy was restarted.
+    Restarted,
+    /// Nothing: a counter rose by more than an Envoy handles.
+    Implausible,
+}
 
 /// The counters of all nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,8 +118,11 @@ impl Sums {
         }
     }
 
-    /// Adds what is new in a report of a node. Returns whether a counter fell below half: the Envoy was restarted. A smaller
-    /// fall changes nothing: requests for two lists arrive in another order than the node sent them.
+    /// Adds what is new in a report of a node, the first one or `elapsed` after its last. An Envoy was restarted if a counter
+    /// fell below half. A smaller fall changes nothing: requests for two lists arrive in another order than the node sent
+    /// them.
+    ///
+    /// A report that can't be true is not added: one that a client makes up must not bring a sum to the end of its range.
     ///
     /// Counters that a report does not have keep their values: the filters of one Envoy report different feeds. For the same
     /// reason those of unknown feeds prove no restart.
@@ -110,7 +131,8 @@ impl Sums {
         last: &mut Last,
         counters: &[Counter],
         allow_listed: Option<u64>,
-    ) -> bool {
+        elapsed: Option<Duration>,
+    ) -> Added {
         let mut counts: BTreeMap<u16, u64> = BTreeMap::new();
         for counter in counters {
             let count = counts.entry(self.index(counter)).or_default();
@@ -126,8 +148,30 @@ impl Sums {
         let restarted = last.counts.iter().any(fell)
             || allow_listed.is_some_and(|new| new < last.allow_listed / 2);
         let is_first = !last.has_reported;
+        let before = |index| {
+            let mut known = last.counts.iter();
+            let known = known.find(|(known, _)| *known == index);
+            known.map(|(_, count)| if restarted { 0 } else { *count })
+        };
+        let rises = counts.iter().map(|(index, count)| match before(*index) {
+            Some(known) => (count.saturating_sub(known), elapsed),
+            // Another filter of the Envoy may have counted it for long.
+            None => (*count, None),
+        });
+        let allowed = allow_listed.map(|count| match restarted {
+            true => (count, elapsed),
+            false => (count.saturating_sub(last.allow_listed), elapsed),
+        });
+        if rises
+            .chain(allowed)
+            .any(|(rise, elapsed)| rise > most_within(elapsed))
+        {
+            return Added::Implausible;
+        }
         if restarted {
-            *last = Last::default();
+            // The names stay: what is new since the restart has a limit.
+            last.counts.iter_mut().for_each(|(_, count)| *count = 0);
+            last.allow_listed = 0;
         }
         last.has_reported = true;
         for (index, count) in counts {
@@ -155,12 +199,16 @@ impl Sums {
             self.allow_listed = self.allow_listed.saturating_add(new);
             last.allow_listed = count.max(last.allow_listed);
         }
-        restarted
+        match restarted {
+            true => Added::Restarted,
+            false => Added::Counted,
+        }
     }
 
     /// The last counters of a node, with their names.
     pub fn named(&self, last: &Last) -> Vec<(Name, u64)> {
-        let named = last.counts.iter().filter_map(|(index, count)| {
+        let counted = last.counts.iter().filter(|(_, count)| *count > 0);
+        let named = counted.filter_map(|(index, count)| {
             let sum = self.sums.get(usize::from(*index))?;
             Some((sum.name.clone(), *count))
         });
@@ -224,4 +272,10 @@ impl Sums {
         });
         index
     }
+}
+
+/// The most requests of an Envoy in this time; if it is not known, since its start.
+fn most_within(elapsed: Option<Duration>) -> u64 {
+    let seconds = elapsed.map_or(LONGEST_UPTIME.as_secs(), |time| time.as_secs().max(1));
+    seconds.saturating_mul(MOST_PER_SECOND)
 }

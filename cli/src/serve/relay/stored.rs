@@ -104,10 +104,15 @@ impl Confirmed {
     }
 }
 
+/// The directory of all lists below the state directory.
+pub fn directory(state: &Path) -> PathBuf {
+    state.join("lists")
+}
+
 impl Stored {
     /// The files of a feed below the state directory.
     pub fn new(state: &Path, feed: &Feed, upstream: &Upstream) -> Self {
-        let directory = state.join("lists");
+        let directory = directory(state);
         let Feed {
             authority,
             path,

@@ -98,6 +98,7 @@ pub fn fetch(feed: &Feed, server: &Server, ask: Ask<'_>, n_before: Option<u64>) 
         headers: response_headers(opened.status, std::mem::take(&mut opened.headers)),
         body: Vec::new(),
     });
+    let response = ResponseHeaders::read(&host, unix_now());
     let refused = |error: FetchError| {
         let failure = FetchFailure::new(error);
         Fetched::Failed(failed(feed, &failure))
@@ -109,13 +110,13 @@ pub fn fetch(feed: &Feed, server: &Server, ask: Ask<'_>, n_before: Option<u64>) 
             key: fingerprint_key(),
             n_entries_before: None,
         };
-        return match read_response(&host, 0, known.is_some(), &rules) {
+        return match read_response(response, std::io::empty(), known.is_some(), &rules) {
             FetchOutcome::NotModified => Fetched::NotModified,
             FetchOutcome::Failed(failure) => Fetched::Failed(failed(feed, &failure)),
             FetchOutcome::List { .. } => refused(FetchError::Status(opened.status)),
         };
     }
-    let response = ResponseHeaders::read(&host).unwrap_or_default();
+    let response = response.unwrap_or_default();
     if response.coding != Coding::Identity {
         return refused(FetchError::Encoding);
     }

@@ -264,10 +264,12 @@ fn feeds_leak_no_secret() {
         process.advance(seconds(70));
         ask();
     }
-    // The log names where a redirect leads, but no query.
+    // The log names where a redirect leads, but no credentials and no query.
     for cluster in clusters {
         let location = format!(
-            "https://lists.example.com/list?signature={}",
+            "https://{}:{}@lists.example.com/list?signature={}",
+            secret("user"),
+            secret("password"),
             secret("signed")
         );
         servers.respond(cluster, Response::new(302, "").header("location", location));

@@ -1,0 +1,286 @@
+//! One configuration of the filter: its hooks on Envoy's main thread, and the threads that parse its lists.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use portcullis::host::{MetricHandle, MetricType, RootId};
+use portcullis::process::{FetchJob, Fetched, Filter, Process};
+
+use crate::abi::{self, ConfigHandle, Header, Scheduler};
+use crate::calls::{Calls, Ended, Next, Whole};
+use crate::host::{Arrived, ConfigHost, ProcessHost, token};
+use crate::metrics::MetricTable;
+use crate::{logger, pipe, ticks};
+
+/// The name that `filter_name` must have.
+pub const NAME: &str = "portcullis";
+
+/// Requests and hooks that ended in a panic.
+const PANICS: &str = "portcullis.panics";
+
+/// Why the hook `config_scheduled` runs.
+const TICK: u64 = 0;
+const FETCHED: u64 = 1;
+
+/// The core's state in this process, for all configurations.
+static PROCESS: LazyLock<Arc<Process>> = LazyLock::new(|| Arc::new(Process::new(&ProcessHost)));
+
+/// The core's state in this process.
+pub fn process() -> Arc<Process> {
+    PROCESS.clone()
+}
+
+static NEXT_ROOT: AtomicU32 = AtomicU32::new(1);
+
+/// A configuration. Envoy destroys it after its last stream, on any thread.
+pub struct Configuration {
+    /// The core's part.
+    pub filter: Arc<Filter>,
+    /// Its metrics.
+    pub metrics: MetricTable,
+    id: RootId,
+    panics: Option<MetricHandle>,
+    validates: bool,
+    calls: Mutex<Calls>,
+    inbox: Arc<Inbox>,
+}
+
+/// What other threads leave for the main thread. They may outlive the configuration.
+struct Inbox {
+    /// `None` once the configuration is destroyed.
+    scheduler: Mutex<Option<Scheduler>>,
+    /// What became of lists, by the number of their call; `None` after a panic.
+    fetched: Mutex<Vec<(u64, Option<Fetched>)>>,
+}
+
+impl Inbox {
+    fn notify(&self, event: u64) {
+        if let Some(scheduler) = &*lock(&self.scheduler) {
+            scheduler.commit(event);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Configuration {
+    /// A new configuration. If it is refused, the log says why.
+    pub fn new(envoy: ConfigHandle<'_>, name: &[u8], json: &[u8]) -> Option<Self> {
+        logger::follow_envoy();
+        if name != NAME.as_bytes() {
+            let name = String::from_utf8_lossy(name);
+            log::error!(
+                "filter_name: \"{name}\" is not a filter of this module; its only filter is \"{NAME}\""
+            );
+            return None;
+        }
+        let id = RootId(NEXT_ROOT.fetch_add(1, Ordering::Relaxed));
+        let validates = abi::is_validation_mode();
+        let inbox = Arc::new(Inbox {
+            scheduler: Mutex::new((!validates).then(|| envoy.scheduler())),
+            fetched: Mutex::default(),
+        });
+        if !validates {
+            let inbox = inbox.clone();
+            let due = Arc::new(move || inbox.notify(TICK));
+            if let Err(error) = ticks::add(id, due) {
+                log::error!(
+                    "the system starts no thread for the filter's ticks: {error}; check the limit on threads"
+                );
+                return None;
+            }
+        }
+        let metrics = MetricTable::default();
+        let host = ConfigHost {
+            envoy,
+            metrics: &metrics,
+            validates,
+            response: None,
+        };
+        let configured = catch_unwind(AssertUnwindSafe(|| PROCESS.configure(&host, id, json)));
+        let panics = metrics
+            .define(Some(envoy), MetricType::Counter, PANICS)
+            .ok();
+        metrics.complete();
+        let Ok(Ok(filter)) = configured else {
+            // The core has logged its errors.
+            ticks::remove(id);
+            return None;
+        };
+        let calls = Mutex::default();
+        Some(Self {
+            filter,
+            metrics,
+            id,
+            panics,
+            validates,
+            calls,
+            inbox,
+        })
+    }
+
+    /// The host for a hook.
+    fn host<'a>(
+        &'a self,
+        envoy: ConfigHandle<'a>,
+        response: Option<Arrived<'a>>,
+    ) -> ConfigHost<'a> {
+        ConfigHost {
+            envoy,
+            metrics: &self.metrics,
+            validates: self.validates,
+            response,
+        }
+    }
+
+    /// Counts a panic.
+    pub fn count_panic(&self, recorder: &impl crate::metrics::Recorder) {
+        if let Some(panics) = self.panics {
+            // The panic itself is in the log.
+            let _ = self.metrics.increment(recorder, panics, 1);
+        }
+    }
+
+    /// A thread has asked for this hook.
+    pub fn scheduled(&self, envoy: ConfigHandle<'_>, event: u64) {
+        match event {
+            TICK => {
+                ticks::begun(self.id);
+                logger::follow_envoy();
+                #[cfg(any(test, feature = "trap"))]
+                crate::trap::at("tick");
+                self.filter.tick(&self.host(envoy, None));
+            }
+            FETCHED => {
+                let fetched = core::mem::take(&mut *lock(&self.inbox.fetched));
+                for (id, fetched) in fetched {
+                    let host = self.host(envoy, None);
+                    match fetched {
+                        Some(fetched) => self.filter.finish_fetch(&host, token(id), fetched),
+                        None => self.filter.on_call_response(&host, token(id)),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The headers of a response arrived; `is_complete`: without a body.
+    pub fn response_headers(
+        &self,
+        envoy: ConfigHandle<'_>,
+        id: u64,
+        headers: &[Header<'_>],
+        is_complete: bool,
+    ) {
+        let headers: Vec<_> = headers.iter().map(Header::pair).collect();
+        let arrived = Arrived {
+            headers: &headers,
+            body: &[],
+        };
+        let host = self.host(envoy, Some(arrived));
+        let Some(job) = self.filter.begin_response(&host, token(id)) else {
+            let owned = headers
+                .iter()
+                .map(|(name, value)| (name.to_vec(), value.to_vec()));
+            lock(&self.calls).begin_whole(id, owned.collect());
+            return;
+        };
+        let (writer, reader) = pipe::pipe();
+        match self.parse(id, job, reader) {
+            Ok(()) if is_complete => {
+                writer.finish();
+                lock(&self.calls).done(id);
+            }
+            Ok(()) => lock(&self.calls).begin_list(id, writer),
+            Err(error) => {
+                log::error!(
+                    "the system starts no thread to parse a list: {error}; check the limit on threads"
+                );
+                lock(&self.calls).done(id);
+                self.filter
+                    .on_call_response(&self.host(envoy, None), token(id));
+                envoy.reset_http_stream(id);
+            }
+        }
+    }
+
+    /// Parses a list on a thread of its own.
+    fn parse(&self, id: u64, job: FetchJob, mut body: pipe::Reader) -> std::io::Result<()> {
+        let inbox = self.inbox.clone();
+        let thread = std::thread::Builder::new().name("portcullis-list".to_owned());
+        thread.spawn(move || {
+            let parsed = catch_unwind(AssertUnwindSafe(|| {
+                #[cfg(any(test, feature = "trap"))]
+                crate::trap::at("parse");
+                job.run(&mut body)
+            }));
+            // The rest of the body is of no use.
+            drop(body);
+            lock(&inbox.fetched).push((id, parsed.ok()));
+            inbox.notify(FETCHED);
+        })?;
+        Ok(())
+    }
+
+    /// A part of the body of a response arrived.
+    pub fn response_data(&self, envoy: ConfigHandle<'_>, id: u64, bytes: &[u8]) {
+        // Released before Envoy or the core is called: a reset runs another hook at once.
+        let next = lock(&self.calls).data(id, bytes);
+        match next {
+            Next::Wait => {}
+            Next::Reset => envoy.reset_http_stream(id),
+            Next::Deliver(whole) => {
+                self.deliver(envoy, id, &whole);
+                envoy.reset_http_stream(id);
+            }
+        }
+    }
+
+    /// A response is complete.
+    pub fn response_complete(&self, envoy: ConfigHandle<'_>, id: u64) {
+        let ended = lock(&self.calls).complete(id);
+        self.ended(envoy, id, ended);
+    }
+
+    /// A call was broken off: by its server, by its timeout or by this module.
+    pub fn response_reset(&self, envoy: ConfigHandle<'_>, id: u64) {
+        let ended = lock(&self.calls).reset(id);
+        self.ended(envoy, id, ended);
+    }
+
+    fn ended(&self, envoy: ConfigHandle<'_>, id: u64, ended: Ended) {
+        match ended {
+            Ended::Delivered => {}
+            Ended::Deliver(whole) => self.deliver(envoy, id, &whole),
+            Ended::Failed => self
+                .filter
+                .on_call_response(&self.host(envoy, None), token(id)),
+        }
+    }
+
+    fn deliver(&self, envoy: ConfigHandle<'_>, id: u64, whole: &Whole) {
+        let headers = whole.headers.iter();
+        let headers: Vec<_> = headers
+            .map(|(name, value)| (&name[..], &value[..]))
+            .collect();
+        let arrived = Arrived {
+            headers: &headers,
+            body: &whole.body,
+        };
+        let host = self.host(envoy, Some(arrived));
+        self.filter.on_call_response(&host, token(id));
+    }
+}
+
+impl Drop for Configuration {
+    fn drop(&mut self) {
+        ticks::remove(self.id);
+        // From here on, no thread reaches Envoy for this configuration.
+        drop(lock(&self.inbox.scheduler).take());
+        self.filter.destroyed();
+    }
+}

@@ -1,0 +1,73 @@
+//! One stream of a configuration: its hooks on a worker.
+
+use core::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use portcullis::judge::Disposition;
+use portcullis::process::StreamState;
+
+use crate::abi::{StreamHandle, number};
+use crate::configuration::Configuration;
+use crate::host::StreamHost;
+
+/// `%RESPONSE_CODE_DETAILS%` of a request that a panic ended.
+const PANIC_DETAILS: &str = "portcullis_panic";
+
+/// A stream. Its configuration lives longer: Envoy sees to that.
+pub struct Request<'c> {
+    configuration: &'c Configuration,
+    state: StreamState,
+}
+
+impl<'c> Request<'c> {
+    /// A stream of this configuration.
+    pub fn new(configuration: &'c Configuration) -> Self {
+        Self {
+            configuration,
+            state: StreamState::default(),
+        }
+    }
+
+    /// The headers of the request arrived. Returns what Envoy does with the request: a panic costs it a 503.
+    pub fn headers(&self, envoy: StreamHandle<'_>) -> u32 {
+        let host = self.host(envoy);
+        let judged = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(any(test, feature = "trap"))]
+            crate::trap::on_request(&host);
+            self.configuration.filter.request(&host, &self.state)
+        }));
+        match judged {
+            Ok(Disposition::Continue) => number::CONTINUE,
+            Ok(Disposition::Stop) => number::STOP,
+            Err(panic) => {
+                // Dropping it could panic again.
+                core::mem::forget(panic);
+                self.configuration.count_panic(&envoy);
+                if !host.replied.get() {
+                    envoy.send_response(503, &[], b"", PANIC_DETAILS);
+                }
+                number::STOP
+            }
+        }
+    }
+
+    /// The stream ended.
+    pub fn ended(&self, envoy: StreamHandle<'_>) {
+        let host = self.host(envoy);
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            self.configuration.filter.stream_ended(&host, &self.state);
+        }));
+        if let Err(panic) = ended {
+            core::mem::forget(panic);
+            self.configuration.count_panic(&envoy);
+        }
+    }
+
+    fn host<'h>(&'h self, envoy: StreamHandle<'h>) -> StreamHost<'h> {
+        StreamHost {
+            envoy,
+            metrics: &self.configuration.metrics,
+            replied: Cell::new(false),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::host::memory::{MadeCall, MemoryHost, MemoryProcess, MemoryRequest, MemoryResponse};
+use crate::judge::Disposition;
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+const FEED: &str = r#"{"enable_firewall": true,
+    "feeds": [{"name": "drop", "format": "text", "cluster": "lists", "path": "/", "interval": "60s", "max_age": "10m"}]}"#;
+
+/// A process whose first configuration is `json`.
+fn started(json: &str) -> (MemoryHost, Arc<Process>, Arc<Filter>) {
+    let start = Duration::from_secs(100);
+    let host = MemoryHost::new(&MemoryProcess::new(
+        start,
+        Duration::from_secs(1_000_000),
+        1,
+    ));
+    let process = Arc::new(Process::new(&host));
+    let filter = process.configure(&host, RootId(1), json.as_bytes());
+    (host, process, filter.unwrap())
+}
+
+fn response(status: &str, body: &str) -> MemoryResponse {
+    MemoryResponse {
+        headers: vec![(b":status".to_vec(), status.as_bytes().to_vec())],
+        body: body.as_bytes().to_vec(),
+    }
+}
+
+/// Delivers a response to a fetch, as an adapter does.
+fn respond(host: &MemoryHost, filter: &Filter, call: &MadeCall, response: MemoryResponse) {
+    let body = response.body.clone();
+    host.set_response(response);
+    let job = filter.begin_response(host, call.token).unwrap();
+    let fetched = job.run(&mut body.as_slice());
+    filter.finish_fetch(host, call.token, fetched);
+}
+
+fn only_call(host: &MemoryHost) -> MadeCall {
+    let mut calls = host.take_calls();
+    assert_eq!(calls.len(), 1);
+    calls.pop().unwrap()
+}
+
+fn request(host: &MemoryHost, filter: &Filter, address: &str) -> Disposition {
+    host.set_request(MemoryRequest {
+        source_address: address.as_bytes().to_vec(),
+        ..MemoryRequest::default()
+    });
+    let stream = StreamState::default();
+    let disposition = filter.request(host, &stream);
+    filter.stream_ended(host, &stream);
+    disposition
+}
+
+#[test]
+fn a_process_and_its_filters_are_shared_by_threads() {
+    fn is_shared<T: Send + Sync>() {}
+    fn is_sent<T: Send>() {}
+    is_shared::<Process>();
+    is_shared::<Filter>();
+    is_sent::<FetchJob>();
+    is_sent::<Fetched>();
+}
+
+#[test]
+fn a_list_is_fetched_once_an_interval_and_enforced() {
+    let (host, _process, filter) = started(FEED);
+    assert_eq!(
+        request(&host, &filter, "192.0.2.1:5"),
+        Disposition::Continue
+    );
+    filter.tick(&host);
+    let call = only_call(&host);
+    filter.tick(&host);
+    assert!(host.take_calls().is_empty(), "one call at a time");
+    respond(
+        &host,
+        &filter,
+        &call,
+        response("200", "192.0.2.0/24\n8.8.8.8\n"),
+    );
+    assert_eq!(request(&host, &filter, "192.0.2.1:5"), Disposition::Stop);
+    assert_eq!(request(&host, &filter, "8.8.8.8:5"), Disposition::Stop);
+    assert_eq!(request(&host, &filter, "8.8.8.9:5"), Disposition::Continue);
+    let metric = |name: &str| host.process().metric(name);
+    assert_eq!(metric("portcullis.denied.source=drop.kind=ip"), 2);
+    assert_eq!(
+        metric("portcullis.attack_list.source=drop.entries.kind=ip"),
+        2
+    );
+    host.process().pass(Duration::from_secs(59));
+    filter.tick(&host);
+    assert!(host.take_calls().is_empty());
+    host.process().pass(Duration::from_secs(8));
+    filter.tick(&host);
+    let call = only_call(&host);
+    respond(&host, &filter, &call, response("500", ""));
+    assert_eq!(request(&host, &filter, "8.8.8.8:5"), Disposition::Stop);
+    assert_eq!(metric("portcullis.fetch.source=drop.result=status"), 1);
+}
+
+#[test]
+fn an_interrupted_body_changes_nothing() {
+    struct Interrupted;
+    impl std::io::Read for Interrupted {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::ConnectionReset.into())
+        }
+    }
+    let (host, _process, filter) = started(FEED);
+    filter.tick(&host);
+    let call = only_call(&host);
+    host.set_response(response("200", ""));
+    let job = filter.begin_response(&host, call.token).unwrap();
+    filter.finish_fetch(&host, call.token, job.run(&mut Interrupted));
+    assert_eq!(
+        host.process()
+            .metric("portcullis.fetch.source=drop.result=reset"),
+        1
+    );
+    assert_eq!(
+        request(&host, &filter, "192.0.2.1:5"),
+        Disposition::Continue
+    );
+}
+
+#[test]
+fn a_new_configuration_takes_over_the_list_and_a_deleted_call_is_repeated() {
+    let (host, process, first) = started(FEED);
+    first.tick(&host);
+    let lost = only_call(&host);
+    let second = process
+        .configure(&host, RootId(2), FEED.as_bytes())
+        .unwrap();
+    first.destroyed();
+    host.set_response(response("200", "8.8.8.8\n"));
+    assert!(second.begin_response(&host, lost.token).is_none());
+    host.process().pass(Duration::from_secs(2));
+    second.tick(&host);
+    let call = only_call(&host);
+    respond(&host, &second, &call, response("200", "8.8.8.8\n"));
+    let third = process
+        .configure(&host, RootId(3), FEED.as_bytes())
+        .unwrap();
+    second.destroyed();
+    assert_eq!(request(&host, &third, "8.8.8.8:5"), Disposition::Stop);
+}
+
+#[test]
+fn a_list_that_no_configuration_uses_is_dropped() {
+    let (host, process, first) = started(FEED);
+    first.tick(&host);
+    let call = only_call(&host);
+    respond(&host, &first, &call, response("200", "8.8.8.8\n"));
+    let second = process.configure(&host, RootId(2), b"{}").unwrap();
+    first.destroyed();
+    second.tick(&host);
+    let third = process
+        .configure(&host, RootId(3), FEED.as_bytes())
+        .unwrap();
+    assert_eq!(request(&host, &third, "8.8.8.8:5"), Disposition::Continue);
+}
+
+#[test]
+fn records_of_all_threads_go_to_one_queue_and_the_books_balance() {
+    let json = r#"{"enable_abs": true, "abs": {"cluster": "abs"}, "traffic": {"format": "batch", "path": "/", "flush_interval": "1s", "gzip": false}}"#;
+    let (host, _process, filter) = started(json);
+    for port in 0..10 {
+        request(&host, &filter, &format!("192.0.2.1:{port}"));
+    }
+    filter.tick(&host);
+    host.process().pass(Duration::from_secs(2));
+    filter.tick(&host);
+    let calls = host.take_calls();
+    let call = calls.iter().find(|call| !call.body.is_empty()).unwrap();
+    host.set_response(response("200", ""));
+    filter.on_call_response(&host, call.token);
+    assert_eq!(host.process().metric("portcullis.traffic.sent"), 10);
+    assert_eq!(host.process().metric("portcullis.traffic.dropped"), 0);
+}
