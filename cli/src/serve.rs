@@ -183,6 +183,7 @@ fn router(server: Arc<Server>) -> Router {
         )
         .route("/v4/abs/attacklist", get(relay::attack_list))
         .route("/v1/feeds/{name}", get(relay::feed))
+        .route("/v1/usage-metrics", post(relay::usage_metrics))
         .layer(DefaultBodyLimit::max(discovery::MOST_READ))
         .route_layer(needs(&[Role::Operator, Role::Node]));
     let for_readers = Router::new()

@@ -10,30 +10,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-mode=${1:-demo}
-case $mode in
-demo | run) ;;
-*)
-    sed -n '/^# usage/,/^#   run/s/^# //p' "$0" >&2
-    exit 2
-    ;;
-esac
+demo="crowdsec demo"
+source examples/demo/programs.sh
 
-envoy_version=$(sed -n 's/^ENVOY_VERSION=//p' tools/versions)
-envoy=${ENVOY_BIN:-.tools/envoy-$envoy_version/envoy}
 crowdsec=${CROWDSEC_BIN:-.tools/crowdsec/crowdsec}
 cscli=${CSCLI_BIN:-.tools/crowdsec/cscli}
 module=${PORTCULLIS_WASM:-target/portcullis.wasm}
 api=${SAMPLE_API_BIN:-target/release/sample-api}
-for needed in "$envoy" "$crowdsec" "$cscli" "$module" "$api"; do
-    [ -e "$needed" ] || {
-        echo "crowdsec demo: $needed is missing; run \`make demo-crowdsec\`, which builds and installs it" >&2
-        exit 1
-    }
-done
-
-demo="crowdsec demo"
-source examples/demo/programs.sh
+need demo-crowdsec "$envoy" "$crowdsec" "$cscli" "$module" "$api"
 
 # LAPI, the API, Envoy, Envoy's admin interface. A taken port does not stop the demo.
 ports=(8080 8000 10000 9901)

@@ -10,26 +10,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-mode=${1:-demo}
-case $mode in
-demo | run) ;;
-*)
-    sed -n '/^# usage/,/^#   run/s/^# //p' "$0" >&2
-    exit 2
-    ;;
-esac
+demo=demo
+source examples/demo/programs.sh
 
-envoy_version=$(sed -n 's/^ENVOY_VERSION=//p' tools/versions)
-envoy=${ENVOY_BIN:-.tools/envoy-$envoy_version/envoy}
 module=${PORTCULLIS_WASM:-target/portcullis.wasm}
 simulator=${ABS_SIMULATOR_BIN:-target/release/abs-simulator}
 api=${SAMPLE_API_BIN:-target/release/sample-api}
-for needed in "$envoy" "$module" "$simulator" "$api"; do
-    [ -e "$needed" ] || {
-        echo "demo: $needed is missing; run \`make $mode\`, which builds it" >&2
-        exit 1
-    }
-done
+need "$mode" "$envoy" "$module" "$simulator" "$api"
 
 command -v curl >/dev/null || {
     echo "demo: curl is missing; install it with your system's package manager" >&2
@@ -38,9 +25,6 @@ command -v curl >/dev/null || {
 
 # The simulator's own credentials: a real ABS has others.
 export ABS_ACCESS_KEY=abs_ak ABS_SECRET_KEY=abs_sk
-
-demo=demo
-source examples/demo/programs.sh
 
 # A taken port does not stop the demo.
 ports=(8080 8000 10000 9901 8443)

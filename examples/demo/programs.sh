@@ -1,5 +1,29 @@
-# Programs in the background, conditions and printed steps, for the demos. Sourced with `demo` set to the demo's name, for
-# its messages.
+# What the demos share: their argument, the programs that they need, programs in the background, conditions and printed
+# steps. Sourced, in the root of the repository, with `demo` set to the demo's name, for its messages.
+
+mode=${1:-demo}
+case $mode in
+demo | run) ;;
+*)
+    sed -n '/^# usage/,/^#   run/s/^# //p' "$0" >&2
+    exit 2
+    ;;
+esac
+
+envoy_version=$(sed -n 's/^ENVOY_VERSION=//p' tools/versions)
+envoy=${ENVOY_BIN:-.tools/envoy-$envoy_version/envoy}
+
+# need TARGET FILE...: fails unless every file exists, which `make TARGET` builds.
+need() {
+    local target=$1 file
+    shift
+    for file in "$@"; do
+        [ -e "$file" ] || {
+            echo "$demo: $file is missing; run \`make $target\`, which builds or installs it" >&2
+            exit 1
+        }
+    done
+}
 
 # Seconds until a step counts as failed.
 deadline=60
@@ -13,7 +37,7 @@ stop() {
     [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
     wait
     # 130: interrupted, which is not a failure.
-    if [ $status -ne 0 ] && [ $status -ne 130 ]; then
+    if [ $status -ne 0 ] && [ $status -ne 130 ] && [ ${#pids[@]} -ne 0 ]; then
         printf '\n%s: FAILED; the last lines of every log:\n' "$demo" >&2
         (cd "$work" && tail -n 20 -- *.log >&2) || true
     fi

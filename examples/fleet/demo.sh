@@ -11,34 +11,18 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-mode=${1:-demo}
-case $mode in
-demo | run) ;;
-*)
-    sed -n '/^# usage/,/^#   run/s/^# //p' "$0" >&2
-    exit 2
-    ;;
-esac
+demo="fleet demo"
+source examples/demo/programs.sh
 
-envoy_version=$(sed -n 's/^ENVOY_VERSION=//p' tools/versions)
-envoy=${ENVOY_BIN:-.tools/envoy-$envoy_version/envoy}
 module=${PORTCULLIS_WASM:-target/portcullis.wasm}
 portcullis=${PORTCULLIS_BIN:-target/release/portcullis}
 simulator=${ABS_SIMULATOR_BIN:-target/release/abs-simulator}
 api=${SAMPLE_API_BIN:-target/release/sample-api}
-for needed in "$envoy" "$module" "$portcullis" "$simulator" "$api"; do
-    [ -e "$needed" ] || {
-        echo "fleet demo: $needed is missing; run \`make demo-fleet\`, which builds it" >&2
-        exit 1
-    }
-done
+need demo-fleet "$envoy" "$module" "$portcullis" "$simulator" "$api"
 
 # The server's credentials for ABS. Loopback needs no tokens.
 export ABS_ACCESS_KEY=abs_ak ABS_SECRET_KEY=abs_sk
 unset PORTCULLIS_OPERATOR_TOKEN PORTCULLIS_READ_TOKEN PORTCULLIS_NODE_TOKEN PORTCULLIS_CONFIG PORTCULLIS_SERVER
-
-demo="fleet demo"
-source examples/demo/programs.sh
 
 # ABS, ASE, the API, the server; then each Envoy and its admin interface. A taken port does not stop the demo.
 ports=(8080 8443 8000 9902 10000 10001 10002 9911 9912 9913)

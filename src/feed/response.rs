@@ -23,7 +23,7 @@ pub struct ResponseHeaders {
     pub content_length: Option<u64>,
     /// The encoding of the body.
     pub coding: Coding,
-    /// `location` of a redirect without its credentials and its query, which can hold a signature; empty for none.
+    /// `location` of a redirect without its query, which can hold a signature; empty for none.
     pub location: String,
     /// What identifies this version of the list.
     pub validators: Validators,
@@ -51,7 +51,7 @@ impl ResponseHeaders {
             b"location" if value.len() <= LONGEST_LOCATION => {
                 let mut parts = value.split(|byte| matches!(byte, b'?' | b'#'));
                 let address = parts.next().unwrap_or_default();
-                headers.location = without_credentials(&String::from_utf8_lossy(address));
+                headers.location = String::from_utf8_lossy(address).into_owned();
             }
             b"retry-after" => headers.retry_after = retry_after(value, unix_now),
             _ => {}
@@ -64,17 +64,6 @@ impl ResponseHeaders {
         self.content_length
             .filter(|length| self.status == 200 && *length > ENVOY_RESPONSE_LIMIT)
     }
-}
-
-/// An address without `user:password@`.
-fn without_credentials(address: &str) -> String {
-    let parts = address.split_once("//").and_then(|(scheme, rest)| {
-        let end = rest.find('/').unwrap_or(rest.len());
-        let (authority, path) = rest.split_at_checked(end)?;
-        let (_, host) = authority.rsplit_once('@')?;
-        Some([scheme, "//", host, path].concat())
-    });
-    parts.unwrap_or_else(|| address.to_owned())
 }
 
 /// What a server sends to identify a version of a list (RFC 9110, 8.8). Each is empty if the server does not send it.

@@ -275,6 +275,36 @@ fn a_request_that_is_open_at_sigterm_is_finished() {
     assert_eq!(fleet.wait(), Some(0));
 }
 
+/// Whether the server has read everything that was sent on this connection: the kernel holds nothing for it.
+fn has_read(stream: &TcpStream) -> Option<()> {
+    let port = |address: std::net::SocketAddr| format!(":{:04X}", address.port());
+    let (client, server) = (stream.local_addr().unwrap(), stream.peer_addr().unwrap());
+    let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
+    let socket = sockets.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let is_it = fields[1].ends_with(&port(server)) && fields[2].ends_with(&port(client));
+        is_it.then(|| fields[4].to_owned())
+    });
+    socket.unwrap().ends_with(":00000000").then_some(())
+}
+
+#[test]
+fn a_server_that_stops_is_not_ready() {
+    let mut fleet = Fleet::started();
+    // Its request begins before the stop and ends after it.
+    let mut stream = connect(&fleet);
+    write!(stream, "GET /readyz HTTP/1.1\r\nhost: localhost\r\n").unwrap();
+    eventually("the start of the request", || has_read(&stream));
+    terminate(&fleet);
+    eventually("the message", || {
+        fleet.log().contains("stopping").then_some(())
+    });
+    stream.write_all(b"\r\n").unwrap();
+    let response = rest(&mut stream);
+    assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
+    assert_eq!(fleet.wait(), Some(0));
+}
+
 #[test]
 fn a_request_that_does_not_finish_ends_with_the_time_limit() {
     let mut fleet = Fleet::started();

@@ -10,36 +10,19 @@ use crate::error::{Failure, Result};
 
 /// How to reach the server of a fleet.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(next_help_heading = "Fleet")]
 pub struct RemoteArgs {
     /// Read and change the filter at this server of a fleet (portcullis serve) instead of a file; --name selects the
     /// filter if the server has several
     ///
     /// The token is read from --token-file, or from PORTCULLIS_OPERATOR_TOKEN or PORTCULLIS_READ_TOKEN.
-    #[arg(
-        long,
-        global = true,
-        value_name = "URL",
-        env = "PORTCULLIS_SERVER",
-        help_heading = "Fleet"
-    )]
+    #[arg(long, global = true, value_name = "URL", env = "PORTCULLIS_SERVER")]
     pub server: Option<String>,
     /// File with the token for --server
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        requires = "server",
-        help_heading = "Fleet"
-    )]
+    #[arg(long, global = true, value_name = "FILE", requires = "server")]
     pub token_file: Option<PathBuf>,
     /// Trusted certificates (PEM) for --server, instead of the system's
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        requires = "server",
-        help_heading = "Fleet"
-    )]
+    #[arg(long, global = true, value_name = "FILE", requires = "server")]
     pub server_ca: Option<PathBuf>,
 }
 

@@ -69,8 +69,17 @@ pub fn headers<'a>(
     path: &'a str,
     known: Option<&'a Validators>,
 ) -> Vec<(&'a str, &'a str)> {
+    without_envoy(feed, call::headers(feed, Method::Get, path, known))
+}
+
+/// The headers of a call that sends JSON, as they are sent without Envoy.
+pub fn headers_with_json<'a>(feed: &'a Feed, path: &'a str) -> Vec<(&'a str, &'a str)> {
+    without_envoy(feed, call::headers_with_json(feed, path))
+}
+
+fn without_envoy<'a>(feed: &'a Feed, all: Vec<(&'a str, &'a [u8])>) -> Vec<(&'a str, &'a str)> {
     let mut headers: Vec<(&str, &str)> = Vec::new();
-    for (name, value) in call::headers(feed, Method::Get, path, known) {
+    for (name, value) in all {
         // The call's own pseudo-headers.
         if !name.starts_with(':') {
             headers.push((name, std::str::from_utf8(value).unwrap_or_default()));
@@ -80,13 +89,29 @@ pub fn headers<'a>(
     headers
 }
 
-/// The headers of a response as the filter gets them from Envoy.
+/// The headers of a response as the filter gets them from Envoy. A redirect is reported, so its address has no credentials.
 pub fn response_headers(status: u16, headers: Vec<(String, Vec<u8>)>) -> Headers {
     let mut all = vec![(b":status".to_vec(), status.to_string().into_bytes())];
     for (name, value) in headers {
+        let value = match name.as_str() {
+            "location" => without_credentials(&value),
+            _ => value,
+        };
         all.push((name.into_bytes(), value));
     }
     all
+}
+
+/// An address without `user:password@`.
+fn without_credentials(address: &[u8]) -> Vec<u8> {
+    let address = String::from_utf8_lossy(address);
+    let bare = address.split_once("//").and_then(|(scheme, rest)| {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(end)?;
+        let (_, host) = authority.rsplit_once('@')?;
+        Some(format!("{scheme}//{host}{path}"))
+    });
+    bare.unwrap_or_else(|| address.into_owned()).into_bytes()
 }
 
 /// Without an authority of its own, a feed has the name of its cluster, which is not a host.

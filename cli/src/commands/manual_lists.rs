@@ -1,6 +1,7 @@
 //! The manual lists: add, delete, view, clear; the other lists: view. ASE's whitelist is `allow_list`, its blacklist `deny_list`.
 
 use portcullis::config::Guard;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::feeds;
@@ -15,11 +16,13 @@ use crate::error::{Failure, Result};
 use crate::output::Report;
 
 /// One of the two manual lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum List {
     /// Clients that are always allowed.
+    #[serde(rename = "allow_list")]
     Allow,
     /// Clients that are always blocked.
+    #[serde(rename = "deny_list")]
     Deny,
 }
 

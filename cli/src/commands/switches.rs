@@ -1,6 +1,7 @@
 //! The three switches: the firewall, the traffic information and the attack list. Six commands and the management API set
 //! them.
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::args::Common;
@@ -9,7 +10,8 @@ use crate::error::Result;
 use crate::output::Report;
 
 /// One of the three switches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Switch {
     /// All blocking.
     Firewall,
@@ -29,6 +31,15 @@ impl Switch {
             Switch::Firewall => "enable_firewall",
             Switch::Abs => "enable_abs",
             Switch::AbsAttack => "enable_abs_attack",
+        }
+    }
+
+    /// Its name in forms, as it is read.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Switch::Firewall => "firewall",
+            Switch::Abs => "abs",
+            Switch::AbsAttack => "abs_attack",
         }
     }
 

@@ -30,8 +30,12 @@ mod tests;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+#[cfg(test)]
+pub use self::node::NodeFilter;
 pub use self::node::{Node, State};
 use self::registry::Registry;
+#[cfg(test)]
+pub use self::report::List as ActiveList;
 use self::report::Report;
 pub use self::totals::{Total, Totals};
 
@@ -98,6 +102,16 @@ impl Nodes {
     /// All nodes, by their ids.
     pub fn list(&self) -> Vec<Node> {
         self.registry().list()
+    }
+
+    /// The first nodes in the order of `rank` and then of their ids, at most so many.
+    pub fn first_by<R: Ord>(
+        &self,
+        now: Duration,
+        most: usize,
+        rank: impl Fn(State) -> R,
+    ) -> Vec<Node> {
+        self.registry().first_by(now, most, rank)
     }
 
     /// How many nodes there are in each state.

@@ -15,6 +15,7 @@
 //! | `relay/stored.rs` | the list on disk |
 //! | `relay/status.rs` | what is known of a feed |
 //! | `relay/http.rs` | the routes |
+//! | `relay/usage.rs` | usage metrics of CrowdSec: collected from nodes, sent to the local API |
 //! | `relay/unzipped.rs` | a list for clients that do not accept gzip |
 
 mod decisions;
@@ -29,6 +30,7 @@ mod stored;
 mod tests;
 mod unzipped;
 mod upstream;
+mod usage;
 mod worker;
 
 use std::io::Read as _;
@@ -45,8 +47,11 @@ use self::relayed::{Relayed, Stop};
 use self::settings::Settings;
 pub use self::status::FeedStatus;
 use self::stored::Stored;
+use self::usage::Collected;
+pub use self::usage::usage_metrics;
 use self::worker::Worker;
 use super::state_file;
+use crate::clients::feed::unix_now;
 use crate::error::{Failure, Result};
 
 /// All relayed feeds. Their threads end when it is dropped.
@@ -73,9 +78,11 @@ impl Relay {
                     name: feed.name.to_string(),
                     format: Form::of(feed).name(),
                     upstream: shown_upstream(settings, feed),
+                    max_age: feed.max_age,
                     ..FeedStatus::default()
                 };
-                let relayed = Relayed::new(Form::of(feed), status);
+                let usage = feed.reporting().map(|_| Collected::new(unix_now()));
+                let relayed = Relayed::new(Form::of(feed), status, usage);
                 (feed.name.to_string(), Arc::new(relayed))
             });
             relayed.collect()
@@ -148,6 +155,13 @@ impl Relay {
         let mut plain = Vec::with_capacity(usize::try_from(body.plain_bytes).unwrap_or(0));
         GzDecoder::new(&*body.gzip).read_to_end(&mut plain)?;
         Ok(Some(plain))
+    }
+
+    /// Where usage metrics of nodes are collected: for the first feed that reports them.
+    fn usage(&self) -> Option<&Collected> {
+        self.feeds
+            .iter()
+            .find_map(|(_, relayed)| relayed.usage.as_ref())
     }
 
     /// Whether there is a file of `--relay`.

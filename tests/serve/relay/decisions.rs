@@ -1,5 +1,10 @@
 //! CrowdSec's decisions: deltas are merged, whole lists repair what a delta missed.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::upstream::{Upstream, ok, response};
@@ -162,4 +167,61 @@ fn lists_whose_deltas_are_ambiguous_are_fetched_whole() {
         });
         assert_eq!(n_whole(&upstream), upstream.requests().len());
     }
+}
+
+#[test]
+fn usage_metrics_of_all_nodes_are_one_report() {
+    let report = |processed: u64, dropped: u64| {
+        json!({"remediation_components": [{
+            "type": "portcullis", "version": "1", "utc_startup_timestamp": 1, "feature_flags": [],
+            "metrics": [{
+                "meta": {"window_size_seconds": 900, "utc_now_timestamp": 2},
+                "items": [
+                    {"name": "processed", "value": processed, "unit": "request"},
+                    {"name": "dropped", "value": dropped, "unit": "request", "labels": {"remediation": "ban"}},
+                ],
+            }],
+        }]})
+        .to_string()
+    };
+    let post = |fleet: &Fleet, body: String| {
+        let status = fleet.send("POST", "/v1/usage-metrics", &[], body).status();
+        status.as_u16()
+    };
+    let upstream = Upstream::new(lapi(stream(&[ban("192.0.2.1", "4h")], &[]), Vec::new()));
+    let fleet = relay(&configuration(&upstream, &json!({})));
+    assert_eq!(post(&fleet, report(1, 1)), 404);
+    drop(fleet);
+
+    // The first fetch, which the first report follows, waits for the nodes.
+    let waits = Arc::new(AtomicBool::new(true));
+    let (asked, reply) = (waits.clone(), stream(&[], &[]));
+    upstream.replies(move |_| {
+        while asked.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(5));
+        }
+        Some(reply.clone())
+    });
+    let fleet = relay(&configuration(
+        &upstream,
+        &json!({"usage_metrics": true, "origins": ["cscli"]}),
+    ));
+    assert_eq!(post(&fleet, report(100, 7)), 201);
+    assert_eq!(post(&fleet, report(11, 2)), 201);
+    assert_eq!(post(&fleet, "{}".to_owned()), 400);
+    assert_eq!(post(&fleet, " ".repeat(100_000)), 413);
+    waits.store(false, Ordering::Relaxed);
+    let sent = |upstream: &Upstream| -> Vec<String> {
+        let requests = upstream.requests().into_iter();
+        let reports = requests.filter(|one| one.starts_with("POST /v1/usage-metrics "));
+        reports.collect()
+    };
+    let first = eventually("the report", || sent(&upstream).first().cloned());
+    let (head, text) = first.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("x-api-key: list-secret"), "{head}");
+    let sums: Value = serde_json::from_str(text).unwrap();
+    let items = &sums["remediation_components"][0]["metrics"][0]["items"];
+    assert_eq!(items[0]["value"], 111, "{text}");
+    assert_eq!(items[1]["value"], 9, "{text}");
+    assert_eq!(items[1]["labels"]["origin"], "cscli");
 }

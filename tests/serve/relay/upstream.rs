@@ -62,7 +62,7 @@ impl Upstream {
         self.replies(|_| None);
     }
 
-    /// The heads of all requests.
+    /// All requests, from their heads to the end of their bodies.
     pub fn requests(&self) -> Vec<String> {
         self.shared.requests.lock().unwrap().clone()
     }
@@ -77,7 +77,16 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
             _ => return,
         }
     }
-    let head = String::from_utf8(head).unwrap();
+    let mut head = String::from_utf8(head).unwrap();
+    let length = head.lines().find_map(|line| {
+        let line = line.to_lowercase();
+        line.strip_prefix("content-length: ")?.parse::<usize>().ok()
+    });
+    let end = head.find("\r\n\r\n").unwrap() + 4;
+    while head.len() - end < length.unwrap_or(0) {
+        let n = stream.read(&mut piece).unwrap();
+        head.push_str(std::str::from_utf8(&piece[..n]).unwrap());
+    }
     shared.requests.lock().unwrap().push(head.clone());
     let response = (shared.reply.lock().unwrap())(&head);
     if let Some(response) = response {

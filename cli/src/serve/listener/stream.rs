@@ -221,9 +221,8 @@ impl<S: AsyncRead + Unpin> Limited<S> {
             let read = Pin::new(&mut *stream).poll_read(context, &mut buffer);
             read.map_ok(|()| Bytes::copy_from_slice(buffer.filled()))
         });
-        match timeout(limit, read).await {
-            Ok(Ok(byte)) => self.ahead = byte,
-            Ok(Err(_)) | Err(_) => {}
+        if let Ok(Ok(byte)) = timeout(limit, read).await {
+            self.ahead = byte;
         }
         !self.ahead.is_empty()
     }

@@ -14,7 +14,6 @@ use crate::clients::feed::unix_now;
 use crate::serve::Server;
 use crate::serve::changes::Change;
 use crate::serve::problem::Problem;
-use crate::serve::relay::FeedStatus;
 
 /// The description of this API: OpenAPI 3.1.
 pub const DOCUMENT: &str = include_str!("../../../../docs/fleet-api.json");
@@ -44,7 +43,8 @@ fn node_counts(server: &Server) -> Value {
 /// The state of each relayed feed.
 fn feed_status(server: &Server) -> Value {
     let feeds = server.relay.status();
-    feeds.iter().map(FeedStatus::to_json).collect()
+    let now = unix_now();
+    feeds.iter().map(|feed| feed.to_json(now)).collect()
 }
 
 /// Handles `GET /v1/feeds`.

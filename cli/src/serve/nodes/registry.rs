@@ -130,18 +130,40 @@ impl Registry {
 
     /// All nodes, by their ids, with what is served now.
     pub fn list(&self) -> Vec<Node> {
-        let nodes = self.nodes.values().map(|(_, node)| {
-            let mut node = node.clone();
-            node.counters = self.totals.named(&node.last);
-            node.counters.sort();
-            for filter in &mut node.filters {
-                filter.served = self.served_of(filter).to_owned();
-            }
-            node
-        });
+        let nodes = self.nodes.values().map(|(_, node)| self.shown(node));
         let mut nodes: Vec<Node> = nodes.collect();
         nodes.sort_by(|a, b| a.id.cmp(&b.id));
         nodes
+    }
+
+    /// The first nodes in the order of `rank` and then of their ids, at most so many.
+    pub fn first_by<R: Ord>(
+        &self,
+        now: Duration,
+        most: usize,
+        rank: impl Fn(State) -> R,
+    ) -> Vec<Node> {
+        let mut first: BTreeMap<(R, &str, &str), &Node> = BTreeMap::new();
+        for (key, (_, node)) in &self.nodes {
+            let state = node.state_against(now, |filter| self.served_of(filter));
+            // Ids that are not the same can look the same.
+            first.insert((rank(state), &node.id, key), node);
+            if first.len() > most {
+                first.pop_last();
+            }
+        }
+        first.into_values().map(|node| self.shown(node)).collect()
+    }
+
+    /// A node with what is served now.
+    fn shown(&self, node: &Node) -> Node {
+        let mut node = node.clone();
+        node.counters = self.totals.named(&node.last);
+        node.counters.sort();
+        for filter in &mut node.filters {
+            filter.served = self.served_of(filter).to_owned();
+        }
+        node
     }
 
     /// Visits the state of each node.

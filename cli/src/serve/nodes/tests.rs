@@ -503,6 +503,23 @@ fn made_up_ids_replace_no_node_that_polls() {
 }
 
 #[test]
+fn the_first_nodes_are_those_in_the_worst_state() {
+    let nodes = Nodes::default();
+    for (id, accepted) in [("d", "v1"), ("b", "v2"), ("a", "v2"), ("c", "v1")] {
+        poll(&nodes, id, accepted, "v2", 0);
+        poll(&nodes, id, accepted, "v2", 40);
+    }
+    let first = |most: usize| -> Vec<String> {
+        let worst = |state| state != State::Behind;
+        let nodes = nodes.first_by(at(41), most, worst).into_iter();
+        nodes.map(|node| node.id).collect()
+    };
+    assert_eq!(first(10), ["c", "d", "a", "b"]);
+    assert_eq!(first(3), ["c", "d", "a"]);
+    assert_eq!(first(0), [""; 0]);
+}
+
+#[test]
 fn a_node_without_an_id_is_not_recorded() {
     let nodes = Nodes::default();
     poll(&nodes, "", "v1", "v1", 0);

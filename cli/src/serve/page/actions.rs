@@ -9,7 +9,8 @@ use super::super::access::Caller;
 use super::super::management::edit::{Request, apply};
 use super::super::problem::Problem;
 use super::view::EntryForm;
-use crate::commands::{manual_lists, switches};
+use crate::commands::manual_lists::List;
+use crate::commands::switches::Switch;
 use crate::entry::Entry;
 use crate::error::{Failure, Result};
 
@@ -24,37 +25,6 @@ pub struct SwitchForm {
     pub on: bool,
 }
 
-/// One of the three switches.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Switch {
-    /// All blocking.
-    Firewall,
-    /// Traffic information to ABS.
-    Abs,
-    /// Blocking on ABS's list.
-    AbsAttack,
-}
-
-impl Switch {
-    /// The name in forms.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Switch::Firewall => "firewall",
-            Switch::Abs => "abs",
-            Switch::AbsAttack => "abs_attack",
-        }
-    }
-
-    const fn command(self) -> switches::Switch {
-        match self {
-            Switch::Firewall => switches::Switch::Firewall,
-            Switch::Abs => switches::Switch::Abs,
-            Switch::AbsAttack => switches::Switch::AbsAttack,
-        }
-    }
-}
-
 /// The form that removes the entry at a place.
 #[derive(Debug, Deserialize)]
 pub struct RemoveForm {
@@ -66,25 +36,6 @@ pub struct RemoveForm {
     pub index: usize,
     /// The entity tag of the file in which it has this place.
     pub etag: String,
-}
-
-/// A manual list.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum List {
-    /// Clients that always pass.
-    AllowList,
-    /// Clients that are always blocked.
-    DenyList,
-}
-
-impl List {
-    const fn command(self) -> manual_lists::List {
-        match self {
-            List::AllowList => manual_lists::List::Allow,
-            List::DenyList => manual_lists::List::Deny,
-        }
-    }
 }
 
 /// The form that adds or removes an entry.
@@ -131,9 +82,8 @@ pub fn switch(
     caller: &Caller,
     form: &SwitchForm,
 ) -> std::result::Result<Changed, Problem> {
-    let switch = form.switch.command();
     edit(server, caller, &form.filter, None, |configuration| {
-        Ok(switch.set(configuration, form.on))
+        Ok(form.switch.set(configuration, form.on))
     })
 }
 
@@ -143,7 +93,7 @@ pub fn remove(
     caller: &Caller,
     form: &RemoveForm,
 ) -> std::result::Result<Changed, Problem> {
-    let list = form.list.command();
+    let list = form.list;
     let etag = Some(form.etag.as_str());
     edit(server, caller, &form.filter, etag, |configuration| {
         let entry = list.entries(configuration).into_iter().nth(form.index);
@@ -159,7 +109,7 @@ pub fn entry(
     form: &EntryRequest,
     entry: &Entry,
 ) -> std::result::Result<Changed, Problem> {
-    let list = form.list.command();
+    let list = form.list;
     edit(
         server,
         caller,
@@ -180,7 +130,7 @@ pub fn entry_of(form: &EntryRequest) -> std::result::Result<Entry, Box<EntryForm
     let wrong = |name_error: Option<&str>, value_error: Option<String>| {
         Box::new(EntryForm {
             filter: form.filter.clone(),
-            list: form.list.command().key().to_owned(),
+            list: form.list.key().to_owned(),
             kind: form.kind.clone(),
             name: form.name.clone(),
             // Any other value can be a secret.
@@ -224,7 +174,7 @@ pub fn refused(form: &EntryRequest, problem: &Problem) -> EntryForm {
     };
     EntryForm {
         filter: form.filter.clone(),
-        list: form.list.command().key().to_owned(),
+        list: form.list.key().to_owned(),
         kind: form.kind.clone(),
         name: form.name.clone(),
         value,

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::super::Server;
 use super::super::access::{Caller, Role};
 use super::super::filters::{self, Filter};
-use super::super::nodes::{Node, State};
+use super::super::nodes::State;
 use super::super::relay::FeedStatus;
 use super::headline::judge;
 use super::view::{self, View};
@@ -32,9 +32,6 @@ const MOST_CHANGES: usize = 20;
 /// The most errors of a file that are shown.
 const MOST_PROBLEMS: usize = 50;
 
-/// The list of a feed is stale after this many failed fetches.
-const STALE_AFTER_FAILURES: u32 = 3;
-
 /// What is shown of each served configuration, by the filter's name: it changes less often than it is shown.
 #[derive(Debug, Default)]
 pub struct Summaries(Mutex<BTreeMap<String, view::Served>>);
@@ -44,12 +41,13 @@ pub fn view(server: &Server, caller: &Caller) -> View {
     let filters = server.filters.list();
     let filters: Vec<_> = filters.iter().map(|one| of_filter(server, one)).collect();
     let feeds = feeds(server);
-    let nodes = nodes(server);
+    let now = unix_now();
+    let nodes = nodes(server, now);
     let (series, minutes) = server.page.history.read();
     let minutes = minutes.into_iter();
     let changes = server.changes.list().into_iter().take(MOST_CHANGES);
     View {
-        now: unix_now(),
+        now,
         may_change: caller.role == Role::Operator,
         has_session: caller.has_session,
         notice: None,
@@ -179,7 +177,6 @@ fn list(configuration: &Map<String, Value>, key: &str) -> view::List {
 fn feeds(server: &Server) -> Option<Vec<view::Feed>> {
     let now = unix_now();
     let until = |seconds: u64| Duration::from_secs(seconds).saturating_sub(now);
-    let since = |seconds: u64| now.saturating_sub(Duration::from_secs(seconds));
     let of_status = |status: FeedStatus| {
         let kinds = IdentifierKind::ALL.into_iter();
         let entries = kinds.map(|kind| (kind_name(kind).to_owned(), *status.entries.get(kind)));
@@ -190,8 +187,8 @@ fn feeds(server: &Server) -> Option<Vec<view::Feed>> {
         };
         view::Feed {
             entries: entries.filter(|(_, count)| *count > 0).collect(),
-            age: status.etag.and(status.last_success).map(since),
-            is_stale: status.failures >= STALE_AFTER_FAILURES,
+            age: status.age(now),
+            is_stale: status.is_stale(now),
             last_result,
             is_failing: status.failures > 0,
             next_fetch: status.next_fetch.map(until),
@@ -204,59 +201,26 @@ fn feeds(server: &Server) -> Option<Vec<view::Feed>> {
     relay.is_on().then(|| feeds.collect())
 }
 
-fn nodes(server: &Server) -> view::Nodes {
-    let now = unix_now();
+fn nodes(server: &Server, now: Duration) -> view::Nodes {
     let summary = server.nodes.summary(now);
-    let nodes = server.nodes.list();
-    let mut shown: Vec<(view::NodeState, &Node)> = nodes
-        .iter()
-        .map(|node| (state(node.state(now)), node))
-        .collect();
-    shown.sort_by_key(|(state, _)| *state);
-    let shown = shown.into_iter().take(MOST_NODES);
     view::Nodes {
-        count: nodes.len(),
+        count: summary.iter().map(|(_, count)| count).sum(),
         current: summary.of(State::Current),
         updating: summary.of(State::Updating),
         behind: summary.of(State::Behind),
         silent: summary.of(State::Silent),
         unknown: summary.of(State::Unknown),
-        shown: shown
-            .map(|(state, node)| of_node(node, state, now))
-            .collect(),
+        shown: server.nodes.first_by(now, MOST_NODES, rank),
     }
 }
 
-fn of_node(node: &Node, state: view::NodeState, now: Duration) -> view::Node {
-    let filters = node.filters.iter();
-    let lists = node.lists.iter();
-    view::Node {
-        id: node.id.clone(),
-        cluster: node.cluster.clone(),
-        envoy: node.envoy.clone(),
-        module: node.module.clone(),
-        configurations: filters
-            .map(|filter| view::Configuration {
-                filter: filter.name.clone(),
-                served: filter.served.clone(),
-                accepted: filter.accepted.clone(),
-            })
-            .collect(),
-        lists: lists
-            .map(|list| (list.feed.clone(), list.generation, list.entries))
-            .collect(),
-        last_seen: now.saturating_sub(node.last_seen),
-        state,
-        since: node.since(now).map(|since| now.saturating_sub(since)),
-    }
-}
-
-const fn state(state: State) -> view::NodeState {
+/// Nodes that need attention come first.
+const fn rank(state: State) -> u8 {
     match state {
-        State::Current => view::NodeState::Current,
-        State::Updating => view::NodeState::Updating,
-        State::Behind => view::NodeState::Behind,
-        State::Silent => view::NodeState::Silent,
-        State::Unknown => view::NodeState::Unknown,
+        State::Behind => 0,
+        State::Silent => 1,
+        State::Updating => 2,
+        State::Unknown => 3,
+        State::Current => 4,
     }
 }

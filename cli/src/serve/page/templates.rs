@@ -42,7 +42,7 @@ pub fn page(view: &View) -> Markup {
                 (headline(view))
                 (filters::section(view))
                 (feeds::section(view.feeds.as_deref()))
-                (nodes::section(&view.nodes))
+                (nodes::section(&view.nodes, view.now))
                 (lists::section(view))
                 (requests::section(view))
                 (charts::section(&view.denied))

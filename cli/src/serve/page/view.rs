@@ -1,7 +1,9 @@
-//! What the page shows, as plain data: no type of another part of the server, so that templates are tested by themselves.
+//! What the page shows, as plain data, so that templates are tested by themselves: of the rest of the server, only a node as it
+//! is known.
 
 use std::time::Duration;
 
+use super::super::nodes::Node;
 use super::headline::Headline;
 
 /// Everything on the page.
@@ -109,7 +111,7 @@ pub struct Feed {
     pub entries: Vec<(String, u64)>,
     /// The age of the list; `None` if there is none.
     pub age: Option<Duration>,
-    /// Whether several fetches failed.
+    /// Whether the list is older than the feed allows.
     pub is_stale: bool,
     /// The result of the last fetch.
     pub last_result: String,
@@ -136,58 +138,8 @@ pub struct Nodes {
     pub silent: usize,
     /// The number of nodes that fetch only lists from this server.
     pub unknown: usize,
-    /// Those that need attention first, then by id.
+    /// Those that need attention first, then by id. Their texts are what they say of themselves.
     pub shown: Vec<Node>,
-}
-
-/// One node. Its texts are what the node says of itself.
-#[derive(Clone, Debug, Default)]
-pub struct Node {
-    /// `node.id`.
-    pub id: String,
-    /// `node.cluster`.
-    pub cluster: String,
-    /// Envoy's version.
-    pub envoy: String,
-    /// The module's version; empty if the node does not report it.
-    pub module: String,
-    /// The configurations.
-    pub configurations: Vec<Configuration>,
-    /// The lists: feed, generation, entries.
-    pub lists: Vec<(String, u64, u64)>,
-    /// The time since its last request.
-    pub last_seen: Duration,
-    /// Its state.
-    pub state: NodeState,
-    /// The time since it has been in this state, if that is known.
-    pub since: Option<Duration>,
-}
-
-/// The configuration of one filter on a node.
-#[derive(Clone, Debug, Default)]
-pub struct Configuration {
-    /// The filter.
-    pub filter: String,
-    /// The version that the node got.
-    pub served: String,
-    /// The version that it reports as accepted.
-    pub accepted: String,
-}
-
-/// The state of a node; those that need attention come first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum NodeState {
-    /// It does not have the served configuration.
-    Behind,
-    /// It sends no requests any more.
-    Silent,
-    /// It got a new configuration just now.
-    Updating,
-    /// It fetches only lists from this server.
-    Unknown,
-    /// It has the served configuration.
-    #[default]
-    Current,
 }
 
 /// Denied requests of the last hour, a number for each minute and series.

@@ -8,6 +8,7 @@ use super::entries::Entries;
 use super::form::{Body, Form};
 use super::status::FeedStatus;
 use super::upstream::seconds;
+use super::usage::Collected;
 use crate::clients::feed::unix_now;
 
 /// Durations in a body are at most this old.
@@ -18,6 +19,8 @@ const FRESH_SECONDS: u32 = 60;
 pub struct Relayed {
     /// The form of its list.
     pub form: Form,
+    /// The usage metrics of nodes, if this feed reports them.
+    pub usage: Option<Collected>,
     list: RwLock<Option<Arc<List>>>,
     status: Mutex<FeedStatus>,
 }
@@ -41,9 +44,10 @@ struct Rendered {
 
 impl Relayed {
     /// A feed without a list.
-    pub fn new(form: Form, status: FeedStatus) -> Self {
+    pub fn new(form: Form, status: FeedStatus, usage: Option<Collected>) -> Self {
         Self {
             form,
+            usage,
             list: RwLock::default(),
             status: Mutex::new(status),
         }

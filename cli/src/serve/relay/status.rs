@@ -1,6 +1,7 @@
 //! What is known of a relayed feed, for the API, the page and metrics.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use portcullis::identifier::{IdentifierKind, PerKind};
 use serde_json::{Map, Value, json};
@@ -24,6 +25,8 @@ pub struct FeedStatus {
     pub plain_bytes: u64,
     /// The last fetch that gave a list or confirmed it, in seconds since 1970.
     pub last_success: Option<u64>,
+    /// An older list is stale; `None`: none is.
+    pub max_age: Option<Duration>,
     /// The last fetch, in seconds since 1970.
     pub last_fetch: Option<u64>,
     /// The result of the last fetch, as in metrics: `ok`, `not_modified`, `unauthorized` and so on.
@@ -51,8 +54,20 @@ impl FeedStatus {
         kinds.map(|kind| *self.entries.get(kind)).sum()
     }
 
+    /// How long ago the list was given or confirmed; `None` if there is no list.
+    pub fn age(&self, now: Duration) -> Option<Duration> {
+        let success = self.etag.as_ref().and(self.last_success)?;
+        Some(now.saturating_sub(Duration::from_secs(success)))
+    }
+
+    /// Whether the list is older than the feed allows. A node counts from its own last fetch.
+    pub fn is_stale(&self, now: Duration) -> bool {
+        let age = self.age(now).zip(self.max_age);
+        age.is_some_and(|(age, longest)| age > longest)
+    }
+
     /// For `/v1/feeds`.
-    pub fn to_json(&self) -> Value {
+    pub fn to_json(&self, now: Duration) -> Value {
         let mut entries = Map::new();
         for kind in IdentifierKind::ALL {
             let count = *self.entries.get(kind);
@@ -69,6 +84,8 @@ impl FeedStatus {
             "gzip_bytes": self.gzip_bytes,
             "plain_bytes": self.plain_bytes,
             "last_success": self.last_success,
+            "max_age": self.max_age.map(|age| age.as_secs()),
+            "stale": self.is_stale(now),
             "last_fetch": self.last_fetch,
             "last_result": self.last_result,
             "last_error": self.last_error,

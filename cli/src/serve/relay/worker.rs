@@ -82,6 +82,10 @@ impl Worker {
             let wait = self.attempt();
             let next = unix_now().saturating_add(wait).as_secs();
             self.relayed.status().next_fetch = Some(next);
+            let usage = self.relayed.usage.as_ref();
+            if let Some(reason) = usage.and_then(|usage| usage.send(&self.feed, &self.server)) {
+                self.log(&reason);
+            }
             if self.stop.wait(wait) {
                 return;
             }

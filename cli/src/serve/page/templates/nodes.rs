@@ -1,13 +1,16 @@
 //! The nodes, those that need attention first. Their texts are what they say of themselves.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 
+use super::super::super::nodes::{Node, State};
 use super::super::text::{age, count, grouped};
-use super::super::view::{Node, NodeState, Nodes};
+use super::super::view::Nodes;
 use super::scrollable;
 
 /// The section.
-pub fn section(nodes: &Nodes) -> Markup {
+pub fn section(nodes: &Nodes, now: Duration) -> Markup {
     html! {
         section #nodes aria-labelledby="nodes-title" {
             h2 #nodes-title { "Nodes" }
@@ -21,7 +24,7 @@ pub fn section(nodes: &Nodes) -> Markup {
                         code { "portcullis nodes --server URL" } " lists all."
                     }
                 }
-                (scrollable("Nodes", table(&nodes.shown)))
+                (scrollable("Nodes", table(&nodes.shown, now)))
             }
         }
     }
@@ -44,7 +47,7 @@ fn states(nodes: &Nodes) -> String {
     states.collect::<Vec<_>>().join(", ")
 }
 
-fn table(nodes: &[Node]) -> Markup {
+fn table(nodes: &[Node], now: Duration) -> Markup {
     html! {
         table {
             thead {
@@ -58,13 +61,13 @@ fn table(nodes: &[Node]) -> Markup {
                 @for node in nodes {
                     tr {
                         th.long scope="row" { (node.id) }
-                        td { (state(node)) }
+                        td { (state(node, now)) }
                         td.long { (or_dash(&node.cluster)) }
                         td { (or_dash(&node.envoy)) }
                         td { (or_dash(&node.module)) }
                         td { (configurations(node)) }
                         td { (lists(node)) }
-                        td { (age(node.last_seen)) " ago" }
+                        td { (age(now.saturating_sub(node.last_seen))) " ago" }
                     }
                 }
             }
@@ -72,15 +75,15 @@ fn table(nodes: &[Node]) -> Markup {
     }
 }
 
-fn state(node: &Node) -> Markup {
-    let (class, text) = match node.state {
-        NodeState::Current => ("good", "✓ current"),
-        NodeState::Updating => ("plain", "… updating"),
-        NodeState::Unknown => ("plain", "– lists only"),
-        NodeState::Behind => ("attention", "! behind"),
-        NodeState::Silent => ("bad", "✕ silent"),
+fn state(node: &Node, now: Duration) -> Markup {
+    let (class, text) = match node.state(now) {
+        State::Current => ("good", "✓ current"),
+        State::Updating => ("plain", "… updating"),
+        State::Unknown => ("plain", "– lists only"),
+        State::Behind => ("attention", "! behind"),
+        State::Silent => ("bad", "✕ silent"),
     };
-    let since = node.since.filter(|_| node.state != NodeState::Current);
+    let since = node.since(now).map(|since| now.saturating_sub(since));
     html! {
         span.tag.(class) { (text) }
         @if let Some(since) = since { " for " (age(since)) }
@@ -89,10 +92,10 @@ fn state(node: &Node) -> Markup {
 
 fn configurations(node: &Node) -> Markup {
     html! {
-        @if node.configurations.is_empty() { (or_dash("")) }
-        @for one in &node.configurations {
+        @if node.filters.is_empty() { (or_dash("")) }
+        @for one in &node.filters {
             div {
-                (one.filter) ": "
+                (one.name) ": "
                 @if one.accepted == one.served {
                     code { (one.served) }
                 } @else if one.accepted.is_empty() {
@@ -108,8 +111,8 @@ fn configurations(node: &Node) -> Markup {
 fn lists(node: &Node) -> Markup {
     html! {
         @if node.lists.is_empty() { (or_dash("")) }
-        @for (feed, generation, entries) in &node.lists {
-            div { (feed) ": " (grouped(*entries)) " entries, generation " (generation) }
+        @for list in &node.lists {
+            div { (list.feed) ": " (grouped(list.entries)) " entries, generation " (list.generation) }
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::super::super::nodes::{ActiveList, Node, NodeFilter};
 use super::super::headline::judge;
 use super::super::view::{
-    Change, Configuration, Denied, Entry, EntryForm, ExplainForm, Explained, Feed, Filter, List,
-    Minute, Node, NodeState, Nodes, Served, View,
+    Change, Denied, Entry, EntryForm, ExplainForm, Explained, Feed, Filter, List, Minute, Nodes,
+    Served, View,
 };
 use super::*;
 
@@ -66,20 +67,20 @@ fn of_text(text: &str) -> View {
         is_failing: true,
         ..Feed::default()
     };
-    let node = Node {
-        id: text(),
-        cluster: text(),
-        envoy: text(),
-        module: text(),
-        configurations: vec![Configuration {
-            filter: text(),
-            served: text(),
-            accepted: format!("{}!", text()),
-        }],
-        lists: vec![(text(), 1, 2)],
-        state: NodeState::Behind,
-        ..Node::default()
-    };
+    let mut node = Node::default();
+    (node.id, node.cluster) = (text(), text());
+    (node.envoy, node.module) = (text(), text());
+    node.filters.push(NodeFilter {
+        name: text(),
+        served: text(),
+        accepted: format!("{}!", text()),
+        ..NodeFilter::default()
+    });
+    node.lists.push(ActiveList {
+        feed: text(),
+        generation: 1,
+        entries: 2,
+    });
     let nodes = Nodes {
         count: 1,
         behind: 1,
@@ -254,9 +255,10 @@ fn empty_states_say_what_to_do() {
 
 #[test]
 fn many_nodes_are_counted_and_the_table_is_bounded() {
-    let node = |number: usize| Node {
-        id: format!("node-{number}"),
-        ..Node::default()
+    let node = |number: usize| {
+        let mut node = Node::default();
+        node.id = format!("node-{number}");
+        node
     };
     let nodes = Nodes {
         count: 1_000,
