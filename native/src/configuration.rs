@@ -151,7 +151,7 @@ impl Configuration {
                 ticks::begun(self.id);
                 logger::follow_envoy();
                 #[cfg(any(test, feature = "trap"))]
-                crate::trap::at("tick");
+                crate::trap::at("tick", self.id);
                 self.filter.tick(&self.host(envoy, None));
             }
             FETCHED => {
@@ -211,11 +211,13 @@ impl Configuration {
     /// Parses a list on a thread of its own.
     fn parse(&self, id: u64, job: FetchJob, mut body: pipe::Reader) -> std::io::Result<()> {
         let inbox = self.inbox.clone();
+        #[cfg(any(test, feature = "trap"))]
+        let root = self.id;
         let thread = std::thread::Builder::new().name("portcullis-list".to_owned());
         thread.spawn(move || {
             let parsed = catch_unwind(AssertUnwindSafe(|| {
                 #[cfg(any(test, feature = "trap"))]
-                crate::trap::at("parse");
+                crate::trap::at("parse", root);
                 job.run(&mut body)
             }));
             // The rest of the body is of no use.

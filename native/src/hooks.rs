@@ -28,6 +28,7 @@ macro_rules! idle {
 }
 
 mod bootstrap;
+pub mod route;
 
 /// A pointer to an object of Envoy.
 type Envoy = *mut c_void;
@@ -249,24 +250,6 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_http_stream_
     unsafe { with_configuration(envoy, ours, |it, envoy| it.response_reset(envoy, id)) }
 }
 
-/// A route's own configuration. Null refuses it.
-#[unsafe(no_mangle)]
-pub extern "C" fn envoy_dynamic_module_on_http_filter_per_route_config_new(
-    _name: Buffer<'_>,
-    _json: Buffer<'_>,
-) -> Ours {
-    guarded((), || {
-        log::error!(
-            "typed_per_filter_config: this version of the filter has no configuration of routes: remove it"
-        );
-    });
-    ptr::null()
-}
-
-/// A route's own configuration is deleted. None is accepted.
-#[unsafe(no_mangle)]
-pub extern "C" fn envoy_dynamic_module_on_http_filter_per_route_config_destroy(_ours: Ours) {}
-
 /// A new stream, on its worker.
 ///
 /// # Safety
@@ -309,7 +292,11 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_headers(
     _is_complete: bool,
 ) -> u32 {
     // SAFETY: the pointers of this hook.
-    unsafe { with_request(envoy, ours, number::STOP, |it, envoy| it.headers(envoy)) }
+    unsafe {
+        with_request(envoy, ours, number::STOP, |it, envoy| {
+            it.headers(envoy, route::of(&envoy))
+        })
+    }
 }
 
 /// A stream ended; its response headers are still there.

@@ -21,6 +21,10 @@
 //! `unsafe` is in the modules `abi` and `hooks` only. No policy here: that is the core's.
 
 #![deny(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(clippy::arithmetic_side_effects, reason = "tests may overflow loudly")
+)]
 
 mod abi;
 mod bootstrap;

@@ -30,13 +30,14 @@ impl<'c> Request<'c> {
     }
 
     /// The headers of the request arrived. Returns what Envoy does with the request: a panic costs it a 503.
-    pub fn headers(&self, envoy: StreamHandle<'_>) -> u32 {
+    /// `route`: what the request's route changes.
+    pub fn headers(&self, envoy: StreamHandle<'_>, route: &Route) -> u32 {
         let host = self.host(envoy);
         let judged = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(any(test, feature = "trap"))]
-            crate::trap::on_request(&host);
+            crate::trap::on_request(&host, self.configuration.filter.id());
             let filter = &self.configuration.filter;
-            filter.request(&host, &Route::NONE, &self.state)
+            filter.request(&host, route, &self.state)
         }));
         match judged {
             Ok(Disposition::Continue) => number::CONTINUE,

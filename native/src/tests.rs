@@ -7,10 +7,15 @@ use std::time::{Duration, Instant};
 
 use crate::abi::fake::{self, FakeConfig, FakeStream, Reply};
 use crate::abi::{Buffer, Header, number};
+use crate::hooks::route::*;
 use crate::hooks::*;
 
-/// A configuration that fetches the attack list.
-const LIST: &str = r#"{"enable_abs_attack": true, "abs": {"cluster": "abs", "access_key": "a", "secret_key": "s"}}"#;
+/// A configuration that fetches an attack list from `cluster`. Tests share the process, so each has a list of its own.
+fn fetching(cluster: &str) -> String {
+    format!(
+        r#"{{"enable_abs_attack": true, "abs": {{"cluster": "{cluster}", "access_key": "a", "secret_key": "s"}}}}"#
+    )
+}
 
 /// A configuration, in Envoy and in the module.
 struct Config {
