@@ -9,11 +9,11 @@
 
 use core::ffi::{c_char, c_void};
 use core::ptr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::abi::{self, Buffer, ConfigHandle, Header, StreamHandle, number};
 use crate::configuration::Configuration;
 use crate::logger;
+use crate::panics;
 use crate::request::Request;
 
 /// Declares hooks that Envoy needs and that do nothing here. The result of those that have one is "continue".
@@ -35,13 +35,9 @@ type Envoy = *mut c_void;
 /// A pointer that this module gave to Envoy.
 type Ours = *const c_void;
 
-/// Runs `act`; after a panic, which the log has, returns `otherwise`.
+/// Runs `act`; after a panic, returns `otherwise`.
 fn guarded<T>(otherwise: T, act: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|panic| {
-        // Dropping it could panic again.
-        core::mem::forget(panic);
-        otherwise
-    })
+    panics::guarded(act).unwrap_or(otherwise)
 }
 
 /// The slice of an array of Envoy.
@@ -73,11 +69,7 @@ unsafe fn with_configuration(
     let Some(envoy) = (unsafe { ConfigHandle::new(envoy) }) else {
         return;
     };
-    let is_done = guarded(false, || {
-        act(configuration, envoy);
-        true
-    });
-    if !is_done {
+    if panics::guarded(|| act(configuration, envoy)).is_none() {
         guarded((), || configuration.count_panic(&envoy));
     }
 }
