@@ -2,7 +2,7 @@
 //!
 //! [`judge`] reads top-down in the documented order: firewall, allow list, deny list, the API's `enable_blocking` and
 //! `feeds`, each feed's list (`before_first_list`, `when_stale`, `guard.never_block`), the limit on denied requests, the
-//! `mode` of the feed and of the API.
+//! `mode` of the feed and of the API. A route may change what the API sets.
 //!
 //! | file | owns |
 //! |---|---|
@@ -25,7 +25,7 @@ pub use enforce::{Disposition, enforce};
 pub use policy::{FeedList, FeedPolicy, Policy};
 pub use verdict::Verdict;
 
-use crate::config::{Api, Config, Mode};
+use crate::config::{Api, Config, Mode, Route};
 use crate::identifier::{PerKind, parse_source_address};
 use crate::list::ActiveList;
 use crate::request::{LazyRequest, visit_apis, visit_readings};
@@ -39,13 +39,11 @@ pub fn judge<L: ActiveList>(
     config: &Config,
     policy: &Policy,
     feeds: &mut [FeedList<'_, L>],
+    route: &Route,
     request: &mut LazyRequest<'_>,
 ) -> Verdict {
-    if !config.enable_firewall {
-        return Verdict::Allow;
-    }
-    let verdict = judge_by_apis(config, policy, feeds, request);
-    for feed in feeds {
+    let verdict = foresee(config, policy, feeds, route, request);
+    for feed in feeds.iter().filter(|_| config.enable_firewall) {
         if feed.feed.guard.max_denied_percent.is_some() {
             let is_denied = verdict.is_entry_of(&feed.feed.name);
             feed.policy.breaker.count(is_denied);
@@ -54,12 +52,17 @@ pub fn judge<L: ActiveList>(
     verdict
 }
 
-fn judge_by_apis<L: ActiveList>(
+/// The verdict of [`judge`], for a request that is not one of those that the limit on denied requests counts.
+pub fn foresee<L: ActiveList>(
     config: &Config,
     policy: &Policy,
     feeds: &mut [FeedList<'_, L>],
+    route: &Route,
     request: &mut LazyRequest<'_>,
 ) -> Verdict {
+    if !config.enable_firewall {
+        return Verdict::Allow;
+    }
     let lookup = Lookup::new(policy, feeds);
     let mut of_address = Findings::default();
     let kinds = lookup.kinds();
@@ -84,7 +87,7 @@ fn judge_by_apis<L: ActiveList>(
                 lookup.find(identifier, &mut findings);
             });
         }
-        judge_for_api(api, findings, feeds)
+        judge_for_api(api, route, findings, feeds)
     };
     if let Some(api) = config.apis.single() {
         return judge_for(api, request);
@@ -103,9 +106,10 @@ fn judge_by_apis<L: ActiveList>(
     verdicts.fold(Verdict::Allow, Verdict::or_severer)
 }
 
-/// Judges by the rules of one API. Asks a feed's list for exact entries only if they decide.
+/// Judges by the rules of one API and of the route. Asks a feed's list for exact entries only if they decide.
 fn judge_for_api<L: ActiveList>(
     api: &Api,
+    route: &Route,
     findings: Findings,
     feeds: &mut [FeedList<'_, L>],
 ) -> Verdict {
@@ -117,14 +121,14 @@ fn judge_for_api<L: ActiveList>(
             origin: ListOrigin::Manual,
             kind: DenyKind::Listed(kind),
         };
-        return in_mode(api.mode, reason);
+        return in_mode(route.mode(api), reason);
     }
-    if !api.enable_blocking {
+    if !route.enables_blocking(api) {
         return Verdict::Allow;
     }
     let mut verdict = Verdict::Allow;
     for (index, feed) in feeds.iter_mut().enumerate() {
-        if !api.counts_feed(&feed.feed.name) {
+        if !route.counts_feed(api, &feed.feed.name) {
             continue;
         }
         let listed = feed
@@ -142,7 +146,14 @@ fn judge_for_api<L: ActiveList>(
             origin: ListOrigin::Feed(feed.feed.name.clone()),
             kind,
         };
-        let of_feed = in_mode(if is_shadow { Mode::Shadow } else { api.mode }, reason);
+        let of_feed = in_mode(
+            if is_shadow {
+                Mode::Shadow
+            } else {
+                route.mode(api)
+            },
+            reason,
+        );
         // The first feed that denies is reported; one that only counts does not hide a later one that denies.
         verdict = verdict.or_severer(of_feed);
         if matches!(verdict, Verdict::Deny(_)) {

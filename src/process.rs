@@ -8,8 +8,8 @@
 //! | `shared_list` | a list that the main thread replaces and every request reads |
 //! | `refresh` | one list: when to fetch, the call, what its result changes |
 //! | [`fetch_job`] | a response to a list, on a thread of its own |
+//! | `admin` | the page of Envoy's admin interface |
 //! | `inbox` | records from the threads that serve requests |
-//! | `overview` | the state, for the host's start and its admin interface |
 //!
 //! All threads share one exact list a feed. The main thread ticks, fetches and sends; no other thread takes a lock for a
 //! request, except to leave a traffic record. No thread is created here, and no clock is read except the host's.
@@ -29,10 +29,10 @@ use crate::sync::{
 };
 use crate::traffic::sender::Sender;
 
+mod admin;
 pub mod fetch_job;
 pub mod filter;
 mod inbox;
-mod overview;
 mod refresh;
 mod shared_list;
 #[cfg(test)]

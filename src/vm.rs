@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, Route};
 use crate::host::{CallToken, Host, RootId, StreamId, System};
 use crate::identifier::FingerprintKey;
 use crate::judge::{Disposition, FeedList, Verdict, enforce, judge};
@@ -191,7 +191,13 @@ impl Vm {
         let plugin = root.plugin();
         let (config, header_names) = (plugin.config(), plugin.header_names());
         let mut request = LazyRequest::new(host, header_names, &mut self.buffers);
-        let verdict = judge(config, plugin.policy(), &mut feeds, &mut request);
+        let verdict = judge(
+            config,
+            plugin.policy(),
+            &mut feeds,
+            &Route::NONE,
+            &mut request,
+        );
         let host = MeteredHost::new(host, &self.metrics);
         record(
             &mut self.recorder,

@@ -3,6 +3,7 @@
 use core::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use portcullis::config::Route;
 use portcullis::judge::Disposition;
 use portcullis::process::StreamState;
 
@@ -34,7 +35,8 @@ impl<'c> Request<'c> {
         let judged = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(any(test, feature = "trap"))]
             crate::trap::on_request(&host);
-            self.configuration.filter.request(&host, &self.state)
+            let filter = &self.configuration.filter;
+            filter.request(&host, &Route::NONE, &self.state)
         }));
         match judged {
             Ok(Disposition::Continue) => number::CONTINUE,

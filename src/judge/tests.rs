@@ -93,7 +93,7 @@ fn judged(keys: &[&str], lists: &[Entries<'_>], is_stale: bool) -> (Verdict, u32
         .collect();
     let mut buffers = RequestBuffers::default();
     let mut request = LazyRequest::new(&host, &[], &mut buffers);
-    let verdict = judge(&config, &policy, &mut feeds, &mut request);
+    let verdict = judge(&config, &policy, &mut feeds, &Route::NONE, &mut request);
     (verdict, lookups.get())
 }
 

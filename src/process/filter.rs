@@ -10,6 +10,7 @@ use super::Process;
 use super::fetch_job::{FetchJob, Fetched};
 use super::inbox::{Inbox, OpenRecord};
 use super::shared_list::SharedList;
+use crate::config::Route;
 use crate::host::{CallToken, RequestHost, RootHost, RootId};
 use crate::judge::{Disposition, FeedList, Verdict, enforce, judge};
 use crate::list::ExactView;
@@ -117,8 +118,13 @@ impl Filter {
         self.process.on_call_response(metered, self, token);
     }
 
-    /// Judges a request, and enforces the verdict.
-    pub fn request(&self, host: &dyn RequestHost, stream: &StreamState) -> Disposition {
+    /// Judges a request, and enforces the verdict. `route`: what the request's route changes.
+    pub fn request(
+        &self,
+        host: &dyn RequestHost,
+        route: &Route,
+        stream: &StreamState,
+    ) -> Disposition {
         let metered = MeteredHost::for_request(host, &self.metrics);
         let (plugin, config) = (&*self.plugin, self.plugin.config());
         if plugin.counts_requests() {
@@ -137,7 +143,7 @@ impl Filter {
         let verdict = with_buffers(|buffers| {
             let Buffers { request, recording } = buffers;
             let mut request = LazyRequest::new(host, plugin.header_names(), request);
-            let verdict = judge(config, plugin.policy(), &mut feeds, &mut request);
+            let verdict = judge(config, plugin.policy(), &mut feeds, route, &mut request);
             self.record(metered, stream, &mut request, recording, &verdict);
             verdict
         });

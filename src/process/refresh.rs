@@ -76,11 +76,6 @@ impl Refresh {
         self.id
     }
 
-    /// The name of its feed, in the newest configuration.
-    pub fn feed_name(&self) -> &str {
-        &self.feed.0
-    }
-
     /// The active list.
     pub fn shared(&self) -> &Arc<SharedList> {
         &self.shared
@@ -94,6 +89,21 @@ impl Refresh {
             counts: *list.counts(),
             bytes: list.memory(),
         })
+    }
+
+    /// When the server last sent or confirmed the list, on the monotonic clock.
+    pub fn last_success(&self) -> Option<Duration> {
+        self.last_success
+    }
+
+    /// The failure of the last fetch.
+    pub fn last_error(&self) -> Option<&FetchError> {
+        self.failures.last_error()
+    }
+
+    /// When the next fetch is due, on the monotonic clock.
+    pub fn due(&self, interval: Duration) -> Duration {
+        self.attempts.due(interval, self.seed)
     }
 
     /// Whether it awaits the response with this token at this root context.
@@ -134,7 +144,7 @@ impl Refresh {
         if self.shared.set_stale(is_stale) {
             report.log_age(is_stale, &feed.setting("max_age"));
         }
-        if self.call.is_none() && self.attempts.due(feed.interval, self.seed) <= now {
+        if self.call.is_none() && self.due(feed.interval) <= now {
             self.attempts = self.attempts.begun(now);
             self.fetch(host, settings, node_report);
         }

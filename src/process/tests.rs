@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::config::Route;
 use crate::host::memory::{MadeCall, MemoryHost, MemoryProcess, MemoryRequest, MemoryResponse};
 use crate::judge::Disposition;
 
@@ -51,7 +52,7 @@ fn request(host: &MemoryHost, filter: &Filter, address: &str) -> Disposition {
         ..MemoryRequest::default()
     });
     let stream = StreamState::default();
-    let disposition = filter.request(host, &stream);
+    let disposition = filter.request(host, &Route::NONE, &stream);
     filter.stream_ended(host, &stream);
     disposition
 }
@@ -181,4 +182,65 @@ fn records_of_all_threads_go_to_one_queue_and_the_books_balance() {
     filter.on_call_response(&host, call.token);
     assert_eq!(host.process().metric("portcullis.traffic.sent"), 10);
     assert_eq!(host.process().metric("portcullis.traffic.dropped"), 0);
+}
+
+#[test]
+fn the_admin_page_says_what_the_lists_have_and_why_a_client_is_blocked() {
+    let (host, process, filter) = started(
+        r#"{"deny_list": {"api_keys": ["K-1"], "usernames": ["eve"]}, "allow_list": {"ips": ["8.8.4.4"]},
+        "feeds": [{"name": "drop", "format": "text", "cluster": "lists", "path": "/"},
+                  {"name": "try", "format": "text", "cluster": "others", "path": "/", "mode": "shadow"}]}"#,
+    );
+    let page = |target: &str| process.admin_page(&host, target);
+    assert!(!process.has_first_lists());
+    assert!(
+        page("/portcullis")
+            .1
+            .contains("feed drop (enforce): no list yet")
+    );
+    filter.tick(&host);
+    for call in host.take_calls() {
+        let body = match call.cluster.as_str() {
+            "lists" => "8.8.8.8\n8.8.4.4\n2001:4860::/32\n",
+            _ => "9.9.9.9\n",
+        };
+        respond(&host, &filter, &call, response("200", body));
+    }
+    assert!(process.has_first_lists());
+    let (status, text) = page("/portcullis");
+    assert_eq!(status, 200);
+    assert!(
+        text.contains("feed drop (enforce): ip 3; list 1, "),
+        "{text}"
+    );
+    assert!(text.contains("feed try (shadow): ip 1; "), "{text}");
+    assert!(!text.contains("K-1") && !text.contains("eve"), "{text}");
+    for (query, expected) in [
+        ("ip=8.8.8.8", "denied: source=drop kind=ip"),
+        ("ip=2001:4860::1", "denied: source=drop kind=ip"),
+        ("ip=8.8.4.4", "passes: it is on the allow list"),
+        ("ip=8.8.8.9", "passes: no enforced list has it"),
+        ("ip=9.9.9.9", "otherwise denied: source=try kind=ip"),
+        ("header=X-Api-Key:K-1", "denied: source=manual kind=api_key"),
+        (
+            "header=x-api-key%3A+K-1&ip=1.1.1.1",
+            "denied: source=manual kind=api_key",
+        ),
+        ("username=eve", "denied: source=manual kind=username"),
+    ] {
+        let (status, text) = page(&format!("/portcullis?{query}"));
+        assert!(status == 200 && text.contains(expected), "{query}: {text}");
+    }
+    for query in ["ip=x", "header=K-1", "key=K-1"] {
+        let (status, text) = page(&format!("/portcullis?{query}"));
+        assert!(
+            status == 400 && text.contains("?ip=") && !text.contains("K-1"),
+            "{query}: {text}"
+        );
+    }
+    assert_eq!(
+        host.process()
+            .metric("portcullis.denied.source=drop.kind=ip"),
+        0
+    );
 }

@@ -52,6 +52,11 @@ impl FailureLog {
         self.failing.is_some()
     }
 
+    /// The failure of the last fetch.
+    pub fn last_error(&self) -> Option<&FetchError> {
+        self.failing.as_ref()
+    }
+
     /// A fetch succeeded.
     pub fn succeeded(&mut self, report: Report<'_>, result: FetchResult) {
         report.attempt(result);

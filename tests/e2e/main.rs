@@ -1,7 +1,8 @@
 //! Portcullis in a real Envoy, by its replies, metrics, logs and requests to ABS.
 //!
 //! Each scenario has its own Envoy, ABS simulator and sample API, on free ports of the loopback interface;
-//! `make build simulator` builds them. `ENVOY_BIN` selects another Envoy, `PORTCULLIS_WASM` another module.
+//! `make build simulator` builds them. `ENVOY_BIN` selects another Envoy, `PORTCULLIS_WASM` another module, and
+//! `PORTCULLIS_ARTEFACT=native` the native one.
 
 #![cfg(not(target_family = "wasm"))]
 #![allow(
@@ -18,6 +19,8 @@ mod harness;
 
 // Rules of one API: blocking off, shadow mode.
 mod apis;
+// The gateway changes between the native and the wasm module.
+mod artefacts;
 // Each kind of client identifier is blocked, its neighbour is not, and removal unblocks.
 mod blocking;
 // Which address is the client's.

@@ -136,7 +136,7 @@ impl Envoy {
     pub async fn configure(&mut self, patch: Value) -> Change {
         let mut filter = self.filter.clone();
         merge(plugin(&mut filter), &patch);
-        self.replace_filter(filter).await
+        self.take_filter(filter).await
     }
 
     /// Like [`Envoy::configure`], but changes the module instead of the plugin configuration.
@@ -144,10 +144,11 @@ impl Envoy {
         let mut filter = self.filter.clone();
         let directory = self.directory.path();
         Artefact::of(&filter).set_module(&mut filter, path, directory);
-        self.replace_filter(filter).await
+        self.take_filter(filter).await
     }
 
-    async fn replace_filter(&mut self, filter: Value) -> Change {
+    /// Like [`Envoy::configure`], but replaces the whole file.
+    pub async fn take_filter(&mut self, filter: Value) -> Change {
         assert_ne!(filter, self.filter, "the file would not change");
         let before = self.changes().await;
         put_in_place(self.directory.path(), &filter);
