@@ -163,16 +163,13 @@ fn visit_json_scalars(json: &[u8], visit: &mut dyn FnMut(&[u8])) {
         let length = inner.len().saturating_add(2);
         if inner.contains(&b'\\') {
             let literal = from_quote.get(..length).unwrap_or_default();
-            let mut text = None;
-            let outcome = json::read_scalar(literal, &mut |value| {
-                text = match value {
-                    Scalar::Text(text) => Some(text.to_owned()),
-                    _ => None,
-                };
-            });
-            if let Some(text) = text.filter(|_| outcome.is_ok()) {
-                visit(text.as_bytes());
-            }
+            // Text that is no JSON string has no reading.
+            json::read_scalar(literal, &mut |value| {
+                if let Scalar::Text(text) = value {
+                    visit(text.as_bytes());
+                }
+            })
+            .unwrap_or_default();
         } else {
             visit(inner);
         }

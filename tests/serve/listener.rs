@@ -202,6 +202,27 @@ fn connections_above_the_most_wait_until_another_is_closed() {
 }
 
 #[test]
+fn an_idle_connection_has_no_buffer() {
+    const CONNECTIONS: u64 = 400;
+    let fleet = Fleet::started();
+    let resident = || -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", fleet.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.unwrap().split_whitespace().next().unwrap();
+        kilobytes.parse().unwrap()
+    };
+    // What the first requests need is not of the connections.
+    let mut first: Vec<TcpStream> = (0..50).map(|_| connect(&fleet)).collect();
+    assert!(first.iter_mut().all(is_served));
+    let before = resident();
+    let mut open: Vec<TcpStream> = (0..CONNECTIONS).map(|_| connect(&fleet)).collect();
+    assert!(open.iter_mut().all(is_served));
+    let each = resident().saturating_sub(before) * 1024 / CONNECTIONS;
+    // hyper's two buffers have 16 KB.
+    assert!(each < 6 * 1024, "{each} bytes");
+}
+
+#[test]
 fn a_second_server_on_the_same_address_does_nothing() {
     let mut fleet = Fleet::started();
     let address = fleet.url().rsplit('/').next().unwrap().to_owned();

@@ -144,7 +144,7 @@ impl Connection {
         let parts = connection.into_parts();
         let mut stream = parts.io.into_inner();
         if step == Step::Idle {
-            stream.put_back(parts.read_buf);
+            stream.put_back(&parts.read_buf);
             return Some(stream);
         }
         stream.close(activity.must_close()).await;

@@ -163,8 +163,9 @@ impl<S> Limited<S> {
     }
 
     /// Puts bytes back that were read and not used.
-    pub fn put_back(&mut self, bytes: Bytes) {
-        self.ahead = bytes;
+    pub fn put_back(&mut self, bytes: &[u8]) {
+        // A copy: no bytes of a buffer still keep all of it.
+        self.ahead = Bytes::copy_from_slice(bytes);
     }
 
     /// The headers of a request have arrived: the limits are those of its response now.

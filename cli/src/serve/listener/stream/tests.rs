@@ -61,7 +61,7 @@ async fn the_byte_that_was_waited_for_is_read_first() {
     let mut bytes = [0; 3];
     assert_eq!(stream.read(&mut bytes).await.unwrap(), 3);
     assert_eq!(&bytes, b"GET");
-    stream.put_back(Bytes::from_static(b"PO"));
+    stream.put_back(b"PO");
     assert!(stream.wait().await);
     client.write_all(b"ST").await.unwrap();
     // A buffer that is smaller than what is there.
