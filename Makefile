@@ -86,6 +86,10 @@ native: ## only the native module, at target/libportcullis.so
 	native/build $(NATIVE_MODULE) $(LOCKED)
 	native/check $(NATIVE_MODULE)
 
+.PHONY: test-native-sanitizers
+test-native-sanitizers: ## the hooks of the native module under the address and thread sanitizers
+	native/sanitize
+
 .PHONY: trap-native
 trap-native: ## for tests only: the native module with panics on command, at target/libportcullis-trap.so
 	@tools/install zig
