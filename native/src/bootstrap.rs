@@ -4,7 +4,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use portcullis::config::Startup;
+use portcullis::config::ProcessConfig;
 use portcullis::host::System;
 use portcullis::process::Process;
 
@@ -48,7 +48,7 @@ impl Bootstrap {
             );
             return None;
         }
-        let startup = match Startup::parse(json) {
+        let startup = match ProcessConfig::parse(json) {
             Ok(startup) => startup,
             Err(errors) => {
                 for error in errors {
