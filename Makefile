@@ -86,6 +86,11 @@ native: ## only the native module, at target/libportcullis.so
 	native/build $(NATIVE_MODULE) $(LOCKED)
 	native/check $(NATIVE_MODULE)
 
+.PHONY: trap-native
+trap-native: ## for tests only: the native module with panics on command, at target/libportcullis-trap.so
+	@tools/install zig
+	CARGO_TARGET_DIR=target/trap native/build target/libportcullis-trap.so $(LOCKED) --features trap
+
 .PHONY: native-reproducible
 native-reproducible: native ## the native module built in another directory has the same bytes
 	native/reproducible $(NATIVE_MODULE)

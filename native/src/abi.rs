@@ -96,6 +96,7 @@ callbacks! {
         http_get_headers(Envoy, u32, *mut Header<'static>) -> bool;
         http_send_response(Envoy, u32, *const Header<'_>, usize, Buffer<'_>, Buffer<'_>);
         http_set_filter_state_bytes(Envoy, Buffer<'_>, Buffer<'_>) -> bool;
+        get_most_specific_route_config(Envoy) -> *const c_void;
 
         http_filter_config_define_counter(Envoy, Buffer<'_>, *const Buffer<'_>, usize, *mut usize) -> u32;
         http_filter_config_define_gauge(Envoy, Buffer<'_>, *const Buffer<'_>, usize, *mut usize) -> u32;

@@ -1,7 +1,6 @@
 //! One configuration of the filter: its hooks on Envoy's main thread, and the threads that parse its lists.
 
 use core::sync::atomic::{AtomicU32, Ordering};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use portcullis::host::{MetricHandle, MetricType, RootId};
@@ -11,6 +10,7 @@ use crate::abi::{self, ConfigHandle, Header, Scheduler};
 use crate::calls::{Calls, Ended, Next, Whole};
 use crate::host::{Arrived, ConfigHost, ProcessHost, token};
 use crate::metrics::MetricTable;
+use crate::panics::guarded;
 use crate::{logger, pipe, ticks};
 
 /// The name that `filter_name` must have.
@@ -100,12 +100,12 @@ impl Configuration {
             validates,
             response: None,
         };
-        let configured = catch_unwind(AssertUnwindSafe(|| PROCESS.configure(&host, id, json)));
+        let configured = guarded(|| PROCESS.configure(&host, id, json));
         let panics = metrics
             .define(Some(envoy), MetricType::Counter, PANICS)
             .ok();
         metrics.complete();
-        let Ok(Ok(filter)) = configured else {
+        let Some(Ok(filter)) = configured else {
             // The core has logged its errors.
             ticks::remove(id);
             return None;
@@ -151,7 +151,7 @@ impl Configuration {
                 ticks::begun(self.id);
                 logger::follow_envoy();
                 #[cfg(any(test, feature = "trap"))]
-                crate::trap::at("tick");
+                crate::trap::at("tick", self.id);
                 self.filter.tick(&self.host(envoy, None));
             }
             FETCHED => {
@@ -211,16 +211,18 @@ impl Configuration {
     /// Parses a list on a thread of its own.
     fn parse(&self, id: u64, job: FetchJob, mut body: pipe::Reader) -> std::io::Result<()> {
         let inbox = self.inbox.clone();
+        #[cfg(any(test, feature = "trap"))]
+        let root = self.id;
         let thread = std::thread::Builder::new().name("portcullis-list".to_owned());
         thread.spawn(move || {
-            let parsed = catch_unwind(AssertUnwindSafe(|| {
+            let parsed = guarded(|| {
                 #[cfg(any(test, feature = "trap"))]
-                crate::trap::at("parse");
+                crate::trap::at("parse", root);
                 job.run(&mut body)
-            }));
+            });
             // The rest of the body is of no use.
             drop(body);
-            lock(&inbox.fetched).push((id, parsed.ok()));
+            lock(&inbox.fetched).push((id, parsed));
             inbox.notify(FETCHED);
         })?;
         Ok(())

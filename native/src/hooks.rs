@@ -9,11 +9,11 @@
 
 use core::ffi::{c_char, c_void};
 use core::ptr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::abi::{self, Buffer, ConfigHandle, Header, StreamHandle, number};
 use crate::configuration::Configuration;
 use crate::logger;
+use crate::panics;
 use crate::request::Request;
 
 /// Declares hooks that Envoy needs and that do nothing here. The result of those that have one is "continue".
@@ -28,19 +28,16 @@ macro_rules! idle {
 }
 
 mod bootstrap;
+pub mod route;
 
 /// A pointer to an object of Envoy.
 type Envoy = *mut c_void;
 /// A pointer that this module gave to Envoy.
 type Ours = *const c_void;
 
-/// Runs `act`; after a panic, which the log has, returns `otherwise`.
+/// Runs `act`; after a panic, returns `otherwise`.
 fn guarded<T>(otherwise: T, act: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|panic| {
-        // Dropping it could panic again.
-        core::mem::forget(panic);
-        otherwise
-    })
+    panics::guarded(act).unwrap_or(otherwise)
 }
 
 /// The slice of an array of Envoy.
@@ -72,11 +69,7 @@ unsafe fn with_configuration(
     let Some(envoy) = (unsafe { ConfigHandle::new(envoy) }) else {
         return;
     };
-    let is_done = guarded(false, || {
-        act(configuration, envoy);
-        true
-    });
-    if !is_done {
+    if panics::guarded(|| act(configuration, envoy)).is_none() {
         guarded((), || configuration.count_panic(&envoy));
     }
 }
@@ -249,24 +242,6 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_http_stream_
     unsafe { with_configuration(envoy, ours, |it, envoy| it.response_reset(envoy, id)) }
 }
 
-/// A route's own configuration. Null refuses it.
-#[unsafe(no_mangle)]
-pub extern "C" fn envoy_dynamic_module_on_http_filter_per_route_config_new(
-    _name: Buffer<'_>,
-    _json: Buffer<'_>,
-) -> Ours {
-    guarded((), || {
-        log::error!(
-            "typed_per_filter_config: this version of the filter has no configuration of routes: remove it"
-        );
-    });
-    ptr::null()
-}
-
-/// A route's own configuration is deleted. None is accepted.
-#[unsafe(no_mangle)]
-pub extern "C" fn envoy_dynamic_module_on_http_filter_per_route_config_destroy(_ours: Ours) {}
-
 /// A new stream, on its worker.
 ///
 /// # Safety
@@ -309,7 +284,11 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_headers(
     _is_complete: bool,
 ) -> u32 {
     // SAFETY: the pointers of this hook.
-    unsafe { with_request(envoy, ours, number::STOP, |it, envoy| it.headers(envoy)) }
+    unsafe {
+        with_request(envoy, ours, number::STOP, |it, envoy| {
+            it.headers(envoy, route::of(&envoy))
+        })
+    }
 }
 
 /// A stream ended; its response headers are still there.

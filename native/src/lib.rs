@@ -14,6 +14,7 @@
 //! | `calls` | the responses to HTTP calls of a configuration, as they arrive |
 //! | `pipe` | the body of a response, from the main thread to the thread that parses it |
 //! | `ticks` | the thread that says when a tick is due |
+//! | `panics` | where panics end |
 //! | `node` | the name of this process |
 //! | `trap` | panics on command, for tests |
 //! | `logger` | the `log` facade to Envoy's log |
@@ -21,6 +22,10 @@
 //! `unsafe` is in the modules `abi` and `hooks` only. No policy here: that is the core's.
 
 #![deny(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(clippy::arithmetic_side_effects, reason = "tests may overflow loudly")
+)]
 
 mod abi;
 mod bootstrap;
@@ -31,6 +36,7 @@ mod host;
 mod logger;
 mod metrics;
 mod node;
+mod panics;
 mod pipe;
 mod request;
 #[cfg(test)]

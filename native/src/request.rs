@@ -1,7 +1,6 @@
 //! One stream of a configuration: its hooks on a worker.
 
 use core::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use portcullis::config::Route;
 use portcullis::judge::Disposition;
@@ -10,6 +9,7 @@ use portcullis::process::StreamState;
 use crate::abi::{StreamHandle, number};
 use crate::configuration::Configuration;
 use crate::host::StreamHost;
+use crate::panics::guarded;
 
 /// `%RESPONSE_CODE_DETAILS%` of a request that a panic ended.
 const PANIC_DETAILS: &str = "portcullis_panic";
@@ -30,20 +30,19 @@ impl<'c> Request<'c> {
     }
 
     /// The headers of the request arrived. Returns what Envoy does with the request: a panic costs it a 503.
-    pub fn headers(&self, envoy: StreamHandle<'_>) -> u32 {
+    /// `route`: what the request's route changes.
+    pub fn headers(&self, envoy: StreamHandle<'_>, route: &Route) -> u32 {
         let host = self.host(envoy);
-        let judged = catch_unwind(AssertUnwindSafe(|| {
+        let judged = guarded(|| {
             #[cfg(any(test, feature = "trap"))]
-            crate::trap::on_request(&host);
+            crate::trap::on_request(&host, self.configuration.filter.id());
             let filter = &self.configuration.filter;
-            filter.request(&host, &Route::NONE, &self.state)
-        }));
+            filter.request(&host, route, &self.state)
+        });
         match judged {
-            Ok(Disposition::Continue) => number::CONTINUE,
-            Ok(Disposition::Stop) => number::STOP,
-            Err(panic) => {
-                // Dropping it could panic again.
-                core::mem::forget(panic);
+            Some(Disposition::Continue) => number::CONTINUE,
+            Some(Disposition::Stop) => number::STOP,
+            None => {
                 self.configuration.count_panic(&envoy);
                 if !host.replied.get() {
                     envoy.send_response(503, &[], b"", PANIC_DETAILS);
@@ -56,11 +55,8 @@ impl<'c> Request<'c> {
     /// The stream ended.
     pub fn ended(&self, envoy: StreamHandle<'_>) {
         let host = self.host(envoy);
-        let ended = catch_unwind(AssertUnwindSafe(|| {
-            self.configuration.filter.stream_ended(&host, &self.state);
-        }));
-        if let Err(panic) = ended {
-            core::mem::forget(panic);
+        let filter = &self.configuration.filter;
+        if guarded(|| filter.stream_ended(&host, &self.state)).is_none() {
             self.configuration.count_panic(&envoy);
         }
     }

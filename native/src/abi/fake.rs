@@ -38,7 +38,6 @@ impl Stats {
 
 /// A call of a configuration.
 pub struct FakeCall {
-    pub id: u64,
     pub cluster: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
@@ -82,6 +81,8 @@ pub struct FakeStream {
     pub response: Vec<(String, String)>,
     pub replies: Mutex<Vec<Reply>>,
     pub state: Mutex<Vec<(String, String)>>,
+    /// The address of the configuration of its route.
+    pub route: usize,
 }
 
 impl FakeStream {
@@ -112,6 +113,7 @@ pub fn load() {
         http_get_headers: headers,
         http_send_response: send_response,
         http_set_filter_state_bytes: set_filter_state,
+        get_most_specific_route_config: route_config,
         http_filter_config_define_counter: define,
         http_filter_config_define_gauge: define,
         http_filter_config_increment_counter: config_increment,
@@ -232,6 +234,10 @@ unsafe extern "C" fn set_filter_state(stream: Envoy, key: Buffer<'_>, value: Buf
     true
 }
 
+unsafe extern "C" fn route_config(stream: Envoy) -> *const c_void {
+    ptr::with_exposed_provenance(unsafe { at::<FakeStream>(stream) }.route)
+}
+
 unsafe extern "C" fn define(
     config: Envoy,
     name: Buffer<'_>,
@@ -306,7 +312,6 @@ unsafe extern "C" fn start_http_stream(
     let number = calls.len() as u64 + 1;
     let (cluster, body) = (text(cluster), body.bytes().to_vec());
     calls.push(FakeCall {
-        id: number,
         cluster,
         headers,
         body,

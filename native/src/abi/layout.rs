@@ -11,7 +11,7 @@ use core::ptr;
 pub struct Buffer<'a> {
     pub(super) data: *const u8,
     pub(super) length: usize,
-    owner: PhantomData<&'a [u8]>,
+    pub(super) owner: PhantomData<&'a [u8]>,
 }
 
 /// A header that Envoy or this module owns: two types with one layout, too.

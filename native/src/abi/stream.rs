@@ -1,6 +1,7 @@
 //! A stream of the filter in Envoy.
 
 use core::cell::Cell;
+use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::ptr;
 
@@ -86,6 +87,13 @@ impl StreamHandle<'_> {
         let (key, value) = (Buffer::of(key.as_bytes()), Buffer::of(value));
         // SAFETY: a live stream; Envoy copies the bytes during the call.
         unsafe { (self.envoy.http_set_filter_state_bytes)(self.stream, key, value) }
+    }
+
+    /// What a hook of a route's configuration returned for the request's route; null if it has none. It lives as long as
+    /// the hook at hand.
+    pub fn route_config(self) -> *const c_void {
+        // SAFETY: a live stream.
+        unsafe { (self.envoy.get_most_specific_route_config)(self.stream) }
     }
 
     /// Adds to a counter.
