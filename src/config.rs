@@ -8,7 +8,7 @@
 //! | `config.rs` | [`Config`] |
 //! | `config/top_level.rs` | the top-level keys, their defaults and limits |
 //! | `config/{abs,api,deny_response,feed,fleet,guard,jwt,list,traffic}.rs` | the sections: types, keys, defaults, limits |
-//! | `config/startup.rs`, `config/route.rs` | configurations of their own: of a process's start, of a route |
+//! | `config/process.rs`, `config/route.rs` | configurations of their own: of a process with native threads, of a route |
 //! | `config/credential.rs` | secrets, typed or from the environment |
 //! | `config/value.rs` | durations, sizes, ranges, names: their spelling and canonical form |
 //! | `config/section.rs` | typed readers of one object; unknown and repeated keys |
@@ -25,12 +25,13 @@ mod fleet;
 mod guard;
 mod jwt;
 mod list;
+mod process;
 mod protobuf;
 mod raw;
 mod report;
 mod route;
 mod section;
-mod startup;
+
 #[cfg(test)]
 mod tests;
 mod top_level;
@@ -50,8 +51,8 @@ pub use self::feed::{Feed, FeedFormat};
 pub use self::guard::Guard;
 pub use self::jwt::{Jwt, JwtLocation};
 pub use self::list::ManualEntries;
+pub use self::process::{NativeFailure, ProcessConfig};
 pub use self::route::Route;
-pub use self::startup::Startup;
 pub use self::traffic::{Traffic, TrafficFormat};
 pub use self::warning::{ConfigWarning, Notice};
 

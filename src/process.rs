@@ -152,6 +152,19 @@ impl Process {
         })
     }
 
+    /// The lists of this cluster changed at their source: they are fetched at the next tick.
+    pub fn source_changed(&self, cluster: &str) {
+        let State { plugins, lists, .. } = &mut *self.state();
+        for list in lists {
+            let id = list.refresh.id();
+            let feeds = plugins.iter().flat_map(|(_, plugin)| plugin.feeds());
+            let mut feeds = feeds.filter(|known| known.list == id);
+            if feeds.any(|known| known.feed.cluster == cluster) {
+                list.refresh.source_changed();
+            }
+        }
+    }
+
     fn begin_response(
         &self,
         host: &dyn RootHost,

@@ -1,27 +1,27 @@
 //! One configuration of the filter: its hooks on Envoy's main thread, and the threads that parse its lists.
 
 use core::sync::atomic::{AtomicU32, Ordering};
+use std::io::Read;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use portcullis::host::{MetricHandle, MetricType, RootId};
-use portcullis::process::{FetchJob, Fetched, Filter, Process};
+use portcullis::process::{FetchJob, Filter, Process};
 
-use crate::abi::{self, ConfigHandle, Header, Scheduler};
+use crate::abi::{self, ConfigHandle, Header};
 use crate::calls::{Calls, Ended, Next, Whole};
+use crate::failures::Failures;
 use crate::host::{Arrived, ConfigHost, ProcessHost, token};
+use crate::inbox::{FETCHED, FILE_CALL, Inbox, TICK};
+use crate::list_files::FileResponse;
 use crate::metrics::MetricTable;
 use crate::panics::guarded;
-use crate::{logger, pipe, ticks};
+use crate::{list_files, logger, pipe, ticks};
 
 /// The name that `filter_name` must have.
 pub const NAME: &str = "portcullis";
 
 /// Requests and hooks that ended in a panic.
 const PANICS: &str = "portcullis.panics";
-
-/// Why the hook `config_scheduled` runs.
-const TICK: u64 = 0;
-const FETCHED: u64 = 1;
 
 /// The core's state in this process, for all configurations.
 static PROCESS: LazyLock<Arc<Process>> = LazyLock::new(|| Arc::new(Process::new(&ProcessHost)));
@@ -39,27 +39,13 @@ pub struct Configuration {
     pub filter: Arc<Filter>,
     /// Its metrics.
     pub metrics: MetricTable,
+    /// Whether it judges no request any more.
+    pub failures: Failures,
     id: RootId,
     panics: Option<MetricHandle>,
     validates: bool,
     calls: Mutex<Calls>,
     inbox: Arc<Inbox>,
-}
-
-/// What other threads leave for the main thread. They may outlive the configuration.
-struct Inbox {
-    /// `None` once the configuration is destroyed.
-    scheduler: Mutex<Option<Scheduler>>,
-    /// What became of lists, by the number of their call; `None` after a panic.
-    fetched: Mutex<Vec<(u64, Option<Fetched>)>>,
-}
-
-impl Inbox {
-    fn notify(&self, event: u64) {
-        if let Some(scheduler) = &*lock(&self.scheduler) {
-            scheduler.commit(event);
-        }
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -79,10 +65,7 @@ impl Configuration {
         }
         let id = RootId(NEXT_ROOT.fetch_add(1, Ordering::Relaxed));
         let validates = abi::is_validation_mode();
-        let inbox = Arc::new(Inbox {
-            scheduler: Mutex::new((!validates).then(|| envoy.scheduler())),
-            fetched: Mutex::default(),
-        });
+        let inbox = Arc::new(Inbox::new((!validates).then(|| envoy.scheduler())));
         if !validates {
             let inbox = inbox.clone();
             let due = Arc::new(move || inbox.notify(TICK));
@@ -97,7 +80,7 @@ impl Configuration {
         let host = ConfigHost {
             envoy,
             metrics: &metrics,
-            validates,
+            inbox: (!validates).then_some(&*inbox),
             response: None,
         };
         let configured = guarded(|| PROCESS.configure(&host, id, json));
@@ -114,6 +97,7 @@ impl Configuration {
         Some(Self {
             filter,
             metrics,
+            failures: Failures::default(),
             id,
             panics,
             validates,
@@ -131,7 +115,7 @@ impl Configuration {
         ConfigHost {
             envoy,
             metrics: &self.metrics,
-            validates: self.validates,
+            inbox: (!self.validates).then_some(&*self.inbox),
             response,
         }
     }
@@ -155,8 +139,7 @@ impl Configuration {
                 self.filter.tick(&self.host(envoy, None));
             }
             FETCHED => {
-                let fetched = core::mem::take(&mut *lock(&self.inbox.fetched));
-                for (id, fetched) in fetched {
+                for (id, fetched) in self.inbox.take_fetched() {
                     let host = self.host(envoy, None);
                     match fetched {
                         Some(fetched) => self.filter.finish_fetch(&host, token(id), fetched),
@@ -164,8 +147,45 @@ impl Configuration {
                     }
                 }
             }
+            FILE_CALL => {
+                for call in self.inbox.take_file_calls() {
+                    self.read_file(envoy, call.id, list_files::get(&call.cluster, &call.known));
+                }
+            }
             _ => {}
         }
+    }
+
+    /// Delivers the response to a call to a file.
+    fn read_file(&self, envoy: ConfigHandle<'_>, id: u64, response: FileResponse) {
+        let headers = response.headers.iter();
+        let headers: Vec<_> = headers
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+            .collect();
+        let arrived = Arrived {
+            headers: &headers,
+            body: &[],
+        };
+        let host = self.host(envoy, Some(arrived));
+        let read = match (self.filter.begin_response(&host, token(id)), response.body) {
+            (Some(job), Some(body)) => self.parse(id, job, body),
+            (Some(job), None) => self.parse(id, job, std::io::empty()),
+            (None, _) => {
+                self.filter.on_call_response(&host, token(id));
+                Ok(())
+            }
+        };
+        if let Err(error) = read {
+            self.no_thread(&error);
+            let host = self.host(envoy, None);
+            self.filter.on_call_response(&host, token(id));
+        }
+    }
+
+    fn no_thread(&self, error: &std::io::Error) {
+        log::error!(
+            "the system starts no thread to parse a list: {error}; check the limit on threads"
+        );
     }
 
     /// The headers of a response arrived; `is_complete`: without a body.
@@ -197,9 +217,7 @@ impl Configuration {
             }
             Ok(()) => lock(&self.calls).begin_list(id, writer),
             Err(error) => {
-                log::error!(
-                    "the system starts no thread to parse a list: {error}; check the limit on threads"
-                );
+                self.no_thread(&error);
                 lock(&self.calls).done(id);
                 self.filter
                     .on_call_response(&self.host(envoy, None), token(id));
@@ -209,7 +227,12 @@ impl Configuration {
     }
 
     /// Parses a list on a thread of its own.
-    fn parse(&self, id: u64, job: FetchJob, mut body: pipe::Reader) -> std::io::Result<()> {
+    fn parse(
+        &self,
+        id: u64,
+        job: FetchJob,
+        mut body: impl Read + Send + 'static,
+    ) -> std::io::Result<()> {
         let inbox = self.inbox.clone();
         #[cfg(any(test, feature = "trap"))]
         let root = self.id;
@@ -222,8 +245,7 @@ impl Configuration {
             });
             // The rest of the body is of no use.
             drop(body);
-            lock(&inbox.fetched).push((id, parsed));
-            inbox.notify(FETCHED);
+            inbox.add_fetched(id, parsed);
         })?;
         Ok(())
     }
@@ -281,8 +303,7 @@ impl Configuration {
 impl Drop for Configuration {
     fn drop(&mut self) {
         ticks::remove(self.id);
-        // From here on, no thread reaches Envoy for this configuration.
-        drop(lock(&self.inbox.scheduler).take());
+        self.inbox.close();
         self.filter.destroyed();
     }
 }

@@ -12,8 +12,9 @@ use portcullis::host::{
 };
 
 use crate::abi::{ConfigHandle, Header, Refused, StreamHandle, number};
+use crate::inbox::Inbox;
 use crate::metrics::MetricTable;
-use crate::{node, ticks};
+use crate::{list_files, node, ticks};
 
 /// Where Envoy keeps the verdict for access logs: the key that the proxy-wasm module has.
 const VERDICT_KEY: &str = "wasm.portcullis.verdict";
@@ -97,8 +98,8 @@ pub struct ConfigHost<'a> {
     pub envoy: ConfigHandle<'a>,
     /// Its metrics.
     pub metrics: &'a MetricTable,
-    /// Whether this process only validates its configuration: no call is made.
-    pub validates: bool,
+    /// For calls to files; `None` in a process that only validates its configuration: it makes no call.
+    pub inbox: Option<&'a Inbox>,
     /// The response that the hook is about.
     pub response: Option<Arrived<'a>>,
 }
@@ -109,8 +110,12 @@ impl RootContext for ConfigHost<'_> {
     }
 
     fn dispatch_http_call(&self, call: &HttpCall<'_>) -> Result<CallToken, HostError> {
-        if self.validates {
-            return Err(HostError::BadArgument);
+        let inbox = self.inbox.ok_or(HostError::BadArgument)?;
+        if list_files::has(call.cluster) {
+            let mut headers = call.headers.iter();
+            let known = headers.find(|(name, _)| *name == "if-none-match");
+            let known = known.map_or(&b""[..], |(_, value)| value);
+            return Ok(token(inbox.add_file_call(call.cluster, known)));
         }
         let headers = call.headers.iter();
         let headers: Vec<_> = headers

@@ -14,6 +14,9 @@
 //! | `calls` | the responses to HTTP calls of a configuration, as they arrive |
 //! | `pipe` | the body of a response, from the main thread to the thread that parses it |
 //! | `ticks` | the thread that says when a tick is due |
+//! | `inbox` | what other threads, and calls to files, leave for the main thread |
+//! | `list_files` | files in place of list servers |
+//! | `failures` | what follows from several panics |
 //! | `panics` | where panics end |
 //! | `node` | the name of this process |
 //! | `trap` | panics on command, for tests |
@@ -31,8 +34,11 @@ mod abi;
 mod bootstrap;
 mod calls;
 mod configuration;
+mod failures;
 mod hooks;
 mod host;
+mod inbox;
+mod list_files;
 mod logger;
 mod metrics;
 mod node;

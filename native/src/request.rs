@@ -2,17 +2,22 @@
 
 use core::cell::Cell;
 
-use portcullis::config::Route;
+use portcullis::config::{NativeFailure, Route};
+use portcullis::host::System;
 use portcullis::judge::Disposition;
 use portcullis::process::StreamState;
 
 use crate::abi::{StreamHandle, number};
 use crate::configuration::Configuration;
+use crate::failures;
 use crate::host::StreamHost;
 use crate::panics::guarded;
 
 /// `%RESPONSE_CODE_DETAILS%` of a request that a panic ended.
 const PANIC_DETAILS: &str = "portcullis_panic";
+
+/// `%RESPONSE_CODE_DETAILS%` of a request that is not judged after several panics.
+const FAILURE_DETAILS: &str = "portcullis_native_failure";
 
 /// A stream. Its configuration lives longer: Envoy sees to that.
 pub struct Request<'c> {
@@ -32,6 +37,15 @@ impl<'c> Request<'c> {
     /// The headers of the request arrived. Returns what Envoy does with the request: a panic costs it a 503.
     /// `route`: what the request's route changes.
     pub fn headers(&self, envoy: StreamHandle<'_>, route: &Route) -> u32 {
+        if self.configuration.failures.has_failed() {
+            return match failures::policy() {
+                NativeFailure::Allow => number::CONTINUE,
+                NativeFailure::Deny => {
+                    envoy.send_response(503, &[], b"", FAILURE_DETAILS);
+                    number::STOP
+                }
+            };
+        }
         let host = self.host(envoy);
         let judged = guarded(|| {
             #[cfg(any(test, feature = "trap"))]
@@ -44,6 +58,8 @@ impl<'c> Request<'c> {
             Some(Disposition::Stop) => number::STOP,
             None => {
                 self.configuration.count_panic(&envoy);
+                let id = self.configuration.filter.id();
+                self.configuration.failures.add(id, host.monotonic_now());
                 if !host.replied.get() {
                     envoy.send_response(503, &[], b"", PANIC_DETAILS);
                 }

@@ -35,6 +35,8 @@ pub struct Refresh {
     /// For the jitter of the interval.
     seed: u64,
     attempts: Attempts,
+    /// The list changed at its source: the next fetch is due now.
+    has_changed: bool,
     call: Option<PendingCall>,
     /// Whether the validators of the active list were sent with the call in flight.
     is_conditional: bool,
@@ -60,6 +62,7 @@ impl Refresh {
             key,
             seed,
             attempts: Attempts::default(),
+            has_changed: false,
             call: None,
             is_conditional: false,
             known: None,
@@ -103,7 +106,15 @@ impl Refresh {
 
     /// When the next fetch is due, on the monotonic clock.
     pub fn due(&self, interval: Duration) -> Duration {
+        if self.has_changed {
+            return Duration::ZERO;
+        }
         self.attempts.due(interval, self.seed)
+    }
+
+    /// The list changed at its source: it is fetched at the next tick that has no call in flight.
+    pub fn source_changed(&mut self) {
+        self.has_changed = true;
     }
 
     /// Whether it awaits the response with this token at this root context.
@@ -146,6 +157,7 @@ impl Refresh {
         }
         if self.call.is_none() && self.due(feed.interval) <= now {
             self.attempts = self.attempts.begun(now);
+            self.has_changed = false;
             self.fetch(host, settings, node_report);
         }
         report.stale(is_stale);

@@ -244,3 +244,21 @@ fn the_admin_page_says_what_the_lists_have_and_why_a_client_is_blocked() {
         0
     );
 }
+
+#[test]
+fn a_list_that_changed_at_its_source_is_fetched_at_the_next_tick() {
+    let (host, process, filter) = started(FEED);
+    filter.tick(&host);
+    let call = only_call(&host);
+    process.source_changed("lists");
+    filter.tick(&host);
+    assert!(host.take_calls().is_empty(), "one call at a time");
+    respond(&host, &filter, &call, response("200", "8.8.8.8\n"));
+    filter.tick(&host);
+    let call = only_call(&host);
+    respond(&host, &filter, &call, response("200", "8.8.8.9\n"));
+    assert_eq!(request(&host, &filter, "8.8.8.9:5"), Disposition::Stop);
+    process.source_changed("others");
+    filter.tick(&host);
+    assert!(host.take_calls().is_empty());
+}
