@@ -68,6 +68,14 @@ impl Calls {
         self.0.insert(id, Call::Done);
     }
 
+    /// The next part of a body arrives. If its parser is behind, waits a moment for it.
+    pub fn await_parser(&self, id: u64) {
+        if let Some(Call::List(writer)) = self.0.get(&id) {
+            // What still waits then is bounded by the pipe.
+            let _ = writer.await_room();
+        }
+    }
+
     /// A part of a body.
     pub fn data(&mut self, id: u64, bytes: &[u8]) -> Next {
         let Some(call) = self.0.get_mut(&id) else {

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use portcullis::host::{MetricHandle, MetricType, RootId};
 use portcullis::process::{FetchJob, Filter, Process};
 
-use crate::abi::{self, ConfigHandle, Header};
+use crate::abi::{self, Buffer, ConfigHandle, Header};
 use crate::calls::{Calls, Ended, Next, Whole};
 use crate::failures::Failures;
 use crate::host::{Arrived, ConfigHost, ProcessHost, token};
@@ -250,8 +250,15 @@ impl Configuration {
         Ok(())
     }
 
-    /// A part of the body of a response arrived.
-    pub fn response_data(&self, envoy: ConfigHandle<'_>, id: u64, bytes: &[u8]) {
+    /// A part of the body of a response arrived, in several pieces.
+    pub fn response_data(&self, envoy: ConfigHandle<'_>, id: u64, parts: &[Buffer<'_>]) {
+        lock(&self.calls).await_parser(id);
+        for part in parts {
+            self.response_bytes(envoy, id, part.bytes());
+        }
+    }
+
+    fn response_bytes(&self, envoy: ConfigHandle<'_>, id: u64, bytes: &[u8]) {
         // Released before Envoy or the core is called: a reset runs another hook at once.
         let next = lock(&self.calls).data(id, bytes);
         match next {

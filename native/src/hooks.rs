@@ -203,11 +203,7 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_http_stream_
     // SAFETY: the pointers of this hook; the array lives until it ends.
     unsafe {
         let data = slice(data, count);
-        with_configuration(envoy, ours, |it, envoy| {
-            for part in data {
-                it.response_data(envoy, id, part.bytes());
-            }
-        });
+        with_configuration(envoy, ours, |it, envoy| it.response_data(envoy, id, data));
     }
 }
 
