@@ -106,7 +106,7 @@ simulator: ## the ABS simulator and the sample API, at target/release/
 	cargo build $(LOCKED) --release -p abs-simulator
 
 .PHONY: test
-test: test-core test-wasm test-module test-lifecycle test-cli test-envoy test-faults test-spellings test-deploy test-feeds test-fleet ## every test layer, set-up too
+test: test-core test-wasm test-module test-lifecycle test-cli test-envoy test-faults test-spellings test-deploy test-feeds test-fleet test-native ## every test layer, set-up too
 	@echo "test: every layer passed; none was skipped"
 
 .PHONY: test-core
@@ -159,6 +159,11 @@ test-feeds: module simulator ## list servers: feeds in a real Envoy, with a real
 test-fleet: build simulator ## `portcullis serve` with real Envoys, and its page in a real Chromium
 	@tools/install envoy chromium
 	cargo test $(LOCKED) --test fleet
+
+.PHONY: test-native
+test-native: build simulator ## the native module instead of the wasm one: the same tests as of test-envoy, test-faults, test-feeds and test-fleet
+	@tools/install envoy crowdsec chromium
+	PORTCULLIS_ARTEFACT=native cargo test $(LOCKED) --test e2e --test faults --test feeds --test fleet
 
 .PHONY: screenshot
 screenshot: ## the page of `portcullis serve`, at docs/images/fleet.png
@@ -215,7 +220,7 @@ check: ## format, clippy, docs, Envoy files, licences, sources and advisories of
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace $(NOT_WASM_CRATES) --all-features --no-deps
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --target wasm32-wasip1 -p portcullis-wasm --no-deps
 	for script in $$(git grep -lI '^#!.*bash$$'); do bash -n "$$script"; done
-	$(MAKE) --no-print-directory module CHECK_SIZE=yes
+	$(MAKE) --no-print-directory module native CHECK_SIZE=yes
 	tools/validate-envoy
 	tools/check-dependencies
 

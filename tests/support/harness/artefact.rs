@@ -126,6 +126,14 @@ impl Artefact {
         }
     }
 
+    /// How many parts of the filter count and report for themselves: the VM of each worker, or the one native module.
+    pub const fn n_reporters(self, workers: usize) -> usize {
+        match self {
+            Self::Wasm => workers,
+            Self::Native => 1,
+        }
+    }
+
     /// A key of each filter in `/config_dump`.
     pub const fn dump_mark(self) -> &'static str {
         match self {
