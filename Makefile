@@ -182,8 +182,9 @@ test-deploy: build simulator ## the deployment examples, with a real Envoy, kust
 	cargo test $(LOCKED) --test deploy
 
 .PHONY: images
-images: module ## the module as an OCI image with its bill of materials, and the programs for images: the CLI with its server, and those of the Compose examples
+images: module native ## the modules as OCI images, the bill of materials of the wasm one, and the programs for images: the CLI with its server, and those of the Compose examples
 	wasm-target/image/pack
+	wasm-target/image/pack --dockerfile native/image/Dockerfile --name portcullis-native
 	wasm-target/image/sbom
 	cargo build $(LOCKED) --release -p abs-simulator -p portcullis-cli --target $(HOST) \
 		--config 'target.$(HOST).rustflags = ["-C", "target-feature=+crt-static"]'
