@@ -147,7 +147,11 @@ impl Artefact {
 /// upgrade needs, because Envoy does not load a path again.
 fn link_module(path: &Path, directory: &Path) -> String {
     for number in 0.. {
-        let name = format!("portcullis{number}");
+        let name = match number {
+            // As shipped.
+            0 => "portcullis".to_owned(),
+            number => format!("portcullis{number}"),
+        };
         let link = directory.join(format!("lib{name}.so"));
         match std::fs::read_link(&link) {
             Ok(target) if target != path => {}
