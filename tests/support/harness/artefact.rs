@@ -126,6 +126,14 @@ impl Artefact {
         }
     }
 
+    /// How many parts of the filter count and report for themselves: the VM of each worker, or the one native module.
+    pub const fn n_reporters(self, workers: usize) -> usize {
+        match self {
+            Self::Wasm => workers,
+            Self::Native => 1,
+        }
+    }
+
     /// A key of each filter in `/config_dump`.
     pub const fn dump_mark(self) -> &'static str {
         match self {
@@ -139,7 +147,11 @@ impl Artefact {
 /// upgrade needs, because Envoy does not load a path again.
 fn link_module(path: &Path, directory: &Path) -> String {
     for number in 0.. {
-        let name = format!("portcullis{number}");
+        let name = match number {
+            // As shipped.
+            0 => "portcullis".to_owned(),
+            number => format!("portcullis{number}"),
+        };
         let link = directory.join(format!("lib{name}.so"));
         match std::fs::read_link(&link) {
             Ok(target) if target != path => {}
