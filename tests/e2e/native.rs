@@ -126,3 +126,84 @@ async fn posted(harness: &Harness) -> u16 {
     let request = page.at_port(harness.envoy.admin_address().port());
     request.send().await.status
 }
+
+#[test]
+fn a_list_file_is_a_feed_and_a_change_of_it_is_enforced() {
+    if is_left_out() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("drop.txt");
+    std::fs::write(&path, "127.0.0.7\n").unwrap();
+    let files = format!(
+        "{{ wait_for_first_list: 30s, list_files: {{ local: {} }} }}",
+        path.display()
+    );
+    let setup = Setup::new()
+        .plugin(json!({
+            "enable_abs_attack": false,
+            "feeds": [{
+                "name": "local", "format": "text", "cluster": "local", "path": "/", "special_ranges": true,
+                "guard": {"max_change_percent": null}
+            }]
+        }))
+        .bootstrap(move |text| {
+            with_extension(&text, "30s").replace("{ wait_for_first_list: 30s }", &files)
+        });
+    scenario(setup, async |harness| {
+        let listed = |address: &str| harness.get("/").from(address);
+        harness.assert_denied(&listed("127.0.0.7")).await;
+        // As a ConfigMap's volume does it: another file in its place.
+        let next = directory.path().join("next");
+        std::fs::write(&next, "127.0.0.9\n").unwrap();
+        std::fs::rename(&next, &path).unwrap();
+        harness.becomes_denied(&listed("127.0.0.9")).await;
+        harness.assert_allowed(&listed("127.0.0.7")).await;
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "127.0.0.9\n127.0.0.8\n").unwrap();
+        harness.becomes_denied(&listed("127.0.0.8")).await;
+    });
+}
+
+#[test]
+fn a_route_changes_what_is_blocked_on_it() {
+    if is_left_out() {
+        return;
+    }
+    let route = |prefix: &str, rules: &str| {
+        format!(
+            "- match: {{ prefix: {prefix} }}
+                          route: {{ cluster: api }}
+                          typed_per_filter_config:
+                            portcullis:
+                              \"@type\": type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilterPerRoute
+                              dynamic_module_config: {{ name: portcullis, do_not_close: true }}
+                              per_route_config_name: portcullis
+                              filter_config:
+                                \"@type\": type.googleapis.com/google.protobuf.Struct
+                                value: {rules}
+                        "
+        )
+    };
+    let routes = [
+        route("/open", "{ enable_blocking: false }"),
+        route("/trial", "{ mode: shadow }"),
+        route("/others", "{ feeds: [ others ] }"),
+    ]
+    .concat();
+    let setup = Setup::new().bootstrap(move |text| {
+        let all = "- match: { prefix: / }\n";
+        assert!(text.contains(all));
+        text.replacen(all, &format!("{routes}{all}"), 1)
+    });
+    scenario(setup, async |harness| {
+        harness.block("127.0.0.7").await;
+        let listed = |path: &str| harness.get(path).from("127.0.0.7");
+        harness.assert_denied(&listed("/")).await;
+        for (path, counts) in [("/open", false), ("/others", false), ("/trial", true)] {
+            harness.assert_allowed(&listed(path)).await;
+            let would_deny = harness.envoy.count("would_deny.source=abs.kind=ip").await;
+            assert_eq!(would_deny > 0, counts, "{path}");
+        }
+    });
+}
