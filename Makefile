@@ -115,7 +115,7 @@ simulator: ## the ABS simulator and the sample API, at target/release/
 	cargo build $(LOCKED) --release -p abs-simulator
 
 .PHONY: test
-test: test-core test-wasm test-module test-lifecycle test-cli test-envoy test-faults test-spellings test-deploy test-feeds test-fleet ## every test layer, set-up too
+test: test-core test-wasm test-module test-lifecycle test-cli test-envoy test-faults test-spellings test-deploy test-feeds test-fleet test-native ## every test layer, set-up too
 	@echo "test: every layer passed; none was skipped"
 
 .PHONY: test-core
@@ -169,6 +169,11 @@ test-fleet: build simulator ## `portcullis serve` with real Envoys, and its page
 	@tools/install envoy chromium
 	cargo test $(LOCKED) --test fleet
 
+.PHONY: test-native
+test-native: build simulator ## the native module instead of the wasm one: the same tests as of test-envoy, test-faults, test-feeds and test-fleet
+	@tools/install envoy crowdsec chromium
+	PORTCULLIS_ARTEFACT=native cargo test $(LOCKED) --test e2e --test faults --test feeds --test fleet
+
 .PHONY: screenshot
 screenshot: ## the page of `portcullis serve`, at docs/images/fleet.png
 	@tools/install chromium
@@ -186,8 +191,9 @@ test-deploy: build simulator ## the deployment examples, with a real Envoy, kust
 	cargo test $(LOCKED) --test deploy
 
 .PHONY: images
-images: module ## the module as an OCI image with its bill of materials, and the programs for images: the CLI with its server, and those of the Compose examples
+images: module native ## the modules as OCI images, the bill of materials of the wasm one, and the programs for images: the CLI with its server, and those of the Compose examples
 	wasm-target/image/pack
+	wasm-target/image/pack --dockerfile native/image/Dockerfile --name portcullis-native
 	wasm-target/image/sbom
 	cargo build $(LOCKED) --release -p abs-simulator -p portcullis-cli --target $(HOST) \
 		--config 'target.$(HOST).rustflags = ["-C", "target-feature=+crt-static"]'
@@ -224,7 +230,7 @@ check: ## format, clippy, docs, Envoy files, licences, sources and advisories of
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace $(NOT_WASM_CRATES) --all-features --no-deps
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --target wasm32-wasip1 -p portcullis-wasm --no-deps
 	for script in $$(git grep -lI '^#!.*bash$$'); do bash -n "$$script"; done
-	$(MAKE) --no-print-directory module CHECK_SIZE=yes
+	$(MAKE) --no-print-directory module native CHECK_SIZE=yes
 	tools/validate-envoy
 	tools/check-dependencies
 

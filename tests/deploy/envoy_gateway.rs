@@ -1,8 +1,9 @@
-//! `examples/envoy-gateway`: the manifests, and a real Envoy configured as Envoy Gateway does from them.
+//! `examples/envoy-gateway` and `examples/native-envoy-gateway`: the manifests, and a real Envoy configured as Envoy Gateway
+//! does from them.
 
 use crate::command::{resources_of, run_readme};
 use crate::harness;
-use crate::harness::process::artefact;
+use crate::harness::artefact::Artefact;
 use crate::harness::services::Api;
 use crate::proxy::Proxy;
 use crate::secure_abs::{KEYS, SecureAbs};
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const MANIFESTS: &str = "examples/envoy-gateway/portcullis.yaml";
+const NATIVE: &str = "examples/native-envoy-gateway/portcullis.yaml";
 const TYPE: &str = "type.googleapis.com/envoy.";
 
 #[test]
@@ -27,11 +29,49 @@ fn the_commands_of_the_readme_work() {
 }
 
 #[test]
+fn the_commands_of_the_native_readme_work() {
+    let outputs = run_readme("examples/native-envoy-gateway/README.md");
+    let printed: String = outputs.into_iter().map(|(_, output)| output).collect();
+    let expected = "the configuration of \"portcullis\" is valid";
+    assert!(printed.contains(expected), "{printed}");
+}
+
+#[test]
 fn the_filter_blocks_on_the_routes_of_its_policy() {
+    blocks_on_the_routes_of_its_policy(resources_of(&format!("cat {MANIFESTS}")));
+}
+
+#[test]
+fn the_native_filter_blocks_on_the_routes_of_its_policy() {
+    let mut resources = resources_of(&format!("cat {NATIVE}"));
+    // The others are those of the wasm example.
+    let replaced: Vec<_> = resources.iter().map(|it| it["kind"].clone()).collect();
+    let mut others = resources_of(&format!("cat {MANIFESTS}"));
+    others.retain(|it| !replaced.contains(&it["kind"]));
+    resources.append(&mut others);
+    let proxy = &resources[1]["spec"];
+    let deployment = &proxy["provider"]["kubernetes"]["envoyDeployment"];
+    let path = &proxy["dynamicModules"][0]["source"]["local"]["path"];
+    let installer = &deployment["initContainers"][0];
+    assert_eq!(&installer["command"][2], path);
+    for mount in [
+        &installer["volumeMounts"][0],
+        &deployment["container"]["volumeMounts"][0],
+    ] {
+        assert_eq!(mount["name"], deployment["pod"]["volumes"][0]["name"]);
+        let file = path.as_str().unwrap();
+        assert!(
+            file.starts_with(mount["mountPath"].as_str().unwrap()),
+            "{file}"
+        );
+    }
+    blocks_on_the_routes_of_its_policy(resources);
+}
+
+fn blocks_on_the_routes_of_its_policy(resources: Vec<Value>) {
     harness::run(async {
         let abs = SecureAbs::start().await;
         let api = Api::start().await;
-        let resources = resources_of(&format!("cat {MANIFESTS}"));
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("envoy.json");
         let bootstrap = bootstrap(&resources, &api, &abs);
@@ -89,7 +129,7 @@ fn bootstrap(resources: &[Value], api: &Api, abs: &SecureAbs) -> Value {
             }]
         },
         "static_resources": {
-            "listeners": [listener(spec("EnvoyExtensionPolicy"), spec("ClientTrafficPolicy"))],
+            "listeners": [listener(spec("EnvoyExtensionPolicy"), proxy, spec("ClientTrafficPolicy"))],
             "clusters": [{
                 "name": "api",
                 "load_assignment": {
@@ -105,6 +145,9 @@ fn bootstrap(resources: &[Value], api: &Api, abs: &SecureAbs) -> Value {
 
     // Envoy's environment has the variables of the filter.
     let wanted = &spec("EnvoyExtensionPolicy")["wasm"][0]["env"]["hostKeys"];
+    // A native module reads them itself.
+    let native = json!(["ABS_ACCESS_KEY", "ABS_SECRET_KEY"]);
+    let wanted = if wanted.is_null() { &native } else { wanted };
     let variables = &proxy["provider"]["kubernetes"]["envoyDeployment"]["container"]["env"];
     let given: Vec<_> = variables.as_array().unwrap().iter().collect();
     let names: Vec<_> = given.iter().map(|variable| &variable["name"]).collect();
@@ -132,30 +175,57 @@ fn bootstrap(resources: &[Value], api: &Api, abs: &SecureAbs) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// A Gateway's listener: the policy's filter is disabled, and enabled on each route that the policy targets.
-fn listener(policy: &Value, traffic: &Value) -> Value {
-    let wasm = &policy["wasm"][0];
-    let name = "envoy.filters.http.wasm/envoyextensionpolicy/shop/portcullis/wasm/0";
-    let mut plugin = wasm["config"].clone();
-    assert_eq!(plugin["abs_attack_request_minutes"], 10);
+/// The policy's filter: its name and its `typed_config`.
+fn filter(policy: &Value, proxy: &Value) -> (&'static str, Value) {
     // Ten minutes is too long for a test.
-    plugin["abs_attack_request_minutes"] = json!(0.02);
-    let module = artefact("PORTCULLIS_WASM", "target/portcullis.wasm", "make build");
-    let config = json!({
-        "name": wasm["name"],
-        "root_id": wasm["rootID"],
-        "fail_open": wasm["failOpen"],
-        "vm_config": {
-            "vm_id": "envoyextensionpolicy/shop/portcullis/wasm/0",
-            "runtime": "envoy.wasm.runtime.v8",
-            "code": {"local": {"filename": module}},
-            "environment_variables": {"host_env_keys": wasm["env"]["hostKeys"]}
-        },
-        "configuration": {
+    let configuration = |filter: &Value| {
+        let mut plugin = filter["config"].clone();
+        assert_eq!(plugin["abs_attack_request_minutes"], 10);
+        plugin["abs_attack_request_minutes"] = json!(0.02);
+        json!({
             "@type": "type.googleapis.com/google.protobuf.StringValue",
             "value": plugin.to_string()
+        })
+    };
+    let wasm = &policy["wasm"][0];
+    if wasm.is_null() {
+        let filter = &policy["dynamicModule"][0];
+        let module = &proxy["dynamicModules"][0];
+        assert_eq!(filter["name"], module["name"]);
+        let typed_config = json!({
+            "@type": format!("{TYPE}extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter"),
+            "dynamic_module_config": {
+                "do_not_close": module["doNotClose"],
+                "module": {"local": {"filename": Artefact::Native.module()}}
+            },
+            "filter_name": filter["filterName"],
+            "filter_config": configuration(filter)
+        });
+        let name = "envoy.filters.http.dynamic_modules/envoyextensionpolicy/shop/portcullis/dynamicmodule/0";
+        return (name, typed_config);
+    }
+    let typed_config = json!({
+        "@type": format!("{TYPE}extensions.filters.http.wasm.v3.Wasm"),
+        "config": {
+            "name": wasm["name"],
+            "root_id": wasm["rootID"],
+            "fail_open": wasm["failOpen"],
+            "vm_config": {
+                "vm_id": "envoyextensionpolicy/shop/portcullis/wasm/0",
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": {"local": {"filename": Artefact::Wasm.module()}},
+                "environment_variables": {"host_env_keys": wasm["env"]["hostKeys"]}
+            },
+            "configuration": configuration(wasm)
         }
     });
+    let name = "envoy.filters.http.wasm/envoyextensionpolicy/shop/portcullis/wasm/0";
+    (name, typed_config)
+}
+
+/// A Gateway's listener: the policy's filter is disabled, and enabled on each route that the policy targets.
+fn listener(policy: &Value, proxy: &Value, traffic: &Value) -> Value {
+    let (name, typed_config) = filter(policy, proxy);
     let on = json!({
         name: {
             "@type": format!("{TYPE}config.route.v3.FilterConfig"),
@@ -197,10 +267,7 @@ fn listener(policy: &Value, traffic: &Value) -> Value {
                     {
                         "name": name,
                         "disabled": true,
-                        "typed_config": {
-                            "@type": format!("{TYPE}extensions.filters.http.wasm.v3.Wasm"),
-                            "config": config
-                        }
+                        "typed_config": typed_config
                     },
                     {
                         "name": "envoy.filters.http.router",

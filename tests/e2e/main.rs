@@ -31,6 +31,8 @@ mod commands;
 mod environment;
 // Manual lists.
 mod manual_lists;
+// What only the native module has.
+mod native;
 // Names, numbers and labels of the metrics.
 mod metrics;
 // The header that reports on this node.

@@ -204,19 +204,12 @@ fn envoy_judges_every_request_from_its_first_connection_on() {
     let setup = Setup::new()
         .abs_down()
         .plugin(json!({"before_first_list": "deny"}))
-        .bootstrap(move |text| {
-            let any = "address: '::', ipv4_compat: true, port_value: 0";
-            assert!(text.contains(any));
-            text.replace(
-                any,
-                &any.replace("port_value: 0", &format!("port_value: {port}")),
-            )
-        });
+        .bootstrap(move |text| at_port(&text, port));
     scenario(setup, async |harness| {
         for _ in 0..5 {
             let stop = Arc::new(AtomicBool::new(false));
             let clients: Vec<_> = (0..4)
-                .map(|_| tokio::spawn(knock(port, Arc::clone(&stop))))
+                .map(|_| tokio::spawn(knock(port, "127.0.0.1", Arc::clone(&stop))))
                 .collect();
             harness.restart_envoy().await;
             let ready = Instant::now();
@@ -237,8 +230,16 @@ fn envoy_judges_every_request_from_its_first_connection_on() {
     });
 }
 
+/// The bootstrap with this port for clients.
+pub fn at_port(bootstrap: &str, port: u16) -> String {
+    let any = "address: '::', ipv4_compat: true, port_value: 0";
+    assert!(bootstrap.contains(any));
+    let ours = any.replace("port_value: 0", &format!("port_value: {port}"));
+    bootstrap.replace(any, &ours)
+}
+
 /// A port that is known before Envoy starts, outside the system's range of ephemeral ports.
-fn port_outside_the_ephemeral_range() -> u16 {
+pub fn port_outside_the_ephemeral_range() -> u16 {
     let start = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
     (start..32_000)
         .find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
@@ -247,17 +248,17 @@ fn port_outside_the_ephemeral_range() -> u16 {
 
 /// The results of a client that sends requests before Envoy listens.
 #[derive(Debug, Default)]
-struct Knocks {
+pub struct Knocks {
     /// Requests without a reply.
-    n_refused: u64,
+    pub n_refused: u64,
     /// The status of each reply after the last of those.
-    statuses: Vec<u16>,
+    pub statuses: Vec<u16>,
 }
 
-/// Sends requests on new connections until `stop` is set.
-async fn knock(port: u16, stop: Arc<AtomicBool>) -> Knocks {
+/// Sends requests from an address on new connections until `stop` is set.
+pub async fn knock(port: u16, from: &str, stop: Arc<AtomicBool>) -> Knocks {
     let envoy = SocketAddr::from(([127, 0, 0, 1], port));
-    let request = Request::get(envoy, "/", &Replies::default());
+    let request = Request::get(envoy, "/", &Replies::default()).from(from);
     let mut knocks = Knocks::default();
     let mut pace = tokio::time::interval(Duration::from_millis(2));
     while !stop.load(Ordering::Relaxed) {

@@ -7,7 +7,7 @@ use crate::harness::client::Request;
 use crate::harness::envoy::Change;
 use crate::harness::envoy_files::{directory_in, plugin};
 use crate::harness::{Harness, eventually, scenario};
-use crate::matrix::{List, Requests, Row, readme};
+use crate::matrix::{EACH_WORKER, List, Requests, Row, readme};
 use crate::watch::Watch;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -60,7 +60,7 @@ pub const ROWS: &[Row] = &[
         fault: "records_refused",
         what: "ABS refuses traffic records",
         metrics: &["traffic.dropped"],
-        log: &[("sending traffic information failed", 4)],
+        log: &[("sending traffic information failed", EACH_WORKER)],
         readme: readme::RECORDS,
         test: "envoys::abs_refuses_traffic_records",
         ..Row::BASE

@@ -2,9 +2,10 @@
 
 use crate::background_traffic::{BackgroundTraffic, CLEAN, LISTED};
 use crate::every_second;
+use crate::harness::artefact::Artefact;
 use crate::harness::client::Reply;
 use crate::harness::{eventually, scenario};
-use crate::matrix::{List, Requests, Row, readme};
+use crate::matrix::{EACH_WORKER, List, Requests, Row, readme};
 use crate::watch::{Watch, inject, recovers};
 use serde_json::{Value, json};
 
@@ -72,8 +73,8 @@ pub const ROWS: &[Row] = &[
         ),
         metrics: &["would_deny.source=abs.kind=ip"],
         log: &[
-            ("only counts what it would deny", 4),
-            ("enforces it again", 4),
+            ("only counts what it would deny", EACH_WORKER),
+            ("enforces it again", EACH_WORKER),
         ],
         readme: readme::DENIED_SHARE,
         test: "guard::a_list_that_would_deny_most_requests",
@@ -211,8 +212,9 @@ fn a_list_that_would_deny_most_requests() {
             .metric_reaches("would_deny.source=abs.kind=ip", 1)
             .await;
         let n_lines = |text: &str| harness.envoy.log().matches(text).count();
+        let each = Artefact::under_test().n_reporters(EACH_WORKER);
         eventually("each worker reports that it only counts", async || {
-            (n_lines("only counts what it would deny") == 4).then_some(())
+            (n_lines("only counts what it would deny") == each).then_some(())
         })
         .await;
         for lane in lanes {
@@ -220,7 +222,7 @@ fn a_list_that_would_deny_most_requests() {
         }
         harness.becomes_denied(&listed).await;
         eventually("each worker reports that it enforces again", async || {
-            (n_lines("this worker enforces it again") == 4).then_some(())
+            (n_lines("enforces it again") == each).then_some(())
         })
         .await;
         watch.expect_effects(harness, 1).await;

@@ -30,6 +30,9 @@ pub struct Row {
     pub test: &'static str,
 }
 
+/// The number of lines that each of the four workers' VMs writes once. A native module writes one.
+pub const EACH_WORKER: usize = 4;
+
 /// The effect on requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requests {

@@ -4,7 +4,7 @@ use crate::background_traffic::LISTED;
 use crate::harness::artefact::Artefact;
 use crate::harness::envoy::METRIC_PREFIX;
 use crate::harness::{DEADLINE, Harness, eventually, eventually_or};
-use crate::matrix::{List, Row, row};
+use crate::matrix::{EACH_WORKER, List, Row, row};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -72,19 +72,24 @@ impl Watch {
             )
             .await;
         }
-        for (text, times) in *log {
+        let artefact = Artefact::under_test();
+        let log = log.iter().map(|&(text, times)| match times {
+            EACH_WORKER => (text, artefact.n_reporters(EACH_WORKER)),
+            times => (text, times),
+        });
+        for (text, times) in log.clone() {
             eventually(
                 &format!("{fault}: {times} lines of the log with `{text}`"),
                 async || {
                     let lines = complaints(harness).split_off(self.n_lines);
                     let with_text = lines.iter().filter(|line| line.contains(text));
-                    (with_text.count() == *times).then_some(())
+                    (with_text.count() == times).then_some(())
                 },
             )
             .await;
         }
         let lines = complaints(harness).split_off(self.n_lines);
-        let expected: usize = log.iter().map(|(_, times)| times).sum();
+        let expected: usize = log.map(|(_, times)| times).sum();
         assert_eq!(lines.len(), expected, "{fault}: {lines:#?}");
         for (metric, now) in metrics(harness).await {
             let failure = metric.starts_with("fetch.result=") && !GOOD.contains(&metric.as_str());

@@ -126,6 +126,14 @@ impl Artefact {
         }
     }
 
+    /// How many parts of the filter count and report for themselves: the VM of each worker, or the one native module.
+    pub const fn n_reporters(self, workers: usize) -> usize {
+        match self {
+            Self::Wasm => workers,
+            Self::Native => 1,
+        }
+    }
+
     /// A key of each filter in `/config_dump`.
     pub const fn dump_mark(self) -> &'static str {
         match self {
@@ -138,8 +146,13 @@ impl Artefact {
 /// Gives Envoy's search path a link to a native module. Returns the module's name there: another one for each file, as an
 /// upgrade needs, because Envoy does not load a path again.
 fn link_module(path: &Path, directory: &Path) -> String {
-    for number in 0.. {
-        let name = format!("portcullis{number}");
+    let mut number = 0;
+    loop {
+        let name = match number {
+            // As shipped.
+            0 => "portcullis".to_owned(),
+            number => format!("portcullis{number}"),
+        };
         let link = directory.join(format!("lib{name}.so"));
         match std::fs::read_link(&link) {
             Ok(target) if target != path => {}
@@ -149,6 +162,6 @@ fn link_module(path: &Path, directory: &Path) -> String {
                 return name;
             }
         }
+        number += 1;
     }
-    unreachable!("a directory has fewer files than there are numbers")
 }
