@@ -171,10 +171,10 @@ impl Process {
         id: RootId,
         token: CallToken,
     ) -> Option<FetchJob> {
-        let state = self.state();
-        let mut lists = state.lists.iter();
+        let State { plugins, lists, .. } = &mut *self.state();
+        let mut lists = lists.iter_mut();
         let list = lists.find(|list| list.refresh.awaits(id, token))?;
-        let settings = newest_settings(&state.plugins, list.refresh.id(), id)?;
+        let settings = newest_settings(plugins, list.refresh.id(), id)?;
         Some(list.refresh.begin_response(host, &settings))
     }
 
@@ -280,16 +280,17 @@ impl State {
             let Some(settings) = plugin.sync_settings(list, id) else {
                 continue;
             };
-            let report = settings.reported.map(|config| {
-                node_report::text(host.system(), config, |feed| {
-                    let id = ListId::of(feed);
-                    let mut states = states.iter();
-                    states
-                        .find(|(known, _)| *known == id)
-                        .map(|(_, state)| *state)
+            let node_report = || {
+                settings.reported.map(|config| {
+                    node_report::text(host.system(), config, |feed| {
+                        let id = ListId::of(feed);
+                        let mut states = states.iter();
+                        let state = states.find(|(known, _)| *known == id);
+                        state.map(|(_, state)| *state)
+                    })
                 })
-            });
-            refresh.tick(host, &settings, report.as_deref());
+            };
+            refresh.tick(host, &settings, &node_report);
             usage.tick(host, true, vm, &settings);
             let period = if refresh.is_busy() { SHORT_TICK } else { TICK };
             shortest = Some(shortest.map_or(period, |shortest| shortest.min(period)));

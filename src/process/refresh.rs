@@ -38,6 +38,8 @@ pub struct Refresh {
     /// The list changed at its source: the next fetch is due now.
     has_changed: bool,
     call: Option<PendingCall>,
+    /// Whether the response has begun: its job ends the call, however long it takes.
+    is_reading: bool,
     /// Whether the validators of the active list were sent with the call in flight.
     is_conditional: bool,
     /// The validators of the active list, and the rules by which it was accepted.
@@ -64,6 +66,7 @@ impl Refresh {
             attempts: Attempts::default(),
             has_changed: false,
             call: None,
+            is_reading: false,
             is_conditional: false,
             known: None,
             last_success: None,
@@ -134,11 +137,18 @@ impl Refresh {
         waits || !self.retired.is_empty()
     }
 
-    /// Fetches if that is due. `node_report`: the header that reports on this node.
-    pub fn tick(&mut self, host: Host<'_>, settings: &SyncSettings<'_>, node_report: Option<&str>) {
+    /// Fetches if that is due. `node_report` returns the header that reports on this node.
+    pub fn tick(
+        &mut self,
+        host: Host<'_>,
+        settings: &SyncSettings<'_>,
+        node_report: &dyn Fn() -> Option<String>,
+    ) {
         let now = host.monotonic_now();
         self.retired.retain(|list| Arc::strong_count(list) > 1);
-        self.call = self.call.filter(|call| !call.is_overdue(now));
+        self.call = self
+            .call
+            .filter(|call| self.is_reading || !call.is_overdue(now));
         let feed = settings.feed;
         let report = report_of(host, feed);
         if core::mem::take(&mut self.must_report) {
@@ -158,7 +168,7 @@ impl Refresh {
         if self.call.is_none() && self.due(feed.interval) <= now {
             self.attempts = self.attempts.begun(now);
             self.has_changed = false;
-            self.fetch(host, settings, node_report);
+            self.fetch(host, settings, node_report().as_deref());
         }
         report.stale(is_stale);
     }
@@ -171,7 +181,10 @@ impl Refresh {
         let validators = known.map(|(_, validators)| validators);
         self.is_conditional = validators.is_some();
         match dispatch(&*host, settings, Method::Get, validators, node_report) {
-            Ok(call) => self.call = Some(call),
+            Ok(call) => {
+                self.call = Some(call);
+                self.is_reading = false;
+            }
             Err(error) => {
                 let failure = FetchFailure::new(FetchError::NotSent(error));
                 self.fail(host, settings.feed, failure);
@@ -180,7 +193,8 @@ impl Refresh {
     }
 
     /// The headers of the response arrived, or the call failed: the job that reads the response.
-    pub fn begin_response(&self, host: &dyn RootHost, settings: &SyncSettings<'_>) -> FetchJob {
+    pub fn begin_response(&mut self, host: &dyn RootHost, settings: &SyncSettings<'_>) -> FetchJob {
+        self.is_reading = true;
         let now = host.monotonic_now();
         let active = self.shared.list();
         FetchJob {
@@ -197,6 +211,7 @@ impl Refresh {
     /// The job's result.
     pub fn finish(&mut self, host: Host<'_>, settings: &SyncSettings<'_>, fetched: Fetched) {
         self.call = None;
+        self.is_reading = false;
         match fetched.0 {
             FetchedList::List {
                 list,

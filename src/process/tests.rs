@@ -262,3 +262,17 @@ fn a_list_that_changed_at_its_source_is_fetched_at_the_next_tick() {
     filter.tick(&host);
     assert!(host.take_calls().is_empty());
 }
+
+#[test]
+fn a_list_that_takes_longer_than_the_timeout_to_read_is_used() {
+    let (host, _process, filter) = started(FEED);
+    filter.tick(&host);
+    let call = only_call(&host);
+    host.set_response(response("200", ""));
+    let job = filter.begin_response(&host, call.token).unwrap();
+    host.process().pass(Duration::from_secs(50));
+    filter.tick(&host);
+    assert!(host.take_calls().is_empty());
+    filter.finish_fetch(&host, call.token, job.run(&mut b"8.8.8.8\n".as_slice()));
+    assert_eq!(request(&host, &filter, "8.8.8.8:5"), Disposition::Stop);
+}
