@@ -170,7 +170,7 @@ test-fleet: build simulator ## `portcullis serve` with real Envoys, and its page
 	cargo test $(LOCKED) --test fleet
 
 .PHONY: test-native
-test-native: build simulator ## the native module instead of the wasm one: the same tests as of test-envoy, test-faults, test-feeds and test-fleet
+test-native: build trap-native simulator ## the native module instead of the wasm one: the same tests as of test-envoy, test-faults, test-feeds and test-fleet
 	@tools/install envoy crowdsec chromium
 	PORTCULLIS_ARTEFACT=native cargo test $(LOCKED) --test e2e --test faults --test feeds --test fleet
 
