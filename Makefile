@@ -180,7 +180,7 @@ screenshot: ## the page of `portcullis serve`, at docs/images/fleet.png
 	PORTCULLIS_SCREENSHOT=docs/images/fleet.png cargo test $(LOCKED) -p portcullis-cli --test serve a_screenshot
 
 .PHONY: soak
-soak: module simulator ## ten minutes of traffic, changes and faults, and ten of the fuzzer of tests/spellings
+soak: module native simulator ## ten minutes of traffic, changes and faults, and ten of the fuzzer of tests/spellings
 	@tools/install envoy spelling-servers
 	PORTCULLIS_SOAK_SECONDS=$(or $(SOAK_SECONDS),600) cargo test $(LOCKED) --test faults soak -- --nocapture
 	PORTCULLIS_SOAK_SECONDS=$(or $(SOAK_SECONDS),600) cargo test $(LOCKED) --test spellings fuzz -- --nocapture
