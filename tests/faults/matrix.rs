@@ -73,7 +73,7 @@ pub mod readme {
     pub const RESTART: &str = "Envoy restarts";
     pub const RECORDS: &str = "ABS refuses traffic records";
     pub const WORKER_VM: &str = "the VM of a worker crashes";
-    pub const PANIC: &str = "[the native module](docs/native.md) panics";
+    pub const PANIC: &str = "the native module panics";
     pub const FETCHING_VM: &str = "the VM that fetches crashes";
 }
 
