@@ -170,7 +170,7 @@ test-fleet: build simulator ## `portcullis serve` with real Envoys, and its page
 	cargo test $(LOCKED) --test fleet
 
 .PHONY: test-native
-test-native: build simulator ## the native module instead of the wasm one: the same tests as of test-envoy, test-faults, test-feeds and test-fleet
+test-native: build trap-native simulator ## the native module instead of the wasm one: the same tests as of test-envoy, test-faults, test-feeds and test-fleet
 	@tools/install envoy crowdsec chromium
 	PORTCULLIS_ARTEFACT=native cargo test $(LOCKED) --test e2e --test faults --test feeds --test fleet
 
@@ -180,7 +180,7 @@ screenshot: ## the page of `portcullis serve`, at docs/images/fleet.png
 	PORTCULLIS_SCREENSHOT=docs/images/fleet.png cargo test $(LOCKED) -p portcullis-cli --test serve a_screenshot
 
 .PHONY: soak
-soak: module simulator ## ten minutes of traffic, changes and faults, and ten of the fuzzer of tests/spellings
+soak: module native simulator ## ten minutes of traffic, changes and faults, and ten of the fuzzer of tests/spellings
 	@tools/install envoy spelling-servers
 	PORTCULLIS_SOAK_SECONDS=$(or $(SOAK_SECONDS),600) cargo test $(LOCKED) --test faults soak -- --nocapture
 	PORTCULLIS_SOAK_SECONDS=$(or $(SOAK_SECONDS),600) cargo test $(LOCKED) --test spellings fuzz -- --nocapture

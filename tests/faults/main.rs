@@ -1,7 +1,7 @@
 //! Every fault of `matrix.md` in a real Envoy with four workers, under background traffic, and a long run of all at once.
 //!
 //! `make test-faults` runs it, `make soak` runs the long run at full length. Needs what
-//! `make module trap-module simulator` builds.
+//! `make module trap-module simulator` builds; `PORTCULLIS_ARTEFACT=native` what `make native trap-native simulator` builds.
 
 #![cfg(not(target_family = "wasm"))]
 #![allow(
@@ -32,6 +32,8 @@ mod envoys;
 mod guard;
 // The table of all faults and their effects.
 mod matrix;
+// The native module panics.
+mod panics;
 // A server that sends given bytes.
 mod scripted_server;
 // The long run.

@@ -4,7 +4,7 @@
 //! has its rows in `ROWS`, next to the tests that show them.
 
 use crate::harness::process::repository;
-use crate::{bodies, envoys, feeds, guard, responses, traps, unreachable};
+use crate::{bodies, envoys, feeds, guard, panics, responses, traps, unreachable};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
@@ -73,6 +73,7 @@ pub mod readme {
     pub const RESTART: &str = "Envoy restarts";
     pub const RECORDS: &str = "ABS refuses traffic records";
     pub const WORKER_VM: &str = "the VM of a worker crashes";
+    pub const PANIC: &str = "[the native module](docs/native.md) panics";
     pub const FETCHING_VM: &str = "the VM that fetches crashes";
 }
 
@@ -130,12 +131,13 @@ impl Row {
 }
 
 /// The whole table.
-const SECTIONS: [(&str, &[&[Row]]); 5] = [
+const SECTIONS: [(&str, &[&[Row]]); 6] = [
     ("ABS is unreachable", &[unreachable::ROWS]),
     ("What ABS responds", &[responses::ROWS, bodies::ROWS]),
     ("What the list contains", &[guard::ROWS]),
     ("A feed of another format", &[feeds::ROWS]),
     ("Envoy and the filter", &[envoys::ROWS, traps::ROWS]),
+    ("The native module", &[panics::ROWS]),
 ];
 
 const INTRODUCTION: &str = "\
