@@ -123,3 +123,68 @@ fn run() {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use super::*;
+
+    /// Adds a configuration that ticks often; returns the number of its ticks.
+    fn ticking(root: RootId, begins: bool) -> Arc<AtomicUsize> {
+        let ticks = Arc::<AtomicUsize>::default();
+        let counted = ticks.clone();
+        let due = Arc::new(move || {
+            counted.fetch_add(1, SeqCst);
+            if begins {
+                begun(root);
+            }
+        });
+        add(root, due).unwrap();
+        set_period(root, Duration::from_millis(1));
+        ticks
+    }
+
+    fn await_ticks(ticks: &AtomicUsize, n: usize) {
+        let until = Instant::now() + Duration::from_secs(20);
+        while ticks.load(SeqCst) < n {
+            assert!(Instant::now() < until, "no tick");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_tick_that_the_main_thread_has_not_run_is_not_due_again() {
+        let (slow, clock) = (RootId(1_000_001), RootId(1_000_002));
+        let slow_ticks = ticking(slow, false);
+        let clock_ticks = ticking(clock, true);
+        await_ticks(&slow_ticks, 1);
+        await_ticks(&clock_ticks, 20);
+        assert_eq!(slow_ticks.load(SeqCst), 1);
+        begun(slow);
+        await_ticks(&slow_ticks, 2);
+        remove(slow);
+        remove(clock);
+    }
+
+    #[test]
+    fn a_period_of_zero_and_a_removal_end_the_ticks() {
+        let (stopped, removed, clock) = (RootId(1_000_003), RootId(1_000_004), RootId(1_000_005));
+        let ticks = [ticking(stopped, true), ticking(removed, true)];
+        for ticks in &ticks {
+            await_ticks(ticks, 2);
+        }
+        set_period(stopped, Duration::ZERO);
+        remove(removed);
+        // A tick that was due already may still be under way.
+        let clock_ticks = ticking(clock, true);
+        await_ticks(&clock_ticks, 2);
+        let before = ticks.each_ref().map(|ticks| ticks.load(SeqCst));
+        await_ticks(&clock_ticks, 20);
+        assert_eq!(ticks.each_ref().map(|ticks| ticks.load(SeqCst)), before);
+        set_period(stopped, Duration::from_millis(1));
+        await_ticks(&ticks[0], before[0] + 1);
+        remove(stopped);
+        remove(clock);
+    }
+}
