@@ -174,6 +174,11 @@ test-native: build trap-native simulator ## the native module instead of the was
 	@tools/install envoy crowdsec chromium
 	PORTCULLIS_ARTEFACT=native cargo test $(LOCKED) --test e2e --test faults --test feeds --test fleet
 
+.PHONY: test-native-envoy
+test-native-envoy: build simulator ## only the tests of test-envoy with the native module
+	@tools/install envoy
+	PORTCULLIS_ARTEFACT=native cargo test $(LOCKED) --test e2e
+
 .PHONY: screenshot
 screenshot: ## the page of `portcullis serve`, at docs/images/fleet.png
 	@tools/install chromium
