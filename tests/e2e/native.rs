@@ -2,6 +2,7 @@
 //! interface.
 
 use crate::harness::artefact::Artefact;
+use crate::harness::envoy_process::envoy_binary;
 use crate::harness::{Harness, Setup, scenario};
 use crate::reconfiguration::{at_port, knock, port_outside_the_ephemeral_range};
 use hyper::Method;
@@ -206,4 +207,64 @@ fn a_route_changes_what_is_blocked_on_it() {
             assert_eq!(would_deny > 0, counts, "{path}");
         }
     });
+}
+
+/// The configuration of a filter chain with the native filter only.
+const OF_ANY_VERSION: &str = r#"
+static_resources:
+  listeners:
+    - address: { socket_address: { address: 127.0.0.1, port_value: 0 } }
+      filter_chains:
+        - filters:
+            - name: envoy.filters.network.http_connection_manager
+              typed_config:
+                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+                stat_prefix: ingress
+                route_config: {}
+                http_filters:
+                  - name: portcullis
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter
+                      dynamic_module_config: { name: portcullis, do_not_close: true }
+                      filter_name: portcullis
+                  - name: envoy.filters.http.router
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+"#;
+
+/// With every version: the artefact under test does not matter.
+#[test]
+fn an_envoy_that_is_too_old_says_what_to_use() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("envoy.yaml");
+    std::fs::write(&file, OF_ANY_VERSION).unwrap();
+    let module = Artefact::Native.module();
+    let output = std::process::Command::new(envoy_binary())
+        .args(["--mode", "validate", "-c"])
+        .arg(&file)
+        .env(
+            "ENVOY_DYNAMIC_MODULES_SEARCH_PATH",
+            module.parent().unwrap(),
+        )
+        .output()
+        .unwrap();
+    let log = String::from_utf8_lossy(&output.stderr);
+    let says = log.contains(
+        "the native module needs Envoy 1.39 or later: update Envoy, or use portcullis.wasm",
+    );
+    let version = std::process::Command::new(envoy_binary())
+        .arg("--version")
+        .output()
+        .unwrap();
+    let version = String::from_utf8_lossy(&version.stdout).into_owned();
+    let minor = version
+        .split("/1.")
+        .nth(1)
+        .and_then(|rest| rest.split('.').next());
+    let is_too_old = minor.unwrap().parse::<u32>().unwrap() < 39;
+    assert_eq!(
+        (output.status.success(), says),
+        (!is_too_old, is_too_old),
+        "{version}: {log}"
+    );
 }
