@@ -122,6 +122,10 @@ impl Process {
                 inbox
             })
         });
+        // Stopped configurations tick again, to release what this one leaves behind.
+        for (known, _) in &state.plugins {
+            host.set_tick_period(*known, SHORT_TICK);
+        }
         state.plugins.push((id, plugin.clone()));
         drop(state);
         host.set_tick_period(id, SHORT_TICK);

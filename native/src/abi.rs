@@ -23,7 +23,7 @@ mod scheduler;
 mod stream;
 
 pub use bootstrap::{BootstrapHandle, Timer};
-pub use config::ConfigHandle;
+pub use config::{ConfigHandle, ConfigPointer};
 pub use layout::{Buffer, Header, number};
 pub use scheduler::Scheduler;
 pub use stream::StreamHandle;

@@ -1,17 +1,19 @@
 //! One configuration of the filter: its hooks on Envoy's main thread, and the threads that parse its lists.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::io::Read;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
 
 use portcullis::host::{MetricHandle, MetricType, RootId};
 use portcullis::process::{FetchJob, Filter, Process};
 
-use crate::abi::{self, Buffer, ConfigHandle, Header};
+use crate::abi::{self, Buffer, ConfigHandle, ConfigPointer, Header};
 use crate::calls::{Calls, Ended, Next, Whole};
 use crate::failures::Failures;
 use crate::host::{Arrived, ConfigHost, ProcessHost, token};
-use crate::inbox::{FETCHED, FILE_CALL, Inbox, TICK};
+use crate::in_flight::{self, Hook};
+use crate::inbox::{FETCHED, FILE_CALL, Inbox, RESET, TICK};
 use crate::list_files::FileResponse;
 use crate::metrics::MetricTable;
 use crate::panics::guarded;
@@ -46,6 +48,10 @@ pub struct Configuration {
     validates: bool,
     calls: Mutex<Calls>,
     inbox: Arc<Inbox>,
+    envoy: ConfigPointer,
+    main_thread: ThreadId,
+    /// It is being destroyed: what its calls still cause is ignored.
+    is_ending: AtomicBool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -93,7 +99,9 @@ impl Configuration {
             ticks::remove(id);
             return None;
         };
-        let calls = Mutex::default();
+        if !validates {
+            inbox.open();
+        }
         Some(Self {
             filter,
             metrics,
@@ -101,8 +109,11 @@ impl Configuration {
             id,
             panics,
             validates,
-            calls,
+            calls: Mutex::default(),
             inbox,
+            envoy: envoy.pointer(),
+            main_thread: std::thread::current().id(),
+            is_ending: AtomicBool::new(false),
         })
     }
 
@@ -118,6 +129,24 @@ impl Configuration {
             inbox: (!self.validates).then_some(&*self.inbox),
             response,
         }
+    }
+
+    /// A hook on the main thread begins; it has ended when the result is dropped.
+    pub fn hook(&self) -> Hook {
+        self.inbox.in_flight.hook()
+    }
+
+    /// Envoy destroys the configuration, on any thread: ends its calls before Envoy does, on the main thread.
+    pub fn end(&self) {
+        self.is_ending.store(true, Ordering::Relaxed);
+        if std::thread::current().id() != self.main_thread {
+            let in_flight = &self.inbox.in_flight;
+            in_flight.end(self.envoy, || self.inbox.notify_others(RESET));
+        }
+    }
+
+    fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Relaxed)
     }
 
     /// Counts a panic.
@@ -155,6 +184,7 @@ impl Configuration {
                     self.read_file(envoy, call.id, list_files::get(&call.cluster, &call.known));
                 }
             }
+            RESET => in_flight::reset_ending(),
             _ => {}
         }
     }
@@ -199,6 +229,9 @@ impl Configuration {
         headers: &[Header<'_>],
         is_complete: bool,
     ) {
+        if self.is_ending() {
+            return;
+        }
         let headers: Vec<_> = headers.iter().map(Header::pair).collect();
         let arrived = Arrived {
             headers: &headers,
@@ -255,6 +288,9 @@ impl Configuration {
 
     /// A part of the body of a response arrived, in several pieces.
     pub fn response_data(&self, envoy: ConfigHandle<'_>, id: u64, parts: &[Buffer<'_>]) {
+        if self.is_ending() {
+            return;
+        }
         lock(&self.calls).await_parser(id);
         for part in parts {
             self.response_bytes(envoy, id, part.bytes());
@@ -287,7 +323,9 @@ impl Configuration {
     }
 
     fn ended(&self, envoy: ConfigHandle<'_>, id: u64, ended: Ended) {
+        self.inbox.in_flight.ended(id);
         match ended {
+            _ if self.is_ending() => {}
             Ended::Delivered => {}
             Ended::Deliver(whole) => self.deliver(envoy, id, &whole),
             Ended::Failed => self

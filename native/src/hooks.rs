@@ -69,6 +69,8 @@ unsafe fn with_configuration(
     let Some(envoy) = (unsafe { ConfigHandle::new(envoy) }) else {
         return;
     };
+    // Declared first, so that it is dropped last: then a worker may destroy the configuration.
+    let _hook = configuration.hook();
     if panics::guarded(|| act(configuration, envoy)).is_none() {
         guarded((), || configuration.count_panic(&envoy));
     }
@@ -143,6 +145,10 @@ pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
 /// Called by Envoy.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_destroy(ours: Ours) {
+    // The main thread may still run hooks of it meanwhile, so this is no box yet.
+    // SAFETY: made by `config_new`, and not destroyed before.
+    let configuration = unsafe { &*ours.cast::<Configuration>() };
+    guarded((), || configuration.end());
     // SAFETY: made by `config_new`, destroyed once, and after its streams.
     let configuration = unsafe { Box::from_raw(ours.cast_mut().cast::<Configuration>()) };
     guarded((), || drop(configuration));

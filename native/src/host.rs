@@ -126,7 +126,10 @@ impl RootContext for ConfigHost<'_> {
             .envoy
             .start_http_stream(call.cluster, &headers, call.body, timeout);
         match started {
-            Ok(id) => Ok(token(id)),
+            Ok(id) => {
+                inbox.in_flight.begun(id);
+                Ok(token(id))
+            }
             Err(Refused(number::CALL_NO_CLUSTER)) => Err(HostError::BadArgument),
             Err(Refused(number::CALL_NOT_CREATED)) => Err(HostError::InternalFailure),
             Err(Refused(other)) => Err(HostError::Status(other)),

@@ -1,11 +1,12 @@
 //! What other threads, and calls to files, leave for the main thread: it runs a hook of the configuration for it.
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use portcullis::process::Fetched;
 
 use crate::abi::Scheduler;
+use crate::in_flight::InFlight;
 
 /// Why the hook `config_scheduled` runs.
 pub const TICK: u64 = 0;
@@ -13,6 +14,9 @@ pub const TICK: u64 = 0;
 pub const FETCHED: u64 = 1;
 /// A call to a file was made.
 pub const FILE_CALL: u64 = 2;
+
+/// A worker destroys another configuration, whose calls the main thread resets.
+pub const RESET: u64 = 3;
 
 /// The first number of calls to files. Envoy counts its calls from 1, and a configuration makes few.
 const FIRST_FILE_CALL: u32 = 1 << 31;
@@ -35,7 +39,12 @@ pub struct Inbox {
     fetched: Mutex<Vec<(u64, Option<Fetched>)>>,
     file_calls: Mutex<Vec<FileCall>>,
     n_file_calls: AtomicU32,
+    /// Its calls to servers.
+    pub in_flight: Arc<InFlight>,
 }
+
+/// The inboxes of all configurations.
+static OPEN: Mutex<Vec<Arc<Inbox>>> = Mutex::new(Vec::new());
 
 impl Inbox {
     /// An empty one. `scheduler`: `None` for a process that only validates its configuration.
@@ -45,7 +54,23 @@ impl Inbox {
             fetched: Mutex::default(),
             file_calls: Mutex::default(),
             n_file_calls: AtomicU32::new(0),
+            in_flight: Arc::default(),
         }
+    }
+
+    /// The configuration exists: others can have the main thread run its hook.
+    pub fn open(self: &Arc<Self>) {
+        lock(&OPEN).push(self.clone());
+    }
+
+    /// Has a hook of each other configuration run for this reason. Returns whether there are any.
+    pub fn notify_others(&self, event: u64) -> bool {
+        let mut others = lock(&OPEN).clone();
+        others.retain(|other| !core::ptr::eq(&**other, self));
+        for other in &others {
+            other.notify(event);
+        }
+        !others.is_empty()
     }
 
     /// Has the hook run for this reason.
@@ -86,6 +111,7 @@ impl Inbox {
 
     /// The configuration is destroyed: from here on, no thread reaches Envoy for it.
     pub fn close(&self) {
+        lock(&OPEN).retain(|open| !core::ptr::eq(&**open, self));
         drop(lock(&self.scheduler).take());
     }
 }

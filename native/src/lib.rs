@@ -16,6 +16,7 @@
 //! | `ticks` | the thread that says when a tick is due |
 //! | `inbox` | what other threads, and calls to files, leave for the main thread |
 //! | `list_files` | files in place of list servers |
+//! | `in_flight` | the calls of a configuration, and their end when a worker destroys it |
 //! | `failures` | what follows from several panics |
 //! | `panics` | where panics end |
 //! | `node` | the name of this process |
@@ -37,6 +38,7 @@ mod configuration;
 mod failures;
 mod hooks;
 mod host;
+mod in_flight;
 mod inbox;
 mod list_files;
 mod logger;

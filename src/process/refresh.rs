@@ -42,6 +42,8 @@ pub struct Refresh {
     is_reading: bool,
     /// Whether the validators of the active list were sent with the call in flight.
     is_conditional: bool,
+    /// The rules by which the response is read.
+    rules: u64,
     /// The validators of the active list, and the rules by which it was accepted.
     known: Option<(u64, Validators)>,
     /// When the server last sent or confirmed the list, on the monotonic clock.
@@ -68,6 +70,7 @@ impl Refresh {
             call: None,
             is_reading: false,
             is_conditional: false,
+            rules: 0,
             known: None,
             last_success: None,
             generation: 0,
@@ -195,6 +198,7 @@ impl Refresh {
     /// The headers of the response arrived, or the call failed: the job that reads the response.
     pub fn begin_response(&mut self, host: &dyn RootHost, settings: &SyncSettings<'_>) -> FetchJob {
         self.is_reading = true;
+        self.rules = settings.rules;
         let now = host.monotonic_now();
         let active = self.shared.list();
         FetchJob {
@@ -222,7 +226,8 @@ impl Refresh {
                 let report = report_of(host, settings.feed);
                 report.skipped(skipped);
                 let is_new = self.activate(list);
-                self.known = Some((settings.rules, validators));
+                // Not those of the newest configuration, which may have come meanwhile.
+                self.known = Some((self.rules, validators));
                 self.succeed(host, settings.feed, FetchResult::Ok);
                 if let Some(state) = self.state() {
                     report.list(&state);

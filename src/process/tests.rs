@@ -276,3 +276,65 @@ fn a_list_that_takes_longer_than_the_timeout_to_read_is_used() {
     filter.finish_fetch(&host, call.token, job.run(&mut b"8.8.8.8\n".as_slice()));
     assert_eq!(request(&host, &filter, "8.8.8.8:5"), Disposition::Stop);
 }
+
+#[test]
+fn a_filter_without_feeds_releases_what_a_deleted_one_leaves_behind() {
+    let (host, process, first) = started("{}");
+    first.tick(&host);
+    assert_eq!(host.tick_period(RootId(1)), None, "there is nothing to do");
+    let second = process
+        .configure(&host, RootId(2), FEED.as_bytes())
+        .unwrap();
+    second.tick(&host);
+    let call = only_call(&host);
+    respond(&host, &second, &call, response("200", "8.8.8.8\n"));
+    second.destroyed();
+    assert!(host.tick_period(RootId(1)).is_some(), "it ticks again");
+    first.tick(&host);
+    let third = process
+        .configure(&host, RootId(3), FEED.as_bytes())
+        .unwrap();
+    assert_eq!(request(&host, &third, "8.8.8.8:5"), Disposition::Continue);
+}
+
+#[test]
+fn a_response_to_another_filter_with_the_same_number_confirms_no_record() {
+    let json = r#"{"enable_abs": true, "abs": {"cluster": "abs"}, "traffic": {"format": "batch", "path": "/", "flush_interval": "1s", "gzip": false}}"#;
+    let (host, process, first) = started(json);
+    let second = process
+        .configure(&host, RootId(2), json.as_bytes())
+        .unwrap();
+    request(&host, &first, "192.0.2.1:5");
+    first.tick(&host);
+    host.process().pass(Duration::from_secs(2));
+    first.tick(&host);
+    let calls = host.take_calls();
+    let call = calls.iter().find(|call| !call.body.is_empty()).unwrap();
+    host.set_response(response("200", ""));
+    // Each filter's calls have numbers of their own.
+    second.on_call_response(&host, call.token);
+    let sent = || host.process().metric("portcullis.traffic.sent");
+    assert_eq!(sent(), 0);
+    first.on_call_response(&host, call.token);
+    assert_eq!(sent(), 1);
+}
+
+#[test]
+fn a_list_that_older_rules_accepted_is_fetched_without_its_validators() {
+    let (host, process, first) = started(FEED);
+    first.tick(&host);
+    let call = only_call(&host);
+    let mut list = response("200", "");
+    list.headers.push((b"etag".to_vec(), b"\"1\"".to_vec()));
+    host.set_response(list);
+    let job = first.begin_response(&host, call.token).unwrap();
+    let stricter = FEED.replace(r#""path""#, r#""guard": {"widest_ipv4": 32}, "path""#);
+    let second = process.configure(&host, RootId(2), stricter.as_bytes());
+    let second = second.unwrap();
+    first.finish_fetch(&host, call.token, job.run(&mut &b"8.8.8.0/24\n"[..]));
+    host.process().pass(Duration::from_secs(67));
+    second.tick(&host);
+    let call = only_call(&host);
+    let mut headers = call.headers.iter();
+    assert!(!headers.any(|(name, _)| name == b"if-none-match"));
+}

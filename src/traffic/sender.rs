@@ -86,7 +86,10 @@ impl Sender {
         token: CallToken,
         settings: TrafficSettings<'_>,
     ) -> bool {
-        if self.call.take_if(|call| call.matches(token)).is_none() {
+        // Root contexts of a process may number their calls alike.
+        let is_awaited =
+            |call: &mut PendingCall| call.root() == settings.root && call.matches(token);
+        if self.call.take_if(is_awaited).is_none() {
             return false;
         }
         let response = Response::read(&*host, host.unix_now());

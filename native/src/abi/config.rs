@@ -101,6 +101,14 @@ impl ConfigHandle<'_> {
         unsafe { (self.envoy.http_filter_config_reset_http_stream)(self.config, id) }
     }
 
+    /// The configuration itself, for [`ConfigPointer::reset_http_stream`].
+    pub fn pointer(self) -> ConfigPointer {
+        ConfigPointer {
+            config: self.config,
+            reset: self.envoy.http_filter_config_reset_http_stream,
+        }
+    }
+
     /// What other threads use to run the hook `config_scheduled` of this configuration on the main thread.
     pub fn scheduler(self) -> Scheduler {
         // SAFETY: a live configuration.
@@ -110,5 +118,25 @@ impl ConfigHandle<'_> {
             commit: self.envoy.http_filter_config_scheduler_commit,
             delete: self.envoy.http_filter_config_scheduler_delete,
         }
+    }
+}
+
+/// A configuration beyond its hooks on the main thread, until its hook `config_destroy` returns.
+#[derive(Clone, Copy)]
+pub struct ConfigPointer {
+    config: Envoy,
+    reset: unsafe extern "C" fn(Envoy, u64),
+}
+
+// SAFETY: the pointer is used on the main thread only, while a worker waits in the hook `config_destroy`.
+unsafe impl Send for ConfigPointer {}
+// SAFETY: as above.
+unsafe impl Sync for ConfigPointer {}
+
+impl ConfigPointer {
+    /// Ends a call, as [`ConfigHandle::reset_http_stream`]. On the main thread, before the hook `config_destroy` returns.
+    pub fn reset_http_stream(self, id: u64) {
+        // SAFETY: numbers; Envoy destroys the configuration only after the hook for that, in which `in_flight` waits.
+        unsafe { (self.reset)(self.config, id) }
     }
 }

@@ -48,7 +48,7 @@ pub struct FakeCall {
 pub struct FakeConfig {
     pub stats: Arc<Stats>,
     pub calls: Mutex<Vec<FakeCall>>,
-    pub resets: Mutex<Vec<u64>>,
+    pub resets: Arc<Mutex<Vec<u64>>>,
     /// Events that wait for the main thread.
     pub events: Arc<Mutex<Vec<u64>>>,
 }

@@ -142,6 +142,21 @@ fn a_configuration_is_destroyed_on_the_thread_of_its_last_stream() {
     std::thread::spawn(move || config.destroy()).join().unwrap();
 }
 
+/// Envoy crashes if a worker resets them.
+#[test]
+fn the_main_thread_resets_the_calls_of_a_configuration_that_a_worker_destroys() {
+    let old = Config::new("portcullis", &fetching("worker")).unwrap();
+    old.await_call(1);
+    old.headers(1, "200");
+    let new = Config::new("portcullis", &fetching("main")).unwrap();
+    let resets = old.envoy.resets.clone();
+    let worker = std::thread::spawn(move || old.destroy());
+    // Only this thread runs the hooks of `new`.
+    new.run_until(|_| *resets.lock().unwrap() == [1]);
+    worker.join().unwrap();
+    new.destroy();
+}
+
 #[test]
 fn no_thread_reaches_envoy_for_a_destroyed_configuration() {
     let config = Config::new("portcullis", &fetching("destroyed")).unwrap();
