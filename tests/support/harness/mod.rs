@@ -42,7 +42,6 @@ pub mod stopwatch;
 pub mod traffic;
 pub mod waiting;
 
-use artefact::Artefact;
 use audit::{Replies, Secrets};
 use client::{Connection, Reply, Request};
 use envoy::Envoy;
@@ -54,14 +53,10 @@ use tokio::sync::Semaphore;
 use traffic::Traffic;
 pub use waiting::{DEADLINE, eventually, eventually_or, throughout, within};
 
-/// Tests that may run at once: some measure seconds, and each Envoy compiles a wasm module when it starts.
+/// Tests that may run at once: each has an Envoy with four workers, and mostly waits.
 static SLOTS: LazyLock<Semaphore> = LazyLock::new(|| {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    let slots = match Artefact::under_test() {
-        Artefact::Wasm => cores / 2,
-        Artefact::Native => cores,
-    };
-    Semaphore::new(slots.clamp(1, 4))
+    Semaphore::new(cores.clamp(1, 4))
 });
 
 /// Runs the body of a test that starts an Envoy, when a slot is free.
