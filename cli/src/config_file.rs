@@ -10,6 +10,7 @@ pub mod listener;
 pub mod locate;
 pub mod manual_list;
 pub mod mask;
+pub mod native;
 pub mod place;
 pub mod regular;
 pub mod select;
@@ -37,6 +38,8 @@ pub struct ConfigFile {
     pub raw: Vec<u8>,
     /// What the listeners of the file do not do for the filter.
     pub listener_warnings: Vec<String>,
+    /// The errors in what else configures the native module.
+    pub native_errors: Vec<ConfigError>,
     text: String,
     path: Vec<ValuePath>,
 }
@@ -78,6 +81,7 @@ impl ConfigFile {
         let raw = raw.unwrap_or_else(|| Value::Object(configuration.clone()).to_string());
         Ok(Self {
             listener_warnings: listener::warnings(document.values(), &location.names),
+            native_errors: native::errors(document.values()),
             names: location.names,
             path: location.path,
             configuration,

@@ -172,7 +172,10 @@ impl Configuration {
                     let host = self.host(envoy, None);
                     match fetched {
                         Some(fetched) => self.filter.finish_fetch(&host, token(id), fetched),
-                        None => self.filter.on_call_response(&host, token(id)),
+                        None => {
+                            self.count_panic(&envoy);
+                            self.filter.on_call_response(&host, token(id));
+                        }
                     }
                 }
             }

@@ -69,12 +69,12 @@ impl FeedPolicy {
         let setting = feed.setting("guard.max_denied_percent");
         if self.breaker.is_open() {
             log::error!(
-                "{list} denies more than {setting} of the requests: this worker only counts what it would deny until the \
-                 share has fallen"
+                "{list} denies more than {setting} of the requests: the filter only counts what it would deny until \
+                 the share has fallen"
             );
         } else {
             log::warn!(
-                "{list} denies no more than {setting} of the requests: this worker enforces it again"
+                "{list} denies no more than {setting} of the requests: the filter enforces it again"
             );
         }
     }

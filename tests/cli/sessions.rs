@@ -127,6 +127,15 @@ fn check_config_reports_every_error_with_its_path() {
             "value": "{\"enable_firewall\": 1}"}}}"#,
     );
     workspace.write(
+        "native-route.json",
+        r#"{"filter": {"dynamic_module_config": {}, "filter_name": "portcullis", "filter_config": {
+            "@type": "type.googleapis.com/google.protobuf.Struct", "value": {}}},
+            "typed_per_filter_config": {"portcullis": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilterPerRoute",
+                "filter_name": "portcullis",
+                "filter_config": {"@type": "type.googleapis.com/google.protobuf.Struct", "value": {"mode": "shade"}}}}}"#,
+    );
+    workspace.write(
         "native-absent.json",
         r#"{"dynamic_module_config": {"name": "portcullis"}, "filter_name": "portcullis"}"#,
     );

@@ -198,7 +198,6 @@ fn a_list_that_would_deny_most_requests() {
         harness.abs.list(crate::background_traffic::list()).await;
         let listed = harness.get("/").from(LISTED);
         harness.becomes_denied(&listed).await;
-        let background = BackgroundTraffic::clean(harness).await;
         let watch = Watch::begin(harness, "denied_share").await;
         // A listed client is denied or only counted.
         let either = |reply: &Reply| reply.is_denied() || reply.is_allowed();
@@ -206,6 +205,8 @@ fn a_list_that_would_deny_most_requests() {
         for _ in 0..4 {
             lanes.push(harness.traffic_on_every_worker(&listed, either).await);
         }
+        // After the listed client, so that the share passes its bound once.
+        let background = BackgroundTraffic::clean(harness).await;
         // On every worker, because each one counts its own requests.
         harness.becomes_allowed(&listed).await;
         harness

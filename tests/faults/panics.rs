@@ -35,7 +35,7 @@ pub const ROWS: &[Row] = &[
         fault: "panic_in_parser",
         what: "the native module panics while it reads a list",
         list: List::New,
-        metrics: &["fetch.result=reset", "fetch.result=ok"],
+        metrics: &["fetch.result=reset", "fetch.result=ok", "panics"],
         log: &[("panicked at", 1), ("fetching the attack list failed", 1)],
         readme: readme::PANIC,
         test: "panics::the_module_panics_while_it_reads_a_list",

@@ -16,13 +16,14 @@ pub fn run(common: &Common, args: &CheckConfigArgs) -> Result<Report> {
     };
     let config_file = ConfigFile::read_from(&place, common)?;
     let file = &config_file.file;
-    let (mut warnings, errors) = match config_file.validate() {
+    let (mut warnings, mut errors) = match config_file.validate() {
         Ok(config) => (
             config.warnings.iter().map(ToString::to_string).collect(),
             Vec::new(),
         ),
         Err(errors) => (Vec::new(), errors),
     };
+    errors.extend(config_file.native_errors.iter().cloned());
     let of = match config_file.names.first() {
         None => String::new(),
         Some(name) => format!(" of \"{name}\""),
