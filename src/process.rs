@@ -302,8 +302,15 @@ impl State {
         shortest
     }
 
+    /// Sends the records of its destination if this is the newest configuration with it; returns the period until the next
+    /// tick.
     fn tick_traffic(&mut self, host: Host<'_>, filter: &Filter) -> Option<Duration> {
         let (inbox, settings) = filter.traffic()?;
+        let mut plugins = self.plugins.iter();
+        let newest = plugins.rfind(|(_, it)| it.destination() == Some(inbox.destination()));
+        if newest.is_none_or(|(newest, _)| *newest != filter.id()) {
+            return Some(TICK);
+        }
         let mut senders = self.senders.iter_mut();
         let (_, sender) = senders.find(|(known, _)| Arc::ptr_eq(known, inbox))?;
         for record in inbox.take() {

@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use crate::abi::ConfigPointer;
 
-/// How long a worker waits for the main thread to begin: at the end of Envoy, the main thread waits for its workers.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// How long a worker waits for the main thread at most, which waits for its workers when Envoy ends.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How often the worker looks at the clock.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -82,8 +82,8 @@ impl InFlight {
     }
 
     /// A worker destroys the configuration: returns when it has no call, and no hook of it runs. `wake` has the main thread
-    /// run [`reset_ending`]; returns whether it can.
-    pub fn end(self: &Arc<Self>, config: ConfigPointer, wake: impl FnOnce() -> bool) {
+    /// run [`reset_ending`]. If there is no other configuration for that, the calls end by themselves.
+    pub fn end(self: &Arc<Self>, config: ConfigPointer, wake: impl FnOnce()) {
         let mut state = lock(&self.state);
         if state.calls.is_empty() && state.n_hooks == 0 {
             return;
@@ -91,8 +91,8 @@ impl InFlight {
         state.end = End::Asked(config);
         drop(state);
         lock(&ENDING).push(self.clone());
+        wake();
         let until = Instant::now().checked_add(LONGEST_WAIT);
-        let until = until.filter(|_| wake());
         let mut state = lock(&self.state);
         loop {
             let is_late = until.is_none_or(|until| Instant::now() >= until);
@@ -129,5 +129,40 @@ pub fn reset_ending() {
         }
         lock(&in_flight.state).end = End::Done;
         in_flight.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::abi::fake::{self, FakeConfig};
+
+    #[test]
+    #[allow(unsafe_code, reason = "a pointer that lives")]
+    fn without_another_configuration_a_worker_waits_until_the_calls_have_ended() {
+        fake::load();
+        let envoy = Box::<FakeConfig>::default();
+        let handle = unsafe { crate::abi::ConfigHandle::new(envoy.pointer()) };
+        let pointer = handle.unwrap().pointer();
+        let in_flight = Arc::<InFlight>::default();
+        in_flight.begun(1);
+        let (sender, has_ended) = mpsc::channel();
+        let ending = in_flight.clone();
+        let worker = std::thread::spawn(move || {
+            ending.end(pointer, || ());
+            sender.send(lock(&ending.state).calls.is_empty()).unwrap();
+        });
+        if let Ok(is_empty) = has_ended.recv_timeout(Duration::from_millis(100)) {
+            // Only if another test's main thread has reset it.
+            assert!(is_empty, "the worker did not wait");
+        } else {
+            let hook = in_flight.hook();
+            in_flight.ended(1);
+            drop(hook);
+            assert!(has_ended.recv().unwrap());
+        }
+        worker.join().unwrap();
     }
 }

@@ -63,14 +63,13 @@ impl Inbox {
         lock(&OPEN).push(self.clone());
     }
 
-    /// Has a hook of each other configuration run for this reason. Returns whether there are any.
-    pub fn notify_others(&self, event: u64) -> bool {
+    /// Has a hook of each other configuration run for this reason.
+    pub fn notify_others(&self, event: u64) {
         let mut others = lock(&OPEN).clone();
         others.retain(|other| !core::ptr::eq(&**other, self));
         for other in &others {
             other.notify(event);
         }
-        !others.is_empty()
     }
 
     /// Has the hook run for this reason.

@@ -1,7 +1,7 @@
 //! One filter configuration of the process: a method for each callback of the host. Owns no list.
 
 use core::cell::{Cell, RefCell};
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -31,6 +31,8 @@ pub struct Filter {
     lists: Vec<Arc<SharedList>>,
     inbox: Option<Arc<Inbox>>,
     metrics: Metrics,
+    /// For the sample of its requests.
+    n_requests: AtomicU64,
 }
 
 /// What a stream keeps between its request and its end.
@@ -74,6 +76,7 @@ impl Filter {
             lists,
             inbox,
             metrics,
+            n_requests: AtomicU64::new(0),
         }
     }
 
@@ -163,10 +166,10 @@ impl Filter {
             return;
         };
         let traffic = settings.traffic;
-        let n = self.process.n_requests.fetch_add(1, Relaxed);
-        if !is_sampled(traffic.sample, n) {
+        if !is_sampled(traffic.sample, self.n_requests.fetch_add(1, Relaxed)) {
             return;
         }
+        let n = self.process.n_requests.fetch_add(1, Relaxed);
         let (headers, source_address) = request.headers_and_address();
         let apis = &self.plugin.config().apis;
         let recorded = RecordedRequest {

@@ -300,8 +300,8 @@ fn a_filter_without_feeds_releases_what_a_deleted_one_leaves_behind() {
 #[test]
 fn a_response_to_another_filter_with_the_same_number_confirms_no_record() {
     let json = r#"{"enable_abs": true, "abs": {"cluster": "abs"}, "traffic": {"format": "batch", "path": "/", "flush_interval": "1s", "gzip": false}}"#;
-    let (host, process, first) = started(json);
-    let second = process
+    let (host, process, second) = started(json);
+    let first = process
         .configure(&host, RootId(2), json.as_bytes())
         .unwrap();
     request(&host, &first, "192.0.2.1:5");
@@ -337,4 +337,48 @@ fn a_list_that_older_rules_accepted_is_fetched_without_its_validators() {
     let call = only_call(&host);
     let mut headers = call.headers.iter();
     assert!(!headers.any(|(name, _)| name == b"if-none-match"));
+}
+
+#[test]
+fn the_newest_filter_sends_the_records_of_all_until_it_is_deleted() {
+    let json = r#"{"enable_abs": true, "abs": {"cluster": "abs"}, "traffic": {"format": "batch", "path": "/", "flush_interval": "1s", "gzip": false}}"#;
+    let (host, process, first) = started(json);
+    let second = process
+        .configure(&host, RootId(2), json.as_bytes())
+        .unwrap();
+    request(&host, &first, "192.0.2.1:5");
+    let sends = |filter: &Filter| {
+        host.process().pass(Duration::from_secs(3));
+        filter.tick(&host);
+        let calls = host.take_calls();
+        calls.iter().any(|call| !call.body.is_empty())
+    };
+    second.tick(&host);
+    assert!(!sends(&first), "it would be destroyed with its calls");
+    assert!(sends(&second));
+    second.destroyed();
+    first.tick(&host);
+    assert!(sends(&first), "the call that was interrupted is repeated");
+}
+
+#[test]
+fn each_filter_has_its_sample() {
+    let json = r#"{"enable_abs": true, "abs": {"cluster": "abs"}, "traffic": {"format": "batch", "path": "/", "sample": 0.5, "flush_interval": "1s", "gzip": false}}"#;
+    let (host, process, first) = started(json);
+    let second = process
+        .configure(&host, RootId(2), json.as_bytes())
+        .unwrap();
+    for _ in 0..4 {
+        request(&host, &first, "192.0.2.1:5");
+        request(&host, &second, "192.0.2.2:5");
+    }
+    second.tick(&host);
+    host.process().pass(Duration::from_secs(2));
+    second.tick(&host);
+    let calls = host.take_calls();
+    let call = calls.iter().find(|call| !call.body.is_empty()).unwrap();
+    let records = String::from_utf8_lossy(&call.body);
+    for client in ["192.0.2.1", "192.0.2.2"] {
+        assert_eq!(records.lines().filter(|it| it.contains(client)).count(), 2);
+    }
 }

@@ -268,3 +268,63 @@ fn an_envoy_that_is_too_old_says_what_to_use() {
         "{version}: {log}"
     );
 }
+
+/// A list server whose response takes seconds, in small parts.
+fn slow_list_server() -> std::net::SocketAddr {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            std::thread::spawn(move || -> std::io::Result<()> {
+                let _ = connection.read(&mut [0; 4096])?;
+                connection.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
+                for _ in 0..2_000 {
+                    connection.write_all(b"a\r\n192.0.2.1\n\r\n")?;
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                connection.write_all(b"0\r\n\r\n")
+            });
+        }
+    });
+    address
+}
+
+/// Then a worker destroys the configuration, and the calls are the main thread's.
+#[test]
+fn streams_outlive_configurations_whose_fetches_are_in_flight() {
+    if is_left_out() {
+        return;
+    }
+    let setup = Setup::new()
+        .cluster("slow", slow_list_server())
+        .bootstrap(|text| {
+            // Each stream lives a while.
+            let router = "- name: envoy.filters.http.router";
+            let delay = "- name: envoy.filters.http.fault
+                    typed_config:
+                      \"@type\": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault
+                      delay: { fixed_delay: 0.12s, percentage: { numerator: 100 } }
+                  ";
+            assert!(text.contains(router));
+            text.replacen(router, &format!("{delay}{router}"), 1)
+        });
+    scenario(setup, async |harness| {
+        let passing = harness.traffic(&harness.get("/"), 16).await;
+        for change in 0..60 {
+            let feeds: Vec<_> = (0..8)
+                .map(|feed| {
+                    json!({
+                        "name": format!("f{feed}"), "format": "text", "cluster": "slow", "interval": "1h",
+                        "path": format!("/{change}/{feed}")
+                    })
+                })
+                .collect();
+            harness.envoy.reconfigure(json!({ "feeds": feeds })).await;
+            passing.wait_for_more(25).await;
+        }
+        passing.stop().await.assert_clean();
+        harness.block("127.0.0.7").await;
+    });
+}
