@@ -42,6 +42,7 @@ pub mod stopwatch;
 pub mod traffic;
 pub mod waiting;
 
+use artefact::Artefact;
 use audit::{Replies, Secrets};
 use client::{Connection, Reply, Request};
 use envoy::Envoy;
@@ -53,10 +54,14 @@ use tokio::sync::Semaphore;
 use traffic::Traffic;
 pub use waiting::{DEADLINE, eventually, eventually_or, throughout, within};
 
-/// Tests that may run at once: each has an Envoy with four workers, and mostly waits.
+/// Tests that may run at once: some measure seconds, and each Envoy compiles a wasm module when it starts.
 static SLOTS: LazyLock<Semaphore> = LazyLock::new(|| {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    Semaphore::new(cores.clamp(1, 4))
+    let slots = match Artefact::under_test() {
+        Artefact::Wasm => cores / 2,
+        Artefact::Native => cores,
+    };
+    Semaphore::new(slots.clamp(1, 4))
 });
 
 /// Runs the body of a test that starts an Envoy, when a slot is free.
