@@ -118,9 +118,14 @@ impl RootContext for ConfigHost<'_> {
             return Ok(token(inbox.add_file_call(call.cluster, known)));
         }
         let headers = call.headers.iter();
-        let headers: Vec<_> = headers
+        let mut headers: Vec<_> = headers
             .map(|(name, value)| Header::of(name.as_bytes(), value))
             .collect();
+        // Envoy adds none to a stream, and sends a body without one in chunks, which not every server accepts.
+        let length = call.body.len().to_string();
+        if !call.body.is_empty() {
+            headers.push(Header::of(b"content-length", length.as_bytes()));
+        }
         let timeout = u64::try_from(call.timeout.as_millis()).unwrap_or(u64::MAX);
         let started = self
             .envoy

@@ -41,6 +41,22 @@ fn a_listed_client_is_denied() {
 }
 
 #[test]
+fn a_call_with_a_body_has_its_length() {
+    let json = r#"{"enable_abs": true, "abs": {"cluster": "records", "access_key": "a", "secret_key": "s"},
+        "traffic": {"format": "batch"}}"#;
+    let config = Config::new("portcullis", json).unwrap();
+    assert_eq!(config.request("192.0.2.1:5000", &[]), None);
+    config.await_call(1);
+    {
+        let calls = config.envoy.calls.lock().unwrap();
+        let length = ("content-length".to_owned(), calls[0].body.len().to_string());
+        assert!(!calls[0].body.is_empty());
+        assert!(calls[0].headers.contains(&length), "{:?}", calls[0].headers);
+    }
+    config.destroy();
+}
+
+#[test]
 fn a_grpc_client_gets_a_grpc_status() {
     let json = r#"{"deny_list": {"ips": ["192.0.2.1"]}}"#;
     let config = Config::new("portcullis", json).unwrap();
