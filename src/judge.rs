@@ -30,7 +30,7 @@ use crate::identifier::{PerKind, parse_source_address};
 use crate::list::ActiveList;
 use crate::request::{LazyRequest, visit_apis, visit_readings};
 
-use lookup::{Findings, Lookup};
+use lookup::{Findings, Lookup, Waiting};
 use verdict::{DenyKind, DenyReason, ListOrigin};
 
 /// Judges a request. One that servers may route to different APIs gets the most severe of their verdicts. `feeds`: those of
@@ -65,16 +65,20 @@ pub fn foresee<L: ActiveList>(
     }
     let lookup = Lookup::new(policy, feeds);
     let mut of_address = Findings::default();
+    let mut waiting = Waiting::NONE;
     let kinds = lookup.kinds();
     if kinds.ip
         && let Some(address) = parse_source_address(request.source_address())
     {
-        lookup.find_address(address, config.ipv6_prefix, &mut of_address);
+        lookup.find_address(address, config.ipv6_prefix, &mut waiting, &mut of_address);
     }
     if of_address.is_allowed {
         return Verdict::AllowListed;
     }
     let wanted = PerKind { ip: false, ..kinds };
+    if !wanted.any() {
+        lookup.look_up(&mut waiting, &mut of_address);
+    }
     let no_list = feeds.iter().any(FeedList::denies_without_list);
     if !wanted.any() && !no_list && of_address.is_empty() {
         return Verdict::Allow;
@@ -83,9 +87,11 @@ pub fn foresee<L: ActiveList>(
         let mut findings = of_address.clone();
         if wanted.any() {
             let lookup = Lookup::new(policy, feeds);
+            let mut waiting = waiting;
             visit_readings(api, request.headers(), wanted, &mut |identifier| {
-                lookup.find(identifier, &mut findings);
+                lookup.find(identifier, &mut waiting, &mut findings);
             });
+            lookup.look_up(&mut waiting, &mut findings);
         }
         judge_for_api(api, route, findings, feeds)
     };

@@ -20,6 +20,7 @@ mod manifest;
 mod manual;
 mod membership;
 mod partition;
+mod prefilter;
 mod ranges;
 
 pub use active::ActiveList;

@@ -22,6 +22,30 @@ pub(super) struct Findings {
     candidates: Vec<Candidate>,
 }
 
+/// Fingerprints that are to be looked up together, and the indexes of their feeds.
+#[derive(Clone, Copy)]
+pub(super) struct Waiting {
+    places: [(usize, Fingerprint); 8],
+    n: usize,
+}
+
+impl Waiting {
+    pub(super) const NONE: Self = Self {
+        places: [(0, Fingerprint(0)); 8],
+        n: 0,
+    };
+
+    /// Adds one; `false` if there is no place.
+    fn add(&mut self, feed: usize, fingerprint: Fingerprint) -> bool {
+        let place = self.places.get_mut(self.n);
+        place.is_some_and(|place| {
+            *place = (feed, fingerprint);
+            self.n = self.n.saturating_add(1);
+            true
+        })
+    }
+}
+
 /// An identifier that the list of a feed may contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Candidate {
@@ -88,7 +112,13 @@ impl<'a, 'f, L: ActiveList> Lookup<'a, 'f, L> {
 
     /// Looks up an address and the first address of its `ipv6_prefix`. Lists that deny also apply to the IPv4 address that
     /// it embeds. The allow list does not: a client may have an address that embeds another client's.
-    pub(super) fn find_address(&self, address: IpAddr, ipv6_prefix: u8, findings: &mut Findings) {
+    pub(super) fn find_address(
+        &self,
+        address: IpAddr,
+        ipv6_prefix: u8,
+        waiting: &mut Waiting,
+        findings: &mut Findings,
+    ) {
         let addresses = [address, host_of_prefix(address, ipv6_prefix)];
         let own = match addresses {
             [address, network] if address == network => &addresses[..1],
@@ -113,15 +143,18 @@ impl<'a, 'f, L: ActiveList> Lookup<'a, 'f, L> {
                     findings.add(index, None);
                 }
                 let fingerprint = ClientIdentifier::from(address).fingerprint(list.key());
-                if list.may_contain(fingerprint) {
-                    findings.add(index, Some(fingerprint));
-                }
+                self.find_fingerprint(index, list, fingerprint, waiting, findings);
             }
         }
     }
 
-    /// Looks up an identifier other than an address.
-    pub(super) fn find(&self, identifier: ClientIdentifier<'_>, findings: &mut Findings) {
+    /// Looks up an identifier other than an address; [`Lookup::look_up`] finishes that.
+    pub(super) fn find(
+        &self,
+        identifier: ClientIdentifier<'_>,
+        waiting: &mut Waiting,
+        findings: &mut Findings,
+    ) {
         let kind = identifier.kind();
         if *self.policy.manual_kinds.get(kind) {
             findings.is_allowed |= self.policy.allow_list.contains(identifier);
@@ -137,9 +170,40 @@ impl<'a, 'f, L: ActiveList> Lookup<'a, 'f, L> {
                 _ => identifier.fingerprint(list.key()),
             };
             known = Some((*list.key(), fingerprint));
+            self.find_fingerprint(index, list, fingerprint, waiting, findings);
+        }
+    }
+
+    /// Looks up a fingerprint in the list of the feed `index`, now or together with others.
+    fn find_fingerprint(
+        &self,
+        index: usize,
+        list: &L,
+        fingerprint: Fingerprint,
+        waiting: &mut Waiting,
+        findings: &mut Findings,
+    ) {
+        if !L::LOOKS_UP_TOGETHER {
             if list.may_contain(fingerprint) {
                 findings.add(index, Some(fingerprint));
             }
+        } else if !waiting.add(index, fingerprint) {
+            self.look_up(waiting, findings);
+            waiting.add(index, fingerprint);
         }
+    }
+
+    /// Looks up everything that waits.
+    pub(super) fn look_up(&self, waiting: &mut Waiting, findings: &mut Findings) {
+        if !L::LOOKS_UP_TOGETHER {
+            return;
+        }
+        for (index, fingerprint) in waiting.places.iter().take(waiting.n) {
+            let list = self.feeds.get(*index).and_then(|feed| feed.list.as_ref());
+            if list.is_some_and(|list| list.may_contain(*fingerprint)) {
+                findings.add(*index, Some(*fingerprint));
+            }
+        }
+        waiting.n = 0;
     }
 }

@@ -23,6 +23,8 @@ struct FakeList<'a> {
 }
 
 impl ActiveList for FakeList<'_> {
+    const LOOKS_UP_TOGETHER: bool = true;
+
     fn is_stale(&self) -> bool {
         self.is_stale
     }

@@ -6,6 +6,10 @@ use crate::identifier::{Fingerprint, FingerprintKey, PerKind};
 
 /// A feed's list during one request.
 pub trait ActiveList {
+    /// Whether the look-ups of a request are made together: the processor then waits for the memory of all at once, which
+    /// takes most of the time of a look-up in a large list.
+    const LOOKS_UP_TOGETHER: bool;
+
     /// Whether the list is older than its maximum age.
     fn is_stale(&self) -> bool;
     /// The kinds of which the list has an identifier.

@@ -183,6 +183,8 @@ impl ReplicaList<'_> {
 }
 
 impl ActiveList for ReplicaList<'_> {
+    const LOOKS_UP_TOGETHER: bool = false;
+
     fn is_stale(&self) -> bool {
         self.replica.is_stale
     }
