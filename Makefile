@@ -214,7 +214,7 @@ compose-test: images cli ## the docker-compose, crowdsec and fleet examples and 
 	tools/docker-engine examples/docker-compose/test fleet
 
 .PHONY: bench
-bench: module simulator ## the benchmarks: a table with ratios measured in one run
+bench: module native simulator ## the benchmarks of both artefacts: a table with ratios measured in one run
 	@tools/install envoy wrk oha
 	cargo build $(LOCKED) --release --target wasm32-wasip1 -p empty-filter
 	benches/envoy/bench.py $(BENCH_FLAGS)

@@ -22,9 +22,14 @@ class Contender:
     entries: int = 0
     kinds: str = "ips"
     bearer: str = "opaque"
-    group: str = "ours"
+    # The colour in the chart: baseline, wasm, native or others.
+    group: str = "wasm"
     # Each request becomes a record that goes to a sink.
     sends: bool = False
+    # The key of the row that it is compared with: the same without records.
+    without: str = ""
+    # The list is a file.
+    in_file: bool = False
     # Of the filter; `None` for no filter.
     http_filter: dict | None = field(default=None, compare=False)
 
@@ -63,9 +68,10 @@ def cluster(name, url):
         "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address_of(url)}}]}]}}
 
 
-def bootstrap(listeners, clusters):
+def bootstrap(listeners, clusters, extensions=()):
     """As in envoy/envoy.yaml: ABS's responses are larger than Envoy's default limit."""
     return {
+        "bootstrap_extensions": list(extensions),
         "node": {"id": "bench", "cluster": "bench"},
         "static_resources": {"listeners": listeners, "clusters": clusters},
         "layered_runtime": {"layers": [{"name": "bench", "static_layer": {
@@ -90,9 +96,40 @@ def wasm_filter(module, name, configuration=None):
     return {"name": name, "typed_config": {"@type": _FILTER + "wasm.v3.Wasm", "config": config}}
 
 
-def portcullis_filter(module, name, abs_cluster, refresh_seconds, traffic_section=None, abs_timeout="30s"):
+def native_filter(module, name, configuration):
+    return {"name": name, "typed_config": {
+        "@type": _FILTER + "dynamic_modules.v3.DynamicModuleFilter",
+        "dynamic_module_config": _dynamic_module(module), "filter_name": "portcullis",
+        "filter_config": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": json.dumps(configuration)}}}
+
+
+def list_files(module, files):
+    """The native module's bootstrap extension: cluster names and the files that are read in their place."""
+    configuration = {"list_files": {name: str(path) for name, path in files.items()}}
+    return {"name": "portcullis", "typed_config": {
+        "@type": _TYPE + "extensions.bootstrap.dynamic_modules.v3.DynamicModuleBootstrapExtension",
+        "dynamic_module_config": _dynamic_module(module), "extension_name": "portcullis",
+        "extension_config": {
+            "@type": "type.googleapis.com/google.protobuf.StringValue", "value": json.dumps(configuration)}}}
+
+
+def _dynamic_module(module):
+    return {"module": {"local": {"filename": str(module)}}, "do_not_close": True, "metrics_namespace": "wasmcustom"}
+
+
+def is_native(module):
+    return module.suffix == ".so"
+
+
+def filter_of(module, name, configuration):
+    """The filter in the form of the artefact."""
+    return (native_filter if is_native(module) else wasm_filter)(module, name, configuration)
+
+
+def portcullis_filter(module, name, abs_cluster, refresh_seconds, traffic_section=None, abs_timeout="30s", enabled=True):
     """With a section `traffic`, `enable_abs` is on."""
     configuration = {
+        "enable_firewall": enabled,
         "enable_abs_attack": True,
         "abs_attack_request_minutes": refresh_seconds / 60,
         # The simulator's keys, which are no secret.
@@ -100,7 +137,14 @@ def portcullis_filter(module, name, abs_cluster, refresh_seconds, traffic_sectio
     }
     if traffic_section is not None:
         configuration |= {"enable_abs": True, "traffic": {"format": "batch", **traffic_section}}
-    return wasm_filter(module, name, configuration)
+    return filter_of(module, name, configuration)
+
+
+def text_filter(module, name, cluster_name):
+    """The filter with a text list of addresses, which is fetched once."""
+    return filter_of(module, name, {"feeds": [{
+        "name": "addresses", "format": "text", "cluster": cluster_name, "path": "/", "interval": "1d", "timeout": "5m",
+        "memory": "512MB", "special_ranges": True}]})
 
 
 def _address(number):
@@ -159,59 +203,98 @@ def listed_by_size(entries):
     return f"{entries:,}"
 
 
-def _sending(key, title, module, sink, entries, kinds, traffic_section):
-    http_filter = portcullis_filter(module, key, sink, refresh_seconds=86_400, traffic_section=traffic_section)
-    return Contender(key, title, key, entries=entries, kinds=kinds, sends=True, http_filter=http_filter)
+def source(entries, kinds):
+    """The cluster with a list."""
+    return f"abs-{kinds}-{entries}"
 
 
-def build(directory, empty_module, module, simulators, sinks, sizes, lua_entries, rbac_entries, trie_entries):
-    """All contenders, in the order of the table. `simulators` maps (entries, kinds) to their cluster names, `sinks`
-    kinds to those of the sinks with the longest list."""
-    directory = Path(directory)
+def sink(kinds):
+    """The cluster with the longest list that also receives records."""
+    return f"sink-{kinds}"
+
+
+# The cluster that the native module reads as a file.
+FILE = "list-in-file"
+
+_WORDS = {"ips": "addresses", "mixed": "of all five kinds"}
+
+
+def build(directory, empty_module, modules, plan):
+    """All contenders, in the order of the table. `modules`: artefacts by name."""
     rows = [
         Contender("none", "no filter", "none", group="baseline"),
         Contender("empty", "empty proxy-wasm filter, the SDK's defaults", "empty", group="baseline",
                   http_filter=wasm_filter(empty_module, "empty")),
     ]
-    if module:
-        def ours(entries, kinds):
-            name = f"ours-{kinds}-{entries}"
-            return name, portcullis_filter(module, name, simulators[entries, kinds], refresh_seconds=86_400)
+    if "wasm" in modules:
+        rows += _wasm_rows(modules["wasm"], plan.sizes)
+    if "native" in modules:
+        rows += _native_rows(modules["native"], plan.sizes[-1], plan.huge)
+    return rows + _others(Path(directory), plan)
 
-        name, http_filter = ours(0, "ips")
-        rows.append(Contender("ours-0", "Portcullis, empty list", name, http_filter=http_filter))
-        for kinds, words in (("ips", "addresses"), ("mixed", "entries of all five kinds")):
-            for entries in sizes:
-                name, http_filter = ours(entries, kinds)
-                title = f"Portcullis, {listed_by_size(entries)} {words}"
-                rows.append(Contender(name, title, name, entries=entries, kinds=kinds, http_filter=http_filter))
-        for kinds, words in (("ips", "addresses"), ("mixed", "of all five kinds")):
-            title = f"Portcullis, enable_abs on, {listed_by_size(sizes[-1])} {words}"
-            rows.append(_sending(f"abs-{kinds}", title, module, sinks[kinds], sizes[-1], kinds, {"format": "batch"}))
-            if kinds == "mixed":
-                rows.append(_sending(f"abs-gzip-{kinds}", f"{title}, traffic.gzip on", module, sinks[kinds],
-                                     sizes[-1], kinds, {"format": "batch", "gzip": True}))
-        for kinds in ("ips", "mixed"):
-            for entries in (sizes[0], sizes[-1]):
-                name = f"ours-{kinds}-{entries}"
-                words = "addresses" if kinds == "ips" else "of all five kinds"
-                rows.append(Contender(
-                    f"{name}-blocked", f"Portcullis, {listed_by_size(entries)} {words}, all blocked", name,
-                    traffic.BLOCKED, entries, kinds))
-        largest = sizes[-1]
+
+def _ours(artefact, module, title, entries, kinds, **more):
+    key = f"{artefact}-{kinds}-{entries}"
+    http_filter = portcullis_filter(module, key, source(entries, kinds), refresh_seconds=86_400)
+    return Contender(key, title, key, entries=entries, kinds=kinds, group=artefact, http_filter=http_filter, **more)
+
+
+def _sending(artefact, module, title, entries, kinds, **section):
+    key = f"{artefact}-abs-{'gzip-' if section else ''}{kinds}"
+    section = {"format": "batch", **section}
+    http_filter = portcullis_filter(module, key, sink(kinds), refresh_seconds=86_400, traffic_section=section)
+    return Contender(key, title, key, entries=entries, kinds=kinds, group=artefact, sends=True,
+                     without=f"{artefact}-{kinds}-{entries}", http_filter=http_filter)
+
+
+def _blocked(artefact, title, entries, kinds):
+    listener_of = f"{artefact}-{kinds}-{entries}"
+    return Contender(f"{listener_of}-blocked", title, listener_of, traffic.BLOCKED, entries, kinds, group=artefact)
+
+
+def _wasm_rows(module, sizes):
+    large = sizes[-1]
+    rows = [_ours("wasm", module, "Portcullis, empty list", 0, "ips")]
+    rows += [_ours("wasm", module, f"Portcullis, {size:,} {words}", size, kinds)
+             for kinds, words in _WORDS.items() for size in sizes]
+    for kinds, words in _WORDS.items():
+        title = f"Portcullis, enable_abs on, {large:,} {words}"
+        rows.append(_sending("wasm", module, title, large, kinds))
+        if kinds == "mixed":
+            rows.append(_sending("wasm", module, f"{title}, traffic.gzip on", large, kinds, gzip=True))
+    rows += [_blocked("wasm", f"Portcullis, {size:,} {words}, all blocked", size, kinds)
+             for kinds, words in _WORDS.items() for size in (sizes[0], large)]
+    mixed = f"wasm-mixed-{large}"
+    return [*rows, Contender("wasm-jwt", f"Portcullis, {large:,} of all five kinds, the bearer token a JWT", mixed,
+                             entries=large, kinds="mixed", bearer="jwt", group="wasm")]
+
+
+def _native_rows(module, large, huge):
+    off = portcullis_filter(module, "native-off", source(0, "ips"), refresh_seconds=86_400, enabled=False)
+    rows = [Contender("native-off", "Portcullis native, enable_firewall off: the hooks", "native-off", group="native",
+                      http_filter=off)]
+    rows += [_ours("native", module, f"Portcullis native, {large:,} {words}", large, kinds)
+             for kinds, words in _WORDS.items()]
+    rows.append(Contender("native-huge", f"Portcullis native, {huge:,} addresses", "native-huge", entries=huge,
+                          group="native", in_file=True, http_filter=text_filter(module, "native-huge", FILE)))
+    rows += [_sending("native", module, f"Portcullis native, enable_abs on, {large:,} {words}", large, kinds)
+             for kinds, words in _WORDS.items()]
+    rows += [_blocked("native", f"Portcullis native, {large:,} {words}, all blocked", large, kinds)
+             for kinds, words in _WORDS.items()]
+    return rows
+
+
+def _others(directory, plan):
+    rows = [
+        Contender("rbac-list", f"native RBAC, {plan.rbac_entries:,} addresses as principals", "rbac-list",
+                  group="others", http_filter=rbac_principals(plan.rbac_entries)),
+        Contender("rbac-trie", f"native RBAC, IP matcher, {plan.trie_entries:,} addresses", "rbac-trie",
+                  group="others", http_filter=rbac_matcher(plan.trie_entries)),
+    ]
+    for kinds, words in _WORDS.items():
+        path = traffic.lua_list(directory / f"lua-{kinds}.txt", plan.lua_entries, kinds)
         rows.append(Contender(
-            "ours-jwt", f"Portcullis, {listed_by_size(largest)} of all five kinds, the bearer token a JWT",
-            f"ours-mixed-{largest}", entries=largest, kinds="mixed", bearer="jwt"))
-    rows.append(Contender(
-        "rbac-list", f"native RBAC, {listed_by_size(rbac_entries)} addresses as principals", "rbac-list",
-        group="others", http_filter=rbac_principals(rbac_entries)))
-    rows.append(Contender(
-        "rbac-trie", f"native RBAC, IP matcher, {listed_by_size(trie_entries)} addresses", "rbac-trie",
-        group="others", http_filter=rbac_matcher(trie_entries)))
-    for kinds, words in (("ips", "addresses"), ("mixed", "of all five kinds")):
-        path = traffic.lua_list(directory / f"lua-{kinds}.txt", lua_entries, kinds)
-        rows.append(Contender(
-            f"lua-{kinds}", f"Lua, {listed_by_size(lua_entries)} {words}", f"lua-{kinds}", kinds=kinds,
+            f"lua-{kinds}", f"Lua, {plan.lua_entries:,} {words}", f"lua-{kinds}", kinds=kinds,
             group="others", http_filter=lua_filter(path, kinds)))
     rows.append(Contender("ext_authz", "ext_authz (HTTP) with a service that responds at once, allowed", "ext_authz",
                           group="others", http_filter=ext_authz_filter("authz")))

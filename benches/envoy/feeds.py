@@ -26,7 +26,7 @@ def feed(name, cluster, interval, **keys):
 def several(module, name, clusters, interval):
     """The filter with one feed for each cluster."""
     feeds = [feed(f"feed{index}", one, interval) for index, one in enumerate(clusters)]
-    return contenders.wasm_filter(module, name, {"feeds": feeds})
+    return contenders.filter_of(module, name, {"feeds": feeds})
 
 
 def lapi(stack, directory, entries):
@@ -42,7 +42,7 @@ def crowdsec(module, name, interval):
     """The filter with the decisions of the cluster `lapi`; the key is the simulator's and no secret."""
     one = {"name": "crowdsec", "format": "crowdsec", "cluster": "lapi", "interval": f"{interval}s",
            "headers": {"x-api-key": "lapi_key"}}
-    return contenders.wasm_filter(module, name, {"feeds": [one]})
+    return contenders.filter_of(module, name, {"feeds": [one]})
 
 
 def cpu(directory, module, entries, decisions_, rounds, passes, seconds):

@@ -95,6 +95,13 @@ def _first_in_line():
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
 
 
+def put_first(thread, priority):
+    """A thread runs before other programs, if this is root."""
+    if priority is not None:
+        with contextlib.suppress(PermissionError):
+            os.sched_setscheduler(thread, os.SCHED_RR, os.sched_param(priority))
+
+
 class Process:
     """A child process, pinned to cores and with a log, that ends with the `with` block."""
 
@@ -176,6 +183,22 @@ class Envoy(Process):
         pairs = (line.rsplit(": ", 1) for line in text.splitlines())
         return {name: int(value) for name, value in pairs if value.isdigit()}
 
+    def put_workers_first(self):
+        """Workers run before other programs and before Envoy's other threads, if this is root."""
+        for thread, is_worker in self._threads():
+            put_first(thread, 1 if is_worker else None)
+
+    def put_workers_last(self):
+        """Envoy's other threads run before its workers, if this is root. With the same realtime priority they would wait up to
+        0.1 s for a busy worker on the same core."""
+        for thread, is_worker in self._threads():
+            put_first(thread, 1 if is_worker else 2)
+
+    def _threads(self):
+        """Numbers of the threads, and whether each is a worker."""
+        for task in Path(f"/proc/{self.child.pid}/task").iterdir():
+            yield int(task.name), (task / "comm").read_text().startswith("wrk:worker")
+
     def histogram(self, pattern):
         """Histograms with names that match `pattern`: samples up to each upper bound, since the start."""
         query = urllib.parse.urlencode({"histogram_buckets": "cumulative", "format": "json", "filter": pattern})
@@ -223,11 +246,18 @@ class Sink(Process):
         command = [sys.executable, HERE / "sink.py", simulator.url, *(["--deaf"] if deaf else [])]
         super().__init__(command, Path(directory) / f"{name}.log", cores)
         line = re.compile(r"sink listening on (http://\S+)")
+        if cores:
+            # Before a client on the same core, so that records never wait for it.
+            put_first(self.child.pid, 2)
         try:
             self.url = wait_for("the sink", lambda: (self.check(), line.search(self.log()))[1])[1]
         except BaseException:
             self.stop()
             raise
+
+    def last_fetch(self):
+        """When the last fetch that got an attack list arrived, and when its response was written; see sink.py."""
+        return json.loads(fetch(self.url + "/fetch") or b"[0, 0]")
 
 
 def address_of(url):

@@ -19,8 +19,8 @@ SETTLE_SECONDS = 3
 
 @dataclass(frozen=True)
 class Sending:
-    """`enable_abs` on, to a sink."""
-    section: dict
+    """A sink between the filter and ABS; with a section `traffic`, `enable_abs` is on."""
+    section: dict | None = None
     timeout: str = "30s"
     # The sink never responds.
     deaf: bool = False
@@ -30,7 +30,7 @@ class Setup:
     """One Envoy with the filter and one simulator; no core is pinned, as in production."""
 
     def __init__(self, directory, module, concurrency, entries, kinds, refresh_seconds, sending=None):
-        """`sending` of `None`: `enable_abs` is off."""
+        """`sending` of `None`: no sink, and `enable_abs` is off."""
         self.directory, self.module, self.concurrency = directory, module, concurrency
         self.entries, self.kinds, self.refresh_seconds = entries, kinds, refresh_seconds
         self.sending = sending
@@ -43,8 +43,9 @@ class Setup:
             self.port = free_ports(1)[0]
             abs_url, options = self.simulator.url, {}
             if self.sending:
-                abs_url = self.stack.enter_context(
-                    Sink(self.directory, "sink-refresh", self.simulator, deaf=self.sending.deaf)).url
+                self.sink = self.stack.enter_context(
+                    Sink(self.directory, "sink-refresh", self.simulator, deaf=self.sending.deaf))
+                abs_url = self.sink.url
                 options = {"traffic_section": self.sending.section, "abs_timeout": self.sending.timeout}
             http_filter = contenders.portcullis_filter(
                 self.module, "portcullis", "abs", self.refresh_seconds, **options)
@@ -116,6 +117,8 @@ def hold(directory, module, entries, seconds, refresh_seconds):
     requests = traffic.write(directory / "requests-hold.txt", traffic.CLEAN)
     pattern = r"worker_\d+\.dispatcher\.loop_duration_us"
     with Setup(directory, module, 2, entries, "mixed", refresh_seconds) as setup:
+        # An iteration of a worker that waits for a core is no hold.
+        setup.envoy.put_workers_first()
         time.sleep(SETTLE_SECONDS)
         before, fetched = setup.envoy.histogram(pattern), setup.fetches()
         result = wrk(setup.port, requests, seconds, connections=8, delay_ms=1)
@@ -129,17 +132,51 @@ def hold(directory, module, entries, seconds, refresh_seconds):
 
 
 def time_to_enforcement(directory, module, entries, kinds, repeats, refresh_seconds):
-    """Seconds from the fetch's arrival at ABS until all workers deny an entry of the new list."""
-    times = []
-    with Setup(directory, module, WORKERS, entries, kinds, refresh_seconds) as setup:
+    """Seconds until all workers deny an entry of a new list: from the fetch's arrival at ABS, and from the last byte of the
+    response."""
+    from_fetch, from_last_byte = [], []
+    with Setup(directory, module, WORKERS, entries, kinds, refresh_seconds, Sending()) as setup:
         for seed in range(2, 2 + repeats):
+            # From now on, only the new list is no 304.
+            begun = time.monotonic()
             setup.simulator.generate(seed)
-            before = setup.fetches()
-            wait_for("the next fetch", lambda: setup.fetches() > before, pause=0.002)
-            start = time.monotonic()
+            arrived, written = wait_for(
+                "the next list", lambda begun=begun: _fetch_after(setup.sink, begun), pause=0.002)
             setup.wait_enforced(seed)
-            times.append(time.monotonic() - start)
-    return times
+            enforced = time.monotonic()
+            from_fetch.append(enforced - arrived)
+            from_last_byte.append(enforced - written)
+    return from_fetch, from_last_byte
+
+
+def _fetch_after(sink, moment):
+    """The times of the last fetch that got a list, if its response was written after this moment."""
+    arrived, written = sink.last_fetch()
+    return (arrived, written) if written > moment else None
+
+
+@dataclass
+class FileMemory:
+    """A list in a file, bytes: Envoy's resident memory, the same at its peak, and the list by the filter's metric."""
+    resident: int
+    peak: int
+    list: int
+
+
+def memory_of_file(directory, module, entries):
+    """The native module's memory with a text list of addresses."""
+    path = traffic.text_list(directory / f"list-{entries}.txt", entries)
+    port = free_ports(1)[0]
+    config = contenders.bootstrap(
+        [contenders.listener("clients", port, contenders.text_filter(module, "clients", contenders.FILE), balance=True)],
+        [], [contenders.list_files(module, {contenders.FILE: path})])
+    last = traffic.request_bytes(traffic.listed(entries - 1, "ips"))
+    connections = PROBES_A_WORKER * WORKERS
+    with (Envoy(config, directory, WORKERS, name="envoy-file") as envoy, Prober(port, connections) as prober):
+        wait_for("the file on all workers", lambda: (envoy.check(), prober.refused(last))[1] == connections)
+        time.sleep(SETTLE_SECONDS)
+        size = sum(envoy.stats(r"portcullis\.attack_list\.source=addresses\.bytes").values())
+        return FileMemory(envoy.resident_bytes(), envoy.peak_resident_bytes(), size)
 
 
 def fetches_an_interval(directory, module, concurrency, intervals, refresh_seconds):

@@ -73,13 +73,13 @@ def chart(bench, path):
     rows = [row for row in bench.rows if row.key != "none"]
     left, width, top, step = 470, 480, 70, 26
     height = top + step * len(rows) + 50
-    low, high = 0.5, 200.0
+    low, high = 0.2, 200.0
 
     def x(value):
         share = math.log(max(value, low) / low) / math.log(high / low)
         return left + width * min(share, 1)
 
-    colours = {"baseline": "#6b7280", "ours": "#0f766e", "others": "#b45309"}
+    colours = {"baseline": "#6b7280", "wasm": "#0f766e", "native": "#1d4ed8", "others": "#b45309"}
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 90} {height}" '
         'font-family="system-ui, sans-serif" font-size="13" role="img">',
@@ -89,7 +89,7 @@ def chart(bench, path):
         '</text>',
         '<text x="16" y="48" fill="#4b5563">microseconds over no filter, one worker; less is better; logarithmic '
         'scale</text>']
-    for tick in (0.5, 1, 2, 5, 10, 20, 50, 100, 200):
+    for tick in (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200):
         parts.append(f'<line x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{top - 8}" y2="{height - 36}" '
                      'stroke="#e5e7eb"/>')
         parts.append(f'<text x="{x(tick):.1f}" y="{height - 18}" text-anchor="middle" fill="#4b5563">{tick:g}</text>')

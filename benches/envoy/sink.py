@@ -3,13 +3,16 @@
 
 sink.py SIMULATOR_URL [--deaf]
 
-Fetches of the attack list are forwarded to the simulator. With `--deaf` a call with records is accepted, but neither read
+Fetches of the attack list are forwarded to the simulator. `GET /fetch` returns when the last one that got a
+list arrived and when the last byte of its response was written, in seconds of the monotonic clock, which all processes share. With `--deaf` a call with records is accepted, but neither read
 nor given a response, until the caller closes the connection.
 """
 
 import argparse
 import http.client
+import json
 import select
+import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -21,13 +24,20 @@ class Sink(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     simulator = ""
     deaf = False
+    # Of the last fetch that got a list.
+    fetch = (0.0, 0.0)
 
     def do_GET(self):
+        if self.path == "/fetch":
+            return self.respond(200, json.dumps(self.fetch).encode(), [])
+        arrived = time.monotonic()
         upstream = http.client.HTTPConnection(self.simulator, timeout=60)
         upstream.request("GET", self.path, headers=dict(self.headers))
         response = upstream.getresponse()
         headers = [(name, response.headers[name]) for name in FORWARDED if name in response.headers]
         self.respond(response.status, response.read(), headers)
+        if response.status == 200:
+            Sink.fetch = (arrived, time.monotonic())
         upstream.close()
 
     def do_POST(self):

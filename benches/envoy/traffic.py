@@ -86,3 +86,13 @@ def lua_list(path, entries, kinds):
             elif value.startswith("Bearer "):
                 out.write(f"oauth_token\t{value.removeprefix('Bearer ')}\n")
     return path
+
+
+def text_list(path, entries):
+    """The same addresses as a text list."""
+    ends = [f".{end}\n" for end in range(256)]
+    with open(path, "w", encoding="ascii") as out:
+        for network in range(-(-entries // 256)):
+            prefix = f"10.{network >> 8}.{network & 255}"
+            out.write(prefix + prefix.join(ends[:entries - network * 256]))
+    return path
