@@ -40,10 +40,10 @@ mod tests;
 
 pub use fetch_job::{FetchJob, Fetched};
 pub use filter::{Filter, StreamState};
+pub use shared_list::SharedList;
 
 use inbox::Inbox;
 use refresh::Refresh;
-use shared_list::SharedList;
 
 type Host<'a> = MeteredHost<'a, dyn RootHost + 'a>;
 
