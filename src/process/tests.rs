@@ -382,3 +382,28 @@ fn each_filter_has_its_sample() {
         assert_eq!(records.lines().filter(|it| it.contains(client)).count(), 2);
     }
 }
+
+#[test]
+fn records_of_open_streams_are_bounded_and_their_memory_is_released() {
+    let json = r#"{"enable_abs": true, "abs": {"cluster": "abs"},
+        "traffic": {"format": "batch", "path": "/", "queue_memory": "1MB"}}"#;
+    let (host, _process, filter) = started(json);
+    host.set_request(MemoryRequest {
+        source_address: b"192.0.2.1:5".to_vec(),
+        ..MemoryRequest::default()
+    });
+    let dropped = || host.process().metric("portcullis.traffic.dropped");
+    let mut streams = Vec::new();
+    while dropped() == 0 {
+        assert!(streams.len() < 100_000, "nothing bounds open records");
+        let stream = StreamState::default();
+        filter.request(&host, &Route::NONE, &stream);
+        streams.push(stream);
+    }
+    let n_open = streams.len();
+    drop(streams);
+    for _ in 1..n_open {
+        filter.request(&host, &Route::NONE, &StreamState::default());
+    }
+    assert_eq!(dropped(), 1, "the memory of lost streams is released");
+}
