@@ -141,21 +141,31 @@ impl Config {
         bytes: &[u8],
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Config, Vec<ConfigError>> {
-        let tree = raw::read(bytes).map_err(|problem| {
-            let path = String::new();
-            vec![ConfigError { path, problem }]
+        let (mut config, warnings) = read_root(bytes, top_level::ROOT_KEYS, |root| {
+            top_level::read_config(root, environment)
         })?;
-        let report = report::Report::default();
-        let keys = top_level::ROOT_KEYS;
-        let root = section::Section::open(String::new(), Some(&tree), keys, &report);
-        let mut config = top_level::read_config(&root, environment);
-        drop(root);
-        let (errors, warnings) = report.into_lists();
         config.warnings = warnings;
-        match errors.is_empty() {
-            true => Ok(config),
-            false => Err(errors),
-        }
+        Ok(config)
+    }
+}
+
+/// Reads a configuration that is one object with only `known` keys. Returns it with its warnings.
+fn read_root<T>(
+    bytes: &[u8],
+    known: &'static [&'static str],
+    read: impl FnOnce(&section::Section<'_>) -> T,
+) -> Result<(T, Vec<ConfigWarning>), Vec<ConfigError>> {
+    let tree = raw::read(bytes).map_err(|problem| {
+        let path = String::new();
+        vec![ConfigError { path, problem }]
+    })?;
+    let report = report::Report::default();
+    let root = section::Section::open(String::new(), Some(&tree), known, &report);
+    let config = read(&root);
+    drop(root);
+    match report.into_lists() {
+        (errors, warnings) if errors.is_empty() => Ok((config, warnings)),
+        (errors, _) => Err(errors),
     }
 }
 

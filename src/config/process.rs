@@ -3,8 +3,7 @@
 use core::time::Duration;
 
 use super::error::{ConfigError, Problem};
-use super::raw;
-use super::report::Report;
+use super::read_root;
 use super::section::Section;
 use super::tree::Value;
 use super::value::DurationRange;
@@ -47,28 +46,18 @@ impl ProcessConfig {
     ///
     /// All errors, each with its path.
     pub fn parse(bytes: &[u8]) -> Result<Self, Vec<ConfigError>> {
-        let tree = raw::read(bytes).map_err(|problem| {
-            let path = String::new();
-            vec![ConfigError { path, problem }]
-        })?;
-        let report = Report::default();
-        let root = Section::open(String::new(), Some(&tree), PROCESS_KEYS, &report);
         let failures = [
             ("deny", NativeFailure::Deny),
             ("allow", NativeFailure::Allow),
         ];
-        let config = Self {
+        let read = read_root(bytes, PROCESS_KEYS, |root| Self {
             wait_for_first_list: root.duration("wait_for_first_list", &WAIT),
             native_failure: root
                 .choice("native_failure", failures, "\"deny\" or \"allow\"")
                 .unwrap_or_default(),
-            list_files: read_list_files(&root),
-        };
-        drop(root);
-        match report.into_lists() {
-            (errors, _) if errors.is_empty() => Ok(config),
-            (errors, _) => Err(errors),
-        }
+            list_files: read_list_files(root),
+        });
+        read.map(|(config, _)| config)
     }
 }
 

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use super::api::{Api, Mode};
 use super::error::ConfigError;
-use super::raw;
-use super::report::Report;
-use super::section::Section;
+use super::read_root;
 use super::value;
 
 pub(super) const ROUTE_KEYS: &[&str] = &["enable_blocking", "mode", "feeds"];
@@ -37,14 +35,8 @@ impl Route {
     ///
     /// All errors, each with its path.
     pub fn parse(bytes: &[u8]) -> Result<Self, Vec<ConfigError>> {
-        let tree = raw::read(bytes).map_err(|problem| {
-            let path = String::new();
-            vec![ConfigError { path, problem }]
-        })?;
-        let report = Report::default();
-        let root = Section::open(String::new(), Some(&tree), ROUTE_KEYS, &report);
         let modes = [("enforce", Mode::Enforce), ("shadow", Mode::Shadow)];
-        let route = Self {
+        let read = read_root(bytes, ROUTE_KEYS, |root| Self {
             enable_blocking: root
                 .has("enable_blocking")
                 .then(|| root.boolean("enable_blocking", true)),
@@ -54,12 +46,8 @@ impl Route {
                 "a list of names of feeds, \"abs\" for that of ABS",
                 |name| value::identifier_text(name).map(Arc::from),
             ),
-        };
-        drop(root);
-        match report.into_lists() {
-            (errors, _) if errors.is_empty() => Ok(route),
-            (errors, _) => Err(errors),
-        }
+        });
+        read.map(|(route, _)| route)
     }
 
     /// Whether feeds' lists are enforced for requests of `api`.
