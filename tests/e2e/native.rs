@@ -128,6 +128,24 @@ async fn posted(harness: &Harness) -> u16 {
     request.send().await.status
 }
 
+/// The name that `examples/observability/rules.yml` uses.
+#[test]
+fn prometheus_has_the_counter_of_panics() {
+    if is_left_out() {
+        return;
+    }
+    scenario(Setup::new(), async |harness| {
+        assert_eq!(harness.get("/").send().await.status, 200);
+
+        let text = harness.envoy.admin("/stats/prometheus").await;
+
+        assert!(
+            text.contains("\n# TYPE portcullis_panics counter\n"),
+            "{text}"
+        );
+    });
+}
+
 #[test]
 fn a_list_file_is_a_feed_and_a_change_of_it_is_enforced() {
     if is_left_out() {
