@@ -1,7 +1,9 @@
 //! Every command and option, with its help. Decides nothing.
 
+mod import_ase;
 mod remote;
 mod serve;
+mod settings;
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -11,8 +13,10 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use portcullis::identifier::IdentifierKind;
 
+pub use self::import_ase::ImportAseArgs;
 pub use self::remote::{NodeState, NodesArgs, RemoteArgs, settle};
 pub use self::serve::{AccessArgs, ServeArgs};
+pub use self::settings::{GetArgs, OnOff, SetArgs, ShadowArgs};
 
 /// Controls the Envoy filter that blocks the clients PingIntelligence ABS has detected as attackers.
 ///
@@ -53,7 +57,7 @@ pub struct Common {
     #[arg(long, global = true, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
     /// Output format
-    #[arg(long, global = true, value_enum, default_value_t = OutputFormat::Text)]
+    #[arg(short, long, global = true, value_enum, default_value_t = OutputFormat::Text)]
     pub output: OutputFormat,
     /// Show what would change, and change nothing
     #[arg(long, global = true)]
@@ -118,11 +122,20 @@ pub enum Command {
     ClearBlacklist,
     /// Show ABS's attack list, import it into the manual deny list, or remove false positives from it
     AttackList(AttackListArgs),
+    /// Block nobody and only count, or block again
+    Shadow(ShadowArgs),
+    /// Set a key of the configuration that has one value
+    Set(SetArgs),
+    /// Show the keys of the configuration that have one value, or one of them
+    Get(GetArgs),
     /// Show the configured feeds, or read the list of one
     #[command(subcommand)]
     Feeds(FeedsCommand),
     /// Show what the filter does with a request, and why
     Explain(ExplainArgs),
+    /// Make a configuration and Envoy's clusters from the files of an ASE
+    #[command(name = "import-ase", alias = "import_ase")]
+    ImportAse(ImportAseArgs),
     /// Check whether the filter accepts a configuration
     CheckConfig(CheckConfigArgs),
     /// Show the Envoys of a fleet, as --server knows them

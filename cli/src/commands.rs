@@ -4,8 +4,11 @@ mod attack_list;
 mod check_config;
 pub mod explain;
 mod feeds;
+mod import_ase;
 pub mod manual_lists;
 mod nodes;
+mod settings;
+mod shadow;
 mod shell;
 mod status;
 pub mod switches;
@@ -36,8 +39,12 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         Command::ViewBlacklist(args) => manual_lists::view_deny_list(common, args),
         Command::ClearBlacklist => manual_lists::clear(common, List::Deny),
         Command::AttackList(args) => attack_list::run(common, args),
+        Command::Shadow(args) => shadow::run(common, args),
+        Command::Set(args) => settings::set(common, args),
+        Command::Get(args) => settings::get(common, args),
         Command::Feeds(command) => feeds::run(common, command),
         Command::Explain(args) => explain::run(common, args),
+        Command::ImportAse(args) => import_ase::run(common, args),
         Command::CheckConfig(args) => check_config::run(common, args),
         Command::Nodes(args) => nodes::run(common, args),
         Command::Serve(args) => crate::serve::run(args),

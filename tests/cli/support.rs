@@ -80,6 +80,14 @@ impl Workspace {
         fs::write(self.path(name), bytes).unwrap();
     }
 
+    /// Copies a folder of `tests/cli/fixtures`.
+    pub fn add_fixture(&self, name: &str) {
+        copy(
+            &repository().join("tests/cli/fixtures").join(name),
+            &self.path(name),
+        );
+    }
+
     /// The tool with arguments, ready to start.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PORTCULLIS);
@@ -156,6 +164,18 @@ impl Workspace {
             .env("COLUMNS", "100")
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::null());
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &to),
+            false => _ = fs::copy(entry.path(), to).unwrap(),
+        }
     }
 }
 

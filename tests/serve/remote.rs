@@ -48,7 +48,7 @@ fn every_command_does_at_the_server_what_it_does_to_a_file() {
     let fleet = started_with(&configuration);
     let local = fleet.path("local.json");
     fs::copy(fleet.path("filters/portcullis.json"), &local).unwrap();
-    let commands: [&[&str]; 27] = [
+    let commands: [&[&str]; 35] = [
         &["enable_firewall"],
         &["enable_firewall"],
         &["enable_firewall", "--dry-run"],
@@ -77,6 +77,14 @@ fn every_command_does_at_the_server_what_it_does_to_a_file() {
         &["delete_blacklist", "ip", "192.0.2.0/24"],
         &["clear_whitelist"],
         &["check_config"],
+        &["set", "abs_attack_request_minutes", "2.5"],
+        &["set", "abs_attack_request_minutes", "0"],
+        &["set", "abs.secret_key", "SECRET-KEY-2", "--output", "json"],
+        &["get", "abs_attack_request_minutes"],
+        &["get", "abs.secret_key"],
+        &["get"],
+        &["shadow", "on"],
+        &["shadow", "off"],
         &[
             "explain",
             "--ip",

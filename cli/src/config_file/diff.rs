@@ -25,6 +25,8 @@ pub fn differences(
 #[derive(Debug, PartialEq)]
 pub struct Difference {
     path: String,
+    /// Whether the path is that of a list, and the values are elements of it.
+    of_element: bool,
     old: Option<Value>,
     new: Option<Value>,
 }
@@ -43,7 +45,10 @@ impl Difference {
     }
 
     fn shorten_secrets(&mut self) {
-        let path = without_indices(&self.path);
+        let mut path = without_indices(&self.path);
+        if self.of_element {
+            path.push_str("[]");
+        }
         for value in [&mut self.old, &mut self.new].into_iter().flatten() {
             mask(&path, value);
         }
@@ -108,11 +113,14 @@ fn compare(path: &str, old: Option<&Value>, new: Option<&Value>, found: &mut Vec
                 }
             }
             ArrayEdit::Splice { removed, appended } => {
-                for index in removed.into_iter().rev() {
-                    note(path, old.get(index), None, found);
-                }
-                for value in appended {
-                    note(path, None, Some(value), found);
+                let removed = removed.into_iter().rev();
+                let removed = removed.map(|index| (old.get(index), None));
+                let appended = appended.iter().map(|value| (None, Some(value)));
+                for (old, new) in removed.chain(appended) {
+                    note(path, old, new, found);
+                    if let Some(last) = found.last_mut() {
+                        last.of_element = true;
+                    }
                 }
             }
         },
@@ -123,6 +131,7 @@ fn compare(path: &str, old: Option<&Value>, new: Option<&Value>, found: &mut Vec
 fn note(path: &str, old: Option<&Value>, new: Option<&Value>, found: &mut Vec<Difference>) {
     found.push(Difference {
         path: path.to_owned(),
+        of_element: false,
         old: old.cloned(),
         new: new.cloned(),
     });
