@@ -14,7 +14,6 @@ fn state(workspace: &Workspace) -> (Vec<String>, String) {
     let mut names: Vec<_> = fs::read_dir(workspace.path("envoy"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name != ".filter.json.lock")
         .collect();
     names.sort();
     (names, workspace.read("envoy/filter.json"))
@@ -97,9 +96,6 @@ fn mode_and_owner_are_kept() {
         (before.mode(), before.uid(), before.gid()),
         (after.mode(), after.uid(), after.gid())
     );
-    // Otherwise the owner could not take a lock that root has created.
-    let lock = fs::metadata(workspace.path("envoy/.filter.json.lock")).unwrap();
-    assert_eq!((lock.uid(), lock.gid()), (after.uid(), after.gid()));
 }
 
 #[test]
@@ -260,8 +256,6 @@ fn a_full_disk_is_reported_and_the_file_not_changed() {
     let folder = workspace.path("envoy");
     let _disk = SmallDisk::mount(&folder);
     workspace.write("envoy/filter.json", &shipped);
-    // So that creating the lock file does not fail.
-    workspace.write("envoy/.filter.json.lock", "");
     let filling = fs::write(workspace.path("envoy/filling"), vec![0; 128 * 1024]);
     assert_eq!(filling.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
     let before = state(&workspace);
@@ -355,7 +349,7 @@ fn a_file_that_is_a_mount_point_is_refused() {
 #[test]
 fn a_command_waits_for_the_lock_of_another() {
     let workspace = Workspace::new();
-    let lock = fs::File::create(workspace.path("envoy/.filter.json.lock")).unwrap();
+    let lock = fs::File::open(workspace.path("envoy/filter.json")).unwrap();
     lock.lock().unwrap();
     let before = state(&workspace);
     let mut command = workspace.command(&["disable_firewall"]);
@@ -363,17 +357,17 @@ fn a_command_waits_for_the_lock_of_another() {
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    // It has opened the lock file when it waits for it.
+    // It has opened the file when it waits for the lock.
     let waits = |process: u32| {
         let open = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
         open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
-            .any(|path| path.ends_with(".filter.json.lock"))
+            .any(|path| path.ends_with("filter.json"))
     };
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while !waits(command.id()) {
         assert!(
             std::time::Instant::now() < deadline,
-            "the lock file was never opened"
+            "the file was never opened"
         );
         std::thread::yield_now();
     }

@@ -1,11 +1,12 @@
 //! Replaces a file atomically: no reader sees half of it, and of two changes at once both count.
 //!
-//! A lock file beside it is held from before the read until after the write. The successor is written beside the file,
-//! synced to disk and renamed over it; Envoy watches for that rename. If a step fails, the file stays as it was.
+//! The file itself is locked from before the read until after the write, so that no lock file stays beside it. The successor
+//! is written beside the file, synced to disk and renamed over it; Envoy watches for that rename. If a step fails, the file
+//! stays as it was.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -116,35 +117,16 @@ impl Target {
         })
     }
 
-    /// Takes the lock, which is released when the file is closed. The lock file is never deleted: otherwise two commands
-    /// could hold two locks.
+    /// Takes the lock, which is released when the file is closed. Whoever waited for the lock of a file that has been replaced
+    /// in the meantime waits for that of its successor.
     fn lock(&self) -> Result<File> {
-        let file_name = self.path.file_name().unwrap_or_default();
-        let path = self
-            .directory
-            .join(format!(".{}.lock", file_name.to_string_lossy()));
-        let failed = self.failed("the lock file beside it can't be opened");
-        let owner = fs::metadata(&self.path).map_err(&failed)?;
-        let file = match regular::open(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let created = OpenOptions::new()
-                    .write(true)
-                    .create(true)
-                    .truncate(false)
-                    .mode(owner.mode())
-                    .open(&path);
-                // Whoever may change the file must be able to take its lock, even if root created it. Other users can't
-                // change the owner, and need not.
-                let _ = chown(&path, Some(owner.uid()), Some(owner.gid()));
-                created
-            }
-            other => other,
-        };
-        let file = file.map_err(failed)?;
         let started = Instant::now();
+        let opened = || regular::open(&self.path).map_err(self.failed("its lock can't be taken"));
+        let mut file = opened()?;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(file),
+                Ok(()) if self.is_current(&file)? => return Ok(file),
+                Ok(()) => file = opened()?,
                 Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_WAIT => {
                     thread::sleep(LOCK_POLL);
                 }
@@ -152,8 +134,7 @@ impl Target {
                     return Err(unchanged(
                         &self.name,
                         &format!(
-                            "another command has held the lock {} for {} seconds; try again",
-                            path.display(),
+                            "another command has held its lock for {} seconds; try again",
                             LOCK_WAIT.as_secs()
                         ),
                     ));
@@ -163,6 +144,14 @@ impl Target {
                 }
             }
         }
+    }
+
+    /// Whether the path still leads to this open file.
+    fn is_current(&self, file: &File) -> Result<bool> {
+        let failed = || self.failed("its lock can't be taken");
+        let opened = file.metadata().map_err(failed())?;
+        let current = fs::metadata(&self.path).map_err(failed())?;
+        Ok((opened.dev(), opened.ino()) == (current.dev(), current.ino()))
     }
 
     fn replace(&self, text: &str) -> Result<()> {
