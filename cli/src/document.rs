@@ -65,8 +65,8 @@ impl<'a> Document<'a> {
                 "it starts with a byte order mark, which Envoy does not accept; remove it",
             ));
         }
-        let value: Value = serde_json::from_str(text).map_err(not_json)?;
-        let tree = Tree::of_json(text).ok_or_else(|| not_json("it can't be edited"))?;
+        let tree: Tree = serde_json::from_str(text).map_err(not_json)?;
+        let value = tree.value();
         Ok(Self {
             text,
             format: Format::Json,

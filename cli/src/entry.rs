@@ -4,6 +4,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
 
+use ipnet::IpNet;
 use portcullis::identifier::listed::{Unusable, listed, trimmed, usable_value};
 use portcullis::identifier::{ClientIdentifier, FingerprintKey, IdentifierKind};
 
@@ -24,7 +25,28 @@ pub struct Entry {
 }
 
 /// The same for two entries of the same client.
-pub type ClientKey = (IdentifierKind, String);
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ClientKey {
+    /// An address or a range.
+    Ip(IpNet),
+    /// Any other client.
+    Fingerprint(IdentifierKind, u64),
+    /// The value of an entry that identifies none.
+    Unusable(IdentifierKind, String),
+}
+
+impl ClientKey {
+    /// The key of the entry with these parts.
+    pub fn of(kind: IdentifierKind, name: Option<&str>, value: &str) -> Self {
+        match listed(kind, name.unwrap_or_default(), value) {
+            Ok(ClientIdentifier::Ip(range)) => ClientKey::Ip(range),
+            Ok(identifier) => {
+                ClientKey::Fingerprint(kind, identifier.fingerprint(&fingerprint_key()).0)
+            }
+            Err(_) => ClientKey::Unusable(kind, value.to_owned()),
+        }
+    }
+}
 
 impl Entry {
     /// Reads the words of a command.
@@ -70,12 +92,7 @@ impl Entry {
 
     /// The client, or the value of an entry that identifies none.
     pub fn key(&self) -> ClientKey {
-        let key = match self.identifier() {
-            Ok(ClientIdentifier::Ip(range)) => range.to_string(),
-            Ok(identifier) => identifier.fingerprint(&fingerprint_key()).0.to_string(),
-            Err(_) => self.value.clone(),
-        };
-        (self.kind, key)
+        ClientKey::of(self.kind, self.name.as_deref(), &self.value)
     }
 
     /// The part of the value that the filter compares.

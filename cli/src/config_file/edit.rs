@@ -4,13 +4,16 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::ConfigFile;
 use super::diff::{Difference, differences};
 use super::place::Place;
 use super::select::Selection;
+use super::{ConfigFile, validate};
 use crate::args::Common;
 use crate::error::{Failure, Result};
 use crate::output::Report;
+
+/// The size in bytes from which a configuration is large.
+const LARGE: usize = 1 << 20;
 
 /// An edited text that the filter accepts; nothing is written yet.
 #[derive(Debug)]
@@ -55,22 +58,41 @@ pub fn edit_text(
     let file = ConfigFile::parse(place, text, selection)?;
     let mut new = file.configuration.clone();
     let message = edit(&mut new)?;
+    let refused =
+        |errors: Vec<_>| Failure::invalid_configuration(&file.file, Some(place.refusal()), &errors);
     let text = match new == file.configuration {
-        true => None,
-        false => Some(file.text_with(&new)?),
+        true => {
+            file.validate().map_err(refused)?;
+            None
+        }
+        false => {
+            // A large one is refused before the work on the text, which takes many times as long.
+            if file.raw.len() > LARGE || has_many(&new) {
+                let json = serde_json::to_vec(&new).unwrap_or_default();
+                validate(&json).map_err(refused)?;
+            }
+            let text = file.text_with(&new)?;
+            // Validates what Envoy will read: the new text.
+            let edited = ConfigFile::parse(place, text.clone(), selection)?;
+            edited.validate().map_err(refused)?;
+            Some(text)
+        }
     };
-    // Validates what Envoy will read: the new text.
-    match &text {
-        Some(text) => ConfigFile::parse(place, text.clone(), selection)?.validate(),
-        None => file.validate(),
-    }
-    .map_err(|errors| Failure::invalid_configuration(&file.file, Some(place.refusal()), &errors))?;
     Ok(Edited {
         differences: differences(&file.configuration, &new, show_secrets),
         file: file.file,
         text,
         message,
     })
+}
+
+/// Whether a list of the configuration has so many entries that the configuration is large.
+fn has_many(configuration: &Map<String, Value>) -> bool {
+    const MANY: usize = 10_000;
+    let sections = configuration.values().filter_map(Value::as_object);
+    let lists = sections.flat_map(|section| section.values());
+    let n_entries = lists.filter_map(Value::as_array).map(Vec::len);
+    n_entries.max().is_some_and(|longest| longest > MANY)
 }
 
 impl Edited {

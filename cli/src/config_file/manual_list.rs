@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use portcullis::identifier::IdentifierKind;
 use serde_json::{Map, Value, json};
 
-use crate::entry::Entry;
+use crate::entry::{ClientKey, Entry};
 use crate::error::{Failure, Result};
 
 /// The entries of a list, including those that identify no client. Omits values that are not strings.
@@ -63,7 +63,24 @@ pub fn in_abs_format(entries: &[Entry], show_secrets: bool) -> Value {
 
 /// Adds the entries for clients that the list does not have yet; returns their number.
 pub fn add(list: &mut Map<String, Value>, added: &[Entry]) -> Result<usize> {
-    let mut known: HashSet<_> = entries(list).iter().map(Entry::key).collect();
+    // One entry needs no set of all keys.
+    if let [entry] = added {
+        let key = entry.key();
+        let has_key =
+            |name: Option<&str>, value: &str| ClientKey::of(entry.kind, name, value) == key;
+        if any_value(list, entry.kind, has_key) {
+            return Ok(0);
+        }
+        values_for(list, entry)?.push(Value::String(entry.value.clone()));
+        return Ok(1);
+    }
+    let mut known = HashSet::new();
+    for kind in IdentifierKind::WITH_LIST_KEY {
+        any_value(list, kind, |name, value| {
+            known.insert(ClientKey::of(kind, name, value));
+            false
+        });
+    }
     let mut n_added = 0usize;
     for entry in added {
         if known.insert(entry.key()) {
@@ -74,18 +91,34 @@ pub fn add(list: &mut Map<String, Value>, added: &[Entry]) -> Result<usize> {
     Ok(n_added)
 }
 
+/// Whether `is_wanted` is true for a name and value of this kind.
+fn any_value(
+    list: &Map<String, Value>,
+    kind: IdentifierKind,
+    mut is_wanted: impl FnMut(Option<&str>, &str) -> bool,
+) -> bool {
+    let mut any = |name: Option<&str>, values: &Value| {
+        let mut values = elements(values).iter().filter_map(Value::as_str);
+        values.any(|value| is_wanted(name, value))
+    };
+    match list.get(kind.list_key()) {
+        Some(Value::Object(by_name)) => {
+            by_name.iter().any(|(name, values)| any(Some(name), values))
+        }
+        Some(values) => any(None, values),
+        None => false,
+    }
+}
+
 /// Removes an entry; `false` if the list does not have it.
 pub fn remove(list: &mut Map<String, Value>, entry: &Entry) -> bool {
     let key = entry.key();
     let is_listed = |name: Option<&String>, value: &Value| {
         // The filter ignores the name of an API key, and it is not always known.
         let other_name = name.is_some() && entry.name.is_some() && name != entry.name.as_ref();
-        let listed = value.as_str().map(|value| Entry {
-            kind: entry.kind,
-            name: name.cloned(),
-            value: value.to_owned(),
-        });
-        !other_name && listed.is_some_and(|listed| listed.key() == key)
+        let name = name.map(String::as_str);
+        let is_same = |value: &str| ClientKey::of(entry.kind, name, value) == key;
+        !other_name && value.as_str().is_some_and(is_same)
     };
     let mut removed = false;
     let mut strip = |name: Option<&String>, values: &mut Value| {

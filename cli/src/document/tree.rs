@@ -1,6 +1,8 @@
 //! A JSON or YAML value as written, duplicate keys included.
 
-use jsonc_parser::ast;
+use std::fmt::{self, Write as _};
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::path::Step;
@@ -17,35 +19,6 @@ pub enum Tree {
 }
 
 impl Tree {
-    /// Reads a text that is valid JSON. No other reader of JSON keeps duplicate keys.
-    pub fn of_json(text: &str) -> Option<Self> {
-        let (collect, parse) = Default::default();
-        let parsed = jsonc_parser::parse_to_ast(text, &collect, &parse).ok()?;
-        Self::of_ast(&parsed.value?)
-    }
-
-    fn of_ast(value: &ast::Value<'_>) -> Option<Self> {
-        Some(match value {
-            ast::Value::NullKeyword(_) => Tree::Scalar(Value::Null),
-            ast::Value::BooleanLit(literal) => Tree::Scalar(literal.value.into()),
-            ast::Value::NumberLit(literal) => {
-                Tree::Scalar(Value::Number(literal.value.parse().ok()?))
-            }
-            ast::Value::StringLit(literal) => Tree::Scalar(literal.value.as_ref().into()),
-            ast::Value::Array(array) => {
-                let elements = array.elements.iter().map(Tree::of_ast);
-                Tree::List(elements.collect::<Option<_>>()?)
-            }
-            ast::Value::Object(object) => {
-                let entries = object.properties.iter().map(|property| {
-                    let key = property.name.as_str().to_owned();
-                    Some((key, Tree::of_ast(&property.value)?))
-                });
-                Tree::Object(entries.collect::<Option<_>>()?)
-            }
-        })
-    }
-
     /// The value; of duplicate keys the last one wins, as in Envoy.
     pub fn value(&self) -> Value {
         match self {
@@ -77,20 +50,34 @@ impl Tree {
 
     /// As JSON, duplicate keys included.
     pub fn to_json(&self) -> String {
+        let mut json = String::new();
+        self.write_json(&mut json);
+        json
+    }
+
+    fn write_json(&self, json: &mut String) {
         match self {
-            Tree::Scalar(value) => value.to_string(),
+            Tree::Scalar(value) => _ = write!(json, "{value}"),
             Tree::List(list) => {
-                let list: Vec<_> = list.iter().map(Tree::to_json).collect();
-                format!("[{}]", list.join(","))
+                json.push('[');
+                for (number, tree) in list.iter().enumerate() {
+                    if number > 0 {
+                        json.push(',');
+                    }
+                    tree.write_json(json);
+                }
+                json.push(']');
             }
             Tree::Object(entries) => {
-                let entries: Vec<_> = entries
-                    .iter()
-                    .map(|(key, value)| {
-                        format!("{}:{}", Value::String(key.clone()), value.to_json())
-                    })
-                    .collect();
-                format!("{{{}}}", entries.join(","))
+                json.push('{');
+                for (number, (key, tree)) in entries.iter().enumerate() {
+                    if number > 0 {
+                        json.push(',');
+                    }
+                    let _ = write!(json, "{}:", Value::String(key.clone()));
+                    tree.write_json(json);
+                }
+                json.push('}');
             }
         }
     }
@@ -114,6 +101,63 @@ impl Tree {
                 })
             }
         }
+    }
+}
+
+/// Reads JSON: serde's own values keep only one of duplicate keys.
+impl<'de> Deserialize<'de> for Tree {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TreeVisitor)
+    }
+}
+
+struct TreeVisitor;
+
+impl<'de> Visitor<'de> for TreeVisitor {
+    type Value = Tree;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any valid JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Tree, E> {
+        Ok(Tree::Scalar(Value::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Tree, E> {
+        Ok(Tree::Scalar(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Tree, E> {
+        Ok(Tree::Scalar(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Tree, E> {
+        Ok(Tree::Scalar(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Tree, E> {
+        Ok(Tree::Scalar(value.into()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Tree, E> {
+        Ok(Tree::Scalar(value.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Tree, A::Error> {
+        let mut list = Vec::new();
+        while let Some(element) = elements.next_element()? {
+            list.push(element);
+        }
+        Ok(Tree::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Tree, A::Error> {
+        let mut object = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            object.push(entry);
+        }
+        Ok(Tree::Object(object))
     }
 }
 
