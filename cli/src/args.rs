@@ -1,5 +1,9 @@
 //! Every command and option, with its help. Decides nothing.
 
+mod attack_list;
+mod entries;
+mod examples;
+mod explain;
 mod import_ase;
 mod remote;
 mod serve;
@@ -9,10 +13,11 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use portcullis::identifier::IdentifierKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+pub use self::attack_list::{AbsArgs, AttackListArgs, ListStatus};
+pub use self::entries::{AllowCommand, DenyCommand, EntryWords};
+pub use self::explain::ExplainArgs;
 pub use self::import_ase::ImportAseArgs;
 pub use self::remote::{NodeState, NodesArgs, RemoteArgs, settle};
 pub use self::serve::{AccessArgs, ServeArgs};
@@ -24,7 +29,10 @@ pub use self::settings::{GetArgs, OnOff, SetArgs, ShadowArgs};
 /// filter's configuration; a running Envoy that watches the file applies the change.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 1 refused by validation or a server, 2 wrong usage.")]
+#[command(
+    after_help = "Commands may be written with dashes: add-whitelist.\n\nExit codes: 0 done, 1 refused by validation or a \
+                  server, 2 wrong usage."
+)]
 pub struct Arguments {
     /// The options of every command.
     #[command(flatten)]
@@ -32,6 +40,41 @@ pub struct Arguments {
     /// The command.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// The second spellings of commands.
+const DASHED: [&str; 16] = [
+    "enable-firewall",
+    "disable-firewall",
+    "enable-abs",
+    "disable-abs",
+    "enable-abs-attack",
+    "disable-abs-attack",
+    "add-whitelist",
+    "delete-whitelist",
+    "view-whitelist",
+    "clear-whitelist",
+    "add-blacklist",
+    "delete-blacklist",
+    "view-blacklist",
+    "clear-blacklist",
+    "attack-list",
+    "check-config",
+];
+
+/// The command line, with the second spelling of each command and its examples.
+pub fn command() -> clap::Command {
+    Arguments::command().mut_subcommands(|command| {
+        let name = command.get_name().to_owned();
+        let dashed = DASHED
+            .into_iter()
+            .find(|dashed| dashed.replace('-', "_") == name);
+        let command = match dashed {
+            Some(dashed) => command.alias(dashed),
+            None => command,
+        };
+        examples::add(command, &name)
+    })
 }
 
 /// The options of every command.
@@ -62,6 +105,12 @@ pub struct Common {
     /// Show what would change, and change nothing
     #[arg(long, global = true)]
     pub dry_run: bool,
+    /// Print results and errors only: no notes, and no message after a change
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Report on standard error which files are read and which servers are called
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
     /// Show tokens, claims, cookie values, API keys, user names and header values in full, not only their first four
     /// characters
     #[arg(long, global = true)]
@@ -104,22 +153,28 @@ pub enum Command {
     DisableAbsAttack,
     /// Show the switches and, with --envoy, what the running Envoy reports
     Status(StatusArgs),
-    /// Always allow a client, whatever the other lists say
+    /// Always allow clients, whatever the other lists say
     AddWhitelist(EntryWords),
-    /// Remove a client from the allow list
+    /// Remove clients from the allow list
     DeleteWhitelist(EntryWords),
     /// Show the allow list
     ViewWhitelist,
     /// Empty the allow list
     ClearWhitelist,
-    /// Block a client
+    /// Block clients
     AddBlacklist(EntryWords),
-    /// Remove a client from the manual deny list
+    /// Remove clients from the manual deny list
     DeleteBlacklist(EntryWords),
     /// Show the blocked clients
     ViewBlacklist(ViewBlacklistArgs),
     /// Empty the manual deny list
     ClearBlacklist,
+    /// The allow list: add, delete, view, clear
+    #[command(subcommand)]
+    Allow(AllowCommand),
+    /// The manual deny list: add, delete, view, clear
+    #[command(subcommand)]
+    Deny(DenyCommand),
     /// Show ABS's attack list, import it into the manual deny list, or remove false positives from it
     AttackList(AttackListArgs),
     /// Block nobody and only count, or block again
@@ -136,7 +191,7 @@ pub enum Command {
     /// Make a configuration and Envoy's clusters from the files of an ASE
     #[command(name = "import-ase", alias = "import_ase")]
     ImportAse(ImportAseArgs),
-    /// Check whether the filter accepts a configuration
+    /// Check whether the filter accepts configurations
     CheckConfig(CheckConfigArgs),
     /// Show the Envoys of a fleet, as --server knows them
     Nodes(NodesArgs),
@@ -150,38 +205,6 @@ pub enum Command {
     },
     /// Print the man page (roff)
     Man,
-}
-
-/// One entry of a list, as typed.
-#[derive(Debug, Args)]
-pub struct EntryWords {
-    /// The kind of identifier
-    #[arg(value_parser = kind_parser())]
-    pub kind: IdentifierKind,
-    /// ip: ADDRESS or RANGE; cookie: NAME VALUE; token: VALUE; api_key: [NAME] VALUE; username: VALUE. Write -- before a
-    /// value that starts with a dash
-    #[arg(required = true, value_name = "VALUE")]
-    pub words: Vec<String>,
-}
-
-/// The kinds of identifier, by their names in ASE's commands.
-fn kind_parser() -> impl TypedValueParser<Value = IdentifierKind> {
-    let kinds = [
-        PossibleValue::new("ip").help("An address, or a range such as 198.51.100.0/24"),
-        PossibleValue::new("cookie").help("A cookie's name and value"),
-        PossibleValue::new("token")
-            .alias("oauth_token")
-            .help("An OAuth 2.0 bearer token"),
-        PossibleValue::new("api_key").help("An API key"),
-        PossibleValue::new("username").help("A user name"),
-    ];
-    PossibleValuesParser::new(kinds).map(|name| match name.as_str() {
-        "ip" => IdentifierKind::Ip,
-        "cookie" => IdentifierKind::Cookie,
-        "api_key" => IdentifierKind::ApiKey,
-        "username" => IdentifierKind::Username,
-        _ => IdentifierKind::OauthToken,
-    })
 }
 
 /// The options of `status`.
@@ -269,113 +292,10 @@ pub struct FeedReadArgs {
     pub insecure: bool,
 }
 
-/// How to reach ABS. Last in each command: the heading applies to everything that follows.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "ABS")]
-pub struct AbsArgs {
-    /// Address of ABS, such as https://abs.example.com:8080
-    #[arg(long = "abs", value_name = "URL", env = "ABS_URL")]
-    pub abs_url: Option<String>,
-    /// Environment variable that holds the access key
-    #[arg(long, value_name = "NAME", default_value = "ABS_ACCESS_KEY")]
-    pub access_key_env: String,
-    /// Environment variable that holds the secret key
-    #[arg(long, value_name = "NAME", default_value = "ABS_SECRET_KEY")]
-    pub secret_key_env: String,
-    /// How far back the list goes
-    #[arg(long, value_name = "DURATION", default_value = "30d")]
-    pub window: String,
-    /// Time limit for the whole response
-    #[arg(long, value_name = "DURATION", default_value = "30s")]
-    pub timeout: String,
-    /// Trusted certificates (PEM) for ABS, instead of the system's
-    #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
-    /// Do not check ABS's certificate: anyone on the path can read the keys
-    #[arg(long, conflicts_with = "ca")]
-    pub insecure: bool,
-}
-
-/// The options of `attack_list`.
-#[derive(Debug, Args)]
-pub struct AttackListArgs {
-    /// The entries to read
-    #[arg(long, value_enum, default_value_t = ListStatus::Active)]
-    pub status: ListStatus,
-    /// Add the entries to the manual deny list of the file
-    #[arg(long, conflicts_with = "remove")]
-    pub import_deny: bool,
-    /// With --import-deny: replace the manual deny list with ABS's list
-    #[arg(long, requires = "import_deny")]
-    pub replace: bool,
-    /// Remove false positives from ABS's list: the entry given by KIND and VALUE, or those in --file
-    #[arg(long)]
-    pub remove: bool,
-    /// With --remove: the entries to remove, as JSON in the format of ABS's list
-    #[arg(
-        long,
-        value_name = "FILE",
-        requires = "remove",
-        conflicts_with = "kind"
-    )]
-    pub file: Option<PathBuf>,
-    /// With --remove: the kind of identifier
-    #[arg(value_parser = kind_parser(), requires = "remove")]
-    pub kind: Option<IdentifierKind>,
-    /// With --remove: as for add_blacklist
-    #[arg(value_name = "VALUE", requires = "kind")]
-    pub words: Vec<String>,
-    /// How to reach ABS.
-    #[command(flatten)]
-    pub abs: AbsArgs,
-}
-
-/// The entries of ABS's list to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ListStatus {
-    /// Those that are blocked
-    Active,
-    /// Those that have expired
-    Expired,
-    /// Both
-    All,
-}
-
-/// The options of `explain`.
-#[derive(Debug, Args)]
-pub struct ExplainArgs {
-    /// The client's address, as Envoy determines it
-    #[arg(long, value_name = "ADDRESS")]
-    pub ip: Option<String>,
-    /// A request header, as with curl; may be given several times
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
-    pub headers: Vec<String>,
-    /// The requested URL: absolute, or a path
-    #[arg(long, value_name = "URL", default_value = "/")]
-    pub url: String,
-    /// The attack list: a file with ABS's JSON; default: the list from --abs; without both, the filter has none
-    #[arg(long, value_name = "FILE")]
-    pub list: Option<PathBuf>,
-    /// The list of a feed: a file in the feed's own format; may be given for several feeds
-    #[arg(long = "feed", value_name = "NAME=FILE", value_parser = feed_file)]
-    pub feeds: Vec<(String, PathBuf)>,
-    /// How to reach ABS.
-    #[command(flatten)]
-    pub abs: AbsArgs,
-}
-
-fn feed_file(text: &str) -> Result<(String, PathBuf), String> {
-    match text.split_once('=') {
-        Some((name, file)) if !name.is_empty() && !file.is_empty() => {
-            Ok((name.to_owned(), file.into()))
-        }
-        _ => Err("allowed: NAME=FILE, such as drop=drop.txt".to_owned()),
-    }
-}
-
 /// The options of `check_config`.
 #[derive(Debug, Args)]
 pub struct CheckConfigArgs {
-    /// The file; default: that of --config
-    pub file: Option<PathBuf>,
+    /// The files; default: that of --config
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
 }

@@ -15,7 +15,7 @@ pub mod switches;
 
 use self::manual_lists::List;
 use self::switches::Switch;
-use crate::args::{Arguments, Command};
+use crate::args::{AllowCommand, Arguments, Command, DenyCommand};
 use crate::error::Result;
 use crate::output::Report;
 
@@ -30,14 +30,30 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         Command::EnableAbsAttack => switches::set(common, Switch::AbsAttack, true),
         Command::DisableAbsAttack => switches::set(common, Switch::AbsAttack, false),
         Command::Status(args) => status::run(common, args),
-        Command::AddWhitelist(words) => manual_lists::add(common, List::Allow, words),
-        Command::DeleteWhitelist(words) => manual_lists::delete(common, List::Allow, words),
-        Command::ViewWhitelist => manual_lists::view_allow_list(common),
-        Command::ClearWhitelist => manual_lists::clear(common, List::Allow),
-        Command::AddBlacklist(words) => manual_lists::add(common, List::Deny, words),
-        Command::DeleteBlacklist(words) => manual_lists::delete(common, List::Deny, words),
-        Command::ViewBlacklist(args) => manual_lists::view_deny_list(common, args),
-        Command::ClearBlacklist => manual_lists::clear(common, List::Deny),
+        Command::AddWhitelist(words) | Command::Allow(AllowCommand::Add(words)) => {
+            manual_lists::add(common, List::Allow, words)
+        }
+        Command::DeleteWhitelist(words) | Command::Allow(AllowCommand::Delete(words)) => {
+            manual_lists::delete(common, List::Allow, words)
+        }
+        Command::ViewWhitelist | Command::Allow(AllowCommand::View) => {
+            manual_lists::view_allow_list(common)
+        }
+        Command::ClearWhitelist | Command::Allow(AllowCommand::Clear) => {
+            manual_lists::clear(common, List::Allow)
+        }
+        Command::AddBlacklist(words) | Command::Deny(DenyCommand::Add(words)) => {
+            manual_lists::add(common, List::Deny, words)
+        }
+        Command::DeleteBlacklist(words) | Command::Deny(DenyCommand::Delete(words)) => {
+            manual_lists::delete(common, List::Deny, words)
+        }
+        Command::ViewBlacklist(args) | Command::Deny(DenyCommand::View(args)) => {
+            manual_lists::view_deny_list(common, args)
+        }
+        Command::ClearBlacklist | Command::Deny(DenyCommand::Clear) => {
+            manual_lists::clear(common, List::Deny)
+        }
         Command::AttackList(args) => attack_list::run(common, args),
         Command::Shadow(args) => shadow::run(common, args),
         Command::Set(args) => settings::set(common, args),

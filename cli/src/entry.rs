@@ -81,6 +81,30 @@ impl Entry {
         }
     }
 
+    /// Reads the words of a command that takes several entries of one kind. A user name may have several words, so it is one.
+    pub fn several(kind: IdentifierKind, words: &[String]) -> Result<Vec<Self>> {
+        let one_each = |name: Option<&String>, values: &[String]| {
+            let words = values.iter().map(|value| {
+                let words = name.into_iter().chain([value]);
+                words.cloned().collect::<Vec<_>>()
+            });
+            words.map(|words| Self::from_words(kind, &words)).collect()
+        };
+        match (kind, words) {
+            // As in a header, without quotes.
+            (IdentifierKind::OauthToken, [scheme, _]) if scheme.eq_ignore_ascii_case("bearer") => {
+                Ok(vec![Self::from_words(kind, &[words.join(" ")])?])
+            }
+            (IdentifierKind::Ip | IdentifierKind::OauthToken, [_, _, ..]) => one_each(None, words),
+            (IdentifierKind::Cookie | IdentifierKind::ApiKey, [name, values @ ..])
+                if values.len() > 1 =>
+            {
+                one_each(Some(name), values)
+            }
+            _ => Ok(vec![Self::from_words(kind, words)?]),
+        }
+    }
+
     /// The client that it identifies.
     pub fn identifier(&self) -> std::result::Result<ClientIdentifier<'_>, Unusable> {
         listed(
@@ -198,6 +222,35 @@ mod tests {
             let keys = [one, other].map(|words| entry(kind, words).unwrap().key());
             assert_eq!(keys[0] == keys[1], expected, "{one:?} {other:?}");
         }
+    }
+
+    #[test]
+    fn several_values_are_several_entries_and_a_user_name_is_one() {
+        let table: [(_, &[&str], &[&str]); 7] = [
+            (OauthToken, &["Bearer", "T"], &["token T"]),
+            (
+                Ip,
+                &["192.0.2.1", "192.0.2.0/24"],
+                &["ip 192.0.2.1", "ip 192.0.2.0/24"],
+            ),
+            (Cookie, &["S", "v"], &["cookie S v"]),
+            (Cookie, &["S", "v", "w"], &["cookie S v", "cookie S w"]),
+            (OauthToken, &["T", "U"], &["token T", "token U"]),
+            (
+                ApiKey,
+                &["x-api-key", "k", "l"],
+                &["api_key x-api-key k", "api_key x-api-key l"],
+            ),
+            (Username, &["two", "words"], &["username two words"]),
+        ];
+        for (kind, words, expected) in table {
+            let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
+            let entries = Entry::several(kind, &words).unwrap();
+            let shown: Vec<_> = entries.iter().map(|entry| entry.words(true)).collect();
+            assert_eq!(shown, expected);
+        }
+        let words = ["192.0.2.1".to_owned(), "localhost".to_owned()];
+        assert!(Entry::several(Ip, &words).is_err());
     }
 
     #[test]

@@ -32,16 +32,17 @@ mod serve;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches as _};
+use clap::FromArgMatches as _;
 
 use self::args::Arguments;
 
 /// Exit codes: 0 done, 1 refused, 2 wrong usage.
 fn main() -> ExitCode {
-    let matches = Arguments::command().get_matches_from(with_empty_password(std::env::args_os()));
+    let matches = args::command().get_matches_from(with_empty_password(std::env::args_os()));
     let mut arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let settled = args::settle(&matches, &mut arguments.common);
     let common = &arguments.common;
+    output::set_verbosity(common.quiet, common.verbose);
     if common.user.is_some() || common.password.is_some() {
         output::print_note(
             "-u and -p are not used: the permissions of the file decide who may do what",
@@ -53,8 +54,13 @@ fn main() -> ExitCode {
 
 /// The command line, with a command after ASE's `-p` not taken for the password: ASE prompts for one if it is omitted.
 fn with_empty_password(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    let commands = Arguments::command();
-    let is_command = |word: &OsString| commands.get_subcommands().any(|one| word == one.get_name());
+    let commands = args::command();
+    let is_command = |word: &OsString| {
+        let names = |one: &clap::Command| {
+            word == one.get_name() || one.get_all_aliases().any(|alias| word == alias)
+        };
+        commands.get_subcommands().any(names)
+    };
     let mut words: Vec<OsString> = words.collect();
     // The first command counts.
     let before = words

@@ -1,8 +1,12 @@
 //! What is printed: results on standard output, notes and errors on standard error; in a pipe, the edited text on standard
 //! output, and the result on standard error. Knows no command.
 
-use std::io::{ErrorKind, Write};
+mod colour;
+pub mod progress;
+
+use std::io::{ErrorKind, Write, stderr, stdout};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde_json::{Value, json};
 
@@ -11,6 +15,39 @@ use crate::error::Result;
 
 /// How many characters of a secret are shown.
 const SHOWN_CHARACTERS: usize = 4;
+
+/// How much is printed beside results and errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verbosity {
+    /// Nothing.
+    Quiet,
+    /// Notes, and the message of a change.
+    Normal,
+    /// Which files are read and which servers are called, too.
+    Verbose,
+}
+
+/// Set once, before any command runs.
+static VERBOSITY: AtomicU8 = AtomicU8::new(1);
+
+/// Sets how much is printed.
+pub fn set_verbosity(is_quiet: bool, is_verbose: bool) {
+    let level = match (is_quiet, is_verbose) {
+        (true, _) => 0,
+        (false, false) => 1,
+        (false, true) => 2,
+    };
+    VERBOSITY.store(level, Ordering::Relaxed);
+}
+
+/// How much is printed.
+pub fn verbosity() -> Verbosity {
+    match VERBOSITY.load(Ordering::Relaxed) {
+        0 => Verbosity::Quiet,
+        1 => Verbosity::Normal,
+        _ => Verbosity::Verbose,
+    }
+}
 
 /// What a command prints.
 #[derive(Debug)]
@@ -23,6 +60,8 @@ pub struct Report {
     pub notes: Vec<String>,
     /// `false` makes the exit code 1.
     pub success: bool,
+    /// Whether the text is only the message of a change.
+    pub is_message: bool,
     /// Takes the place of the result on standard output, byte for byte; the result then goes to standard error.
     pub passed_on: Option<String>,
 }
@@ -35,6 +74,7 @@ impl Report {
             json,
             notes: Vec::new(),
             success: true,
+            is_message: false,
             passed_on: None,
         }
     }
@@ -57,6 +97,9 @@ pub fn print(result: &Result<Report>, format: OutputFormat) -> ExitCode {
             }
             report.notes.iter().for_each(|note| print_note(note));
             let printed = match format {
+                OutputFormat::Text if report.is_message && verbosity() == Verbosity::Quiet => {
+                    Ok(())
+                }
                 OutputFormat::Text => print_line(&harmless(&report.text)),
                 OutputFormat::Json => print_line(&format!("{:#}", report.json)),
             };
@@ -107,7 +150,16 @@ fn unprinted(error: &std::io::Error) -> ExitCode {
 
 /// Prints a remark that is not part of the result.
 pub fn print_note(note: &str) {
-    print_error(&format!("note: {note}"));
+    if verbosity() != Verbosity::Quiet {
+        print_error(&format!("note: {note}"));
+    }
+}
+
+/// Prints what a command does, with `--verbose`.
+pub fn print_detail(detail: impl FnOnce() -> String) {
+    if verbosity() == Verbosity::Verbose {
+        print_error(&detail());
+    }
 }
 
 /// A secret as it may be shown: its first four characters. A shorter one is not shown at all.
@@ -142,15 +194,23 @@ pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
 }
 
 fn print_line(text: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{text}")?;
+    let mut out = stdout().lock();
+    match colour::is_on(&stdout()) {
+        true => writeln!(out, "{}", colour::painted(text))?,
+        false => writeln!(out, "{text}")?,
+    }
     out.flush()
 }
 
 /// Prints an error, or a line of a log.
 pub fn print_error(text: &str) {
+    let text = harmless(text);
+    let text = match colour::is_on(&stderr()) {
+        true => colour::painted(&text),
+        false => text,
+    };
     // Without standard error there is nowhere to report the failure.
-    let _ = writeln!(std::io::stderr(), "{}", harmless(text));
+    let _ = writeln!(stderr(), "{text}");
 }
 
 /// Whether a character changes how a page or a terminal shows what is around it: control characters, and changes of the

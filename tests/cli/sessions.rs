@@ -158,41 +158,6 @@ fn manifests_are_edited_in_place() {
     assert_session(&workspace, "manifests");
 }
 
-const APIS: &str = r#"{
-  "apis": [
-    {"api_id": "shop", "url": "/shop", "cookie": ["S"]},
-    {"url": "/open", "enable_blocking": false}
-  ],
-  "feeds": [{"name": "drop", "format": "text", "cluster": "lists", "path": "/drop.txt", "mode": "shadow"}]
-}
-"#;
-
-#[test]
-fn every_scalar_key_can_be_set_and_shown() {
-    let workspace = Workspace::new();
-    workspace.write("apis.json", APIS);
-    workspace.write(
-        "two-spellings.json",
-        "{\"abs_attack_request_minute\": 10}\n",
-    );
-    assert_session(&workspace, "settings");
-}
-
-#[test]
-fn shadow_mode_is_one_command() {
-    let workspace = Workspace::new();
-    workspace.write("apis.json", APIS);
-    assert_session(&workspace, "shadow");
-}
-
-#[test]
-fn an_ase_is_imported_and_nothing_is_left_out_silently() {
-    let workspace = Workspace::new();
-    workspace.add_fixture("ase");
-    workspace.add_fixture("ase-sideband");
-    assert_session(&workspace, "import_ase");
-}
-
 #[test]
 fn requests_are_explained() {
     let workspace = Workspace::new();
@@ -221,7 +186,7 @@ fn help_completions_and_man_page_name_every_command() {
         .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
         .filter(|command| !command.is_empty() && *command != "help")
         .collect();
-    assert_eq!(commands.len(), 27, "{commands:?}");
+    assert_eq!(commands.len(), 29, "{commands:?}");
     for command in commands.iter().chain(&["feeds list", "feeds read"]) {
         let title = format!("COMMAND {command}\"");
         assert!(man.contains(&title), "the man page lacks {command}");

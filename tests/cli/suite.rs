@@ -23,9 +23,13 @@ mod feeds;
 mod files;
 // The examples in the documents.
 mod docs;
+// Several values, second spellings, quiet and verbose, colours, progress.
+mod habits;
 // From standard input to standard output, and what kubectl prints.
 mod pipes;
 // Every command's output and exit code.
 mod sessions;
+// Single keys, shadow mode, the import of an ASE.
+mod settings;
 // `status --envoy`, with recorded responses of an Envoy.
 mod status;

@@ -6,11 +6,6 @@ use clap::Args;
 
 /// The options of `import-ase`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  cli.sh -u admin -p view_whitelist > lists/whitelist.txt
-  cli.sh -u admin -p view_blacklist manual > lists/blacklist.txt
-  portcullis import-ase /opt/pingidentity/ase --dry-run
-  portcullis import-ase /opt/pingidentity/ase --to portcullis/")]
 pub struct ImportAseArgs {
     /// ASE's directory, or a copy of parts of it: ase.conf, abs.conf, the API JSON files (*.json), and what view_whitelist and
     /// view_blacklist print (*.txt), at most three directories deep

@@ -4,10 +4,6 @@ use clap::{Args, ValueEnum};
 
 /// The options of `set`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  portcullis set abs_attack_request_minutes 5
-  portcullis set guard.max_denied_percent 20
-  portcullis set 'apis[shop].mode' shadow")]
 pub struct SetArgs {
     /// The key as in the documentation, such as guard.max_denied_percent; for an API or a feed apis[ID].mode or
     /// feeds[NAME].interval, where a number from 0 can take the place of ID and NAME
@@ -19,10 +15,6 @@ pub struct SetArgs {
 
 /// The options of `get`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  portcullis get
-  portcullis get abs_attack_request_minutes
-  portcullis get 'feeds[lapi].interval' -o json")]
 pub struct GetArgs {
     /// The key, as for set; default: all keys with one value
     pub key: Option<String>,
@@ -30,9 +22,6 @@ pub struct GetArgs {
 
 /// The options of `shadow`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  portcullis shadow on
-  portcullis shadow off --api shop")]
 pub struct ShadowArgs {
     /// on: requests that would be denied pass, and are counted; off: they are blocked
     #[arg(value_enum)]

@@ -11,6 +11,8 @@ use ureq::http::{Method, Request};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::error::{Failure, Result};
+use crate::output::print_detail;
+use crate::output::progress::Progress;
 
 /// No response that makes sense is larger.
 const LARGEST_BODY: u64 = 1 << 30;
@@ -122,7 +124,9 @@ impl Server {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Result<Response> {
-        self.try_send(method, path, headers, body).map_err(|error| {
+        let _progress = Progress::of(&format!("waiting for {} at {}", self.what, self.url));
+        let sent = self.try_send(method, path, headers, body);
+        sent.map_err(|error| {
             let reason = self.reason(&error);
             Failure::refused(format!(
                 "{} at {} did not respond: {reason}",
@@ -170,6 +174,9 @@ impl Server {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> std::result::Result<Opened, ureq::Error> {
+        // The path may have a key in its query.
+        let shown = path.split('?').next().unwrap_or_default();
+        let called = format!("{method} {}{shown}", self.url);
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url));
@@ -181,6 +188,7 @@ impl Server {
             false => self.agent.run(request.body(body)?),
         }?;
         let status = response.status().as_u16();
+        print_detail(|| format!("{called}: status {status}"));
         let headers = response.headers().iter();
         let headers = headers.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
         let headers = headers.collect();

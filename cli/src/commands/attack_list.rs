@@ -1,11 +1,13 @@
 //! `attack_list`: shows ABS's list, imports it into the manual deny list, or removes false positives from it.
 
+use std::fmt::Write as _;
+
 use portcullis::config::Guard;
-use portcullis::identifier::ClientIdentifier;
-use serde_json::json;
+use portcullis::identifier::{ClientIdentifier, parse_address};
+use serde_json::{Value, json};
 
 use super::manual_lists;
-use crate::args::{AttackListArgs, Common, ListStatus};
+use crate::args::{AttackListArgs, Common, ListStatus, OutputFormat};
 use crate::clients::abs::{self, Client, List};
 use crate::clients::access_log::is_private;
 use crate::config_file::atomic_file;
@@ -25,21 +27,58 @@ pub fn run(common: &Common, args: &AttackListArgs) -> Result<Report> {
 
 fn show(common: &Common, args: &AttackListArgs) -> Result<Report> {
     let list = Client::new(&args.abs)?.fetch(args.status)?;
+    let notes = notes(&list);
     let status = status_name(args.status);
-    let text = match list.entries.as_slice() {
-        [] => format!("ABS's {status} attack list is empty"),
-        entries => table(entries, common.show_secrets),
+    let is_filtered = !args.types.is_empty() || args.contains.is_some();
+    let n_skipped = list.skipped.len();
+    let n_listed = list.entries.len();
+    let entries = list
+        .entries
+        .into_iter()
+        .filter(|entry| is_wanted(args, entry));
+    let entries: Vec<_> = entries.collect();
+    let n_entries = entries.len();
+    let page = entries.into_iter().skip(args.offset);
+    let page: Vec<_> = page.take(args.limit.unwrap_or(usize::MAX)).collect();
+    // A list can be long: only what is printed is made.
+    let report = match common.output {
+        OutputFormat::Text => {
+            let text = match (n_entries, is_filtered) {
+                (0, false) => format!("ABS's {status} attack list is empty"),
+                (0, true) => format!("none of the {n_listed} entries matches"),
+                _ => table(&page, n_entries, args.offset, common.show_secrets),
+            };
+            Report::new(text, Value::Null)
+        }
+        OutputFormat::Json => {
+            let json = json!({
+                "status": status,
+                "entries": n_entries,
+                "offset": args.offset,
+                "shown": page.len(),
+                "skipped": n_skipped,
+                "attacklist": in_abs_format(&page, common.show_secrets),
+            });
+            Report::new("", json)
+        }
     };
-    let json = json!({
-        "status": status,
-        "entries": list.entries.len(),
-        "skipped": list.skipped.len(),
-        "attacklist": in_abs_format(&list.entries, common.show_secrets),
-    });
-    Ok(Report {
-        notes: notes(&list),
-        ..Report::new(text, json)
-    })
+    Ok(Report { notes, ..report })
+}
+
+/// Whether the filters of the command select an entry.
+fn is_wanted(args: &AttackListArgs, entry: &Entry) -> bool {
+    let is_of_kind = args.types.is_empty() || args.types.contains(&entry.kind);
+    is_of_kind
+        && args.contains.as_ref().is_none_or(|text| {
+            let is_in = |part: &str| part.contains(text.as_str());
+            let has_address = |address| match entry.identifier() {
+                Ok(ClientIdentifier::Ip(range)) => range.contains(&address),
+                _ => false,
+            };
+            is_in(&entry.value)
+                || entry.name.as_deref().is_some_and(is_in)
+                || parse_address(text).is_some_and(has_address)
+        })
 }
 
 fn import(common: &Common, args: &AttackListArgs) -> Result<Report> {
@@ -58,7 +97,7 @@ fn remove(common: &Common, args: &AttackListArgs) -> Result<Report> {
                 .map_err(|error| Failure::refused(format!("{}: {error}", path.display())))?;
             list.entries
         }
-        (None, Some(kind)) => vec![Entry::from_words(kind, &args.words)?],
+        (None, Some(kind)) => Entry::several(kind, &args.words)?,
         (None, None) => {
             return Err(Failure::usage(
                 "name what to remove: KIND and VALUE, or --file FILE",
@@ -70,7 +109,7 @@ fn remove(common: &Common, args: &AttackListArgs) -> Result<Report> {
     if common.dry_run {
         let text = format!(
             "ABS would be asked to remove from its attack list (dry run, nothing was sent):\n{}",
-            table(&wanted, common.show_secrets)
+            table(&wanted, wanted.len(), 0, common.show_secrets)
         );
         return Ok(Report::new(
             text,
@@ -115,9 +154,10 @@ const fn status_name(status: ListStatus) -> &'static str {
     }
 }
 
-fn table(entries: &[Entry], show_secrets: bool) -> String {
+/// The entries of a page, and how many there are.
+fn table(page: &[Entry], n_entries: usize, offset: usize, show_secrets: bool) -> String {
     let mut rows = vec![["TYPE", "NAME", "VALUE"].map(str::to_owned)];
-    rows.extend(entries.iter().map(|entry| {
+    rows.extend(page.iter().map(|entry| {
         let name = entry.name.clone().unwrap_or_default();
         [
             kind_name(entry.kind).to_owned(),
@@ -125,12 +165,21 @@ fn table(entries: &[Entry], show_secrets: bool) -> String {
             entry.shown_value(show_secrets),
         ]
     }));
-    let mut lines = vec![output::table(&rows)];
-    lines.push(match entries {
-        [_] => "1 entry".to_owned(),
-        more => format!("{} entries", more.len()),
-    });
-    lines.join("\n")
+    let mut text = output::table(&rows);
+    let noun = if n_entries == 1 { "entry" } else { "entries" };
+    let _ = write!(text, "\n{n_entries} {noun}");
+    if page.len() < n_entries {
+        let first = offset.saturating_add(1);
+        let _ = match page.len() {
+            0 => write!(text, ", none after {offset}"),
+            length => write!(
+                text,
+                ", shown: {first} to {}",
+                offset.saturating_add(length)
+            ),
+        };
+    }
+    text
 }
 
 /// What an operator should look at in a list.

@@ -1,4 +1,6 @@
-//! `check_config`: whether the filter would accept a configuration, by the filter's own loader.
+//! `check_config`: whether the filter would accept configurations, by the filter's own loader.
+
+use std::path::PathBuf;
 
 use serde_json::json;
 
@@ -10,11 +12,44 @@ use crate::output::Report;
 
 /// Runs the command.
 pub fn run(common: &Common, args: &CheckConfigArgs) -> Result<Report> {
-    let place = match &args.file {
-        Some(path) => Place::named(path),
-        None => Place::of(common),
-    };
-    let config_file = ConfigFile::read_from(&place, common)?;
+    match args.files.as_slice() {
+        [] => check(common, &Place::of(common)),
+        [path] => check(common, &Place::named(path)),
+        paths => Ok(check_all(common, paths)),
+    }
+}
+
+/// Checks each file, also after one that can't be read.
+fn check_all(common: &Common, paths: &[PathBuf]) -> Report {
+    let mut texts = Vec::new();
+    let mut files = Vec::new();
+    let mut are_valid = true;
+    for path in paths {
+        let place = Place::named(path);
+        match check(common, &place) {
+            Ok(report) => {
+                are_valid &= report.success;
+                texts.push(report.text);
+                files.push(report.json);
+            }
+            Err(failure) => {
+                are_valid = false;
+                files.push(json!({"file": place.name(), "valid": false, "error": failure.message}));
+                texts.push(failure.message);
+            }
+        }
+    }
+    Report {
+        success: are_valid,
+        ..Report::new(
+            texts.join("\n"),
+            json!({"valid": are_valid, "files": files}),
+        )
+    }
+}
+
+fn check(common: &Common, place: &Place) -> Result<Report> {
+    let config_file = ConfigFile::read_from(place, common)?;
     let file = &config_file.file;
     let (mut warnings, mut errors) = match config_file.validate() {
         Ok(config) => (

@@ -30,16 +30,17 @@ use crate::output::Report;
 
 /// Runs the command.
 pub fn run(common: &Common, args: &ExplainArgs) -> Result<Report> {
+    let headers = headers(args)?;
     let request = Question {
         ip: args.ip.as_deref(),
-        headers: &args.headers,
+        headers: &headers,
         url: &args.url,
         prefix: "--",
     }
     .read()?;
     let has_lists = args.list.is_some() || !args.feeds.is_empty() || args.abs.abs_url.is_some();
     if let (Some(fleet), false) = (Fleet::of(&common.remote)?, has_lists) {
-        return ask(&fleet, common, args);
+        return ask(&fleet, common, args, &headers);
     }
     let config_file = ConfigFile::read(common)?;
     let config = config_file.config()?;
@@ -55,14 +56,33 @@ pub fn run(common: &Common, args: &ExplainArgs) -> Result<Report> {
     .explain(request)
 }
 
+/// The headers, with the cookies in one more, as a browser sends them.
+fn headers(args: &ExplainArgs) -> Result<Vec<String>> {
+    let mut headers = args.headers.clone();
+    let has_name = |cookie: &String| {
+        cookie
+            .split_once('=')
+            .is_some_and(|(name, _)| !name.trim().is_empty())
+    };
+    if !args.cookies.iter().all(has_name) {
+        return Err(Failure::usage(
+            "--cookie: a cookie is NAME=VALUE; one has no name or no equals sign",
+        ));
+    }
+    if !args.cookies.is_empty() {
+        headers.push(format!("cookie: {}", args.cookies.join("; ")));
+    }
+    Ok(headers)
+}
+
 /// The server judges, over the lists that it relays.
-fn ask(fleet: &Fleet, common: &Common, args: &ExplainArgs) -> Result<Report> {
+fn ask(fleet: &Fleet, common: &Common, args: &ExplainArgs, headers: &[String]) -> Result<Report> {
     let mut explained = fleet.post(
         "/v1/explain",
         &json!({
             "filter": fleet.filter_name(common.name.as_deref())?,
             "ip": args.ip,
-            "headers": args.headers,
+            "headers": headers,
             "url": args.url,
         }),
     )?;

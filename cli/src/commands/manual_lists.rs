@@ -10,10 +10,13 @@ use crate::clients::abs;
 use crate::clients::feed::Reach;
 use crate::config_file::edit::edit;
 use crate::config_file::place::Place;
-use crate::config_file::{ConfigFile, manual_list, validate};
+use crate::config_file::{ConfigFile, atomic_file, manual_list, validate};
 use crate::entry::{Entry, kind_name};
 use crate::error::{Failure, Result};
 use crate::output::Report;
+
+/// More entries than this have one message together.
+const MOST_MESSAGES: usize = 20;
 
 /// One of the two manual lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -103,20 +106,78 @@ impl List {
     }
 }
 
-/// Adds an entry.
+/// Adds entries.
 pub fn add(common: &Common, list: List, words: &EntryWords) -> Result<Report> {
-    let entry = Entry::from_words(words.kind, &words.words)?;
+    let entries = entries(common, words)?;
     edit(common, |configuration| {
-        list.add(configuration, &entry, common.show_secrets)
+        if entries.len() > MOST_MESSAGES {
+            let added = manual_list::add(list_of(configuration, list)?, &entries)?;
+            return Ok(format!(
+                "{added} entries added to {}, {} were in it already",
+                list.ase_name(),
+                entries.len().saturating_sub(added)
+            ));
+        }
+        let add = |entry| list.add(configuration, entry, common.show_secrets);
+        let messages: Result<Vec<_>> = entries.iter().map(add).collect();
+        Ok(messages?.join("\n"))
     })
 }
 
-/// Deletes an entry.
+/// Deletes entries: all, or none if one is missing.
 pub fn delete(common: &Common, list: List, words: &EntryWords) -> Result<Report> {
-    let entry = Entry::from_words(words.kind, &words.words)?;
+    let entries = entries(common, words)?;
     edit(common, |configuration| {
-        list.delete(configuration, &entry, common.show_secrets)
+        let delete = |entry| list.delete(configuration, entry, common.show_secrets);
+        let messages: Result<Vec<_>> = entries.iter().map(delete).collect();
+        let messages = messages?;
+        Ok(match messages.len() {
+            more if more > MOST_MESSAGES => {
+                format!("{more} entries deleted from {}", list.ase_name())
+            }
+            _ => messages.join("\n"),
+        })
     })
+}
+
+/// The entries that a command names, on the command line and in a file.
+fn entries(common: &Common, words: &EntryWords) -> Result<Vec<Entry>> {
+    let Some(path) = &words.from else {
+        return Entry::several(words.kind, &words.words);
+    };
+    let place = Place::named(path);
+    if place == Place::StandardInput && Place::of(common) == Place::StandardInput {
+        return Err(Failure::usage(
+            "--from and --config are both standard input; name a file for one of them",
+        ));
+    }
+    let text = match &place {
+        Place::File(path) => {
+            atomic_file::read(path, "--from FILE names a file with one value a line")?
+        }
+        _ => place.read()?,
+    };
+    let mut entries = Vec::new();
+    for (number, line) in (1_u64..).zip(text.lines()) {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let words_of_line: Vec<_> = words
+            .words
+            .iter()
+            .cloned()
+            .chain([line.to_owned()])
+            .collect();
+        let entry = Entry::from_words(words.kind, &words_of_line);
+        entries.push(entry.map_err(|failure| {
+            Failure::usage(format!(
+                "{}: line {number}: {}",
+                place.name(),
+                failure.message
+            ))
+        })?);
+    }
+    Ok(entries)
 }
 
 /// Deletes every entry.

@@ -1,17 +1,17 @@
 //! Shell completions and the man page, made from the description of the commands.
 
-use clap::{Command, CommandFactory as _};
+use clap::Command;
 use clap_complete::Shell;
 use serde_json::json;
 
-use crate::args::Arguments;
+use crate::args::command;
 use crate::error::{Failure, Result};
 use crate::output::Report;
 
 /// A completion script.
 pub fn completions(shell: Shell) -> Report {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "portcullis", &mut script);
+    clap_complete::generate(shell, &mut command(), "portcullis", &mut script);
     let script = String::from_utf8_lossy(&script).trim_end().to_owned();
     let json = json!({"shell": shell.to_string(), "script": script});
     Report::new(script, json)
@@ -22,7 +22,7 @@ pub fn man_page() -> Result<Report> {
     let failed = |error| Failure::refused(format!("the man page can't be rendered: {error}"));
     let mut page = Vec::new();
     // Gives each command the global flags.
-    let mut command = Arguments::command();
+    let mut command = command();
     command.build();
     clap_mangen::Man::new(command.clone())
         .render(&mut page)

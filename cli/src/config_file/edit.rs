@@ -118,6 +118,9 @@ impl Edited {
                 text
             }
         };
-        Report::new(text, json)
+        Report {
+            is_message: !dry_run,
+            ..Report::new(text, json)
+        }
     }
 }

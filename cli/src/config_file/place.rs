@@ -9,7 +9,7 @@ use super::{atomic_file, bounded};
 use crate::args::{Common, RemoteArgs};
 use crate::clients::fleet::Fleet;
 use crate::error::{Failure, Result};
-use crate::output::Report;
+use crate::output::{Report, print_detail};
 
 /// The file name that means standard input.
 const STANDARD_INPUT: &str = "-";
@@ -73,6 +73,7 @@ impl Place {
 
     /// Reads the text.
     pub fn read(&self) -> Result<String> {
+        print_detail(|| format!("reading {}", self.name()));
         match self {
             Place::File(path) => atomic_file::read(path, HINT),
             Place::StandardInput => read_standard_input(),
@@ -89,6 +90,7 @@ impl Place {
         &self,
         mut change: impl FnMut(String) -> Result<(Option<String>, Report)>,
     ) -> Result<Report> {
+        print_detail(|| format!("changing {}", self.name()));
         match self {
             Place::File(path) => atomic_file::update(path, HINT, change),
             Place::StandardInput => {
