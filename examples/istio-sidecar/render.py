@@ -12,8 +12,8 @@ runs what a sidecar or gateway runs: the filters by extension discovery and with
 listener with their traffic directions, ABS's cluster under Istio's name and with the DestinationRule's TLS. It omits what
 does not affect the filter: the interception of traffic, mutual TLS, telemetry and Istio's own filters.
 
-It fails on mistakes that Istio does not report: a cluster without a ServiceEntry, a variable that istio-proxy does not
-have, a plugin that selects nothing.
+It fails on mistakes that Istio does not report: a pod that the injection webhook does not select, a cluster without a
+ServiceEntry, a variable that istio-proxy does not have, a plugin that selects nothing.
 
 Needs PyYAML.
 """
@@ -56,6 +56,31 @@ class Workload:
     def is_selected_by(self, plugin):
         wanted = plugin["spec"].get("selector", {}).get("matchLabels", {})
         return plugin["metadata"]["namespace"] == self.namespace and wanted.items() <= self.labels.items()
+
+
+def is_injected(pod, namespace):
+    """Whether a webhook of the default revision selects the pod, by its labels and those of its namespace.
+
+    Istio installs four webhooks: by the namespace's istio-injection, by its istio.io/rev, and by either label of the pod in a
+    namespace that has neither.
+    """
+    injection, revision = namespace.get("istio-injection"), namespace.get("istio.io/rev")
+    inject, pod_revision = pod.get("sidecar.istio.io/inject"), pod.get("istio.io/rev")
+    if injection is not None:
+        return injection == "enabled" and inject != "false"
+    if revision is not None:
+        return revision == "default" and inject != "false"
+    if pod_revision is not None:
+        return pod_revision == "default" and inject != "false"
+    return inject == "true"
+
+
+def labels_of_namespace(documents, name):
+    """The labels of a namespace; none if the manifests do not have it."""
+    for document in documents:
+        if document["kind"] == "Namespace" and document["metadata"]["name"] == name:
+            return document["metadata"].get("labels", {})
+    return {}
 
 
 def merge(base, added):
@@ -250,6 +275,11 @@ def main():
     if not found:
         fail(f"no Deployment {arguments.workload} in the manifests")
     workload = found[0]
+    if not is_injected(workload.labels, labels_of_namespace(documents, namespace)):
+        fail(
+            f"{arguments.workload} gets no proxy: its namespace has no label istio-injection: enabled, "
+            'and its pod no label sidecar.istio.io/inject: "true"'
+        )
     plugins = [d for d in documents if d["kind"] == "WasmPlugin" and workload.is_selected_by(d)]
     if not plugins:
         fail(f"no WasmPlugin selects {arguments.workload}")

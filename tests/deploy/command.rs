@@ -2,34 +2,59 @@
 
 use crate::harness::process::repository;
 use serde_json::Value;
+use std::path::Path;
 use std::process::Command;
+use tempfile::NamedTempFile;
 
 /// Runs `program` in the repository's root and returns its standard output; fails the test if it fails.
 pub fn run(program: &str, arguments: &[&str]) -> String {
     output_of(Command::new(program).args(arguments))
 }
 
-/// Runs the commands of a README unchanged, each block in its own shell, with the stub of `kubectl`.
+/// The namespaces of a cluster where Istio and Envoy Gateway are installed, and nothing else.
+const NAMESPACES: &str = "default\nkube-system\nistio-system\nenvoy-gateway-system\n";
+
+/// Runs the commands of a README unchanged, each block in its own shell and on a fresh cluster, with the stub of `kubectl`.
 pub fn run_readme(path: &str) -> Vec<(String, String)> {
     let text = std::fs::read_to_string(repository().join(path)).unwrap();
     let blocks = blocks(&text, "sh");
     assert!(!blocks.is_empty(), "{path} should have commands");
-    let bin = repository().join("tests/deploy/bin");
-    let search = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     blocks
         .into_iter()
         .map(|block| {
-            let mut shell = Command::new("bash");
-            shell
-                .args(["-euo", "pipefail", "-c", &block])
-                .env("PATH", &search)
-                // The commands are for the pinned Envoy, even if these tests run another one.
-                .env_remove("ENVOY_BIN")
-                .env_remove("ENVOY_VERSION");
-            let output = output_of(&mut shell);
+            let cluster = NamedTempFile::new().unwrap();
+            std::fs::write(cluster.path(), NAMESPACES).unwrap();
+            let output = output_of(&mut shell(&block, cluster.path()));
             (block, output)
         })
         .collect()
+}
+
+/// Runs commands on a fresh cluster, which must fail, and returns their standard error.
+pub fn refused(commands: &str) -> String {
+    let cluster = NamedTempFile::new().unwrap();
+    std::fs::write(cluster.path(), NAMESPACES).unwrap();
+    let output = shell(commands, cluster.path())
+        .current_dir(repository())
+        .output()
+        .unwrap();
+    assert!(!output.status.success(), "{commands} should fail");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// A shell with the stub of `kubectl`, whose cluster has the namespaces in a file.
+fn shell(commands: &str, cluster: &Path) -> Command {
+    let bin = repository().join("tests/deploy/bin");
+    let search = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let mut shell = Command::new("bash");
+    shell
+        .args(["-euo", "pipefail", "-c", commands])
+        .env("PATH", &search)
+        .env("KUBECTL_NAMESPACES", cluster)
+        // The commands are for the pinned Envoy, even if these tests run another one.
+        .env_remove("ENVOY_BIN")
+        .env_remove("ENVOY_VERSION");
+    shell
 }
 
 /// The YAML documents that a shell command writes, as JSON.

@@ -147,6 +147,18 @@ fn the_renderer_refuses_what_istio_would_accept_silently() {
     for (file, is, becomes, complaint) in [
         (
             "sidecar.yaml",
+            "istio-injection: enabled",
+            "istio-injection: disabled",
+            "shop/sample-api gets no proxy",
+        ),
+        (
+            "api.yaml",
+            "portcullis: enabled\n",
+            "portcullis: enabled\n        sidecar.istio.io/inject: \"false\"\n",
+            "shop/sample-api gets no proxy",
+        ),
+        (
+            "sidecar.yaml",
             "cluster: outbound|443||abs.example.com",
             "cluster: outbound|8080||abs.example.com",
             "no ServiceEntry makes the cluster outbound|8080||abs.example.com",
@@ -184,6 +196,54 @@ fn the_renderer_refuses_what_istio_would_accept_silently() {
         assert!(!output.status.success());
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(errors.contains(complaint), "{errors}");
+    }
+}
+
+#[test]
+fn a_gateway_is_injected_by_the_label_of_its_pod_or_of_its_namespace() {
+    let with = |pod: &str, namespace: &str| {
+        let changed = TempDir::new().unwrap();
+        let mut text = std::fs::read_to_string(example("gateway.yaml")).unwrap();
+        let label = ", sidecar.istio.io/inject: \"true\"";
+        assert!(text.contains(label));
+        text = text.replace(label, pod);
+        if !namespace.is_empty() {
+            let labels = format!("{{ name: istio-ingress, labels: {{ {namespace} }} }}");
+            text.push_str(&format!(
+                "---\napiVersion: v1\nkind: Namespace\nmetadata: {labels}\n"
+            ));
+        }
+        let file = changed.path().join("gateway.yaml");
+        std::fs::write(&file, text).unwrap();
+        let files = [example("abs.yaml"), file.display().to_string()];
+        let files = files.each_ref().map(String::as_str);
+        let output = render("istio-ingress/ingress", &files, changed.path(), &[]);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            output.status.success() || errors.contains("gets no proxy"),
+            "{errors}"
+        );
+        output.status.success()
+    };
+    for (pod, namespace, is_injected) in [
+        (", sidecar.istio.io/inject: \"true\"", "", true),
+        ("", "", false),
+        ("", "istio-injection: enabled", true),
+        ("", "istio.io/rev: default", true),
+        (", istio.io/rev: default", "", true),
+        (
+            ", sidecar.istio.io/inject: \"true\"",
+            "istio-injection: disabled",
+            false,
+        ),
+        (
+            ", sidecar.istio.io/inject: \"false\"",
+            "istio-injection: enabled",
+            false,
+        ),
+        ("", "istio.io/rev: canary", false),
+    ] {
+        assert_eq!(with(pod, namespace), is_injected, "{pod} {namespace}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! `examples/kubernetes-sidecar`: the output of kustomize, and a real Envoy with the files, arguments and mounts of its
 //! pod.
 
-use crate::command::{resources_of, run_readme};
+use crate::command::{refused, resources_of, run_readme};
 use crate::harness::process::{artefact, repository};
 use crate::harness::services::Api;
 use crate::harness::{self, eventually};
@@ -27,6 +27,23 @@ fn the_commands_of_the_readme_work() {
     ] {
         assert!(printed.contains(expected), "{expected} in {printed}");
     }
+}
+
+#[test]
+fn an_object_needs_its_namespace_first() {
+    let secret = "kubectl create secret generic portcullis-abs --namespace shop --from-literal K=v";
+    let namespace = "kubectl apply -f examples/kubernetes-sidecar/example/namespace.yaml";
+    let wrong_order = refused(&format!("{secret}\n{namespace}"));
+    assert!(
+        wrong_order.contains("namespaces \"shop\" not found"),
+        "{wrong_order}"
+    );
+    let twice = refused("kubectl create namespace shop\nkubectl create namespace shop");
+    assert!(twice.contains("already exists"), "{twice}");
+    // The kustomization needs no other command.
+    let resources = kustomized(EXAMPLE);
+    assert_eq!(resources[0]["kind"], "Namespace");
+    assert_eq!(resources[0]["metadata"]["name"], "shop");
 }
 
 #[test]

@@ -5,8 +5,11 @@
 // The compiled schemas accept unknown keys, as an API server does, which drops them silently. So a misspelt key would
 // pass. Each document is therefore wrapped in a proxy that records the keys that a schema reads: the other keys of an
 // object are unknown. An object of which no key is read has no schema, such as pluginConfig.
+//
+// KUBECTL_NAMESPACES names a file with the namespaces of the cluster, one a line: an object in another one is refused, as by
+// an API server, and a Namespace is added for the objects after it.
 
-import { existsSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
@@ -82,6 +85,22 @@ function* unknownKeys(proxy, read, path) {
   }
 }
 
+const cluster = process.env.KUBECTL_NAMESPACES;
+
+/** Refuses an object whose namespace does not exist yet; remembers a new namespace. */
+function errorsOfNamespace({ kind, metadata }) {
+  if (cluster === undefined) {
+    return [];
+  }
+  if (kind === "Namespace") {
+    appendFileSync(cluster, `${metadata.name}\n`);
+    return [];
+  }
+  const known = readFileSync(cluster, "utf8").split("\n");
+  const namespace = metadata?.namespace ?? "default";
+  return known.includes(namespace) ? [] : [`namespaces "${namespace}" not found`];
+}
+
 /** What is wrong with a document, one line each. */
 async function errorsOf(document) {
   const validate = await validatorOf(document);
@@ -89,7 +108,7 @@ async function errorsOf(document) {
   const root = watched(document, read);
   const errors = validate(root) ? [] : validate.errors;
   const lines = errors.map((error) => `${error.instancePath || "/"}: ${error.keyword} ${JSON.stringify(error.params)}`);
-  return [...lines, ...unknownKeys(root, read, "")];
+  return [...lines, ...unknownKeys(root, read, ""), ...errorsOfNamespace(document)];
 }
 
 let count = 0;
