@@ -11,6 +11,7 @@ use super::{ConfigFile, validate};
 use crate::args::Common;
 use crate::error::{Failure, Result};
 use crate::output::Report;
+use crate::output::progress::Progress;
 
 /// The size in bytes from which a configuration is large.
 const LARGE: usize = 1 << 20;
@@ -35,6 +36,7 @@ pub fn edit(
     mut edit: impl FnMut(&mut Map<String, Value>) -> Result<String>,
 ) -> Result<Report> {
     let place = Place::of(common);
+    let _progress = Progress::of(&format!("changing {}", place.name()));
     let work = |text: String| -> Result<(Option<String>, Report)> {
         let selection = Selection::of(common, &place);
         let edited = edit_text(&place, selection, text, common.show_secrets, &mut edit)?;
