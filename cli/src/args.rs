@@ -23,6 +23,9 @@ pub use self::remote::{NodeState, NodesArgs, RemoteArgs, settle};
 pub use self::serve::{AccessArgs, ServeArgs};
 pub use self::settings::{GetArgs, OnOff, SetArgs, ShadowArgs};
 
+/// The file that a command uses unless another one is named.
+pub const DEFAULT_CONFIG: &str = "envoy/filter.json";
+
 /// Controls the Envoy filter that blocks the clients PingIntelligence ABS has detected as attackers.
 ///
 /// The commands have the same names as in ASE, PingIntelligence's own enforcer. They edit the file that holds the
@@ -31,7 +34,7 @@ pub use self::settings::{GetArgs, OnOff, SetArgs, ShadowArgs};
 #[command(name = "portcullis", version, max_term_width = 100)]
 #[command(
     after_help = "Commands may be written with dashes: add-whitelist.\n\nExit codes: 0 done, 1 refused by validation or a \
-                  server, 2 wrong usage."
+                  server, 2 wrong usage, 3 a warning of status --exit-code."
 )]
 pub struct Arguments {
     /// The options of every command.
@@ -90,7 +93,7 @@ pub struct Common {
         global = true,
         value_name = "FILE",
         env = "PORTCULLIS_CONFIG",
-        default_value = "envoy/filter.json"
+        default_value = DEFAULT_CONFIG
     )]
     pub config: PathBuf,
     /// The Wasm or native filter to use, if the file holds several
@@ -210,9 +213,17 @@ pub enum Command {
 /// The options of `status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// Address of the running Envoy's admin interface
+    /// Address of the running Envoy's admin interface; may be given for several Envoys
+    ///
+    /// Without a file, or with one that can't be used, the configuration that the Envoy runs counts.
     #[arg(long, value_name = "URL")]
-    pub envoy: Option<String>,
+    pub envoy: Vec<String>,
+    /// Exit with 3 if there is a warning
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Show the block of ASE's status, too
+    #[arg(long)]
+    pub ase: bool,
     /// Envoy's access log in the format of envoy/envoy.yaml, to find which clients are denied; default: the files that the
     /// running Envoy writes
     #[arg(long, value_name = "FILE")]

@@ -58,8 +58,8 @@ pub struct Report {
     pub json: Value,
     /// Remarks that are not part of the result.
     pub notes: Vec<String>,
-    /// `false` makes the exit code 1.
-    pub success: bool,
+    /// 0 for success.
+    pub exit_code: u8,
     /// Whether the text is only the message of a change.
     pub is_message: bool,
     /// Takes the place of the result on standard output, byte for byte; the result then goes to standard error.
@@ -73,7 +73,7 @@ impl Report {
             text: text.into(),
             json,
             notes: Vec::new(),
-            success: true,
+            exit_code: 0,
             is_message: false,
             passed_on: None,
         }
@@ -106,7 +106,7 @@ pub fn print(result: &Result<Report>, format: OutputFormat) -> ExitCode {
             match printed {
                 // The reader may close the pipe early (`head`): not a failure of the command.
                 Err(error) if error.kind() != ErrorKind::BrokenPipe => unprinted(&error),
-                _ => ExitCode::from(u8::from(!report.success)),
+                _ => ExitCode::from(report.exit_code),
             }
         }
         Err(failure) => {
@@ -140,7 +140,7 @@ fn pass_on(text: &str, report: &Report, format: OutputFormat) -> ExitCode {
             print_error(&format!("{json:#}"));
         }
     }
-    ExitCode::from(u8::from(!report.success))
+    ExitCode::from(report.exit_code)
 }
 
 fn unprinted(error: &std::io::Error) -> ExitCode {

@@ -14,6 +14,9 @@ const CONFIGURATION: &str =
     "/configs/1/ecds_filters/0/ecds_filter/typed_config/config/configuration/value";
 const FILE_CONFIGURATION: &str = "/resources/0/typed_config/config/configuration/value";
 
+const STATS: &str =
+    "/stats?format=json&filter=%5E%28wasm%7Cdynamicmodulescustom%7Cextension_config_discovery%29";
+
 /// What Envoy did with the newest configuration.
 #[derive(Clone, Copy)]
 pub enum Update {
@@ -25,6 +28,8 @@ pub enum Update {
 pub struct Admin {
     pub info: Value,
     pub stats: Value,
+    /// The statistics from the second time on, if they differ.
+    pub later_stats: Option<Value>,
     pub listeners: Value,
     pub dump: Value,
 }
@@ -43,6 +48,7 @@ impl Admin {
         let mut admin = Self {
             info: fixture("server_info"),
             stats: fixture("stats"),
+            later_stats: None,
             listeners: fixture("listeners"),
             dump,
         };
@@ -90,27 +96,35 @@ impl Admin {
         self.dump.pointer_mut(CONFIGURATION).unwrap()
     }
 
-    /// Serves each response once; returns the address.
+    /// The HTTP connection manager of its listener.
+    pub fn manager(&mut self) -> &mut Value {
+        let manager =
+            "/configs/2/static_listeners/0/listener/filter_chains/0/filters/0/typed_config";
+        self.dump.pointer_mut(manager).unwrap()
+    }
+
+    /// Serves the responses; returns the address.
     pub fn serve(self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let responses = HashMap::from([
+        let later_stats = self.later_stats.map(|stats| stats.to_string());
+        let mut responses = HashMap::from([
             ("/server_info", self.info.to_string()),
-            (
-                "/stats?format=json&filter=%5E%28wasm%7Cdynamicmodulescustom%7Cextension_config_discovery%29",
-                self.stats.to_string(),
-            ),
+            (STATS, self.stats.to_string()),
             ("/listeners?format=json", self.listeners.to_string()),
             ("/config_dump", self.dump.to_string()),
         ]);
         std::thread::spawn(move || {
-            for stream in listener.incoming().take(responses.len()) {
+            for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let mut request = String::new();
                 let mut reader = BufReader::new(stream.try_clone().unwrap());
                 reader.read_line(&mut request).unwrap();
                 let path = request.split(' ').nth(1).unwrap();
                 let body = responses.get(path).cloned();
+                if path == STATS {
+                    responses.extend(later_stats.clone().map(|stats| (STATS, stats)));
+                }
                 let status = if body.is_some() {
                     "200 OK"
                 } else {

@@ -1,6 +1,8 @@
 //! `status --envoy`: each test changes the responses of an Envoy.
 
+mod blocking;
 mod feeds;
+mod several;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -13,6 +15,10 @@ use crate::support::Workspace;
 const TWO_HOURS: u64 = 7200;
 /// The longest time in seconds between writing a response and reading it, on any machine.
 const TAKES_AT_MOST: u64 = 60;
+
+const FORGED_ADDRESS: &str = "the HTTP connection manager \"ingress\" takes the client's address from X-Forwarded-For, which a \
+                              client that connects to it can send itself: set use_remote_address: true, with \
+                              xff_num_trusted_hops behind proxies, or original_ip_detection_extensions";
 
 /// The output without ages, which grow while the test runs.
 fn status(workspace: &Workspace, admin: Admin, further: &[&str]) -> String {
@@ -27,6 +33,7 @@ fn status(workspace: &Workspace, admin: Admin, further: &[&str]) -> String {
     let text = String::from_utf8(output.stdout).unwrap();
     (0..TAKES_AT_MOST).fold(text, |text, age| {
         text.replace(&format!(": {age} s\n"), ": AGE\n")
+            .replace(&format!(", last attempt {age} s ago"), ", AGO")
             .replace(&format!(", {age} s ago\n"), ", AGO\n")
             .replace(&format!(" {} s ago, ", TWO_HOURS + age), " 2 H ago, ")
             .replace(&format!(", age {age} s"), ", age AGE")
@@ -69,19 +76,18 @@ fn status_shows_what_a_running_envoy_reports() {
     admin.set("entries_skipped", 6);
     admin.set_stat("wasm.portcullis.vm_reload_success", 1);
     let expected = "\
-API Security Enforcer
-status                  : started
-http/ws                 : port 10000
-https/wss               : none
+Portcullis
+blocking                : yes
+failing fetches         : none
+file                    : envoy/filter.json
+envoy                   : 1.40.0, started
+ports                   : http 10000
+active configuration    : that of the file
+configuration updates   : accepted 1, refused 3, unreadable 0
 firewall                : enabled
 abs                     : disabled, ssl: disabled
 abs attack              : enabled
-audit                   : enabled
-ase detected attack     : disabled
 attack list memory      : configured 128.00 MB, used 25.60 MB, free 102.40 MB
-envoy                   : 1.40.0
-active configuration    : that of the file
-configuration updates   : accepted 1, refused 3, unreadable 0
 attack list entries     : ip 900000, cookie 12, oauth_token 3, api_key 4, username 5
 attack list generation  : 7
 attack list age         : AGE
@@ -112,6 +118,33 @@ vm reloads              : done 1, failed 0, put off 0
             &format!("not_modified {}", not_modified.unwrap())
         )
     );
+}
+
+#[test]
+fn the_block_of_ase_is_shown_on_request() {
+    let workspace = Workspace::new();
+    let printed = status(&workspace, Admin::of(&workspace), &["--ase"]);
+    let expected = "\
+API Security Enforcer
+status                  : started
+http/ws                 : port 10000
+https/wss               : none
+firewall                : enabled
+abs                     : disabled, ssl: disabled
+abs attack              : enabled
+audit                   : enabled
+ase detected attack     : disabled
+attack list memory      : configured 128.00 MB, used 0.00 MB, free 128.00 MB
+Portcullis
+blocking                : yes
+failing fetches         : none
+file                    : envoy/filter.json
+envoy                   : 1.40.0, started
+ports                   : http 10000
+active configuration    : that of the file
+configuration updates   : accepted 1, refused 3, unreadable 0
+attack list entries     : ";
+    assert!(printed.starts_with(expected), "{printed}");
 }
 
 /// With Envoy's default namespace for a native filter's metrics.
@@ -168,10 +201,11 @@ fn tls_is_detected_on_listeners_and_the_cluster_of_abs() {
         .as_array_mut()
         .unwrap()
         .push(bound);
-    let printed = status(&workspace, admin, &[]);
+    let printed = status(&workspace, admin, &["--ase"]);
     for line in [
         "http/ws                 : port 10000",
         "https/wss               : port 10443",
+        "ports                   : http 10000, https 10443",
         "abs                     : disabled, ssl: enabled",
     ] {
         assert!(printed.lines().any(|printed| printed == line), "{printed}");
@@ -182,7 +216,7 @@ fn tls_is_detected_on_listeners_and_the_cluster_of_abs() {
 fn every_problem_has_its_warning() {
     let workspace = Workspace::new();
     type Change<'a> = &'a dyn Fn(&mut Admin);
-    let table: [(Change<'_>, &[&str]); 15] = [
+    let table: [(Change<'_>, &[&str]); 20] = [
         (&|_| {}, &[]),
         (
             &|admin| admin.configuration()["enable_firewall"] = json!(false),
@@ -271,10 +305,54 @@ fn every_problem_has_its_warning() {
         ),
         (
             &|admin| {
-                let manager =
-                    "/configs/2/static_listeners/0/listener/filter_chains/0/filters/0/typed_config";
-                let manager = admin.dump.pointer_mut(manager).unwrap();
-                manager["common_http_protocol_options"] = json!({"idle_timeout": "1s"});
+                admin.dump["configs"][2]["dynamic_listeners"] = json!([{
+                    "name": "edge",
+                    "active_state": {"version_info": "6"},
+                    "error_state": {"version_info": "7", "details": "secret"}
+                }]);
+            },
+            &[
+                "the running Envoy refused the newest configuration of the listener \"edge\", version 7; see Envoy's log",
+            ],
+        ),
+        (
+            &|admin| {
+                admin.set_last_update(Update::Refused);
+                admin.dump["configs"][1]["ecds_filters"][0]["version_info"] = json!("3f2a");
+            },
+            &[
+                "the running Envoy refused the newest configuration of \"portcullis\" (update_rejected 3, version 3f2a): the \
+                 previous one stays active; see check_config and Envoy's log",
+            ],
+        ),
+        (
+            &|admin| admin.manager()["use_remote_address"] = json!(false),
+            &[FORGED_ADDRESS],
+        ),
+        (
+            &|admin| {
+                let manager = admin.manager();
+                manager["use_remote_address"] = json!(false);
+                manager["original_ip_detection_extensions"] =
+                    json!([{"name": "envoy.http.original_ip_detection.custom_header"}]);
+            },
+            &[],
+        ),
+        (
+            // None has ended since Envoy started.
+            &|admin| {
+                admin.set("attack_list.last_success_unix_seconds", 0);
+                admin.set("fetch.last_attempt_unix_seconds", 0);
+                admin.set("fetch.last_result", 0);
+                admin.info["uptime_current_epoch"] = json!("7200s");
+            },
+            &[
+                "no fetch of the attack list has ended in 7200 s, and one is due every 10 minutes; see Envoy's log",
+            ],
+        ),
+        (
+            &|admin| {
+                admin.manager()["common_http_protocol_options"] = json!({"idle_timeout": "1s"});
             },
             &[
                 "the HTTP connection manager \"ingress\" accepts header names with underscores, which some servers read as \

@@ -32,6 +32,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "status",
             "status --envoy http://127.0.0.1:9901",
+            "status --envoy http://10.0.0.1:9901 --envoy http://10.0.0.2:9901 --exit-code",
             "status -o json",
         ],
     ),

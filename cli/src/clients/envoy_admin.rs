@@ -11,7 +11,8 @@ use time::format_description::well_known::Rfc3339;
 use ureq::http::Method;
 
 use super::http::{Server, Trust};
-use crate::config_file::{listener, locate};
+use crate::config_file::listener::{self, Exemptions};
+use crate::config_file::locate;
 use crate::error::{Failure, Result};
 
 /// The admin interface responds at once unless Envoy is overloaded.
@@ -28,10 +29,15 @@ const STATS: &str =
 /// What a running Envoy reports.
 #[derive(Debug)]
 pub struct RunningEnvoy {
+    /// The address of its admin interface.
+    pub url: String,
     /// Its version, such as 1.40.0.
     pub version: String,
     /// `LIVE` when it serves.
     pub state: String,
+    server: Server,
+    /// For how many seconds it has run.
+    uptime: Option<u64>,
     stats: BTreeMap<String, u64>,
     listeners: Value,
     dump: Value,
@@ -50,6 +56,17 @@ pub struct Updates {
     pub unreadable: u64,
     /// Whether the newest configuration is refused: an older one is active, or none.
     pub newest_is_refused: bool,
+    /// The version of the newest configuration, if its source gives it one.
+    pub newest_version: Option<String>,
+}
+
+/// A listener with a newest configuration that Envoy refused (LDS).
+#[derive(Debug, PartialEq, Eq)]
+pub struct RefusedListener {
+    /// Its name.
+    pub name: String,
+    /// The version of the refused configuration, if its source gives it one.
+    pub version: Option<String>,
 }
 
 /// The ports of the listeners.
@@ -65,34 +82,48 @@ pub struct Ports {
 pub fn read(url: &str) -> Result<RunningEnvoy> {
     let what = "Envoy's admin interface";
     let server = Server::new(what, "http://127.0.0.1:9901", url, TIMEOUT, &Trust::System)?;
-    let not_envoy = |path: &str, status: u16| {
-        Failure::refused(format!(
-            "{}{path} returned status {status} without Envoy's JSON; is this Envoy's admin interface?",
-            server.url
-        ))
-    };
-    let get = |path: &'static str| -> Result<Value> {
-        let response = server.send(Method::GET, path, &[], Vec::new())?;
-        let json = serde_json::from_slice(&response.body).ok();
-        json.filter(|_| response.status == 200)
-            .ok_or_else(|| not_envoy(path, response.status))
-    };
+    let get = |path: &'static str| get(&server, path);
     let info = get("/server_info")?;
     // Other servers send JSON too.
     let (Some(version), Some(state)) = (text(&info, "/version"), text(&info, "/state")) else {
-        return Err(not_envoy("/server_info", 200));
+        return Err(not_envoy(&server, "/server_info", 200));
     };
+    let uptime = text(&info, "/uptime_current_epoch").and_then(seconds);
     Ok(RunningEnvoy {
+        uptime,
         // 9a1d.../1.40.0/Clean/RELEASE/BoringSSL
         version: version.split('/').nth(1).unwrap_or("unknown").to_owned(),
         state: state.to_owned(),
         stats: read_stats(&get(STATS)?),
         listeners: get("/listeners?format=json")?,
         dump: get("/config_dump")?,
+        url: server.url.clone(),
+        server,
     })
 }
 
+/// Reads the JSON at a path of the admin interface.
+fn get(server: &Server, path: &str) -> Result<Value> {
+    let response = server.send(Method::GET, path, &[], Vec::new())?;
+    let json = serde_json::from_slice(&response.body).ok();
+    json.filter(|_| response.status == 200)
+        .ok_or_else(|| not_envoy(server, path, response.status))
+}
+
+fn not_envoy(server: &Server, path: &str, status: u16) -> Failure {
+    Failure::refused(format!(
+        "{}{path} returned status {status} without Envoy's JSON; is this Envoy's admin interface?",
+        server.url
+    ))
+}
+
 impl RunningEnvoy {
+    /// Reads the statistics again; the rest stays as it was read.
+    pub fn refresh_metrics(&mut self) -> Result<()> {
+        self.stats = read_stats(&get(&self.server, STATS)?);
+        Ok(())
+    }
+
     /// A metric of the filter; `None` where Envoy does not have it because the filter has not run.
     pub fn metric(&self, metric: &Metric) -> Option<u64> {
         METRIC_PREFIXES.iter().find_map(|prefix| {
@@ -125,6 +156,19 @@ impl RunningEnvoy {
             .collect()
     }
 
+    /// For how many seconds the newest configuration of these filters has run, as far as Envoy shows.
+    pub fn runs_for(&self, names: &[String]) -> Option<u64> {
+        let now = u64::try_from(OffsetDateTime::now_utc().unix_timestamp()).ok()?;
+        let ecds = objects(&self.dump).into_iter().filter_map(|value| {
+            let filter = value.get("ecds_filter")?;
+            let mut locations = locate::find(std::slice::from_ref(filter)).into_iter();
+            let is_ours = locations.any(|location| location.is_ours(names));
+            let changed = text(value, "/last_updated").and_then(milliseconds);
+            Some(now.saturating_sub(changed.filter(|_| is_ours)? / 1000))
+        });
+        ecds.chain(self.uptime).min()
+    }
+
     /// The updates of the filters with one of these names that come from a file or server of their own (ECDS). Empty
     /// where the filter is part of the listener itself.
     pub fn updates(&self, names: &[String]) -> Vec<Updates> {
@@ -134,7 +178,10 @@ impl RunningEnvoy {
             let is_ours = locations.any(|location| location.is_ours(names));
             let changed = text(value, "/last_updated").and_then(milliseconds);
             let name = text(filter, "/name").filter(|_| is_ours)?;
-            Some(self.updates_of(name, changed))
+            Some(Updates {
+                newest_version: version(value, "/version_info"),
+                ..self.updates_of(name, changed)
+            })
         };
         objects(&self.dump)
             .into_iter()
@@ -156,11 +203,12 @@ impl RunningEnvoy {
             refused,
             unreadable: stat("update_failure"),
             newest_is_refused: refused > 0 && (received_after_accepted || accepted == 0),
+            newest_version: None,
         }
     }
 
-    /// Names of the listeners with a newest configuration that Envoy refused (LDS).
-    pub fn listeners_refused(&self) -> Vec<String> {
+    /// The listeners with a newest configuration that Envoy refused (LDS).
+    pub fn listeners_refused(&self) -> Vec<RefusedListener> {
         let is_listener = |value: &Value| {
             let message = text(value, "/error_state/failed_configuration/@type");
             value.get("active_state").is_some()
@@ -170,13 +218,21 @@ impl RunningEnvoy {
         objects(&self.dump)
             .into_iter()
             .filter(|value| value.get("error_state").is_some() && is_listener(value))
-            .map(|value| text(value, "/name").unwrap_or("unnamed").to_owned())
+            .map(|value| RefusedListener {
+                name: text(value, "/name").unwrap_or("unnamed").to_owned(),
+                version: version(value, "/error_state/version_info"),
+            })
             .collect()
     }
 
     /// What the running listeners do not do for the filter.
     pub fn listener_warnings(&self, names: &[String]) -> Vec<String> {
         listener::warnings(std::slice::from_ref(&self.dump), names)
+    }
+
+    /// Where the running listeners and routes exempt requests from the filter.
+    pub fn exemptions(&self, names: &[String]) -> Exemptions {
+        listener::exemptions(std::slice::from_ref(&self.dump), names)
     }
 
     /// The ports that Envoy's listeners are bound to.
@@ -253,6 +309,18 @@ fn array(value: Option<&Value>) -> &[Value] {
 
 fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
     value.pointer(pointer)?.as_str()
+}
+
+/// A version at this place, unless it is empty.
+fn version(value: &Value, pointer: &str) -> Option<String> {
+    let version = text(value, pointer).filter(|version| !version.is_empty());
+    version.map(str::to_owned)
+}
+
+/// The whole seconds of a duration in Envoy's JSON: `83s`, `1.5s`.
+fn seconds(text: &str) -> Option<u64> {
+    let number = text.strip_suffix('s')?;
+    number.split('.').next()?.parse().ok()
 }
 
 /// Milliseconds since 1970 of a time in Envoy's JSON: `2026-11-26T01:14:20.945Z`.

@@ -141,7 +141,7 @@ fn remove(common: &Common, args: &AttackListArgs) -> Result<Report> {
         "not_listed": shown(&missing),
     });
     Ok(Report {
-        success: !removed.entries.is_empty(),
+        exit_code: u8::from(removed.entries.is_empty()),
         ..Report::new(lines.join("\n"), json)
     })
 }

@@ -28,7 +28,7 @@ fn check_all(common: &Common, paths: &[PathBuf]) -> Report {
         let place = Place::named(path);
         match check(common, &place) {
             Ok(report) => {
-                are_valid &= report.success;
+                are_valid &= report.exit_code == 0;
                 texts.push(report.text);
                 files.push(report.json);
             }
@@ -40,7 +40,7 @@ fn check_all(common: &Common, paths: &[PathBuf]) -> Report {
         }
     }
     Report {
-        success: are_valid,
+        exit_code: u8::from(!are_valid),
         ..Report::new(
             texts.join("\n"),
             json!({"valid": are_valid, "files": files}),
@@ -87,7 +87,7 @@ fn check(common: &Common, place: &Place) -> Result<Report> {
             .map(|json| json.insert("warnings".to_owned(), json!(warnings)));
     }
     Ok(Report {
-        success: errors.is_empty(),
+        exit_code: u8::from(!errors.is_empty()),
         ..Report::new(lines.join("\n"), json)
     })
 }

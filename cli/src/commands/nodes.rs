@@ -183,7 +183,7 @@ current   -        a     edge     1.40.0  0.1.0   portcullis v2               ab
         let ids = report.json["nodes"].as_array().unwrap().iter();
         let ids: Vec<_> = ids.map(|node| text(node, "id")).collect();
         assert_eq!(ids, ["b", "c", "d", "e", "a"]);
-        assert!(report.success);
+        assert_eq!(report.exit_code, 0);
     }
 
     #[test]
@@ -199,7 +199,7 @@ current   -        a     edge     1.40.0  0.1.0   portcullis v2               ab
         let updating = report(&response(), Some(NodeState::Updating), NOW);
         let expected = "none of 5 nodes: 2 behind, 1 silent, 1 unknown, 1 current";
         assert_eq!(updating.text, expected);
-        assert!(updating.success);
+        assert_eq!(updating.exit_code, 0);
     }
 
     #[test]

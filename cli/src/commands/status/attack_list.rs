@@ -4,15 +4,16 @@ use portcullis::config::feed::ABS;
 use portcullis::config::{Config, Feed};
 use portcullis::identifier::{IdentifierKind, PerKind};
 use portcullis::judge::verdict::{DenyKind, DenyReason, ListOrigin};
-use portcullis::metrics::{FeedMetric, FetchResult, LastResult, Metric};
+use portcullis::metrics::{FeedMetric, FetchResult, Metric};
 use serde_json::json;
 
-use super::next_fetch::{NextFetch, is_overdue};
+use super::fetches::Fetches;
+use super::next_fetch::NextFetch;
 use super::page::Page;
-use crate::clients::envoy_admin::{RunningEnvoy, unix_now};
+use crate::clients::envoy_admin::RunningEnvoy;
 
 /// Adds them.
-pub fn show(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
+pub fn show(page: &mut Page, config: &Config, envoy: &RunningEnvoy, runs_for: Option<u64>) {
     let count = |metric: &Metric| envoy.metric(metric).unwrap_or(0);
     let entries = IdentifierKind::WITH_LIST_KEY
         .map(|kind| (kind.as_str(), count(&of_abs(FeedMetric::Entries(kind)))));
@@ -21,7 +22,7 @@ pub fn show(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
         "attack list generation",
         count(&of_abs(FeedMetric::Generation)),
     );
-    freshness(page, config, envoy);
+    freshness(page, config, envoy, runs_for);
     let fetches =
         FetchResult::ALL.map(|result| (result.as_str(), count(&of_abs(FeedMetric::Fetch(result)))));
     page.counts("fetches", &fetches);
@@ -46,59 +47,49 @@ pub fn show(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
     );
 }
 
-/// Age and staleness of the list, and how the last fetch ended.
-fn freshness(page: &mut Page, config: &Config, envoy: &RunningEnvoy) {
-    let seconds_since = |metric| {
-        let time = envoy.metric(&metric).filter(|time| *time > 0)?;
-        Some(unix_now().saturating_sub(time))
+/// Age and staleness of the list, and how the last fetch ended. `runs_for`: how long the configuration has run.
+fn freshness(page: &mut Page, config: &Config, envoy: &RunningEnvoy, runs_for: Option<u64>) {
+    let feed = config.all_feeds().into_iter().find(Feed::is_abs);
+    let Some(feed) = feed else {
+        page.line("attack list age", "no list yet", json!(null));
+        let result = "none (abs attack is disabled)";
+        page.line("last fetch", result, json!(result));
+        page.value("last fetch seconds ago", json!(null));
+        page.line("attack list stale", "no", json!(false));
+        return;
     };
-    let age = seconds_since(of_abs(FeedMetric::LastSuccess));
+    let fetches = Fetches::of(&feed, envoy);
+    let age = fetches.age;
     let age_text = age.map_or("no list yet".to_owned(), |age| format!("{age} s"));
     page.line("attack list age", &age_text, json!(age));
-    let ago = seconds_since(of_abs(FeedMetric::LastAttempt));
-    let last = match envoy.metric(&of_abs(FeedMetric::LastResult)) {
-        Some(value) => LastResult::from_value(value),
-        // The metric exists as soon as a VM of the filter has ticked.
-        None => Some(LastResult::None),
-    };
-    let result = match (config.enable_abs_attack, last) {
-        (false, _) => "none (abs attack is disabled)",
-        (true, Some(LastResult::None)) => "none yet",
-        (true, Some(LastResult::Ok)) => "success",
-        (true, Some(LastResult::NotModified)) => "not modified",
-        (true, Some(LastResult::Failed)) => "failure",
-        (true, None) => "unknown",
-    };
-    let text = match ago {
-        Some(ago) if config.enable_abs_attack => format!("{result}, {ago} s ago"),
-        _ => result.to_owned(),
-    };
-    page.line("last fetch", &text, json!(result));
-    page.value("last fetch seconds ago", json!(ago));
-    let feed = config.all_feeds().into_iter().find(Feed::is_abs);
-    if let Some(feed) = &feed {
-        let next = NextFetch::new(feed.interval, ago.unwrap_or(u64::MAX), last);
-        page.line("next fetch", &next.text, json!(next.seconds));
-    }
-    let stale = envoy.metric(&of_abs(FeedMetric::Stale)) == Some(1);
-    let stale_text = if stale { "yes" } else { "no" };
-    page.line("attack list stale", stale_text, json!(stale));
-    if stale {
-        page.warnings.push(format!(
+    page.line("last fetch", &fetches.text(), json!(fetches.result()));
+    page.value("last fetch seconds ago", json!(fetches.ago));
+    let next = NextFetch::new(feed.interval, fetches.ago.unwrap_or(u64::MAX), fetches.last);
+    page.line("next fetch", &next.text, json!(next.seconds));
+    let stale_text = if fetches.is_stale { "yes" } else { "no" };
+    page.line("attack list stale", stale_text, json!(fetches.is_stale));
+    let minutes = config.refresh_interval.as_secs_f64() / 60.0;
+    let warning = if fetches.is_stale {
+        format!(
             "the attack list is stale (age {age_text}): ABS returned none within attack_list_max_age"
-        ));
-    } else if result == "failure" {
-        page.warnings.push(format!(
+        )
+    } else if fetches.is_failing() {
+        format!(
             "the last fetch of the attack list failed (list's age: {age_text}); see Envoy's log"
-        ));
-    } else if let (Some(feed), Some(ago)) = (feed, ago)
-        && is_overdue(&feed, ago)
-    {
-        page.warnings.push(format!(
-            "the last fetch ended {ago} s ago, and one is due every {} minutes; is Envoy overloaded?",
-            config.refresh_interval.as_secs_f64() / 60.0
-        ));
-    }
+        )
+    } else if let Some(idle) = fetches.idle_for(&feed, runs_for) {
+        match fetches.ago {
+            Some(_) => format!(
+                "the last fetch ended {idle} s ago, and one is due every {minutes} minutes; is Envoy overloaded?"
+            ),
+            None => format!(
+                "no fetch of the attack list has ended in {idle} s, and one is due every {minutes} minutes; see Envoy's log"
+            ),
+        }
+    } else {
+        return;
+    };
+    page.warnings.push(warning);
 }
 
 fn of_abs(metric: FeedMetric) -> Metric {

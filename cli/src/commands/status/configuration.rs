@@ -9,14 +9,15 @@ use crate::clients::envoy_admin::{RunningEnvoy, Updates};
 use crate::config_file::locate::DEFAULT_NAME;
 use crate::config_file::{ConfigFile, validate};
 
-/// Shows whether Envoy runs the configuration in the file.
-pub fn show(page: &mut Page, config_file: &ConfigFile, envoy: &RunningEnvoy) {
-    let active = envoy.configurations(&config_file.names);
-    let differing: BTreeSet<_> = active
-        .iter()
-        .flat_map(|active| differing_keys(&config_file.configuration, active))
+/// Shows whether Envoy runs the configuration in the file, if there is one. `names`: those of the filter.
+pub fn show(page: &mut Page, file: Option<&ConfigFile>, names: &[String], envoy: &RunningEnvoy) {
+    let active = envoy.configurations(names);
+    let differing: BTreeSet<_> = file
+        .into_iter()
+        .flat_map(|file| active.iter().map(|active| (&file.configuration, active)))
+        .flat_map(|(file, active)| differing_keys(file, active))
         .collect();
-    let updates = envoy.updates(&config_file.names);
+    let updates = envoy.updates(names);
     let refused = updates.iter().find(|updates| updates.newest_is_refused);
     let (text, matches) = match refused {
         Some(updates) if updates.accepted == 0 => {
@@ -27,6 +28,10 @@ pub fn show(page: &mut Page, config_file: &ConfigFile, envoy: &RunningEnvoy) {
             false,
         ),
         None if active.is_empty() => ("no filter of this name".to_owned(), false),
+        None if file.is_none() => (
+            "not compared: there is no file to compare with".to_owned(),
+            false,
+        ),
         None if differing.is_empty() => ("that of the file".to_owned(), true),
         None => {
             let keys = differing.iter().cloned().collect::<Vec<_>>().join(", ");
@@ -36,22 +41,26 @@ pub fn show(page: &mut Page, config_file: &ConfigFile, envoy: &RunningEnvoy) {
     page.line(
         "active configuration",
         &text,
-        json!({"matches_file": matches, "filters": active.len(), "differing": differing}),
+        json!({
+            "matches_file": file.map(|_| matches),
+            "filters": active.len(),
+            "differing": differing,
+        }),
     );
     show_updates(page, &updates, envoy);
     if refused.is_some() {
         return;
     }
     if active.is_empty() {
-        let name = config_file.names.first();
+        let name = names.first();
         page.warnings.push(format!(
             "the running Envoy has no filter named \"{}\": nothing is blocked by it",
             name.map_or(DEFAULT_NAME, String::as_str)
         ));
-    } else if !matches {
+    } else if let (Some(file), false) = (file, matches) {
         page.warnings.push(format!(
             "the running Envoy does not match {}: it {text}; does it watch this file?",
-            config_file.file
+            file.file
         ));
     }
     // Envoy shows the newest configuration even if the filter refused it and continues with an older one.
@@ -78,6 +87,9 @@ fn show_updates(page: &mut Page, updates: &[Updates], envoy: &RunningEnvoy) {
                 ("unreadable", sum(|updates| updates.unreadable)),
             ],
         );
+        let mut refused = updates.iter().filter(|updates| updates.newest_is_refused);
+        let version = refused.find_map(|updates| updates.newest_version.clone());
+        page.value("refused version", json!(version));
     }
     for updates in updates {
         let filter = &updates.filter;
@@ -88,9 +100,10 @@ fn show_updates(page: &mut Page, updates: &[Updates], envoy: &RunningEnvoy) {
                     _ => "the previous one stays active",
                 };
                 let refused = updates.refused;
+                let version = version(updates.newest_version.as_deref());
                 format!(
-                    "the running Envoy refused the newest configuration of \"{filter}\" (update_rejected {refused}): \
-                     {active}; see check_config and Envoy's log"
+                    "the running Envoy refused the newest configuration of \"{filter}\" (update_rejected \
+                     {refused}{version}): {active}; see check_config and Envoy's log"
                 )
             }
             (false, 0) => format!(
@@ -103,9 +116,16 @@ fn show_updates(page: &mut Page, updates: &[Updates], envoy: &RunningEnvoy) {
     }
     for listener in envoy.listeners_refused() {
         page.warnings.push(format!(
-            "the running Envoy refused the newest configuration of the listener \"{listener}\"; see Envoy's log"
+            "the running Envoy refused the newest configuration of the listener \"{}\"{}; see Envoy's log",
+            listener.name,
+            version(listener.version.as_deref())
         ));
     }
+}
+
+/// A version after what it is that of.
+fn version(version: Option<&str>) -> String {
+    version.map_or(String::new(), |version| format!(", version {version}"))
 }
 
 fn differing_keys(file: &Map<String, Value>, active: &Map<String, Value>) -> Vec<String> {

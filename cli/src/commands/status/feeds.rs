@@ -4,16 +4,18 @@
 use portcullis::config::{Config, Feed, Mode};
 use portcullis::identifier::IdentifierKind;
 use portcullis::judge::verdict::{DenyKind, DenyReason, ListOrigin};
-use portcullis::metrics::{FeedMetric, LastResult, Metric};
+use portcullis::metrics::{FeedMetric, Metric};
 use serde_json::{Map, Value, json};
 
-use super::next_fetch::{NextFetch, is_overdue};
+use super::fetches::Fetches;
+use super::next_fetch::NextFetch;
 use super::page::Page;
-use crate::clients::envoy_admin::{RunningEnvoy, unix_now};
+use crate::clients::envoy_admin::RunningEnvoy;
 use crate::commands::feeds::all_feeds;
 
-/// Adds them. Without a running Envoy, only which feeds are enabled.
-pub fn show(page: &mut Page, config: &Config, envoy: Option<&RunningEnvoy>) {
+/// Adds them. `envoy`: the running one, and for how many seconds it has run the configuration. Without it, only which feeds are
+/// enabled.
+pub fn show(page: &mut Page, config: &Config, envoy: Option<(&RunningEnvoy, Option<u64>)>) {
     let mut json = Map::new();
     for (feed, is_enabled) in all_feeds(config) {
         if feed.is_abs() {
@@ -32,7 +34,7 @@ pub fn show(page: &mut Page, config: &Config, envoy: Option<&RunningEnvoy>) {
                 page.text(&title(&feed), mode);
                 json!({"enabled": true})
             }
-            Some(envoy) => show_feed(page, &feed, envoy),
+            Some((envoy, runs_for)) => show_feed(page, &feed, envoy, runs_for),
         };
         json.insert(feed.name.to_string(), value);
     }
@@ -46,19 +48,15 @@ fn title(feed: &Feed) -> String {
 }
 
 /// Adds the lines of one feed; returns the same for programs.
-fn show_feed(page: &mut Page, feed: &Feed, envoy: &RunningEnvoy) -> Value {
+fn show_feed(page: &mut Page, feed: &Feed, envoy: &RunningEnvoy, runs_for: Option<u64>) -> Value {
     let metric = |metric| envoy.metric(&Metric::Feed(feed.name.clone(), metric));
     let count = |name| metric(name).unwrap_or(0);
-    let since = |time: FeedMetric| {
-        let time = metric(time).filter(|time| *time > 0)?;
-        Some(unix_now().saturating_sub(time))
-    };
+    let fetches = Fetches::of(feed, envoy);
     let kinds = IdentifierKind::ALL.into_iter();
     let kinds = kinds.filter(|kind| *feed.kinds.get(*kind));
     let entries = kinds.map(|kind| (kind.as_str(), count(FeedMetric::Entries(kind))));
     let entries: Vec<_> = entries.collect();
-    let age = since(FeedMetric::LastSuccess);
-    let is_stale = metric(FeedMetric::Stale) == Some(1);
+    let (age, is_stale) = (fetches.age, fetches.is_stale);
     let skipped = count(FeedMetric::EntriesSkipped);
     page.text(
         &title(feed),
@@ -70,19 +68,10 @@ fn show_feed(page: &mut Page, feed: &Feed, envoy: &RunningEnvoy) -> Value {
             }
         },
     );
-    let last = metric(FeedMetric::LastResult).and_then(LastResult::from_value);
-    let result = match last {
-        None | Some(LastResult::None) => "none yet",
-        Some(LastResult::Ok) => "success",
-        Some(LastResult::NotModified) => "not modified",
-        Some(LastResult::Failed) => "failure",
-    };
-    let ago = since(FeedMetric::LastAttempt);
-    let next = ago.map(|ago| NextFetch::new(feed.interval, ago, last));
-    page.text(
-        "  last fetch",
-        &ago.map_or(result.to_owned(), |ago| format!("{result}, {ago} s ago")),
-    );
+    let next = fetches
+        .ago
+        .map(|ago| NextFetch::new(feed.interval, ago, fetches.last));
+    page.text("  last fetch", &fetches.text());
     page.text(
         "  next fetch",
         &next
@@ -112,19 +101,22 @@ fn show_feed(page: &mut Page, feed: &Feed, envoy: &RunningEnvoy) -> Value {
             "the list {} is stale: no fetch has succeeded within its max_age",
             feed.name
         ))
-    } else if last == Some(LastResult::Failed) {
+    } else if fetches.is_failing() {
         let name = &feed.name;
         Some(format!(
             "the last fetch of the list {name} failed; see Envoy's log, or try `portcullis feeds read {name}`"
         ))
     } else {
-        let overdue = ago.filter(|ago| is_overdue(feed, *ago));
-        overdue.map(|ago| {
-            format!(
-                "the last fetch of the list {} ended {ago} s ago, and one is due every {} s; is Envoy overloaded?",
-                feed.name,
-                feed.interval.as_secs()
-            )
+        let (name, interval) = (&feed.name, feed.interval.as_secs());
+        let idle = fetches.idle_for(feed, runs_for);
+        idle.map(|idle| match fetches.ago {
+            Some(_) => format!(
+                "the last fetch of the list {name} ended {idle} s ago, and one is due every {interval} s; is Envoy \
+                 overloaded?"
+            ),
+            None => format!(
+                "no fetch of the list {name} has ended in {idle} s, and one is due every {interval} s; see Envoy's log"
+            ),
         })
     };
     page.warnings.extend(warning);
@@ -136,8 +128,8 @@ fn show_feed(page: &mut Page, feed: &Feed, envoy: &RunningEnvoy) -> Value {
         "used_bytes": count(FeedMetric::Bytes),
         "age_seconds": age,
         "stale": is_stale,
-        "last_fetch": result,
-        "last_fetch_seconds_ago": ago,
+        "last_fetch": fetches.result(),
+        "last_fetch_seconds_ago": fetches.ago,
         "next_fetch_in_seconds": next.map_or(0, |next| next.seconds),
         "blocked": object(&blocked),
         "only_counted": object(&counted),

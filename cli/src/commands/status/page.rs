@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::output::Report;
-
 /// Lines for people and the same for programs.
 #[derive(Default)]
 pub struct Page {
+    /// Whether people get the block of ASE.
+    has_ase_block: bool,
+    ase: Vec<String>,
     lines: Vec<String>,
     json: Map<String, Value>,
     /// What an operator should look at.
@@ -19,6 +20,14 @@ pub const fn state(enabled: bool) -> &'static str {
 }
 
 impl Page {
+    /// An empty page.
+    pub fn new(has_ase_block: bool) -> Self {
+        Self {
+            has_ase_block,
+            ..Self::default()
+        }
+    }
+
     /// Adds a line.
     pub fn line(&mut self, title: &str, text: &str, value: Value) {
         self.text(title, text);
@@ -27,18 +36,27 @@ impl Page {
 
     /// Adds a line for people only.
     pub fn text(&mut self, title: &str, text: &str) {
-        self.lines.push(format!("{title:<24}: {text}"));
+        self.lines.push(titled(title, text));
+    }
+
+    /// Adds a line that only the block of ASE has.
+    pub fn ase_line(&mut self, title: &str, text: &str, value: Value) {
+        self.ase.push(titled(title, text));
+        self.value(title, value);
+    }
+
+    /// Adds a line that the block of ASE has, and the page without that block too.
+    pub fn setting(&mut self, title: &str, text: &str, value: Value) {
+        if !self.has_ase_block {
+            self.text(title, text);
+        }
+        self.ase_line(title, text, value);
     }
 
     /// Adds a value for programs only.
     pub fn value(&mut self, title: &str, value: Value) {
         let key = title.replace([' ', '/'], "_").replace(['(', ')'], "");
         self.json.insert(key, value);
-    }
-
-    /// Adds a line with `enabled` or `disabled`.
-    pub fn switch(&mut self, title: &str, enabled: bool) {
-        self.line(title, state(enabled), json!(enabled));
     }
 
     /// Adds a line with a number.
@@ -57,16 +75,33 @@ impl Page {
         self.line(title, &text, value);
     }
 
-    /// The whole page.
-    pub fn into_report(self, file: &str) -> Report {
-        let mut lines = vec!["API Security Enforcer".to_owned()];
-        lines.extend(self.lines);
+    /// The page for people. `subject`: what it is about, if there are several pages.
+    pub fn to_text(&self, subject: Option<&str>) -> String {
+        let mut lines = Vec::new();
+        if self.has_ase_block && !self.ase.is_empty() {
+            lines.push("API Security Enforcer".to_owned());
+            lines.extend(self.ase.iter().cloned());
+        }
+        lines.push(match subject {
+            Some(subject) => format!("Portcullis at {subject}"),
+            None => "Portcullis".to_owned(),
+        });
+        lines.extend(self.lines.iter().cloned());
         let warnings = self.warnings.iter();
         lines.extend(warnings.map(|warning| format!("warning: {warning}")));
+        lines.join("\n")
+    }
+
+    /// The page for programs.
+    pub fn into_json(self, file: Option<&str>) -> Map<String, Value> {
         let mut json = Map::new();
         json.insert("file".to_owned(), json!(file));
         json.extend(self.json);
         json.insert("warnings".to_owned(), json!(self.warnings));
-        Report::new(lines.join("\n"), Value::Object(json))
+        json
     }
+}
+
+fn titled(title: &str, text: &str) -> String {
+    format!("{title:<24}: {text}")
 }
