@@ -1,13 +1,12 @@
 //! The command line tool with a running Envoy: each command takes effect within two seconds, and no request fails.
 
 use crate::harness::client::{Connection, Reply, Request};
-use crate::harness::envoy::Change;
 use crate::harness::process::{artefact, repository};
 use crate::harness::stopwatch::Stopwatch;
 use crate::harness::traffic::Traffic;
 use crate::harness::{Harness, Setup, eventually, scenario, throughout, within};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -90,136 +89,6 @@ fn manual_lists_change_while_envoy_serves() {
     });
 }
 
-#[test]
-fn status_shows_what_the_running_envoy_enforces() {
-    scenario(Setup::new(), async |harness| {
-        harness
-            .abs
-            .list(json!({"ips": ["127.0.0.7"], "usernames": ["mallory"]}))
-            .await;
-        let mut tool = Tool::of(harness).await;
-        tool.listed.becomes("denied", Reply::is_denied).await;
-
-        let status = tool.status().await;
-        assert_eq!(status["status"], "started", "{status:#}");
-        assert_eq!(
-            status["http_ws"],
-            json!([harness.bound_port()]),
-            "{status:#}"
-        );
-        assert_eq!(
-            status["active_configuration"]["matches_file"], true,
-            "{status:#}"
-        );
-        assert_eq!(status["attack_list_entries"]["ip"], 1, "{status:#}");
-        assert_eq!(status["attack_list_entries"]["username"], 1, "{status:#}");
-        // The list was fetched, and possibly confirmed since.
-        let last_fetch = status["last_fetch"].as_str().unwrap();
-        assert!(
-            matches!(last_fetch, "success" | "not modified"),
-            "{status:#}"
-        );
-        assert_eq!(status["abs"]["ssl"], "disabled", "{status:#}");
-        assert!(
-            status["blocked_by_abs"]["ip"].as_u64().unwrap() > 0,
-            "{status:#}"
-        );
-        assert!(
-            status["attack_list_memory"]["used_bytes"].as_u64().unwrap() > 0,
-            "{status:#}"
-        );
-        assert_eq!(status["vm_reloads"]["done"], 0, "{status:#}");
-        assert_eq!(status["warnings"], json!([]), "{status:#}");
-
-        // The file of another Envoy.
-        std::fs::write(
-            tool.folder.join("other.json"),
-            r#"{"enable_firewall": false}"#,
-        )
-        .unwrap();
-        let other = tool
-            .run("portcullis --config other.json status --envoy $ENVOY | grep -c 'does not match'");
-        assert_eq!(other, "1\n");
-    });
-}
-
-#[test]
-fn status_reports_a_configuration_that_envoy_refused() {
-    scenario(Setup::new(), async |harness| {
-        harness.abs.list(json!({"ips": ["127.0.0.7"]})).await;
-        let mut tool = Tool::of(harness).await;
-        tool.listed.becomes("denied", Reply::is_denied).await;
-        assert_eq!(tool.status().await["warnings"], json!([]));
-
-        // The tool can't know that this module is missing.
-        let missing = Path::new("/nonexistent/module");
-        assert_eq!(harness.envoy.take_module(missing).await, Change::Refused);
-        let status = tool.status().await;
-        assert_eq!(
-            status["active_configuration"]["matches_file"], false,
-            "{status:#}"
-        );
-        assert_eq!(status["configuration_updates"]["refused"], 1, "{status:#}");
-        assert_eq!(
-            status["warnings"],
-            json!([
-                "the running Envoy refused the newest configuration of \"portcullis\" (update_rejected 1): the previous one \
-                 stays active; see check_config and Envoy's log"
-            ]),
-            "{status:#}"
-        );
-        tool.listed.becomes("denied", Reply::is_denied).await;
-
-        // After a good one, the refused one is no longer reported.
-        harness
-            .envoy
-            .reconfigure(json!({"deny_list": {"ips": ["127.0.0.9"]}}))
-            .await;
-        let status = tool.status().await;
-        assert_eq!(status["configuration_updates"]["refused"], 1, "{status:#}");
-        assert_eq!(status["warnings"], json!([]), "{status:#}");
-    });
-}
-
-#[test]
-fn status_reports_that_envoy_has_no_configuration_at_all() {
-    let setup = Setup::new().module(PathBuf::from("/nonexistent/module"));
-    scenario(setup, async |harness| {
-        let request = harness.get("/");
-        harness
-            .becomes(&request, "answered with 500", |reply| reply.status == 500)
-            .await;
-        let tool = Tool::beside(harness);
-        let status = tool.status().await;
-        assert_eq!(
-            status["warnings"],
-            json!([
-                "the running Envoy refused the newest configuration of \"portcullis\" (update_rejected 1): no configuration \
-                 is active, and every request gets 500; see check_config and Envoy's log"
-            ]),
-            "{status:#}"
-        );
-    });
-}
-
-#[test]
-fn status_reports_how_the_last_fetch_ended() {
-    scenario(Setup::new(), async |harness| {
-        let tool = Tool::of(harness).await;
-        harness.metric_becomes("fetch.last_result", 2).await;
-        assert_eq!(tool.status().await["last_fetch"], "not modified");
-        harness.abs.stop();
-        harness.metric_becomes("fetch.last_result", 3).await;
-        let status = tool.status().await;
-        assert_eq!(status["last_fetch"], "failure", "{status:#}");
-        let warnings = status["warnings"].to_string();
-        assert!(
-            warnings.contains("the last fetch of the attack list failed"),
-            "{warnings}"
-        );
-    });
-}
-
 /// The commands in the README's walk-through and their output.
 fn documented_commands() -> Vec<(String, String)> {
     let text = std::fs::read_to_string(repository().join("README.md")).unwrap();
@@ -244,19 +113,20 @@ fn documented_commands() -> Vec<(String, String)> {
 }
 
 /// The tool for a running Envoy, and two clients with a connection to each worker.
-struct Tool {
-    folder: PathBuf,
+pub struct Tool {
+    /// Where it runs: the directory of Envoy's files.
+    pub folder: PathBuf,
     program: PathBuf,
     admin: String,
     /// On ABS's list.
-    listed: Client,
+    pub listed: Client,
     /// On the manual deny list.
     manual: Client,
 }
 
 impl Tool {
     /// Connects the two clients to each worker.
-    async fn of(harness: &Harness) -> Self {
+    pub async fn of(harness: &Harness) -> Self {
         let mut tool = Self::beside(harness);
         tool.listed = Client::new(harness, "127.0.0.7").await;
         tool.manual = Client::new(harness, "127.0.0.9").await;
@@ -264,7 +134,7 @@ impl Tool {
     }
 
     /// Does not connect the clients.
-    fn beside(harness: &Harness) -> Self {
+    pub fn beside(harness: &Harness) -> Self {
         Self {
             program: artefact("PORTCULLIS_BIN", "target/release/portcullis", "make build"),
             admin: format!("http://{}", harness.envoy.admin_address()),
@@ -276,7 +146,7 @@ impl Tool {
 
     /// Runs a line in a shell and returns its output. The environment names the file, so that the line can be the
     /// documented one.
-    fn run(&self, line: &str) -> String {
+    pub fn run(&self, line: &str) -> String {
         let path = std::env::var("PATH").unwrap();
         let tools = self.program.parent().unwrap().display();
         let output = Command::new("sh")
@@ -292,13 +162,14 @@ impl Tool {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    async fn status(&self) -> Value {
+    /// What `status` prints for programs.
+    pub async fn status(&self) -> Value {
         serde_json::from_str(&self.run("portcullis status --envoy $ENVOY --output json")).unwrap()
     }
 }
 
 /// A client with a connection to each of Envoy's workers.
-struct Client {
+pub struct Client {
     request: Request,
     connections: Vec<Connection>,
 }
@@ -318,7 +189,7 @@ impl Client {
     }
 
     /// Fails the test unless `is_expected` accepts every worker's reply in time.
-    async fn becomes(&mut self, what: &str, is_expected: impl Fn(&Reply) -> bool) {
+    pub async fn becomes(&mut self, what: &str, is_expected: impl Fn(&Reply) -> bool) {
         let Self {
             request,
             connections,
@@ -337,10 +208,6 @@ impl Client {
 }
 
 impl Harness {
-    fn bound_port(&self) -> u64 {
-        u64::from(self.envoy.listener.port())
-    }
-
     async fn records_become_more(&self) {
         let before = self.abs.counter("traffic_records").await;
         let more = async || (self.abs.counter("traffic_records").await > before).then_some(());

@@ -49,6 +49,8 @@ mod refresh;
 mod reply;
 // No secret leaks, and the search for secrets would find one.
 mod secrets;
+// What the command line tool finds in a running Envoy.
+mod status;
 // The TLS variant of ABS's cluster.
 mod tls;
 // YAML as Envoy reads it.
