@@ -4,6 +4,7 @@ mod attack_list;
 mod entries;
 mod examples;
 mod explain;
+mod ignored;
 mod import_ase;
 mod remote;
 mod serve;
@@ -18,6 +19,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 pub use self::attack_list::{AbsArgs, AttackListArgs, ListStatus};
 pub use self::entries::{AllowCommand, DenyCommand, EntryWords};
 pub use self::explain::ExplainArgs;
+pub use self::ignored::refuse as refuse_ignored;
 pub use self::import_ase::ImportAseArgs;
 pub use self::remote::{NodeState, NodesArgs, RemoteArgs, settle};
 pub use self::serve::{AccessArgs, ServeArgs};
@@ -67,7 +69,8 @@ const DASHED: [&str; 16] = [
 
 /// The command line, with the second spelling of each command and its examples.
 pub fn command() -> clap::Command {
-    Arguments::command().mut_subcommands(|command| {
+    let command = ignored::hide(Arguments::command());
+    command.mut_subcommands(|command| {
         let name = command.get_name().to_owned();
         let dashed = DASHED
             .into_iter()

@@ -40,7 +40,8 @@ use self::args::Arguments;
 fn main() -> ExitCode {
     let matches = args::command().get_matches_from(with_empty_password(std::env::args_os()));
     let mut arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let settled = args::settle(&matches, &mut arguments.common);
+    let settled = args::refuse_ignored(&matches, &arguments)
+        .and_then(|()| args::settle(&matches, &mut arguments.common));
     let common = &arguments.common;
     output::set_verbosity(common.quiet, common.verbose);
     if common.user.is_some() || common.password.is_some() {

@@ -194,17 +194,17 @@ fn the_report_for_programs_is_one_object_on_standard_error() {
 #[test]
 fn a_terminal_is_not_read() {
     let workspace = workspace();
-    for arguments in ["disable_firewall", "status", "check_config -"] {
+    for arguments in [
+        "disable_firewall --config -",
+        "status --config -",
+        "check_config -",
+    ] {
         // Runs the command in a terminal, and exits as it does.
         let mut terminal = Command::new("script");
         let tool = workspace.command(&[]).get_program().to_owned();
         let tool = tool.to_str().unwrap();
         let output = terminal
-            .args([
-                "-qec",
-                &format!("{tool} --config - {arguments}"),
-                "/dev/null",
-            ])
+            .args(["-qec", &format!("{tool} {arguments}"), "/dev/null"])
             .stdin(Stdio::null())
             .output()
             .unwrap();
