@@ -66,7 +66,9 @@ impl ConfigFile {
         }
         let document = Document::parse(&text).map_err(refused)?;
         let location = selection.choose(&file, document.values())?;
-        let (value, raw) = read(&text, &location.path).map_err(refused)?;
+        let listener_warnings = listener::warnings(document.values(), &location.names);
+        let native_errors = native::errors(document.values());
+        let (value, raw) = read(document, &location.path).map_err(refused)?;
         let configuration = match value {
             Some(Value::Object(object)) => object,
             // A manifest may omit an empty configuration.
@@ -80,8 +82,8 @@ impl ConfigFile {
         };
         let raw = raw.unwrap_or_else(|| Value::Object(configuration.clone()).to_string());
         Ok(Self {
-            listener_warnings: listener::warnings(document.values(), &location.names),
-            native_errors: native::errors(document.values()),
+            listener_warnings,
+            native_errors,
             names: location.names,
             path: location.path,
             configuration,
@@ -137,18 +139,19 @@ pub fn validate(configuration: &[u8]) -> std::result::Result<Config, Vec<ConfigE
 type ValueAndText = (Option<Value>, Option<String>);
 
 /// Reads the value at a path.
-fn read(text: &str, path: &[ValuePath]) -> std::result::Result<ValueAndText, String> {
-    let document = Document::parse(text)?;
+fn read(document: Document<'_>, path: &[ValuePath]) -> std::result::Result<ValueAndText, String> {
     let Some((first, rest)) = path.split_first() else {
         return Ok((None, None));
     };
-    let value = first.get(document.values());
     document.refuse_duplicates(rest.is_empty().then_some(first.steps.as_slice()))?;
-    match (rest, value) {
-        ([], value) => Ok((value.cloned(), document.raw(first))),
+    match (rest, first.get(document.values())) {
+        ([], _) => {
+            let raw = document.raw(first);
+            Ok((document.into_value(first), raw))
+        }
         // The text of a StringValue reaches the filter unchanged.
         ([path], Some(Value::String(inner))) if path.steps.is_empty() => read_json(inner),
-        (rest, Some(Value::String(inner))) => read(inner, rest),
+        (rest, Some(Value::String(inner))) => read(Document::parse(inner)?, rest),
         (_, other) => Ok((other.cloned(), None)),
     }
 }

@@ -80,6 +80,11 @@ impl<'a> Document<'a> {
         &self.values
     }
 
+    /// The value at `path`; the rest of the document is dropped.
+    pub fn into_value(mut self, path: &ValuePath) -> Option<Value> {
+        path.take(&mut self.values)
+    }
+
     /// The value at `path` as JSON, duplicate keys included.
     pub fn raw(&self, path: &ValuePath) -> Option<String> {
         let tree = self.trees.get(path.document)?;

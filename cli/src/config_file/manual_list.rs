@@ -74,7 +74,7 @@ pub fn add(list: &mut Map<String, Value>, added: &[Entry]) -> Result<usize> {
         values_for(list, entry)?.push(Value::String(entry.value.clone()));
         return Ok(1);
     }
-    let mut known = HashSet::new();
+    let mut known = HashSet::with_capacity(added.len());
     for kind in IdentifierKind::WITH_LIST_KEY {
         any_value(list, kind, |name, value| {
             known.insert(ClientKey::of(kind, name, value));

@@ -2,6 +2,8 @@
 //!
 //! The library defines what a configuration means. Edits nothing.
 
+use std::fmt::Write as _;
+
 use portcullis::config::{ConfigError, ProcessConfig, Route};
 use serde_json::Value;
 
@@ -18,34 +20,53 @@ const OF_PROCESS: &str =
 pub fn errors(values: &[Value]) -> Vec<ConfigError> {
     let mut errors = Vec::new();
     for value in values {
-        visit(value, "", &mut errors);
+        visit(value, &mut Vec::new(), &mut errors);
     }
     errors
 }
 
-fn visit(value: &Value, path: &str, errors: &mut Vec<ConfigError>) {
+/// A step from a value into it.
+enum Step<'v> {
+    Key(&'v str),
+    Index(usize),
+}
+
+fn visit<'v>(value: &'v Value, path: &mut Vec<Step<'v>>, errors: &mut Vec<ConfigError>) {
     match value {
         Value::Object(object) => {
             check(value, path, errors);
             for (key, inner) in object {
-                let path = match path {
-                    "" => key.clone(),
-                    path => format!("{path}.{key}"),
-                };
-                visit(inner, &path, errors);
+                path.push(Step::Key(key));
+                visit(inner, path, errors);
+                path.pop();
             }
         }
         Value::Array(values) => {
             for (index, inner) in values.iter().enumerate() {
-                visit(inner, &format!("{path}[{index}]"), errors);
+                path.push(Step::Index(index));
+                visit(inner, path, errors);
+                path.pop();
             }
         }
         _ => {}
     }
 }
 
+/// The path as an operator reads it: `routes[0].typed_config`.
+fn text_of(path: &[Step<'_>]) -> String {
+    let mut text = String::new();
+    for step in path {
+        match step {
+            Step::Key(key) if text.is_empty() => text.push_str(key),
+            Step::Key(key) => _ = write!(text, ".{key}"),
+            Step::Index(index) => _ = write!(text, "[{index}]"),
+        }
+    }
+    text
+}
+
 /// Checks a value that may be one of the two messages.
-fn check(value: &Value, path: &str, errors: &mut Vec<ConfigError>) {
+fn check(value: &Value, path: &[Step<'_>], errors: &mut Vec<ConfigError>) {
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     let message = text("@type").and_then(|message| message.rsplit('/').next());
     // A route's name has another key up to Envoy 1.39.
@@ -71,7 +92,7 @@ fn check(value: &Value, path: &str, errors: &mut Vec<ConfigError>) {
             "" => String::new(),
             inner => format!(".{inner}"),
         };
-        let path = match path {
+        let path = match text_of(path).as_str() {
             "" => format!("{key}.value{below}"),
             path => format!("{path}.{key}.value{below}"),
         };

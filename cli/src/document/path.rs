@@ -39,6 +39,19 @@ impl ValuePath {
             })
     }
 
+    /// Takes the value out of the documents, which keep null in its place.
+    pub fn take(&self, documents: &mut [Value]) -> Option<Value> {
+        let document = documents.get_mut(self.document)?;
+        let value = self
+            .steps
+            .iter()
+            .try_fold(document, |value, step| match step {
+                Step::Key(key) => value.get_mut(key),
+                Step::Index(index) => value.get_mut(index),
+            });
+        value.map(Value::take)
+    }
+
     /// Puts a value at this path; the last key may be new. `None` if the path does not exist.
     pub fn set(&self, documents: &mut [Value], new: Value) -> Option<()> {
         let document = documents.get_mut(self.document)?;

@@ -1,6 +1,6 @@
 //! A JSON or YAML value as written, duplicate keys included.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
@@ -50,34 +50,37 @@ impl Tree {
 
     /// As JSON, duplicate keys included.
     pub fn to_json(&self) -> String {
-        let mut json = String::new();
+        let mut json = Vec::new();
         self.write_json(&mut json);
-        json
+        String::from_utf8(json).unwrap_or_default()
     }
 
-    fn write_json(&self, json: &mut String) {
+    fn write_json(&self, json: &mut Vec<u8>) {
+        // A write to memory does not fail.
+        let comma = |json: &mut Vec<u8>, number| {
+            if number > 0 {
+                json.push(b',');
+            }
+        };
         match self {
-            Tree::Scalar(value) => _ = write!(json, "{value}"),
+            Tree::Scalar(value) => _ = serde_json::to_writer(json, value),
             Tree::List(list) => {
-                json.push('[');
+                json.push(b'[');
                 for (number, tree) in list.iter().enumerate() {
-                    if number > 0 {
-                        json.push(',');
-                    }
+                    comma(json, number);
                     tree.write_json(json);
                 }
-                json.push(']');
+                json.push(b']');
             }
             Tree::Object(entries) => {
-                json.push('{');
+                json.push(b'{');
                 for (number, (key, tree)) in entries.iter().enumerate() {
-                    if number > 0 {
-                        json.push(',');
-                    }
-                    let _ = write!(json, "{}:", Value::String(key.clone()));
+                    comma(json, number);
+                    let _ = serde_json::to_writer(&mut *json, key);
+                    json.push(b':');
                     tree.write_json(json);
                 }
-                json.push('}');
+                json.push(b'}');
             }
         }
     }
