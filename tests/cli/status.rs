@@ -2,6 +2,7 @@
 
 mod blocking;
 mod feeds;
+mod problems;
 mod several;
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -9,16 +10,12 @@ use std::net::TcpListener;
 
 use serde_json::{Value, json};
 
-use crate::envoy_admin::{Admin, Update, now};
+use crate::envoy_admin::{Admin, now};
 use crate::support::Workspace;
 
 const TWO_HOURS: u64 = 7200;
 /// The longest time in seconds between writing a response and reading it, on any machine.
 const TAKES_AT_MOST: u64 = 60;
-
-const FORGED_ADDRESS: &str = "the HTTP connection manager \"ingress\" takes the client's address from X-Forwarded-For, which a \
-                              client that connects to it can send itself: set use_remote_address: true, with \
-                              xff_num_trusted_hops behind proxies, or original_ip_detection_extensions";
 
 /// The output without ages, which grow while the test runs.
 fn status(workspace: &Workspace, admin: Admin, further: &[&str]) -> String {
@@ -209,183 +206,6 @@ fn tls_is_detected_on_listeners_and_the_cluster_of_abs() {
         "abs                     : disabled, ssl: enabled",
     ] {
         assert!(printed.lines().any(|printed| printed == line), "{printed}");
-    }
-}
-
-#[test]
-fn every_problem_has_its_warning() {
-    let workspace = Workspace::new();
-    type Change<'a> = &'a dyn Fn(&mut Admin);
-    let table: [(Change<'_>, &[&str]); 20] = [
-        (&|_| {}, &[]),
-        (
-            &|admin| admin.configuration()["enable_firewall"] = json!(false),
-            &[
-                "the running Envoy does not match envoy/filter.json: it differs from the file in enable_firewall; does it \
-               watch this file?",
-            ],
-        ),
-        (
-            // Every number of a Struct is a floating-point one.
-            &|admin| admin.configuration()["abs_attack_request_minutes"] = json!(10.0),
-            &[],
-        ),
-        (
-            &|admin| admin.configuration()["enable_firewall"] = json!("no"),
-            &[
-                "the running Envoy does not match envoy/filter.json: it differs from the file in enable_firewall; does \
-                 it watch this file?",
-                "the running Envoy was given a configuration that the filter refuses: an older one is active, or \
-                 none; see check_config and Envoy's log",
-            ],
-        ),
-        (
-            &|admin| admin.dump["configs"][1]["ecds_filters"] = json!([]),
-            &["the running Envoy has no filter named \"portcullis\": nothing is blocked by it"],
-        ),
-        (
-            &|admin| admin.set("attack_list.stale", 1),
-            &["the attack list is stale (age AGE): ABS returned none within attack_list_max_age"],
-        ),
-        (
-            // The counters suggest the opposite: they have no order.
-            &|admin| {
-                admin.set("attack_list.last_success_unix_seconds", now() - TWO_HOURS);
-                admin.set("fetch.last_result", 3);
-                admin.set("fetch.result=unauthorized", 0);
-            },
-            &["the last fetch of the attack list failed (list's age: 2 H); see Envoy's log"],
-        ),
-        (
-            // Old failures do not matter after a success.
-            &|admin| {
-                admin.set("attack_list.last_success_unix_seconds", now() - TWO_HOURS);
-                admin.set("fetch.last_result", 2);
-                admin.set("fetch.result=unauthorized", 3);
-            },
-            &[],
-        ),
-        (
-            &|admin| admin.set("fetch.last_attempt_unix_seconds", now() - TWO_HOURS),
-            &[
-                "the last fetch ended 2 H ago, and one is due every 10 minutes; is Envoy overloaded?",
-            ],
-        ),
-        (
-            &|admin| admin.set_last_update(Update::Refused),
-            &[
-                "the running Envoy refused the newest configuration of \"portcullis\" (update_rejected 3): the previous one \
-                 stays active; see check_config and Envoy's log",
-            ],
-        ),
-        (
-            &|admin| {
-                admin.set_last_update(Update::Refused);
-                admin.set_stat(
-                    "extension_config_discovery.http_filter.portcullis.update_success",
-                    0,
-                );
-            },
-            &[
-                "the running Envoy refused the newest configuration of \"portcullis\" (update_rejected 3): no configuration \
-                 is active, and every request gets 500; see check_config and Envoy's log",
-            ],
-        ),
-        (
-            &|admin| {
-                admin.dump["configs"][2]["dynamic_listeners"] = json!([{
-                    "name": "edge",
-                    "active_state": {},
-                    "error_state": {"details": "secret"}
-                }]);
-            },
-            &[
-                "the running Envoy refused the newest configuration of the listener \"edge\"; see Envoy's log",
-            ],
-        ),
-        (
-            &|admin| {
-                admin.dump["configs"][2]["dynamic_listeners"] = json!([{
-                    "name": "edge",
-                    "active_state": {"version_info": "6"},
-                    "error_state": {"version_info": "7", "details": "secret"}
-                }]);
-            },
-            &[
-                "the running Envoy refused the newest configuration of the listener \"edge\", version 7; see Envoy's log",
-            ],
-        ),
-        (
-            &|admin| {
-                admin.set_last_update(Update::Refused);
-                admin.dump["configs"][1]["ecds_filters"][0]["version_info"] = json!("3f2a");
-            },
-            &[
-                "the running Envoy refused the newest configuration of \"portcullis\" (update_rejected 3, version 3f2a): the \
-                 previous one stays active; see check_config and Envoy's log",
-            ],
-        ),
-        (
-            &|admin| admin.manager()["use_remote_address"] = json!(false),
-            &[FORGED_ADDRESS],
-        ),
-        (
-            &|admin| {
-                let manager = admin.manager();
-                manager["use_remote_address"] = json!(false);
-                manager["original_ip_detection_extensions"] =
-                    json!([{"name": "envoy.http.original_ip_detection.custom_header"}]);
-            },
-            &[],
-        ),
-        (
-            // None has ended since Envoy started.
-            &|admin| {
-                admin.set("attack_list.last_success_unix_seconds", 0);
-                admin.set("fetch.last_attempt_unix_seconds", 0);
-                admin.set("fetch.last_result", 0);
-                admin.info["uptime_current_epoch"] = json!("7200s");
-            },
-            &[
-                "no fetch of the attack list has ended in 7200 s, and one is due every 10 minutes; see Envoy's log",
-            ],
-        ),
-        (
-            &|admin| {
-                admin.manager()["common_http_protocol_options"] = json!({"idle_timeout": "1s"});
-            },
-            &[
-                "the HTTP connection manager \"ingress\" accepts header names with underscores, which some servers read as \
-                 dashes (x_api_key as x-api-key): set common_http_protocol_options: { headers_with_underscores_action: \
-                 REJECT_REQUEST }",
-            ],
-        ),
-        (
-            &|admin| {
-                admin.set("attack_list.last_success_unix_seconds", 0);
-                admin.set("fetch.last_result", 3);
-            },
-            &[
-                "the last fetch of the attack list failed (list's age: no list yet); see Envoy's log",
-            ],
-        ),
-        (
-            &|admin| {
-                admin.dump["configs"][0]["static_clusters"]
-                    .as_array_mut()
-                    .unwrap()
-                    .remove(0);
-            },
-            &[
-                "the running Envoy has no cluster \"abs\", which abs.cluster names: ABS can't be reached",
-            ],
-        ),
-    ];
-    for (change, expected) in table {
-        let mut admin = Admin::of(&workspace);
-        change(&mut admin);
-        let printed = status(&workspace, admin, &[]);
-        assert_eq!(warnings(&printed), expected, "{printed}");
     }
 }
 
