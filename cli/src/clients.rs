@@ -7,3 +7,4 @@ pub mod envoy_admin;
 pub mod feed;
 pub mod fleet;
 pub mod http;
+pub mod native_page;

@@ -16,7 +16,7 @@ fn is_left_out() -> bool {
 }
 
 /// Enables the bootstrap extension as the comment in the shipped file says, with this wait.
-fn with_extension(text: &str, wait: &str) -> String {
+pub fn with_extension(text: &str, wait: &str) -> String {
     let (before, rest) = text.split_once("# -- bootstrap extension --\n").unwrap();
     let (block, after) = rest
         .split_once("# -- end of the bootstrap extension --\n")

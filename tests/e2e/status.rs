@@ -5,6 +5,7 @@ use crate::harness::artefact::Artefact;
 use crate::harness::client::Reply;
 use crate::harness::envoy::Change;
 use crate::harness::{Harness, Setup, eventually, scenario, within};
+use crate::native::with_extension;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -163,10 +164,30 @@ fn status_finds_a_dead_abs_within_one_interval() {
             warnings.contains("the last fetch of the attack list failed"),
             "{warnings}"
         );
+        assert_eq!(status["panics"], panics(), "{status:#}");
         assert_eq!(exit_code(&tool), "3\n");
         harness.abs.restart().await;
         let recovered = async || (exit_code(&tool) == "0\n").then_some(());
         eventually("status finds nothing wrong", recovered).await;
+    });
+}
+
+#[test]
+fn status_says_why_a_fetch_of_the_native_module_fails() {
+    if Artefact::Native.is_left_out("only the native module has a page in the admin interface") {
+        return;
+    }
+    let setup = Setup::new().bootstrap(|text| with_extension(&text, "30s"));
+    scenario(setup, async |harness| {
+        let tool = Tool::of(harness).await;
+        harness.metric_becomes("fetch.last_result", 2).await;
+        harness.abs.fault(json!({"status": 500})).await;
+        eventually("status names the status of the response", async || {
+            let status = tool.status().await;
+            let warnings = status["warnings"].to_string();
+            (warnings.contains(" s): ") && warnings.contains("500")).then_some(())
+        })
+        .await;
     });
 }
 
@@ -219,6 +240,14 @@ fn status_finds_a_limit_on_denied_requests_that_is_exceeded() {
         .await;
         traffic.stop().await.assert_clean();
     });
+}
+
+/// Only the native module counts them.
+fn panics() -> Value {
+    match Artefact::under_test() {
+        Artefact::Native => json!(0),
+        Artefact::Wasm => Value::Null,
+    }
 }
 
 /// Whether clients are blocked, as `status` says.

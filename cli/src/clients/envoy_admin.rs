@@ -11,6 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use ureq::http::Method;
 
 use super::http::{Server, Trust};
+use super::native_page::NativePage;
 use crate::config_file::listener::{self, Exemptions};
 use crate::config_file::locate;
 use crate::error::{Failure, Result};
@@ -36,6 +37,7 @@ pub struct RunningEnvoy {
     /// `LIVE` when it serves.
     pub state: String,
     server: Server,
+    native_page: Option<NativePage>,
     /// For how many seconds it has run.
     uptime: Option<u64>,
     stats: BTreeMap<String, u64>,
@@ -89,14 +91,20 @@ pub fn read(url: &str) -> Result<RunningEnvoy> {
         return Err(not_envoy(&server, "/server_info", 200));
     };
     let uptime = text(&info, "/uptime_current_epoch").and_then(seconds);
+    let dump = get("/config_dump")?;
+    let is_native = objects(&dump)
+        .into_iter()
+        .any(|value| text(value, "/@type") == Some(locate::NATIVE));
+    let native_page = is_native.then(|| NativePage::read(&server)).flatten();
     Ok(RunningEnvoy {
+        native_page,
         uptime,
         // 9a1d.../1.40.0/Clean/RELEASE/BoringSSL
         version: version.split('/').nth(1).unwrap_or("unknown").to_owned(),
         state: state.to_owned(),
         stats: read_stats(&get(STATS)?),
         listeners: get("/listeners?format=json")?,
-        dump: get("/config_dump")?,
+        dump,
         url: server.url.clone(),
         server,
     })
@@ -128,6 +136,19 @@ impl RunningEnvoy {
     pub fn metric(&self, metric: &Metric) -> Option<u64> {
         METRIC_PREFIXES.iter().find_map(|prefix| {
             let name = format!("{prefix}{}", metric.name());
+            self.stats.get(&name).copied()
+        })
+    }
+
+    /// Why the last fetch of the feed with this name failed, where the native module says it.
+    pub fn failure(&self, feed: &str) -> Option<&str> {
+        self.native_page.as_ref()?.failure(feed)
+    }
+
+    /// How many panics the native module had; `None` with the wasm module.
+    pub fn panics(&self) -> Option<u64> {
+        METRIC_PREFIXES.iter().find_map(|prefix| {
+            let name = format!("{prefix}portcullis.panics");
             self.stats.get(&name).copied()
         })
     }

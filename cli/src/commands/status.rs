@@ -267,6 +267,9 @@ fn running_envoy(page: &mut Page, file: &File, config: Option<&Config>, envoy: &
         "vm reloads",
         &[("done", done), ("failed", failed), ("put off", put_off)],
     );
+    if let Some(panics) = envoy.panics() {
+        page.number("panics", panics);
+    }
 }
 
 /// Warns of the sign of a misconfigured client address.

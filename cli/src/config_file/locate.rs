@@ -16,7 +16,7 @@ const DEFAULT_NAMESPACE: &str = "default";
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 
 /// The type of a native filter.
-const NATIVE: &str =
+pub const NATIVE: &str =
     "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter";
 
 /// The key of a Wasm filter's configuration.

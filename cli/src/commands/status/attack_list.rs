@@ -74,9 +74,8 @@ fn freshness(page: &mut Page, config: &Config, envoy: &RunningEnvoy, runs_for: O
             "the attack list is stale (age {age_text}): ABS returned none within attack_list_max_age"
         )
     } else if fetches.is_failing() {
-        format!(
-            "the last fetch of the attack list failed (list's age: {age_text}); see Envoy's log"
-        )
+        let why = Fetches::why(&feed, envoy);
+        format!("the last fetch of the attack list failed (list's age: {age_text}){why}")
     } else if let Some(idle) = fetches.idle_for(&feed, runs_for) {
         match fetches.ago {
             Some(_) => format!(

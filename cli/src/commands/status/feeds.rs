@@ -103,8 +103,9 @@ fn show_feed(page: &mut Page, feed: &Feed, envoy: &RunningEnvoy, runs_for: Optio
         ))
     } else if fetches.is_failing() {
         let name = &feed.name;
+        let why = Fetches::why(feed, envoy);
         Some(format!(
-            "the last fetch of the list {name} failed; see Envoy's log, or try `portcullis feeds read {name}`"
+            "the last fetch of the list {name} failed{why}, or try `portcullis feeds read {name}`"
         ))
     } else {
         let (name, interval) = (&feed.name, feed.interval.as_secs());

@@ -63,6 +63,14 @@ impl Fetches {
         }
     }
 
+    /// What to look at if the last one failed: the reason, where it is known.
+    pub fn why(feed: &Feed, envoy: &RunningEnvoy) -> String {
+        match envoy.failure(&feed.name) {
+            Some(reason) => format!(": {reason}"),
+            None => "; see Envoy's log".to_owned(),
+        }
+    }
+
     /// Whether none has ended for longer than one takes to be due. `runs_for`: how long the configuration has run.
     pub fn idle_for(&self, feed: &Feed, runs_for: Option<u64>) -> Option<u64> {
         let idle = self.ago.or(runs_for)?;
