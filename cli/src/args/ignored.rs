@@ -40,7 +40,7 @@ fn unused(command: &str) -> Vec<&'static str> {
         "nodes" => vec!["config", "name", "namespace", "dry_run", "show_secrets"],
         "import-ase" => [&FILTER[..], &["show_secrets"]].concat(),
         "serve" => [&FILTER[..], &["dry_run", "show_secrets"]].concat(),
-        "completions" | "man" => [
+        "completions" | "man" | "schema" => [
             &FILTER[..],
             &["dry_run", "show_secrets", "quiet", "verbose"],
         ]
