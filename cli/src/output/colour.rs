@@ -29,7 +29,12 @@ fn painted_line(line: &str) -> String {
     let word = line.trim_start();
     let starts = |prefix: &str| word.starts_with(prefix);
     let verdict = line.strip_prefix("verdict    : ");
-    match verdict {
+    let blocking = line.strip_prefix("blocking                : ");
+    match verdict.or(blocking) {
+        Some(state) if blocking.is_some() && !state.starts_with("yes") => {
+            let is_off = state == "no" || state.starts_with("no:");
+            colour(line, if is_off { RED } else { YELLOW })
+        }
         Some(verdict) if verdict.starts_with("denied") => colour(line, RED),
         Some(verdict) if verdict.starts_with("would_deny") => colour(line, YELLOW),
         Some(_) => colour(line, GREEN),
@@ -73,6 +78,18 @@ mod tests {
             (
                 "verdict    : denied abs ip",
                 "\u{1b}[31mverdict    : denied abs ip\u{1b}[0m",
+            ),
+            (
+                "blocking                : yes",
+                "\u{1b}[32mblocking                : yes\u{1b}[0m",
+            ),
+            (
+                "blocking                : no: x",
+                "\u{1b}[31mblocking                : no: x\u{1b}[0m",
+            ),
+            (
+                "blocking                : partly: x",
+                "\u{1b}[33mblocking                : partly: x\u{1b}[0m",
             ),
             ("Whitelist", "Whitelist"),
             ("ABS", "ABS"),
