@@ -123,6 +123,27 @@ fn status_reports_a_configuration_that_envoy_refused() {
 }
 
 #[test]
+fn status_reports_a_file_that_is_not_for_this_envoy() {
+    scenario(Setup::new(), async |harness| {
+        let tool = Tool::of(harness).await;
+        harness.metric_becomes("fetch.last_result", 2).await;
+        let path = tool.folder.join("filter.json");
+        let text = std::fs::read_to_string(path).unwrap();
+        let mut filter: Value = serde_json::from_str(&text).unwrap();
+        // The configuration itself is the same.
+        filter["resources"][0]["name"] = json!("another");
+        assert_eq!(harness.envoy.take_filter(filter).await, Change::Refused);
+        eventually("status reports the file", async || {
+            let warnings = tool.status().await["warnings"].to_string();
+            warnings
+                .contains("filter.json was changed after the newest configuration")
+                .then_some(())
+        })
+        .await;
+    });
+}
+
+#[test]
 fn status_reports_that_envoy_has_no_configuration_at_all() {
     let setup = Setup::new().module(PathBuf::from("/nonexistent/module"));
     scenario(setup, async |harness| {

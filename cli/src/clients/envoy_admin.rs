@@ -58,6 +58,8 @@ pub struct Updates {
     pub unreadable: u64,
     /// Whether the newest configuration is refused: an older one is active, or none.
     pub newest_is_refused: bool,
+    /// When Envoy last accepted one, in milliseconds since 1970.
+    pub accepted_at: u64,
     /// The version of the newest configuration, if its source gives it one.
     pub newest_version: Option<String>,
 }
@@ -217,13 +219,15 @@ impl RunningEnvoy {
         };
         let (accepted, refused) = (stat("update_success"), stat("update_rejected"));
         // Envoy records when it received a configuration, and when it last accepted one.
-        let received_after_accepted = changed.is_some_and(|changed| changed > stat("update_time"));
+        let accepted_at = stat("update_time");
+        let received_after_accepted = changed.is_some_and(|changed| changed > accepted_at);
         Updates {
             filter: filter.to_owned(),
             accepted,
             refused,
             unreadable: stat("update_failure"),
             newest_is_refused: refused > 0 && (received_after_accepted || accepted == 0),
+            accepted_at,
             newest_version: None,
         }
     }

@@ -186,3 +186,26 @@ fn every_problem_has_its_warning() {
         assert_eq!(warnings(&printed), expected, "{printed}");
     }
 }
+
+#[test]
+fn a_file_that_is_newer_than_what_envoy_accepted_is_reported() {
+    const LATER: &str = "envoy/filter.json was changed after the newest configuration of \"portcullis\" that the running \
+                         Envoy accepted, and Envoy refused or could not read some (update_rejected 3, update_failure 0): \
+                         this one is probably not active; see Envoy's log";
+    // Envoy accepted one at the start of 2026. When the file was changed, and how many Envoy refused.
+    for (changed, refused, expected) in [
+        ("2026-01-02T00:00:00Z", 3, vec![LATER]),
+        ("2026-01-02T00:00:00Z", 0, vec![]),
+        ("2025-12-31T00:00:00Z", 3, vec![]),
+    ] {
+        let workspace = Workspace::new();
+        workspace.replay(&format!("$ touch -d {changed} envoy/filter.json"));
+        let mut admin = Admin::of(&workspace);
+        let stat = |name: &str| format!("extension_config_discovery.http_filter.portcullis.{name}");
+        admin.set_stat(&stat("update_time"), 1_767_225_600_000);
+        admin.set_stat(&stat("update_rejected"), refused);
+        admin.dump["configs"][1]["ecds_filters"][0]["last_updated"] = json!("2025-12-01T00:00:00Z");
+        let printed = status(&workspace, admin, &[]);
+        assert_eq!(warnings(&printed), expected, "{printed}");
+    }
+}

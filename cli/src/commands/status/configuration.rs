@@ -1,6 +1,8 @@
 //! The lines of `status` about the configuration that the running Envoy uses, and those that it refused.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
@@ -63,6 +65,9 @@ pub fn show(page: &mut Page, file: Option<&ConfigFile>, names: &[String], envoy:
             file.file
         ));
     }
+    if let Some(file) = file {
+        page.warnings.extend(changed_since(file, &updates));
+    }
     // Envoy shows the newest configuration even if the filter refused it and continues with an older one.
     let is_refused =
         |active: &Map<String, Value>| validate(json!(active).to_string().as_bytes()).is_err();
@@ -73,6 +78,25 @@ pub fn show(page: &mut Page, file: Option<&ConfigFile>, names: &[String], envoy:
                 .to_owned(),
         );
     }
+}
+
+/// Envoy keeps nothing of a text that it can't read as a filter. Then the file is newer than what it accepted.
+fn changed_since(file: &ConfigFile, updates: &[Updates]) -> Option<String> {
+    /// Envoy reads a file within a moment after its change.
+    const MOMENT: Duration = Duration::from_secs(2);
+    let changed = fs::metadata(&file.file).ok()?.modified().ok()?;
+    let is_newer = |updates: &&Updates| {
+        let accepted = UNIX_EPOCH.checked_add(Duration::from_millis(updates.accepted_at));
+        accepted.is_some_and(|accepted| changed > accepted)
+            && changed.elapsed().is_ok_and(|since| since > MOMENT)
+            && (updates.refused > 0 || updates.unreadable > 0)
+    };
+    let updates = updates.iter().find(is_newer)?;
+    Some(format!(
+        "{} was changed after the newest configuration of \"{}\" that the running Envoy accepted, and Envoy refused or could \
+         not read some (update_rejected {}, update_failure {}): this one is probably not active; see Envoy's log",
+        file.file, updates.filter, updates.refused, updates.unreadable
+    ))
 }
 
 /// What Envoy refused since it started.
