@@ -25,8 +25,12 @@ MODULE_SIZE_LIMIT := 524288
 SIZE_LIMIT = $(if $(CI)$(CHECK_SIZE),$(MODULE_SIZE_LIMIT),$$((2 * $(MODULE_SIZE_LIMIT))))
 # In CI an outdated Cargo.lock is an error; elsewhere Cargo updates it.
 LOCKED := $(if $(CI),--locked)
-# The host's target, for statically linked programs in images that contain nothing else.
-HOST = $(shell rustc --version --verbose | sed -n 's/^host: //p')
+# This machine, as targets of Rust call it.
+MACHINE := $(subst arm64,aarch64,$(shell uname -m))
+# The registry in the names of images: `make images` and `make release` give it to theirs, and the examples of a release
+# name it.
+PORTCULLIS_REGISTRY ?= registry.example.com
+export PORTCULLIS_REGISTRY
 # More flags for wasm-opt; --debuginfo keeps function names in the module, for profilers.
 WASM_OPT_FLAGS ?=
 # BENCH_FLAGS=--quick runs every benchmark once; benches/envoy/bench.py --help lists the rest.
@@ -197,13 +201,22 @@ test-deploy: build simulator ## the deployment examples, with a real Envoy, kust
 
 .PHONY: images
 images: module native ## the modules as OCI images, the bill of materials of the wasm one, and the programs for images: the CLI with its server, and those of the Compose examples
+	@tools/install zig release-targets
 	wasm-target/image/pack
 	wasm-target/image/pack --dockerfile native/image/Dockerfile --name portcullis-native
 	wasm-target/image/sbom
-	cargo build $(LOCKED) --release -p abs-simulator -p portcullis-cli --target $(HOST) \
-		--config 'target.$(HOST).rustflags = ["-C", "target-feature=+crt-static"]'
-	mkdir -p target/images
-	cp target/$(HOST)/release/abs-simulator target/$(HOST)/release/sample-api target/$(HOST)/release/portcullis target/images/
+	release/programs $(MACHINE) target/images $(LOCKED)
+
+.PHONY: release
+release: module ## dist/, the files of a release for x86_64 and aarch64: release/README.md lists them
+	@tools/install zig release-targets
+	release/build target/release-files $(LOCKED)
+	release/assemble dist target/release-files
+	release/check dist
+
+.PHONY: release-reproducible
+release-reproducible: release ## the release built in another directory has the same bytes
+	release/reproducible dist
 
 .PHONY: compose-test
 compose-test: images cli ## the docker-compose, crowdsec and fleet examples and the module's image on a real Docker engine
@@ -241,4 +254,4 @@ check: ## format, clippy, docs, Envoy files, licences, sources and advisories of
 
 .PHONY: clean
 clean: ## removes builds; .tools/ stays
-	rm -rf target
+	rm -rf target dist

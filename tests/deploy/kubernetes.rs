@@ -55,7 +55,7 @@ fn the_sidecar_is_locked_down_and_the_workload_is_unchanged() {
         *own,
         json!({
             "name": "sample-api",
-            "image": "registry.example.com/sample-api:0.1.0",
+            "image": "registry.example.com/sample-api:0.2.0",
             "args": ["--listen=127.0.0.1:8000"]
         })
     );

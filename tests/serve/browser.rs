@@ -41,7 +41,7 @@ fn with(keys: Value) -> Value {
 
 /// A report of a node, as the filter sends it.
 fn report(fleet: &Fleet, node: &str, denied: &str) {
-    let report = format!("v=1;node={node};module=0.1.0;denied={denied};lists=abs:7:1200");
+    let report = format!("v=1;node={node};module=0.2.0;denied={denied};lists=abs:7:1200");
     fleet.get("/v4/abs/attacklist", &[("x-portcullis-node", &report)]);
 }
 

@@ -124,7 +124,7 @@ fn prometheus_accepts_the_metrics() {
 fn a_node_reports_and_forged_headers_are_ignored() {
     let fleet = Fleet::started();
     let report = |header: &str| fleet.get("/v1/feeds/drop", &[("x-portcullis-node", header)]);
-    report("v=1;node=edge-1;module=0.1.0;denied=abs.ip:12,forged.ip:5;allow_listed=3");
+    report("v=1;node=edge-1;module=0.2.0;denied=abs.ip:12,forged.ip:5;allow_listed=3");
     let too_long = format!("v=1;node=edge-2;later={}", "x".repeat(4_000));
     for forged in [
         "",
@@ -158,7 +158,7 @@ fn the_api_shows_what_a_node_polls_and_reports() {
     let fleet = Fleet::started();
     let version = body(&fleet.discover("edge-1", "portcullis", ""))["version_info"].clone();
     fleet.discover("edge-1", "portcullis", version.as_str().unwrap());
-    let header = "v=1;node=edge-1;module=0.1.0;denied=abs.ip:12;allow_listed=3;lists=abs:7:1200";
+    let header = "v=1;node=edge-1;module=0.2.0;denied=abs.ip:12;allow_listed=3;lists=abs:7:1200";
     fleet.get("/v1/feeds/drop", &[("x-portcullis-node", header)]);
     let response = body(&fleet.get("/v1/nodes", &[]));
     let document = schema::document();

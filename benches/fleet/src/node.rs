@@ -180,7 +180,7 @@ impl Node {
                 .body(body.into());
         }
         let report = format!(
-            "v=1;node={};module=0.1.0;denied=manual.ip:12,abs.ip:34567;allow_listed=3;lists=abs:17:100000",
+            "v=1;node={};module=0.2.0;denied=manual.ip:12,abs.ip:34567;allow_listed=3;lists=abs:17:100000",
             self.id
         );
         let request = request

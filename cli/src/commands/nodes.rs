@@ -140,7 +140,7 @@ mod tests {
     fn response() -> Value {
         json!({"nodes": [
             {
-                "id": "a", "cluster": "edge", "envoy": "1.40.0", "module": "0.1.0", "state": "current",
+                "id": "a", "cluster": "edge", "envoy": "1.40.0", "module": "0.2.0", "state": "current",
                 "since_unix_seconds": null, "last_seen_unix_seconds": 1_000,
                 "filters": [{"filter": "portcullis", "accepted": "v2", "served": "v2"}],
                 "lists": [
@@ -177,7 +177,7 @@ behind    10m ago  b     -        -       -       portcullis none, served v2  - 
 behind    10m ago  c     -        1.38.2  -       portcullis v1, served v2    -                 3s ago
 silent    16m ago  d     -        -       -       -                           -                 16m ago
 draining  -        e     -        -       -       -                           -                 -
-current   -        a     edge     1.40.0  0.1.0   portcullis v2               abs 1200, drop 0  0s ago
+current   -        a     edge     1.40.0  0.2.0   portcullis v2               abs 1200, drop 0  0s ago
 5 nodes: 2 behind, 1 silent, 1 unknown, 1 current"
         );
         let ids = report.json["nodes"].as_array().unwrap().iter();

@@ -162,12 +162,12 @@ fn the_worst_filter_decides() {
 #[test]
 fn a_node_that_only_reports_is_unknown() {
     let nodes = Nodes::default();
-    report(&nodes, "v=1;node=edge%7E1;module=0.1.0");
+    report(&nodes, "v=1;node=edge%7E1;module=0.2.0");
     assert_eq!(state(&nodes, "edge~1", 0), State::Unknown);
     poll(&nodes, "edge~1", "v1", "v1", 1);
     assert_eq!(state(&nodes, "edge~1", 1), State::Current);
     assert_eq!(nodes.list().len(), 1);
-    assert_eq!(nodes.list()[0].module, "0.1.0");
+    assert_eq!(nodes.list()[0].module, "0.2.0");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn what_a_node_reports_is_shown() {
     poll(&nodes, "a", "v1", "v2", 0);
     report(
         &nodes,
-        "v=1;node=a;module=0.1.0;denied=abs.ip:12,manual.api_key:1;would_deny=drop.no_list:3,new.ip:4;allow_listed=5;\
+        "v=1;node=a;module=0.2.0;denied=abs.ip:12,manual.api_key:1;would_deny=drop.no_list:3,new.ip:4;allow_listed=5;\
          lists=abs:7:1200,drop:2:0;later=x",
     );
     assert_eq!(
@@ -196,7 +196,7 @@ fn what_a_node_reports_is_shown() {
             "id": "a",
             "cluster": "edge",
             "envoy": "1.40.0",
-            "module": "0.1.0",
+            "module": "0.2.0",
             "state": "behind",
             "since_unix_seconds": START,
             "last_seen_unix_seconds": START,
@@ -222,7 +222,7 @@ fn what_a_node_reports_is_shown() {
 #[test]
 fn a_forged_header_changes_nothing() {
     let nodes = Nodes::default();
-    report(&nodes, "v=1;node=a;module=0.1.0;denied=abs.ip:12");
+    report(&nodes, "v=1;node=a;module=0.2.0;denied=abs.ip:12");
     let before = nodes.list()[0].to_json(at(0));
     let many_lists = vec!["abs:1:1"; 33].join(",");
     let many_counters = vec!["abs.ip:1"; 129].join(",");
@@ -235,7 +235,7 @@ fn a_forged_header_changes_nothing() {
         "v=2;node=a",
         "v=1",
         "v=1;node=",
-        "v=1;module=0.1.0",
+        "v=1;module=0.2.0",
         "v=1;node=a;node=b",
         "v=1;node=a;module",
         "v=1;node=a;module=a b",

@@ -276,7 +276,7 @@ fn usage_metrics_are_checked_and_kept() {
     };
     let component = json!({
         "type": "portcullis",
-        "version": "0.1.0",
+        "version": "0.2.0",
         "os": {"name": "envoy", "version": "1"},
         "feature_flags": [],
         "utc_startup_timestamp": 1_790_000_000,
