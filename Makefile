@@ -239,8 +239,8 @@ bench-fleet: cli simulator ## the load of 10,000 simulated nodes on the server; 
 	benches/fleet/fleet.py $(BENCH_FLAGS)
 
 .PHONY: check
-check: ## format, clippy, docs, Envoy files, licences, sources and advisories of dependencies
-	@tools/install rust-targets envoy cargo-deny
+check: ## format, clippy, docs, Envoy files, workflows, licences, sources and advisories of dependencies
+	@tools/install rust-targets envoy cargo-deny workflow-linters
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace $(NOT_WASM_CRATES) --all-targets --all-features -- -D warnings
 	cargo clippy $(LOCKED) --target wasm32-wasip1 $(addprefix -p ,$(WASM_CRATES)) -- -D warnings
@@ -251,6 +251,7 @@ check: ## format, clippy, docs, Envoy files, licences, sources and advisories of
 	$(MAKE) --no-print-directory module native CHECK_SIZE=yes
 	tools/validate-envoy
 	tools/check-dependencies
+	tools/lint-workflows
 
 .PHONY: clean
 clean: ## removes builds; .tools/ stays
