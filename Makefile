@@ -52,7 +52,7 @@ demo: demo-tools module simulator ## shows all of it with a real Envoy: allowed,
 	examples/demo/demo.sh
 
 .PHONY: run
-run: demo-tools build simulator ## like demo, but keeps everything running and prints the addresses
+run: demo-tools module simulator ## like demo, but keeps everything running and prints the addresses
 	examples/demo/demo.sh run
 
 .PHONY: demo-crowdsec

@@ -10,13 +10,19 @@
 )]
 
 use std::fs;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
-/// Runs the demo, one at a time, because two at once would choose the same free ports.
+/// Two demos at once would choose the same free ports.
+static ONE: Mutex<()> = Mutex::new(());
+
+/// Seconds that the programs may take to start.
+const DEADLINE: Duration = Duration::from_secs(120);
+
 fn run(demo: &mut Command) -> Output {
-    static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock();
     let demo = demo.current_dir(env!("CARGO_MANIFEST_DIR"));
     demo.output().unwrap()
@@ -72,6 +78,69 @@ fn the_fleet_demo_prints_what_its_readme_shows() {
     assert_prints("examples/fleet/demo.sh", &transcript);
 }
 
+/// A process group, which ends with this.
+struct Group(Child);
+
+impl Group {
+    /// Whether a process of the group got the signal.
+    fn signal(&self, signal: &str) -> bool {
+        let group = format!("-{}", self.0.id());
+        let mut kill = Command::new("kill");
+        let kill = kill.args([signal, "--", &group]).stderr(Stdio::null());
+        kill.status().unwrap().success()
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal("-KILL");
+    }
+}
+
+/// Ctrl-C reaches every process of the terminal's foreground: make, the script, and the programs.
+#[test]
+fn an_interrupted_make_run_ends_cleanly_and_keeps_the_logs() {
+    let _one = ONE.lock();
+    let output = tempfile::NamedTempFile::new().unwrap();
+    let file = || output.reopen().unwrap();
+    let printed = || fs::read_to_string(output.path()).unwrap();
+    let mut make = Command::new("make");
+    // What it needs is built, and this test is not part of the make that may run it.
+    make.args(["run", "-o", "demo-tools", "-o", "module", "-o", "simulator"])
+        .env_remove("MAKEFLAGS")
+        .env_remove("MAKELEVEL")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::null())
+        .stdout(file())
+        .stderr(file())
+        .process_group(0);
+    let mut make = Group(make.spawn().unwrap());
+    let started = Instant::now();
+    while !printed().contains("Switch blocking off") {
+        let ended = make.0.try_wait().unwrap();
+        assert!(ended.is_none(), "{ended:?}: {}", printed());
+        assert!(started.elapsed() < DEADLINE, "{}", printed());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(make.signal("-INT"));
+    let status = make.0.wait().unwrap();
+
+    let left = make.signal("-0");
+    let printed = printed();
+    assert!(!left, "processes still run: {printed}");
+    let interrupted = status.signal() == Some(2);
+    assert!(status.success() || interrupted, "{status}: {printed}");
+    assert!(!printed.contains("***"), "{printed}");
+    let (shown, end) = printed.split_once("\nStopped. The logs are in ").unwrap();
+    let directory = end.trim_end().strip_suffix('.').unwrap();
+    assert!(shown.contains(&format!("{directory}/*.log\n")), "{shown}");
+    for program in ["envoy", "abs-simulator", "sample-api"] {
+        let log = Path::new(directory).join(format!("{program}.log"));
+        assert!(!fs::read(log).unwrap().is_empty(), "{program}");
+    }
+    fs::remove_dir_all(directory).unwrap();
+}
+
 #[test]
 fn a_demo_that_fails_shows_the_output_of_its_programs() {
     for mode in ["demo", "run"] {
@@ -82,5 +151,11 @@ fn a_demo_that_fails_shows_the_output_of_its_programs() {
         assert_eq!(demo.status.code(), Some(1), "{stderr}");
         assert!(stderr.contains("demo: envoy ended"), "{stderr}");
         assert!(stderr.contains("cat: invalid option"), "{stderr}");
+        if let Some((_, logs)) = stderr.split_once("The logs are in ") {
+            let directory = logs.trim_end().strip_suffix('.').unwrap();
+            assert_eq!(mode, "run", "{stderr}");
+            assert!(Path::new(directory).join("envoy.log").is_file());
+            fs::remove_dir_all(directory).unwrap();
+        }
     }
 }

@@ -4,7 +4,7 @@
 # Envoy with the files in envoy/, on loopback only, and stops them. Exits 0 only if every step passed.
 #
 # usage: examples/crowdsec/demo.sh [run]
-#   run   starts the same programs, prints their addresses and keeps them running until Ctrl-C
+#   run   starts the same programs, prints their addresses and keeps them running until Ctrl-C; the logs stay
 #
 # Uses the documented ports, or free ones if one of those is taken. `make demo-crowdsec` builds what is needed.
 set -euo pipefail
@@ -97,6 +97,7 @@ Running, until Ctrl-C:
   Envoy's admin interface                http://$admin
   CrowdSec's LAPI                        http://$lapi
   the API itself                         http://$backend
+  the logs, which stay                   $work/*.log
 
 Ban a client; it is blocked within three seconds, and allowed again once the ban is over:
   $cscli -c $work/crowdsec/config.yaml decisions add --ip 203.0.113.7 --duration 1m

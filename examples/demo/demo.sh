@@ -4,7 +4,7 @@
 # Exits 0 only if every step passed.
 #
 # usage: examples/demo/demo.sh [run]
-#   run   starts the same programs, prints their addresses and keeps them running until Ctrl-C
+#   run   starts the same programs, prints their addresses and keeps them running until Ctrl-C; the logs stay
 #
 # Uses the documented ports, or free ones if one of those is taken. `make demo` and `make run` build what is needed.
 set -euo pipefail
@@ -81,11 +81,12 @@ Running, until Ctrl-C:
   the simulated ASE sideband             http://$ase
   the API itself                         http://$backend
   the filter's configuration             $work/envoy/filter.json
+  the logs, which stay                   $work/*.log
 
 List a client; it is blocked within two seconds:
   curl -X POST http://$abs/admin/list -d '{"cookies": {"PHPSESSIONID": ["mallory"]}}'
   curl -i -H 'cookie: PHPSESSIONID=mallory' http://$proxy/shop
-Switch blocking off:
+Switch blocking off, with the command line tool that \`make cli\` builds:
   target/release/portcullis --config $work/envoy/filter.json disable_firewall
 END
     wait "${pid_of[envoy]}" || fail "envoy ended"

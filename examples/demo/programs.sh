@@ -28,24 +28,42 @@ need() {
 # Seconds until a step counts as failed.
 deadline=60
 
-work=$(mktemp -d)
+# Seconds that the programs have to end.
+grace=10
+
+# The files and logs of the programs. With run they stay.
+work=$(mktemp -d "${TMPDIR:-/tmp}/portcullis-$demo.XXXXXX")
 pids=()
 declare -A pid_of
 stop() {
-    local status=$?
-    trap - EXIT INT TERM
-    [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
+    local status=$? end=$((SECONDS + grace)) pid
+    trap - EXIT
+    trap '' HUP INT TERM
+    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+    for pid in "${pids[@]}"; do
+        while kill -0 "$pid" 2>/dev/null && [ $SECONDS -lt $end ]; do sleep 0.1; done
+        kill -9 "$pid" 2>/dev/null || true
+    done
     wait
+    if [ $status -eq 130 ] && [ "$mode" = run ]; then
+        # The way to end it, so make has no error to report.
+        printf '\nStopped. The logs are in %s.\n' "$work"
+        exit 0
+    fi
     # 130: interrupted, which is not a failure.
     if [ $status -ne 0 ] && [ $status -ne 130 ] && [ ${#pids[@]} -ne 0 ]; then
         printf '\n%s: FAILED; the last lines of every log:\n' "$demo" >&2
         (cd "$work" && tail -n 20 -- *.log >&2) || true
     fi
-    rm -rf "$work"
+    if [ "$mode" = run ]; then
+        printf 'The logs are in %s.\n' "$work" >&2
+    else
+        rm -rf "$work"
+    fi
     exit $status
 }
 trap stop EXIT
-trap 'exit 130' INT TERM
+trap 'exit 130' HUP INT TERM
 
 fail() {
     printf '%s: %s\n' "$demo" "$*" >&2

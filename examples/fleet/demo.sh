@@ -5,7 +5,7 @@
 # Exits 0 only if every step passed.
 #
 # usage: examples/fleet/demo.sh [run]
-#   run   starts the same programs, prints their addresses and keeps them running until Ctrl-C
+#   run   starts the same programs, prints their addresses and keeps them running until Ctrl-C; the logs stay
 #
 # Uses the documented ports, or free ones if one of those is taken. `make demo-fleet` builds what is needed.
 set -euo pipefail
@@ -112,6 +112,7 @@ Running, until Ctrl-C:
   the ABS simulator                      http://$abs  (credentials $ABS_ACCESS_KEY, $ABS_SECRET_KEY)
   the API itself                         http://$backend
   the filter's file                      $work/filters/portcullis.json
+  the logs, which stay                   $work/*.log
 
 List a client; every node blocks it within three seconds:
   curl -X POST http://$abs/admin/list -d '{"cookies": {"PHPSESSIONID": ["mallory"]}}'
