@@ -200,12 +200,12 @@ test-deploy: build simulator ## the deployment examples, with a real Envoy, kust
 	cargo test $(LOCKED) --test deploy
 
 .PHONY: images
-images: module native ## the modules as OCI images, the bill of materials of the wasm one, and the programs for images: the CLI with its server, and those of the Compose examples
+images: module native ## the images of the modules, the installer, the server and the examples' programs, and the bill of materials of the wasm module
 	@tools/install zig release-targets
-	wasm-target/image/pack
-	wasm-target/image/pack --dockerfile native/image/Dockerfile --name portcullis-native
 	wasm-target/image/sbom
 	release/programs $(MACHINE) target/images $(LOCKED)
+	cp $(MODULE) $(NATIVE_MODULE) target/images/
+	release/images target target/images
 
 .PHONY: release
 release: module ## dist/, the files of a release for x86_64 and aarch64: release/README.md lists them

@@ -140,15 +140,14 @@ fn every_workload_with_the_label_gets_a_sidecar_and_no_other() {
 
 #[test]
 fn the_installers_image_has_the_module_at_the_path_that_the_init_container_copies() {
-    let dockerfile = std::fs::read_to_string(
-        repository().join("examples/kubernetes-sidecar/installer.Dockerfile"),
-    )
-    .unwrap();
+    let dockerfile = repository().join("release/installer/Dockerfile");
+    let dockerfile = std::fs::read_to_string(dockerfile).unwrap();
     let resources = kustomized(EXAMPLE);
     let init = container(pod(&resources), "initContainers", "portcullis-module");
     let source = init["command"][1].as_str().unwrap();
 
-    assert!(dockerfile.contains(&format!("COPY --from=module /plugin.wasm {source}\n")));
+    assert!(dockerfile.contains(&format!("COPY portcullis.wasm {source}\n")));
+    assert!(dockerfile.contains("COPY cp /bin/cp\n"));
     assert_eq!(init["command"][0], "cp");
 }
 

@@ -28,6 +28,8 @@ mod secure_abs;
 
 // examples/envoy-gateway: the policy, and an Envoy as Envoy Gateway configures it.
 mod envoy_gateway;
+// The images that examples and documents name.
+mod images;
 // examples/istio-sidecar: the manifests, and Envoys as Istio configures them.
 mod istio;
 // examples/kubernetes-sidecar: the output of kustomize, and its Envoy.
@@ -36,3 +38,5 @@ mod kubernetes;
 mod kubernetes_fleet;
 // examples/observability: the alerts fire, and every query of the dashboard finds data.
 mod observability;
+// release/: a release of stand-ins.
+mod release;
