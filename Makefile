@@ -201,7 +201,7 @@ test-deploy: build simulator ## the deployment examples, with a real Envoy, kust
 
 .PHONY: images
 images: module native ## the images of the modules, the installer, the server and the examples' programs, and the bill of materials of the wasm module
-	@tools/install zig release-targets
+	@tools/install zig musl-target
 	wasm-target/image/sbom
 	release/programs $(MACHINE) target/images $(LOCKED)
 	cp $(MODULE) $(NATIVE_MODULE) target/images/
