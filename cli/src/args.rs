@@ -203,6 +203,8 @@ pub enum Command {
     Nodes(NodesArgs),
     /// Serve configuration and lists to a fleet of Envoys
     Serve(ServeArgs),
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
     /// Print a completion script
     Completions {
         /// The shell

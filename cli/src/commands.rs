@@ -7,6 +7,7 @@ mod feeds;
 mod import_ase;
 pub mod manual_lists;
 mod nodes;
+mod schema;
 mod settings;
 mod shadow;
 mod shell;
@@ -64,6 +65,7 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         Command::CheckConfig(args) => check_config::run(common, args),
         Command::Nodes(args) => nodes::run(common, args),
         Command::Serve(args) => crate::serve::run(args),
+        Command::Schema => schema::run(),
         Command::Completions { shell } => Ok(shell::completions(*shell)),
         Command::Man => shell::man_page(),
     }

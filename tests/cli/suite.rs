@@ -27,6 +27,8 @@ mod docs;
 mod habits;
 // From standard input to standard output, and what kubectl prints.
 mod pipes;
+// The JSON Schema against the filter's loader, the reference and the Helm chart.
+mod schema;
 // Every command's output and exit code.
 mod sessions;
 // Single keys, shadow mode, the import of an ASE.

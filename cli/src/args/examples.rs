@@ -163,6 +163,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "serve",
         &["serve --filters filters --listen 127.0.0.1:9902"],
     ),
+    ("schema", &["schema"]),
     ("completions", &["completions bash"]),
     ("man", &["man"]),
 ];

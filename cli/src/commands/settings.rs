@@ -1,6 +1,6 @@
 //! `set` and `get`: the scalar keys of the configuration.
 
-mod scalars;
+pub mod scalars;
 pub mod target;
 
 use serde_json::{Map, Value, json};
