@@ -195,8 +195,8 @@ soak: module native simulator ## ten minutes of traffic, changes and faults, and
 	PORTCULLIS_SOAK_SECONDS=$(or $(SOAK_SECONDS),600) cargo test $(LOCKED) --test spellings fuzz -- --nocapture
 
 .PHONY: test-deploy
-test-deploy: build simulator ## the deployment examples, with a real Envoy, kustomize and Prometheus
-	@tools/install envoy prometheus python kustomize schemas
+test-deploy: build simulator ## the deployment examples and the Helm chart, with a real Envoy, kustomize, Helm and Prometheus
+	@tools/install envoy prometheus python kustomize helm schemas
 	cargo test $(LOCKED) --test deploy
 
 .PHONY: images

@@ -19,6 +19,7 @@ const PACKAGES = {
   "extensions.istio.io": "@kubernetes-models/istio",
   "security.istio.io": "@kubernetes-models/istio",
   "gateway.envoyproxy.io": "@kubernetes-models/envoy-gateway",
+  "monitoring.coreos.com": "@kubernetes-models/prometheus-operator",
   "gateway.networking.k8s.io": "@kubernetes-models/gateway-api",
 };
 
