@@ -21,6 +21,8 @@ mod abs;
 mod feeds;
 // Concurrent changes, and changes that fail.
 mod files;
+// Files of the Helm chart that come from elsewhere.
+mod chart;
 // The examples in the documents.
 mod docs;
 // Several values, second spellings, quiet and verbose, colours, progress.

@@ -68,7 +68,8 @@ fn the_native_filter_blocks_on_the_routes_of_its_policy() {
     blocks_on_the_routes_of_its_policy(resources);
 }
 
-fn blocks_on_the_routes_of_its_policy(resources: Vec<Value>) {
+/// Runs an Envoy as Envoy Gateway configures it from these objects, and a listed client against it.
+pub fn blocks_on_the_routes_of_its_policy(resources: Vec<Value>) {
     harness::run(async {
         let abs = SecureAbs::start().await;
         let api = Api::start().await;

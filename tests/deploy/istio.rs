@@ -248,15 +248,21 @@ fn a_gateway_is_injected_by_the_label_of_its_pod_or_of_its_namespace() {
 }
 
 /// A proxy as Istio configures it, with its upstreams.
-struct Mesh {
-    proxy: Proxy,
-    abs: SecureAbs,
+pub struct Mesh {
+    pub proxy: Proxy,
+    pub abs: SecureAbs,
     _api: Api,
     directory: TempDir,
 }
 
 /// Runs `body` against the proxy of one workload of the example.
 fn mesh(workload: &str, files: &[&str], body: impl AsyncFnOnce(&Mesh)) {
+    let files: Vec<_> = files.iter().map(|file| example(file)).collect();
+    mesh_of(workload, &files, body);
+}
+
+/// Runs `body` against the proxy of one workload of these manifests.
+pub fn mesh_of(workload: &str, files: &[String], body: impl AsyncFnOnce(&Mesh)) {
     harness::run(async {
         let mesh = Mesh::start(workload, files).await;
         body(&mesh).await;
@@ -268,11 +274,10 @@ fn mesh(workload: &str, files: &[&str], body: impl AsyncFnOnce(&Mesh)) {
 }
 
 impl Mesh {
-    async fn start(workload: &str, files: &[&str]) -> Self {
+    async fn start(workload: &str, files: &[String]) -> Self {
         let directory = TempDir::new().unwrap();
         let abs = SecureAbs::start().await;
         let api = Api::start().await;
-        let files: Vec<_> = files.iter().map(|file| example(file)).collect();
         let files: Vec<_> = files.iter().map(String::as_str).collect();
         let module = std::env::var("PORTCULLIS_WASM")
             .unwrap_or_else(|_| "target/portcullis.wasm".to_owned());
@@ -317,7 +322,7 @@ impl Mesh {
     }
 
     /// Fails the test unless Envoy reports the configuration that Istio would give it.
-    async fn assert_runs_as_istio_renders(&self, directions: &[&str]) {
+    pub async fn assert_runs_as_istio_renders(&self, directions: &[&str]) {
         let bootstrap: Value = serde_json::from_str(
             &std::fs::read_to_string(self.directory.path().join("envoy.json")).unwrap(),
         )

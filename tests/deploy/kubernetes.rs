@@ -156,7 +156,7 @@ fn the_pods_envoy_blocks_and_applies_a_changed_config_map() {
     harness::run(async {
         let abs = SecureAbs::start().await;
         let api = Api::start().await;
-        let pod = Pod::new(&api, &abs);
+        let pod = Pod::new(&kustomized(EXAMPLE), &api, &abs);
         let proxy = pod.start().await;
         let client = |address| {
             proxy
@@ -217,16 +217,16 @@ fn the_pods_envoy_blocks_and_applies_a_changed_config_map() {
 }
 
 /// The sidecar's files and arguments as in its container, below a folder.
-struct Pod {
+pub struct Pod {
     root: TempDir,
     sidecar: Value,
 }
 
 impl Pod {
-    fn new(api: &Api, abs: &SecureAbs) -> Self {
+    /// The sidecar of the Deployment `sample-api`, with the ConfigMaps of these objects.
+    pub fn new(resources: &[Value], api: &Api, abs: &SecureAbs) -> Self {
         let root = TempDir::new().unwrap();
-        let resources = kustomized(EXAMPLE);
-        let pod = pod(&resources);
+        let pod = pod(resources);
         let sidecar = container(pod, "containers", "portcullis").clone();
         let result = Self { root, sidecar };
 
@@ -251,7 +251,7 @@ impl Pod {
             assert_eq!(mount["subPath"], Value::Null, "it would never be updated");
             let directory = result.path_of(mount["mountPath"].as_str().unwrap());
             std::fs::create_dir_all(&directory).unwrap();
-            let data = &resource(&resources, "ConfigMap", name)["data"];
+            let data = &resource(resources, "ConfigMap", name)["data"];
             for (file, text) in data.as_object().unwrap() {
                 let text = result.rewritten(text.as_str().unwrap(), api, abs);
                 write_like_the_kubelet(&directory, file, &text);
@@ -265,7 +265,8 @@ impl Pod {
         result
     }
 
-    async fn start(&self) -> Proxy {
+    /// Starts its Envoy.
+    pub async fn start(&self) -> Proxy {
         let arguments: Vec<_> = self.sidecar["args"]
             .as_array()
             .unwrap()
@@ -306,39 +307,38 @@ impl Pod {
 
     /// A file's text with this machine's paths, addresses and ports in place of the pod's, each of which occurs once.
     fn rewritten(&self, text: &str, api: &Api, abs: &SecureAbs) -> String {
-        let mut text = self.below_root(text);
-        let abs_address = abs.address();
-        let replacements = [
-            (
-                "0.0.0.0, port_value: 10000",
-                "127.0.0.1, port_value: 0".to_owned(),
-            ),
-            (
-                "0.0.0.0, port_value: 9902",
-                "127.0.0.1, port_value: 0".to_owned(),
-            ),
-            (
-                "127.0.0.1, port_value: 8000",
-                format!("127.0.0.1, port_value: {}", api.address.port()),
-            ),
-            (
-                "abs.example.com, port_value: 8080",
-                format!("127.0.0.1, port_value: {}", abs_address.port()),
-            ),
-            ("/etc/ssl/certs/ca-certificates.crt", abs.certificate()),
-        ];
-        if text.contains("static_resources") {
-            for (from, to) in replacements {
-                assert_eq!(text.matches(from).count(), 1, "{from}");
-                text = text.replace(from, &to);
-            }
-            // The port of Envoy's own admin interface is not known in advance.
-            let own = format!("address: {}, port_value: 9901", own_address());
-            let admin = "address: 127.0.0.1, port_value: 9901";
-            assert_eq!(text.matches(admin).count(), 2);
-            text = text.replace(admin, &own);
+        let text = self.below_root(text);
+        if !text.contains("static_resources") {
+            return text;
         }
-        text
+        let file = self.root.path().join("bootstrap.yaml");
+        std::fs::write(&file, text).unwrap();
+        let mut text = resources_of(&format!("cat '{}'", file.display()))[0].to_string();
+        let address = |host: &str, port: u16| format!(r#""address":"{host}","port_value":{port}"#);
+        let replacements = [
+            (address("0.0.0.0", 10000), address("127.0.0.1", 0)),
+            (address("0.0.0.0", 9902), address("127.0.0.1", 0)),
+            (
+                address("127.0.0.1", 8000),
+                address("127.0.0.1", api.address.port()),
+            ),
+            (
+                address("abs.example.com", 8080),
+                address("127.0.0.1", abs.address().port()),
+            ),
+            (
+                "/etc/ssl/certs/ca-certificates.crt".to_owned(),
+                abs.certificate(),
+            ),
+        ];
+        for (from, to) in replacements {
+            assert_eq!(text.matches(&from).count(), 1, "{from}");
+            text = text.replace(&from, &to);
+        }
+        // The port of Envoy's own admin interface is not known in advance.
+        let admin = address("127.0.0.1", 9901);
+        assert_eq!(text.matches(&admin).count(), 2);
+        text.replace(&admin, &address(&own_address(), 9901))
     }
 
     fn below_root(&self, text: &str) -> String {

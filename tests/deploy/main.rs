@@ -1,5 +1,5 @@
-//! The deployment examples: the manifests against the published schemas, and their configuration in a real Envoy, with a
-//! real kustomize and a real Prometheus.
+//! The deployment examples and the Helm chart: the manifests against the published schemas, and their configuration in a real Envoy, with a
+//! real kustomize, Helm and Prometheus.
 //!
 //! `make test-deploy` installs the tools and runs this. There is no cluster: a stub (`tests/deploy/bin/kubectl`) checks
 //! what the READMEs' commands would apply.
@@ -28,8 +28,8 @@ mod secure_abs;
 
 // examples/envoy-gateway: the policy, and an Envoy as Envoy Gateway configures it.
 mod envoy_gateway;
-// The images that examples and documents name.
-mod images;
+// charts/portcullis: what Helm renders, and Envoys with it.
+mod helm;
 // examples/istio-sidecar: the manifests, and Envoys as Istio configures them.
 mod istio;
 // examples/kubernetes-sidecar: the output of kustomize, and its Envoy.
