@@ -1,5 +1,5 @@
-//! The deployment examples and the Helm chart: the manifests against the published schemas, and their configuration in a real Envoy, with a
-//! real kustomize, Helm and Prometheus.
+//! The deployment examples and the Helm chart: the manifests against the published schemas, and their configuration in a real
+//! Envoy, with a real kustomize, Helm and Prometheus.
 //!
 //! `make test-deploy` installs the tools and runs this. There is no cluster: a stub (`tests/deploy/bin/kubectl`) checks
 //! what the READMEs' commands would apply.
