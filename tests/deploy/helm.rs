@@ -428,6 +428,39 @@ fn the_readme_has_each_value_with_its_default_and_its_examples_render() {
     }
 }
 
+/// What Helm says after an installation are the commands that the README has after it.
+#[test]
+fn the_commands_of_the_readme_install_and_are_in_the_notes() {
+    let readme = std::fs::read_to_string(repository().join(CHART).join("README.md")).unwrap();
+    let values = &resources_of(&format!("cat <<'END'\n{}END\n", blocks(&readme, "yaml")[0]))[0];
+    let file = Release::new(values);
+    let mut n_commands = 0;
+    for block in blocks(&readme, "text") {
+        let Some((install, others)) = block
+            .split_once('\n')
+            .filter(|(first, _)| first.starts_with("helm install "))
+        else {
+            continue;
+        };
+        let command = install
+            .replace(
+                "helm install",
+                &format!("'{}' install --dry-run=client", helm()),
+            )
+            .replace("oci://REGISTRY/charts/portcullis", CHART)
+            .replace("values.yaml", file.values.to_str().unwrap())
+            .replace("REGISTRY", "registry.example.org");
+        let printed = run("bash", &["-euo", "pipefail", "-c", &command]);
+        let (_, notes) = printed.split_once("NOTES:").unwrap();
+        for line in others.lines() {
+            let line = line.replace("sample-api", "NAME");
+            assert!(notes.contains(&line), "{line} in {notes}");
+            n_commands += 1;
+        }
+    }
+    assert_eq!(n_commands, 7);
+}
+
 #[test]
 fn the_command_line_tool_finds_the_configuration_in_each_object() {
     let portcullis =
