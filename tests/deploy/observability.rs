@@ -106,6 +106,25 @@ fn a_real_prometheus_raises_the_alerts_and_has_data_for_the_dashboard() {
         throughout(phase, async || {}).await;
         assert_eq!(prometheus.firing().await, Vec::<String>::new());
 
+        // ABS lists a client that the allow list lets pass: nothing is denied, and no alert is near.
+        harness.abs.list(json!({"ips": ["127.0.0.10"]})).await;
+        for expression in [
+            "portcullis_attack_list_entries{source=\"\", kind=\"ip\"} == 1",
+            "rate(portcullis_allow_listed[4s]) > 0",
+        ] {
+            prometheus.finds(expression).await;
+        }
+        throughout(Duration::from_secs(3), async || {
+            for expression in [
+                "sum({__name__=~\"portcullis_(denied|would_deny)\", source=\"abs\"}) > 0",
+                "ALERTS",
+            ] {
+                let found = prometheus.query(expression).await;
+                assert!(found.is_empty(), "{expression}: {found:?}");
+            }
+        })
+        .await;
+
         // ABS lists attackers of every kind.
         harness.abs.list(clients.first_attackers()).await;
         throughout(phase, async || {}).await;
