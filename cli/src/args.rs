@@ -6,6 +6,7 @@ mod examples;
 mod explain;
 mod ignored;
 mod import_ase;
+mod init;
 mod remote;
 mod serve;
 mod settings;
@@ -21,6 +22,7 @@ pub use self::entries::{AllowCommand, DenyCommand, EntryWords};
 pub use self::explain::ExplainArgs;
 pub use self::ignored::refuse as refuse_ignored;
 pub use self::import_ase::ImportAseArgs;
+pub use self::init::InitArgs;
 pub use self::remote::{NodeState, NodesArgs, RemoteArgs, settle};
 pub use self::serve::{AccessArgs, ServeArgs};
 pub use self::settings::{GetArgs, OnOff, SetArgs, ShadowArgs};
@@ -194,6 +196,8 @@ pub enum Command {
     Feeds(FeedsCommand),
     /// Show what the filter does with a request, and why
     Explain(ExplainArgs),
+    /// Add the filter to Envoy's bootstrap, and write the file with the filter
+    Init(InitArgs),
     /// Make a configuration and Envoy's clusters from the files of an ASE
     #[command(name = "import-ase", alias = "import_ase")]
     ImportAse(ImportAseArgs),

@@ -5,6 +5,7 @@ mod check_config;
 pub mod explain;
 mod feeds;
 mod import_ase;
+mod init;
 pub mod manual_lists;
 mod nodes;
 mod schema;
@@ -62,6 +63,7 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         Command::Feeds(command) => feeds::run(common, command),
         Command::Explain(args) => explain::run(common, args),
         Command::ImportAse(args) => import_ase::run(common, args),
+        Command::Init(args) => init::run(common, args),
         Command::CheckConfig(args) => check_config::run(common, args),
         Command::Nodes(args) => nodes::run(common, args),
         Command::Serve(args) => crate::serve::run(args),

@@ -34,7 +34,7 @@ fn console_blocks(markdown: &str) -> Vec<String> {
 
 #[test]
 fn the_documents_show_what_the_commands_print() {
-    for document in ["README.md", "docs/cli.md"] {
+    for document in ["docs/ase.md", "docs/cli.md"] {
         let text = fs::read_to_string(repository().join(document)).unwrap();
         let blocks = console_blocks(&text);
         assert!(
@@ -57,7 +57,7 @@ fn the_documents_show_what_the_commands_print() {
 
 #[test]
 fn every_command_of_ase_has_its_row() {
-    let text = fs::read_to_string(repository().join("README.md")).unwrap();
+    let text = fs::read_to_string(repository().join("docs/ase.md")).unwrap();
     let commands = [
         "enable_firewall",
         "disable_firewall",
@@ -87,7 +87,7 @@ fn every_command_of_ase_has_its_row() {
 
 /// The files that contain the names in docs/questions.md that are not metrics, keys, commands or alerts.
 const SOURCES: [&str; 8] = [
-    "README.md",
+    "docs/operating.md",
     "docs/configuration.md",
     "envoy/README.md",
     "envoy/envoy.yaml",
@@ -182,6 +182,20 @@ fn the_questions_mention_only_existing_names() {
         "portcullis_denied_manual_no_list",
     ] {
         assert!(fault(wrong, &workspace).is_some(), "{wrong}");
+    }
+}
+
+#[test]
+fn the_commands_that_documents_mention_exist() {
+    let workspace = Workspace::new();
+    for document in ["README.md", "docs/install.md", "docs/operating.md"] {
+        let text = fs::read_to_string(repository().join(document)).unwrap();
+        let mut commands = code_spans(&text);
+        commands.retain(|span| span.starts_with("portcullis "));
+        assert!(!commands.is_empty(), "{document}");
+        for command in commands {
+            assert_eq!(fault(command, &workspace), None, "{document}");
+        }
     }
 }
 

@@ -186,7 +186,7 @@ fn help_completions_and_man_page_name_every_command() {
         .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
         .filter(|command| !command.is_empty() && *command != "help")
         .collect();
-    assert_eq!(commands.len(), 30, "{commands:?}");
+    assert_eq!(commands.len(), 31, "{commands:?}");
     for command in commands.iter().chain(&["feeds list", "feeds read"]) {
         let title = format!("COMMAND {command}\"");
         assert!(man.contains(&title), "the man page lacks {command}");

@@ -25,6 +25,8 @@ mod files;
 mod chart;
 // The examples in the documents.
 mod docs;
+// `init`: the filter in bootstraps, and its file.
+mod init;
 // Several values, second spellings, quiet and verbose, colours, progress.
 mod habits;
 // From standard input to standard output, and what kubectl prints.

@@ -141,6 +141,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "init",
+        &[
+            "init --bootstrap /etc/envoy/envoy.yaml --module /etc/envoy/portcullis/portcullis.wasm",
+            "init --bootstrap envoy.yaml --module portcullis.wasm --dry-run",
+        ],
+    ),
+    (
         "import-ase",
         &[
             "import-ase /opt/pingidentity/ase --dry-run",

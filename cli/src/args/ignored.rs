@@ -38,7 +38,7 @@ fn unused(command: &str) -> Vec<&'static str> {
         | "feeds read" => vec!["dry_run"],
         "status" | "check_config" | "feeds" | "feeds list" => vec!["dry_run", "show_secrets"],
         "nodes" => vec!["config", "name", "namespace", "dry_run", "show_secrets"],
-        "import-ase" => [&FILTER[..], &["show_secrets"]].concat(),
+        "init" | "import-ase" => [&FILTER[..], &["show_secrets"]].concat(),
         "serve" => [&FILTER[..], &["dry_run", "show_secrets"]].concat(),
         "completions" | "man" | "schema" => [
             &FILTER[..],
