@@ -109,11 +109,8 @@ fn the_examples_of_the_feeds_are_valid() {
 }
 
 #[test]
-fn the_examples_of_the_readme_are_valid() {
-    let readme = root().join("README.md");
-    if readme.exists() {
-        check_examples(&readme);
-    }
+fn the_examples_of_the_installation_are_valid() {
+    check_examples(&root().join("docs/install.md"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The README's first screen and that of examples/fleet: the demos print what is shown there.
+//! The picture in the README and the transcript in examples/fleet: the demos print what is shown there.
 //!
 //! Runs the demos, so it needs what `make build simulator` builds.
 
@@ -6,9 +6,11 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::arithmetic_side_effects,
     reason = "helpers of tests fail loudly"
 )]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -48,7 +50,8 @@ fn without_ports(text: &str) -> String {
     plain
 }
 
-fn assert_prints(demo: &str, transcript: &str) {
+/// What a demo prints. It must end well.
+fn printed_by(demo: &str) -> String {
     let demo = run(&mut Command::new(demo));
     let printed = String::from_utf8_lossy(&demo.stdout);
     assert!(
@@ -60,22 +63,71 @@ fn assert_prints(demo: &str, transcript: &str) {
         .lines()
         .filter(|line| !line.ends_with("using free ports."))
         .collect();
-    assert_eq!(
-        without_ports(&printed.join("\n")),
-        without_ports(transcript.trim_end())
+    printed.join("\n")
+}
+
+/// A picture of a terminal (SVG) in which a command printed this.
+fn terminal(command: &str, printed: &str) -> String {
+    const LINE: usize = 20;
+    const CHARACTER: usize = 8;
+    let lines: Vec<_> = printed.lines().collect();
+    let longest = lines.iter().map(|line| line.len()).max().unwrap_or(0);
+    let (width, height) = (longest * CHARACTER + 40, (lines.len() + 1) * LINE + 52);
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
+         font-family=\"ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace\" font-size=\"13\" fill=\"#e6edf3\" role=\"img\">\n\
+         <title>What {command} prints</title>\n\
+         <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#0d1117\"/>\n"
     );
+    for (x, colour) in [(20, "#ff5f57"), (38, "#febc2e"), (56, "#28c840")] {
+        let _ = writeln!(
+            svg,
+            "<circle cx=\"{x}\" cy=\"18\" r=\"5\" fill=\"{colour}\"/>"
+        );
+    }
+    let mut y = 50;
+    for line in [&*format!("$ {command}")].into_iter().chain(lines) {
+        let escaped = line.replace('&', "&amp;").replace('<', "&lt;");
+        let text = match escaped.strip_suffix(" ok") {
+            Some(step) => format!("{step} <tspan fill=\"#3fb950\">ok</tspan>"),
+            None => escaped,
+        };
+        if !text.is_empty() {
+            let _ = writeln!(
+                svg,
+                "<text x=\"20\" y=\"{y}\" xml:space=\"preserve\">{text}</text>"
+            );
+        }
+        y += LINE;
+    }
+    svg + "</svg>\n"
 }
 
 #[test]
-fn the_demo_prints_what_the_readme_shows() {
-    let transcript = transcript("README.md", "make demo");
-    assert_prints("examples/demo/demo.sh", &transcript);
+fn the_demo_prints_what_the_picture_in_the_readme_shows() {
+    let file = "docs/images/demo.svg";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let picture = terminal("make demo", &printed_by("examples/demo/demo.sh"));
+    if std::env::var_os("PORTCULLIS_BLESS").is_some() {
+        assert!(picture.contains("127.0.0.1:10000"), "a port is taken");
+        fs::write(&path, &picture).unwrap();
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        without_ports(&committed) == without_ports(&picture),
+        "{file} is not what the demo prints; to write it: PORTCULLIS_BLESS=1 cargo test --test readme\n{picture}"
+    );
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    assert!(fs::read_to_string(readme).unwrap().contains(file));
 }
 
 #[test]
 fn the_fleet_demo_prints_what_its_readme_shows() {
     let transcript = transcript("examples/fleet/README.md", "make demo-fleet");
-    assert_prints("examples/fleet/demo.sh", &transcript);
+    assert_eq!(
+        without_ports(&printed_by("examples/fleet/demo.sh")),
+        without_ports(transcript.trim_end())
+    );
 }
 
 /// A process group, which ends with this.

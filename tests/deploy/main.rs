@@ -1,5 +1,5 @@
-//! The deployment examples and the Helm chart: the manifests against the published schemas, and their configuration in a real
-//! Envoy, with a real kustomize, Helm and Prometheus.
+//! The README's installation, the deployment examples and the Helm chart: the manifests against the published schemas, and
+//! their configuration in a real Envoy, with a real kustomize, Helm and Prometheus.
 //!
 //! `make test-deploy` installs the tools and runs this. There is no cluster: a stub (`tests/deploy/bin/kubectl`) checks
 //! what the READMEs' commands would apply.
@@ -30,6 +30,10 @@ mod secure_abs;
 mod envoy_gateway;
 // charts/portcullis: what Helm renders, and Envoys with it.
 mod helm;
+// The images that examples and documents name.
+mod images;
+// The README: its installation, in an Envoy that runs without the filter.
+mod install;
 // examples/istio-sidecar: the manifests, and Envoys as Istio configures them.
 mod istio;
 // examples/kubernetes-sidecar: the output of kustomize, and its Envoy.

@@ -89,11 +89,10 @@ fn manual_lists_change_while_envoy_serves() {
     });
 }
 
-/// The commands in the README's walk-through and their output.
+/// The commands in the walk-through of docs/ase.md, and their output.
 fn documented_commands() -> Vec<(String, String)> {
-    let text = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    let text = std::fs::read_to_string(repository().join("docs/ase.md")).unwrap();
     let (_, section) = text.split_once("The switches, in ASE's order\n").unwrap();
-    let (section, _) = section.split_once("\n#").unwrap();
     let mut commands: Vec<(String, String)> = Vec::new();
     let mut in_block = false;
     for line in section.lines() {

@@ -4,7 +4,7 @@ use crate::background_traffic::{BackgroundTraffic, LISTED};
 use crate::every_second;
 use crate::harness::artefact::Artefact;
 use crate::harness::{Setup, eventually, scenario};
-use crate::matrix::{List, Row, readme};
+use crate::matrix::{List, Row, documented};
 use crate::scripted_server::{ScriptedServer, length, ok};
 use crate::watch::{Watch, inject, recovers};
 use serde_json::json;
@@ -56,7 +56,7 @@ pub const ROWS: &[Row] = &[
         what: "an attack list without a usable entry",
         metrics: &["fetch.result=malformed"],
         log: &[("none of the entries", 1)],
-        readme: readme::UNUSABLE_LIST,
+        documented: documented::UNUSABLE_LIST,
         test: "bodies::bodies_that_are_not_a_list",
         ..Row::BASE
     },
@@ -65,7 +65,7 @@ pub const ROWS: &[Row] = &[
         what: "an attack list with one kind in another shape",
         metrics: &["fetch.result=malformed"],
         log: &[("found a string under usernames", 1)],
-        readme: readme::UNUSABLE_LIST,
+        documented: documented::UNUSABLE_LIST,
         test: "bodies::bodies_that_are_not_a_list",
         ..Row::BASE
     },
@@ -90,7 +90,7 @@ pub const ROWS: &[Row] = &[
         what: "100 MB, over the limit of Envoy",
         metrics: &["fetch.result=too_large"],
         log: &[("http.async_response_buffer_limit", 1)],
-        readme: readme::OVER_ENVOYS_LIMIT,
+        documented: documented::OVER_ENVOYS_LIMIT,
         test: "bodies::a_body_of_100_mb_over_the_limit_of_envoy",
         ..Row::BASE
     },
@@ -99,7 +99,7 @@ pub const ROWS: &[Row] = &[
         what: "100 MB, with the limit raised by the runtime key",
         list: List::New,
         metrics: &["fetch.result=ok"],
-        readme: readme::OVER_ENVOYS_LIMIT,
+        documented: documented::OVER_ENVOYS_LIMIT,
         test: "bodies::a_body_of_100_mb_within_the_limit_of_envoy",
         ..Row::BASE
     },
@@ -108,7 +108,7 @@ pub const ROWS: &[Row] = &[
         what: "a million entries, two of them distinct",
         list: List::New,
         metrics: &["fetch.result=ok"],
-        readme: readme::UNUSABLE_ENTRY,
+        documented: documented::UNUSABLE_ENTRY,
         test: "bodies::unusual_bodies",
         ..Row::BASE
     },
@@ -117,7 +117,7 @@ pub const ROWS: &[Row] = &[
         what: "lists in lists, 200,000 deep",
         list: List::New,
         metrics: &["fetch.result=ok", "entries_skipped"],
-        readme: readme::UNUSABLE_ENTRY,
+        documented: documented::UNUSABLE_ENTRY,
         test: "bodies::unusual_bodies",
         ..Row::BASE
     },
@@ -126,7 +126,7 @@ pub const ROWS: &[Row] = &[
         what: "nulls, booleans, lists and unknown objects among the entries",
         list: List::New,
         metrics: &["fetch.result=ok", "entries_skipped"],
-        readme: readme::UNUSABLE_ENTRY,
+        documented: documented::UNUSABLE_ENTRY,
         test: "bodies::unusual_bodies",
         ..Row::BASE
     },
@@ -135,7 +135,7 @@ pub const ROWS: &[Row] = &[
         what: "invalid UTF-8, escaped zero bytes, half characters",
         list: List::New,
         metrics: &["fetch.result=ok", "entries_skipped"],
-        readme: readme::UNUSABLE_ENTRY,
+        documented: documented::UNUSABLE_ENTRY,
         test: "bodies::unusual_bodies",
         ..Row::BASE
     },

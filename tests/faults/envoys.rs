@@ -7,7 +7,7 @@ use crate::harness::client::Request;
 use crate::harness::envoy::Change;
 use crate::harness::envoy_files::{directory_in, plugin};
 use crate::harness::{Harness, eventually, scenario};
-use crate::matrix::{EACH_WORKER, List, Requests, Row, readme};
+use crate::matrix::{EACH_WORKER, List, Requests, Row, documented};
 use crate::watch::Watch;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ pub const ROWS: &[Row] = &[
             ("enable_firewal: unknown key", 1),
             ("attack_list_memory: found", 1),
         ],
-        readme: readme::CONFIGURATION,
+        documented: documented::CONFIGURATION,
         test: "envoys::a_configuration_with_errors",
         ..Row::BASE
     },
@@ -33,7 +33,7 @@ pub const ROWS: &[Row] = &[
         what: "two filters of one VM with one list of ABS and different manual lists, which apply per filter",
         list: List::New,
         metrics: &["fetch.result=ok"],
-        readme: readme::SEVERAL_FILTERS,
+        documented: documented::SEVERAL_FILTERS,
         test: "envoys::two_filters_with_different_configurations",
         ..Row::BASE
     },
@@ -42,7 +42,7 @@ pub const ROWS: &[Row] = &[
         what: "the same filter on ten listeners: still one fetch per interval",
         list: List::New,
         metrics: &["fetch.result=not_modified"],
-        readme: readme::SEVERAL_FILTERS,
+        documented: documented::SEVERAL_FILTERS,
         test: "envoys::one_filter_on_ten_listeners",
         ..Row::BASE
     },
@@ -52,7 +52,7 @@ pub const ROWS: &[Row] = &[
         requests: Requests::Other("served before and after"),
         list: List::New,
         metrics: &["fetch.result=ok"],
-        readme: readme::RESTART,
+        documented: documented::RESTART,
         test: "envoys::envoy_is_restarted",
         ..Row::BASE
     },
@@ -61,7 +61,7 @@ pub const ROWS: &[Row] = &[
         what: "ABS refuses traffic records",
         metrics: &["traffic.dropped"],
         log: &[("sending traffic information failed", EACH_WORKER)],
-        readme: readme::RECORDS,
+        documented: documented::RECORDS,
         test: "envoys::abs_refuses_traffic_records",
         ..Row::BASE
     },

@@ -6,7 +6,7 @@ use crate::harness::envoy::METRIC_PREFIX;
 use crate::harness::services::Abs;
 use crate::harness::traffic::Traffic;
 use crate::harness::{Harness, Setup, eventually, eventually_or, play, run_beside};
-use crate::matrix::{Row, readme, row};
+use crate::matrix::{Row, documented, row};
 use crate::scripted_server::{ScriptedServer, length, ok};
 use crate::watch::complaints;
 use base64::Engine;
@@ -51,7 +51,7 @@ pub const ROWS: &[Row] = &[
             "fetch.source=text_html.result=malformed",
         ],
         log: &[("failed (malformed)", 3)],
-        readme: readme::UNUSABLE_LIST,
+        documented: documented::UNUSABLE_LIST,
         test: "feeds::a_feed_of_each_format_fails",
         ..Row::BASE
     },
@@ -88,7 +88,7 @@ pub const ROWS: &[Row] = &[
             "fetch.source=text_key.result=unauthorized",
         ],
         log: &[("status 403", 3)],
-        readme: readme::KEYS,
+        documented: documented::KEYS,
         test: "feeds::a_feed_of_each_format_fails",
         ..Row::BASE
     },

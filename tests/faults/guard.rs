@@ -5,7 +5,7 @@ use crate::every_second;
 use crate::harness::artefact::Artefact;
 use crate::harness::client::Reply;
 use crate::harness::{eventually, scenario};
-use crate::matrix::{EACH_WORKER, List, Requests, Row, readme};
+use crate::matrix::{EACH_WORKER, List, Requests, Row, documented};
 use crate::watch::{Watch, inject, recovers};
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ pub const ROWS: &[Row] = &[
         what: "more unusable entries than `guard.max_skipped_percent` allows",
         metrics: &["fetch.result=malformed"],
         log: &[("guard.max_skipped_percent", 1)],
-        readme: readme::GUARD,
+        documented: documented::GUARD,
         test: "guard::a_list_with_too_many_unusable_entries",
         ..Row::BASE
     },
@@ -25,7 +25,7 @@ pub const ROWS: &[Row] = &[
         what: "an IPv4 range wider than `guard.widest_ipv4`",
         metrics: &["fetch.result=refused"],
         log: &[("126.0.0.0/7, wider than /8", 1)],
-        readme: readme::GUARD,
+        documented: documented::GUARD,
         test: "guard::an_ipv4_range_that_is_too_wide",
         ..Row::BASE
     },
@@ -34,7 +34,7 @@ pub const ROWS: &[Row] = &[
         what: "an IPv6 range wider than `guard.widest_ipv6`",
         metrics: &["fetch.result=refused"],
         log: &[("2001::/31, wider than /32", 1)],
-        readme: readme::GUARD,
+        documented: documented::GUARD,
         test: "guard::an_ipv6_range_that_is_too_wide",
         ..Row::BASE
     },
@@ -43,7 +43,7 @@ pub const ROWS: &[Row] = &[
         what: "a list that grows by more than `guard.max_change_percent`",
         metrics: &["fetch.result=refused"],
         log: &[("guard.max_change_percent", 1)],
-        readme: readme::GUARD,
+        documented: documented::GUARD,
         test: "guard::a_list_that_grows_too_fast",
         ..Row::BASE
     },
@@ -52,7 +52,7 @@ pub const ROWS: &[Row] = &[
         what: "a list that needs more than `attack_list_memory`",
         metrics: &["fetch.result=memory"],
         log: &[("attack_list_memory", 1)],
-        readme: readme::GUARD,
+        documented: documented::GUARD,
         test: "guard::a_list_over_the_memory_bound",
         ..Row::BASE
     },
@@ -61,7 +61,7 @@ pub const ROWS: &[Row] = &[
         what: "entries for unspecified addresses, for the allow list and for `guard.never_block`",
         list: List::New,
         metrics: &["entries_skipped"],
-        readme: readme::UNUSABLE_ENTRY,
+        documented: documented::UNUSABLE_ENTRY,
         test: "guard::entries_that_must_not_be_blocked",
         ..Row::BASE
     },
@@ -76,7 +76,7 @@ pub const ROWS: &[Row] = &[
             ("only counts what it would deny", EACH_WORKER),
             ("enforces it again", EACH_WORKER),
         ],
-        readme: readme::DENIED_SHARE,
+        documented: documented::DENIED_SHARE,
         test: "guard::a_list_that_would_deny_most_requests",
         ..Row::BASE
     },

@@ -24,8 +24,8 @@ pub struct Row {
     pub metrics: &'static [&'static str],
     /// Texts of the filter's warnings and errors, and in how many lines each is. There are no other lines.
     pub log: &'static [(&'static str, usize)],
-    /// The row of the README's table that describes it.
-    pub readme: &'static str,
+    /// The row of docs/operating.md that describes it.
+    pub documented: &'static str,
     /// The test that shows it.
     pub test: &'static str,
 }
@@ -55,8 +55,8 @@ pub enum List {
     New,
 }
 
-/// The first cells of the README's table of failures.
-pub mod readme {
+/// The first cells of the table of failures in docs/operating.md.
+pub mod documented {
     pub const UNREACHABLE_AT_START: &str = "ABS is unreachable when Envoy starts";
     pub const UNREACHABLE: &str = "ABS is unreachable or slow, or sends an invalid response";
     pub const UNREACHABLE_FOR_LONG: &str = "ABS is unreachable for long";
@@ -86,7 +86,7 @@ impl Row {
         list: List::Stays,
         metrics: &[],
         log: &[],
-        readme: readme::UNREACHABLE,
+        documented: documented::UNREACHABLE,
         test: "",
     };
 
@@ -94,7 +94,7 @@ impl Row {
         let Self {
             fault,
             what,
-            readme,
+            documented,
             test,
             ..
         } = self;
@@ -125,7 +125,7 @@ impl Row {
         };
         let metrics = metrics.join(", ");
         format!(
-            "| `{fault}` | {what} | {requests} | {list} | {metrics} | {log} | {readme} | `{test}` |"
+            "| `{fault}` | {what} | {requests} | {list} | {metrics} | {log} | {documented} | `{test}` |"
         )
     }
 }
@@ -155,14 +155,14 @@ on every worker. It must have exactly these effects.
 - **metrics** that rise, without `portcullis.`; no other kind of failed fetch is counted.
 - **log**: each text is in one warning or error of the filter (`x 4`: in four); there are no other lines, however often \
 the fault occurs.
-- **README**: the row of its table that describes it.
+- **documented as**: the row of the table in docs/operating.md that describes it.
 - **shown by**: the test, in `tests/faults`.
 
 The faults of `portcullis serve` are in [its own matrix](../serve/matrix.md).
 ";
 
 const HEADING: &str = "\
-| fault | what goes wrong | requests | list | metrics | log | README | shown by |
+| fault | what goes wrong | requests | list | metrics | log | documented as | shown by |
 |---|---|---|---|---|---|---|---|
 ";
 
@@ -210,19 +210,19 @@ fn matrix_md_is_what_the_rows_render_to() {
 }
 
 #[test]
-fn every_row_has_a_row_of_the_readme_and_every_row_of_the_readme_has_one() {
-    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    let (_, section) = readme.split_once("## When something fails").unwrap();
+fn every_row_has_a_row_of_the_documentation_and_the_other_way_around() {
+    let operating = fs::read_to_string(repository().join("docs/operating.md")).unwrap();
+    let (_, section) = operating.split_once("## When something fails").unwrap();
     let (_, table) = section.split_once("|---|---|---|\n").unwrap();
     let documented: BTreeSet<_> = table
         .lines()
         .map_while(|line| line.strip_prefix("| ")?.split(" | ").next())
         .collect();
-    let shown: BTreeSet<_> = rows().map(|row| row.readme).collect();
-    assert!(documented.len() > 5, "README.md: {documented:#?}");
+    let shown: BTreeSet<_> = rows().map(|row| row.documented).collect();
+    assert!(documented.len() > 5, "docs/operating.md: {documented:#?}");
     assert_eq!(
         documented, shown,
-        "README.md on the left, the rows on the right"
+        "docs/operating.md on the left, the rows on the right"
     );
 }
 

@@ -6,7 +6,7 @@ use crate::harness::artefact::Artefact;
 use crate::harness::client::Request;
 use crate::harness::process::artefact;
 use crate::harness::{Harness, Setup, scenario};
-use crate::matrix::{List, Requests, Row, readme};
+use crate::matrix::{List, Requests, Row, documented};
 use crate::watch::Watch;
 use serde_json::json;
 
@@ -18,7 +18,7 @@ pub const ROWS: &[Row] = &[
         requests: Requests::Other("503 for that request"),
         metrics: &["fetch.result=not_modified", "panics"],
         log: &[("panicked at", 1)],
-        readme: readme::PANIC,
+        documented: documented::PANIC,
         test: "panics::the_module_panics_in_a_request",
         ..Row::BASE
     },
@@ -27,7 +27,7 @@ pub const ROWS: &[Row] = &[
         what: "the native module panics on the main thread",
         metrics: &["fetch.result=not_modified", "panics"],
         log: &[("panicked at", 1)],
-        readme: readme::PANIC,
+        documented: documented::PANIC,
         test: "panics::the_module_panics_on_the_main_thread",
         ..Row::BASE
     },
@@ -37,7 +37,7 @@ pub const ROWS: &[Row] = &[
         list: List::New,
         metrics: &["fetch.result=reset", "fetch.result=ok", "panics"],
         log: &[("panicked at", 1), ("fetching the attack list failed", 1)],
-        readme: readme::PANIC,
+        documented: documented::PANIC,
         test: "panics::the_module_panics_while_it_reads_a_list",
         ..Row::BASE
     },
@@ -47,7 +47,7 @@ pub const ROWS: &[Row] = &[
         requests: Requests::Other("503 for every request, until the configuration is replaced"),
         metrics: &["fetch.result=not_modified", "panics"],
         log: &[("panicked at", 3), ("ended in a panic within 60 s", 1)],
-        readme: readme::PANIC,
+        documented: documented::PANIC,
         test: "panics::the_module_panics_three_times_on_one_worker",
         ..Row::BASE
     },

@@ -3,7 +3,7 @@
 use crate::background_traffic::BackgroundTraffic;
 use crate::every_second;
 use crate::harness::{eventually, scenario};
-use crate::matrix::{Row, readme};
+use crate::matrix::{Row, documented};
 use crate::watch::{Watch, inject, recovers};
 use serde_json::json;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub const ROWS: &[Row] = &[
         what: "ABS does not know the keys",
         metrics: &["fetch.result=unauthorized"],
         log: &[("status 401", 1)],
-        readme: readme::KEYS,
+        documented: documented::KEYS,
         test: "responses::error_statuses",
         ..Row::BASE
     },
@@ -32,7 +32,7 @@ pub const ROWS: &[Row] = &[
         what: "the keys lack permission",
         metrics: &["fetch.result=unauthorized"],
         log: &[("status 403", 1)],
-        readme: readme::KEYS,
+        documented: documented::KEYS,
         test: "responses::error_statuses",
         ..Row::BASE
     },

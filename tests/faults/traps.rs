@@ -7,7 +7,7 @@ use crate::harness::client::Request;
 use crate::harness::process::artefact;
 use crate::harness::stopwatch::Stopwatch;
 use crate::harness::{Harness, Setup, eventually, scenario, throughout};
-use crate::matrix::{List, Requests, Row, readme};
+use crate::matrix::{List, Requests, Row, documented};
 use crate::watch::Watch;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ pub const ROWS: &[Row] = &[
         requests: Requests::CrashFails,
         metrics: &["fetch.result=not_modified"],
         log: &[("unreachable", 1)],
-        readme: readme::WORKER_VM,
+        documented: documented::WORKER_VM,
         test: "traps::a_vm_crashes_in_a_request",
         ..Row::BASE
     },
@@ -30,7 +30,7 @@ pub const ROWS: &[Row] = &[
         requests: Requests::Other("503 on that worker until then; no listed request passes"),
         metrics: &["fetch.result=not_modified"],
         log: &[("unreachable", 2)],
-        readme: readme::WORKER_VM,
+        documented: documented::WORKER_VM,
         test: "traps::a_vm_crashes_again_at_once",
         ..Row::BASE
     },
@@ -40,7 +40,7 @@ pub const ROWS: &[Row] = &[
         requests: Requests::CrashFails,
         metrics: &["fetch.result=not_modified"],
         log: &[("unreachable", 1)],
-        readme: readme::WORKER_VM,
+        documented: documented::WORKER_VM,
         test: "traps::a_worker_vm_crashes_in_its_tick",
         ..Row::BASE
     },
@@ -49,7 +49,7 @@ pub const ROWS: &[Row] = &[
         what: "the main thread's VM crashes, which Envoy does not recreate",
         metrics: &["fetch.result=not_modified"],
         log: &[("unreachable", 1)],
-        readme: readme::FETCHING_VM,
+        documented: documented::FETCHING_VM,
         test: "traps::the_main_thread_vm_crashes",
         ..Row::BASE
     },
@@ -59,7 +59,7 @@ pub const ROWS: &[Row] = &[
         list: List::New,
         metrics: &["fetch.result=ok"],
         log: &[("unreachable", 1)],
-        readme: readme::FETCHING_VM,
+        documented: documented::FETCHING_VM,
         test: "traps::a_vm_crashes_while_it_publishes_a_list",
         ..Row::BASE
     },
@@ -70,7 +70,7 @@ pub const ROWS: &[Row] = &[
         list: List::New,
         metrics: &["fetch.result=ok"],
         log: &[("unreachable", 1)],
-        readme: readme::FETCHING_VM,
+        documented: documented::FETCHING_VM,
         test: "traps::a_vm_crashes_while_it_publishes_a_list",
     },
 ];

@@ -4,7 +4,7 @@ use crate::background_traffic::{BackgroundTraffic, LISTED};
 use crate::every_second;
 use crate::harness::certificate::Certificate;
 use crate::harness::{Setup, scenario};
-use crate::matrix::{List, Requests, Row, readme};
+use crate::matrix::{List, Requests, Row, documented};
 use crate::watch::{Watch, inject, recovers};
 use serde_json::json;
 
@@ -16,7 +16,7 @@ pub const ROWS: &[Row] = &[
         list: List::NoneYet,
         metrics: &["fetch.result=status"],
         log: &[("status 503", 1)],
-        readme: readme::UNREACHABLE_AT_START,
+        documented: documented::UNREACHABLE_AT_START,
         test: "unreachable::abs_is_down_at_the_start",
         ..Row::BASE
     },
@@ -33,7 +33,7 @@ pub const ROWS: &[Row] = &[
         what: "the same for twenty fetches, past `attack_list_max_age`",
         metrics: &["fetch.result=status"],
         log: &[("status 503", 1), ("the attack list is stale", 1)],
-        readme: readme::UNREACHABLE_FOR_LONG,
+        documented: documented::UNREACHABLE_FOR_LONG,
         test: "unreachable::abs_goes_down_after_its_first_response_and_stays_down",
         ..Row::BASE
     },
@@ -51,7 +51,7 @@ pub const ROWS: &[Row] = &[
         list: List::NoneYet,
         metrics: &["fetch.result=reset"],
         log: &[("no healthy host", 1)],
-        readme: readme::UNREACHABLE_AT_START,
+        documented: documented::UNREACHABLE_AT_START,
         test: "unreachable::the_name_of_abs_does_not_resolve",
         ..Row::BASE
     },
@@ -61,7 +61,7 @@ pub const ROWS: &[Row] = &[
         list: List::NoneYet,
         metrics: &["fetch.result=reset"],
         log: &[("no such cluster", 1)],
-        readme: readme::UNREACHABLE_AT_START,
+        documented: documented::UNREACHABLE_AT_START,
         test: "unreachable::the_configured_cluster_does_not_exist",
         ..Row::BASE
     },
@@ -71,7 +71,7 @@ pub const ROWS: &[Row] = &[
         list: List::NoneYet,
         metrics: &["fetch.result=status"],
         log: &[("TLS settings", 1)],
-        readme: readme::UNREACHABLE_AT_START,
+        documented: documented::UNREACHABLE_AT_START,
         test: "unreachable::the_certificate_of_abs_is_for_another_name",
         ..Row::BASE
     },
@@ -81,7 +81,7 @@ pub const ROWS: &[Row] = &[
         list: List::NoneYet,
         metrics: &["fetch.result=status"],
         log: &[("TLS settings", 1)],
-        readme: readme::UNREACHABLE_AT_START,
+        documented: documented::UNREACHABLE_AT_START,
         test: "unreachable::the_certificate_of_abs_has_expired",
         ..Row::BASE
     },
@@ -90,7 +90,7 @@ pub const ROWS: &[Row] = &[
         what: "ABS's clock is a day behind",
         list: List::New,
         metrics: &["fetch.result=ok"],
-        readme: readme::CLOCK,
+        documented: documented::CLOCK,
         test: "unreachable::the_clock_of_abs_is_a_day_off",
         ..Row::BASE
     },
@@ -101,7 +101,7 @@ pub const ROWS: &[Row] = &[
             "an entry dated in the future is not requested yet, so its client passes; otherwise served",
         ),
         metrics: &["fetch.result=not_modified"],
-        readme: readme::CLOCK,
+        documented: documented::CLOCK,
         test: "unreachable::the_clock_of_abs_is_a_day_off",
         ..Row::BASE
     },
