@@ -61,7 +61,7 @@ static SLOTS: LazyLock<Semaphore> = LazyLock::new(|| {
         Artefact::Wasm => cores / 2,
         Artefact::Native => cores,
     };
-    Semaphore::new(slots.clamp(1, 4))
+    Semaphore::new(slots.clamp(2, 4))
 });
 
 /// Runs the body of a test that starts an Envoy, when a slot is free.
