@@ -183,7 +183,8 @@ fn an_interrupted_make_run_ends_cleanly_and_keeps_the_logs() {
     let interrupted = status.signal() == Some(2);
     assert!(status.success() || interrupted, "{status}: {printed}");
     assert!(!printed.contains("***"), "{printed}");
-    let (shown, end) = printed.split_once("\nStopped. The logs are in ").unwrap();
+    let parts = printed.split_once("\nStopped. The logs are in ");
+    let (shown, end) = parts.unwrap_or_else(|| panic!("{printed}"));
     let directory = end.trim_end().strip_suffix('.').unwrap();
     assert!(shown.contains(&format!("{directory}/*.log\n")), "{shown}");
     for program in ["envoy", "abs-simulator", "sample-api"] {

@@ -104,7 +104,8 @@ Ban a client; it is blocked within three seconds, and allowed again once the ban
   curl -i -H 'x-forwarded-for: 203.0.113.7' http://$proxy/shop
 END
     wait "${pid_of[envoy]}" || fail "envoy ended"
-    exit
+    # It ends without an error only on Ctrl-C, which this shell may not have noticed yet.
+    exit 130
 fi
 
 # get ADDRESS: one request from a client with this address, as the proxy in front of Envoy reports it.

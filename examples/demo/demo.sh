@@ -90,7 +90,8 @@ Switch blocking off, with the command line tool that \`make cli\` builds:
   target/release/portcullis --config $work/envoy/filter.json disable_firewall
 END
     wait "${pid_of[envoy]}" || fail "envoy ended"
-    exit
+    # It ends without an error only on Ctrl-C, which this shell may not have noticed yet.
+    exit 130
 fi
 
 # get CLIENT: one request with that session; prints status and body.

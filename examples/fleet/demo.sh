@@ -121,7 +121,8 @@ Switch blocking off, on every node:
   $portcullis --server http://$server disable_firewall
 END
     wait "${pid_of[server]}" || fail "the server ended"
-    exit
+    # It ends without an error only on Ctrl-C, which this shell may not have noticed yet.
+    exit 130
 fi
 
 # get NODE CLIENT: one request with that session; prints the status, and writes the body to a file.

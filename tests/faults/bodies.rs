@@ -3,7 +3,7 @@
 use crate::background_traffic::{BackgroundTraffic, LISTED};
 use crate::every_second;
 use crate::harness::artefact::Artefact;
-use crate::harness::{Setup, eventually, scenario};
+use crate::harness::{Setup, eventually, scenario, scenario_alone};
 use crate::matrix::{List, Row, documented};
 use crate::scripted_server::{ScriptedServer, length, ok};
 use crate::watch::{Watch, inject, recovers};
@@ -251,7 +251,7 @@ fn bodies_that_are_not_a_list() {
 
 #[test]
 fn a_body_of_100_mb_within_the_limit_of_envoy() {
-    scenario(
+    scenario_alone(
         every_second().plugin(json!({"abs": {"timeout": "20s"}})),
         async |harness| {
             let mut background = BackgroundTraffic::with_list(harness).await;

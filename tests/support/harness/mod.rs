@@ -54,21 +54,31 @@ use tokio::sync::Semaphore;
 use traffic::Traffic;
 pub use waiting::{DEADLINE, eventually, eventually_or, throughout, within};
 
-/// Tests that may run at once: some measure seconds, and each Envoy compiles a wasm module when it starts.
-static SLOTS: LazyLock<Semaphore> = LazyLock::new(|| {
+/// The number of tests that may run at once: some measure seconds, and each Envoy compiles a wasm module when it starts.
+static N_SLOTS: LazyLock<u32> = LazyLock::new(|| {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let slots = match Artefact::under_test() {
         Artefact::Wasm => cores / 2,
         Artefact::Native => cores,
     };
-    Semaphore::new(slots.clamp(2, 4))
+    slots.clamp(2, 4) as u32
 });
+
+static SLOTS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(*N_SLOTS as usize));
 
 /// Runs the body of a test that starts an Envoy, when a slot is free.
 pub fn run(body: impl Future<Output = ()>) {
     run_beside(async {
         let _slot = SLOTS.acquire().await.unwrap();
         body.await;
+    });
+}
+
+/// Like [`scenario`], while no other test runs: for a test in which the module needs a whole core for seconds.
+pub fn scenario_alone(setup: Setup, body: impl AsyncFnOnce(&mut Harness)) {
+    run_beside(async {
+        let _slots = SLOTS.acquire_many(*N_SLOTS).await.unwrap();
+        play(setup, body).await;
     });
 }
 
