@@ -8,8 +8,12 @@ use super::attempts::Attempts;
 use crate::host::WriteCondition;
 use crate::list::frame::{FrameHeader, Reader, Record, frame, unframe};
 
-/// How long a lease lasts unless renewed. Parsing a million entries blocks the owner for less time than this.
+/// How long a lease lasts unless renewed.
 pub const LEASE: Duration = Duration::from_secs(5);
+
+/// How long it lasts for an owner that parses a response, which blocks it. A million entries take a second of a core's time;
+/// on a core that others use too, the list must not be fetched and parsed by another VM meanwhile.
+pub const PARSING: Duration = Duration::from_secs(30);
 
 /// A random number that identifies a VM of the process. It survives changes of configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +78,13 @@ impl Lease {
 
     /// The same lease, renewed at `now`.
     pub fn renewed(&self, now: Duration) -> Self {
+        self.until(now.saturating_add(LEASE))
+    }
+
+    /// The same lease, which expires then.
+    pub fn until(&self, expires: Duration) -> Self {
         Self {
-            expires: now.saturating_add(LEASE),
+            expires,
             ..self.clone()
         }
     }

@@ -10,7 +10,7 @@ use super::attempts::Outcome;
 use super::election::{Candidacy, Election, FirstVm, Step};
 use super::freshness::Freshness;
 use super::keys::ListId;
-use super::lease::VmId;
+use super::lease::{LEASE, PARSING, VmId};
 use super::list_call::{self, FailureLog};
 use super::node_report;
 use super::publisher::{self, Published};
@@ -177,6 +177,8 @@ impl Updater {
                 .map(|active| active.n_entries_at(host.monotonic_now())),
         };
         let confirming = self.confirming.take();
+        // If another VM has it, `publish` notices that.
+        self.hold_lease(host, PARSING);
         let body = CallBody::new(&*host);
         match fetch::read_response(headers, body, confirming.is_some(), &rules) {
             FetchOutcome::List {
@@ -315,15 +317,22 @@ impl Updater {
     ) -> Result<Published, HostError> {
         let vm = self.election.vm();
         // The lease must not expire while the list is written.
-        let view = self.store.lease(&*host);
-        let lease = view.lease.as_ref().filter(|_| view.is_owned_by(vm));
-        let lease = lease.ok_or(HostError::CasMismatch)?;
-        let renewed = lease.renewed(host.monotonic_now());
-        if !self.store.write_lease(&*host, &renewed, view.condition()) {
+        if !self.hold_lease(host, LEASE) {
             return Err(HostError::CasMismatch);
         }
         let generation = replica.generation();
         publisher::publish(&*host, &self.store, vm, list, key, active, generation)
+    }
+
+    /// Keeps the lease for so long. `false` if another VM has it.
+    fn hold_lease(&self, host: MeteredHost<'_>, time: Duration) -> bool {
+        let view = self.store.lease(&*host);
+        let lease = view.lease.as_ref();
+        let lease = lease.filter(|_| view.is_owned_by(self.election.vm()));
+        lease.is_some_and(|lease| {
+            let lease = lease.until(host.monotonic_now().saturating_add(time));
+            self.store.write_lease(&*host, &lease, view.condition())
+        })
     }
 
     fn write_freshness(

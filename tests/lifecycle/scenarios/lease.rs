@@ -11,6 +11,9 @@ use crate::fake_host::{Hostcall, Interrupt};
 /// The duration of a lease without renewal.
 const LEASE: Duration = portcullis::sync::lease::LEASE;
 
+/// The same while its owner parses a response.
+const PARSING: Duration = portcullis::sync::lease::PARSING;
+
 /// The thread that fetched last.
 fn last_fetcher(process: &Process) -> Option<usize> {
     process.thread_of(process.world().sent().last()?.vm)
@@ -114,6 +117,37 @@ fn a_lease_near_its_expiry_is_renewed_before_publication() {
     process.resume(MAIN);
     process.advance(seconds(2));
     assert_eq!(gets(&process), 2, "nobody else took over");
+    assert_denies_only(&process, &["192.0.2.2"], &["192.0.2.1"]);
+}
+
+#[test]
+fn a_list_that_takes_long_to_parse_is_not_fetched_by_another_vm() {
+    let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
+    abs.hold();
+    process.advance_until("a call", seconds(70), |process| gets(process) == 2);
+    abs.serve();
+    let call = process.world().sent()[1].id;
+    process.pause(MAIN);
+    let others = process.clone();
+    // The lease is written before the response is parsed, and read afterwards.
+    let is_held = Cell::new(false);
+    process.interrupt(
+        MAIN,
+        move |hostcall| match hostcall {
+            Hostcall::Write(key) if key.ends_with("/lease") => {
+                is_held.set(true);
+                false
+            }
+            Hostcall::Read(key) => is_held.get() && key.ends_with("/lease"),
+            Hostcall::Write(_) | Hostcall::Dispatch => false,
+        },
+        Interrupt::Run(Box::new(move || others.advance(LEASE * 5))),
+    );
+    process.respond(call, list_response(&ips(&["192.0.2.2"])));
+    assert_eq!(process.world().interrupts_left(), 0);
+    process.resume(MAIN);
+    process.advance(seconds(2));
+    assert_eq!(gets(&process), 2, "another VM fetched");
     assert_denies_only(&process, &["192.0.2.2"], &["192.0.2.1"]);
 }
 
@@ -311,7 +345,8 @@ fn a_holder_can_die_at_any_hostcall() {
             break;
         }
         places += 1;
-        process.advance(LEASE + seconds(3));
+        // It may have kept the lease for the time of parsing.
+        process.advance(PARSING + seconds(3));
         assert_denies_only(&process, &["192.0.2.1"], &["192.0.2.2"]);
         let asked = gets(&process);
         assert!(asked <= 2, "place {place}: {asked} fetches");
