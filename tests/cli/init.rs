@@ -29,12 +29,24 @@ const TWO: &str = r#"static_resources:
 node: { id: edge }
 "#;
 
+/// A manager whose filter has another name than the configuration in it.
+const INLINE: &str = r#"node: { id: edge }
+stat_prefix: edge
+http_filters:
+- name: envoy.filters.http.wasm
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+    config: { name: edge, root_id: portcullis, vm_config: {} }
+- name: router
+"#;
+
 fn workspace() -> Workspace {
     let workspace = Workspace::new();
     let existing = repository().join("tests/deploy/fixtures/existing.yaml");
     workspace.write("envoy.yaml", &fs::read_to_string(existing).unwrap());
     workspace.write("flow.json", FLOW);
     workspace.write("two.yaml", TWO);
+    workspace.write("inline.yaml", INLINE);
     workspace.write("clusters.yaml", "static_resources:\n  clusters: []\n");
     workspace.write(
         "empty.yaml",
@@ -62,4 +74,16 @@ fn every_user_may_read_the_filter_file() {
     assert!(output.status.success(), "{output:?}");
     let metadata = fs::metadata(workspace.path("filter.json")).unwrap();
     assert_eq!(metadata.permissions().mode() & 0o777, 0o644);
+}
+
+#[test]
+fn the_end_of_each_line_stays_that_of_the_bootstrap() {
+    let workspace = workspace();
+    workspace.write("crlf.yaml", &TWO.replace('\n', "\r\n"));
+    let arguments = ["--bootstrap", "crlf.yaml", "--module", "portcullis.wasm"];
+    let output = workspace.run(&[&["init"], &arguments[..]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let edited = workspace.read("crlf.yaml");
+    assert_eq!(edited.matches("name: portcullis").count(), 2, "{edited}");
+    assert_eq!(edited.matches('\n').count(), edited.matches("\r\n").count());
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::args::{Common, InitArgs};
-use crate::config_file::locate::DEFAULT_NAME;
+use crate::config_file::locate::{self, DEFAULT_NAME};
 use crate::config_file::{atomic_file, listener};
 use crate::document::Document;
 use crate::document::path::{Step, ValuePath, keys};
@@ -37,12 +37,22 @@ pub fn run(common: &Common, args: &InitArgs) -> Result<Report> {
     let hint = "--bootstrap names Envoy's own file, the one of `envoy -c`";
     let name = args.bootstrap.display().to_string();
     let work = |text: String| {
+        let names_filter = text.contains(&*filter.to_string_lossy());
         let added = Added::to(&name, text, &filter)?;
-        let keeps_filter = filter.exists();
-        if !common.dry_run && !keeps_filter {
+        // A filter that is there already may have another file, or none.
+        let is_used = names_filter || added.text.is_some();
+        let keeps_filter = filter.symlink_metadata().is_ok();
+        if keeps_filter {
+            check_filter(&filter)?;
+        } else if is_used && !common.dry_run {
             write(&filter, &filter_file(&module))?;
         }
-        let report = added.report(common.dry_run, &name, &filter, keeps_filter);
+        let report = added.report(
+            common.dry_run,
+            &name,
+            &filter,
+            is_used.then_some(keeps_filter),
+        );
         Ok((added.text, report))
     };
     match common.dry_run {
@@ -70,6 +80,23 @@ fn check_module(path: &Path) -> Result<()> {
         "{} is not a wasm module; --module names portcullis.wasm. docs/native.md has the set-up of libportcullis.so",
         path.display()
     )))
+}
+
+/// Fails unless the file, which is kept, has the filter.
+fn check_filter(path: &Path) -> Result<()> {
+    let hint = "--filter names the file for the filter";
+    let text = atomic_file::read(path, hint)?;
+    let has_filter = Document::parse(&text).is_ok_and(|document| {
+        let locations = locate::find(document.values());
+        locations.iter().any(|location| location.is_ours(&[]))
+    });
+    match has_filter {
+        true => Ok(()),
+        false => Err(Failure::refused(format!(
+            "{} exists, and has no filter \"{DEFAULT_NAME}\"; --filter names another file",
+            path.display()
+        ))),
+    }
 }
 
 /// The filter file: nothing is blocked until a list is added.
@@ -149,7 +176,8 @@ impl Added {
         for (path, manager) in &found {
             let filters = path.get(document.values()).and_then(Value::as_array);
             let mut filters = filters.cloned().unwrap_or_default();
-            if filters.iter().any(|it| name_of(it) == DEFAULT_NAME) {
+            let names = [DEFAULT_NAME.to_owned()];
+            if filters.iter().any(|it| listener::is_filter(it, &names)) {
                 continue;
             }
             let router = filters.pop().ok_or_else(|| {
@@ -190,7 +218,14 @@ impl Added {
         })
     }
 
-    fn report(&self, dry_run: bool, name: &str, filter: &Path, keeps_filter: bool) -> Report {
+    /// `keeps_filter`: whether the file of the filter exists; `None` if the bootstrap does not use it.
+    fn report(
+        &self,
+        dry_run: bool,
+        name: &str,
+        filter: &Path,
+        keeps_filter: Option<bool>,
+    ) -> Report {
         let file = filter.display();
         let is = if dry_run { "would be" } else { "is" };
         let mut lines = vec![match &self.text {
@@ -206,10 +241,10 @@ impl Added {
                  --service-cluster count more"
             ));
         }
-        lines.push(match keeps_filter {
+        lines.extend(keeps_filter.map(|keeps_filter| match keeps_filter {
             true => format!("{file} exists, and is kept"),
             false => format!("{file} {is} written; it blocks nobody until a list is added"),
-        });
+        }));
         if self.text.is_some() {
             lines.push("Envoy reads its bootstrap when it starts: restart it".to_owned());
         }

@@ -120,7 +120,8 @@ fn has_filter(manager: &Value, names: &[String]) -> bool {
     filters(manager).any(|filter| is_filter(filter, names))
 }
 
-fn is_filter(filter: &Value, names: &[String]) -> bool {
+/// Whether an element of `http_filters` is the filter: by its name, or by the configuration in it.
+pub fn is_filter(filter: &Value, names: &[String]) -> bool {
     let name = filter.get("name").and_then(Value::as_str);
     name.is_some_and(|name| names.iter().any(|known| known == name))
         || locate::find(std::slice::from_ref(filter))

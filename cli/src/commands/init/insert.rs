@@ -23,9 +23,10 @@ pub fn set(
             && let Some((before, after)) = text.split_at_checked(at)
         {
             let indent = line.len().saturating_sub(line.trim_start().len());
+            let end = if line.ends_with("\r\n") { "\r\n" } else { "\n" };
             let mut edited = before.to_owned();
             for line in lines {
-                edited.push_str(&format!("{:indent$}{line}\n", ""));
+                edited.push_str(&format!("{:indent$}{line}{end}", ""));
             }
             edited.push_str(after);
             if Document::parse(&edited).is_ok_and(|read_back| read_back.values() == wanted) {
