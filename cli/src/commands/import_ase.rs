@@ -166,7 +166,7 @@ impl Imported {
                         .extend(conf::read_abs(&file.name, pairs, &mut new.remarks)?);
                 }
                 Content::Api(metadata) => {
-                    apis.push(api::read(&file.name, metadata, mode, &mut new.remarks))
+                    apis.push(api::read(&file.name, metadata, mode, &mut new.remarks)?)
                 }
                 Content::List(text) => new.lists.read(&file.name, text, &mut new.remarks),
                 Content::Other(reason) => {
@@ -256,10 +256,7 @@ impl Imported {
                 }
             ),
         ];
-        let shown = match common.show_secrets {
-            true => self.configuration.clone(),
-            false => masked(&self.configuration),
-        };
+        let shown = masked(&self.configuration);
         let clusters = cluster::yaml(&self.clusters);
         if common.dry_run {
             lines.push(format!("{:#}", Value::Object(shown.clone())));

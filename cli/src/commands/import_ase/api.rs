@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::remarks::Remarks;
+use crate::error::{Failure, Result};
 
 /// Where ASE runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +65,8 @@ const OTHERS: [(&str, &str); 16] = [
 ];
 
 /// The element of `apis`. The name of the file is the API's ID, as in ASE.
-pub fn read(file: &str, metadata: &Value, mode: Mode, remarks: &mut Remarks) -> Value {
+pub fn read(file: &str, metadata: &Value, mode: Mode, remarks: &mut Remarks) -> Result<Value> {
+    check_types(file, metadata)?;
     let text = |key: &str| {
         metadata
             .get(key)
@@ -122,7 +124,27 @@ pub fn read(file: &str, metadata: &Value, mode: Mode, remarks: &mut Remarks) -> 
             Some(_) => {}
         }
     }
-    Value::Object(api)
+    Ok(Value::Object(api))
+}
+
+/// Fails if a key that is taken over has another type than in ASE: as no value, it would exempt clients.
+fn check_types(file: &str, metadata: &Value) -> Result<()> {
+    for (key, value) in metadata.as_object().into_iter().flatten() {
+        let (is_allowed, allowed) = match key.as_str() {
+            "enable_blocking" | "oauth2_access_token" => (value.is_boolean(), "true or false"),
+            "url" | "hostname" | "cookie" | "apikey_header" | "apikey_qs" | "username_header" => {
+                (value.is_string(), "a string")
+            }
+            "jwt" => (value.is_object(), "an object"),
+            _ => continue,
+        };
+        if !is_allowed && !value.is_null() {
+            return Err(Failure::refused(format!(
+                "{file}: {key}: found {value}; allowed: {allowed}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The object `jwt` without empty values; `None` if it names no claim.

@@ -101,6 +101,15 @@ pub fn read_ase(
 ) -> Result<()> {
     for (key, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
         let is_on = value.eq_ignore_ascii_case("true");
+        let is_switch = matches!(
+            key.as_str(),
+            "enable_firewall" | "enable_abs" | "enable_abs_attack"
+        );
+        if is_switch && !is_on && !value.eq_ignore_ascii_case("false") {
+            return Err(Failure::refused(format!(
+                "{file}: {key}: found \"{value}\"; allowed: true or false"
+            )));
+        }
         match key.as_str() {
             "enable_firewall" | "enable_abs_attack" => drop(configuration.insert(key.clone(), json!(is_on))),
             "enable_abs" if is_on && !has_sideband => remarks.add(
@@ -195,7 +204,7 @@ pub fn read_abs(
         .map(endpoint)
         .collect::<std::result::Result<Vec<_>, _>>();
     // TLS is ASE's default.
-    let has_tls = value(pairs, "enable_ssl").is_none_or(|ssl| ssl.eq_ignore_ascii_case("true"));
+    let has_tls = value(pairs, "enable_ssl").is_none_or(|ssl| !ssl.eq_ignore_ascii_case("false"));
     let ca = value(pairs, "abs_ca_cert_path");
     match (has_tls, ca) {
         (true, None) => remarks.add(

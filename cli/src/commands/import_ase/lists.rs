@@ -94,13 +94,18 @@ fn entry(line: &str) -> Result<Entry, String> {
     let row = row.trim_start().strip_prefix("type").ok_or(SHAPE)?;
     let row = row.trim_start().strip_prefix(':').ok_or(SHAPE)?;
     let (kind, rest) = row.split_once(',').ok_or(SHAPE)?;
-    let (names, value) = rest.split_once("value").ok_or(SHAPE)?;
+    let rest = rest.trim_start();
+    // A name may contain "value", but no comma.
+    let (name, rest) = match rest.strip_prefix("name") {
+        Some(named) => {
+            let (name, rest) = named.split_once(',').ok_or(SHAPE)?;
+            let name = name.trim_start().strip_prefix(':').ok_or(SHAPE)?;
+            (Some(name.trim()), rest.trim_start())
+        }
+        None => (None, rest),
+    };
+    let value = rest.strip_prefix("value").ok_or(SHAPE)?;
     let value = value.trim_start().strip_prefix(':').ok_or(SHAPE)?.trim();
-    let name = names.trim().trim_end_matches(',').trim();
-    let name = name
-        .strip_prefix("name")
-        .and_then(|name| name.trim_start().strip_prefix(':'));
-    let name = name.map(str::trim);
     let kind = match kind.trim() {
         "ip" => IdentifierKind::Ip,
         "cookie" => IdentifierKind::Cookie,
