@@ -46,10 +46,14 @@ fn read(configuration: &Map<String, Value>, target: &Target, words: &str) -> Res
         let path = target.path();
         Ok(errors.iter().flatten().any(|error| error.path == path))
     };
-    Ok(match is_refused(&json)? && !is_refused(&text)? {
-        true => text,
-        false => json,
-    })
+    // Envoy reads a fraction in YAML as a text, which the loader accepts.
+    let is_fraction = json.is_f64();
+    Ok(
+        match (is_fraction || is_refused(&json)?) && !is_refused(&text)? {
+            true => text,
+            false => json,
+        },
+    )
 }
 
 /// Shows a key, or all.

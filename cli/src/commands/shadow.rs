@@ -35,6 +35,7 @@ fn set_one(configuration: &mut Map<String, Value>, id: &str, is_on: bool) -> Res
 
 fn set_all(configuration: &mut Map<String, Value>, is_on: bool) -> Result<String> {
     let shadow_feeds = shadow_feeds(configuration);
+    let has_firewall = configuration.get("enable_firewall") != Some(&json!(false));
     let mut has_changed = false;
     if is_on || configuration.contains_key("apis") {
         let apis = apis(configuration)?;
@@ -61,6 +62,9 @@ fn set_all(configuration: &mut Map<String, Value>, is_on: bool) -> Result<String
         (false, false) => "shadow mode is already off",
     }
     .to_owned();
+    if !is_on && !has_firewall {
+        message.push_str("; no request is denied while enable_firewall is false");
+    }
     if !is_on && !shadow_feeds.is_empty() {
         let names = shadow_feeds.join(", ");
         message.push_str(&format!(
