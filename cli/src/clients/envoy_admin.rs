@@ -43,6 +43,8 @@ pub struct RunningEnvoy {
     stats: BTreeMap<String, u64>,
     listeners: Value,
     dump: Value,
+    /// The same without what serves no new requests.
+    active: Value,
 }
 
 /// The updates of one filter's configuration since Envoy started.
@@ -106,6 +108,7 @@ pub fn read(url: &str) -> Result<RunningEnvoy> {
         state: state.to_owned(),
         stats: read_stats(&get(STATS)?),
         listeners: get("/listeners?format=json")?,
+        active: active(&dump),
         dump,
         url: server.url.clone(),
         server,
@@ -168,7 +171,7 @@ impl RunningEnvoy {
 
     /// The active configurations of the filters with one of these names.
     pub fn configurations(&self, names: &[String]) -> Vec<Map<String, Value>> {
-        let values = std::slice::from_ref(&self.dump);
+        let values = std::slice::from_ref(&self.active);
         locate::find(values)
             .into_iter()
             .filter(|location| location.is_ours(names))
@@ -252,12 +255,12 @@ impl RunningEnvoy {
 
     /// What the running listeners do not do for the filter.
     pub fn listener_warnings(&self, names: &[String]) -> Vec<String> {
-        listener::warnings(std::slice::from_ref(&self.dump), names)
+        listener::warnings(std::slice::from_ref(&self.active), names)
     }
 
     /// Where the running listeners and routes exempt requests from the filter.
     pub fn exemptions(&self, names: &[String]) -> Exemptions {
-        listener::exemptions(std::slice::from_ref(&self.dump), names)
+        listener::exemptions(std::slice::from_ref(&self.active), names)
     }
 
     /// The ports that Envoy's listeners are bound to.
@@ -308,6 +311,25 @@ impl RunningEnvoy {
             .iter()
             .filter_map(|log| text(log, "/typed_config/path"));
         (!logs.is_empty(), paths.map(PathBuf::from).collect())
+    }
+}
+
+/// A dump without refused configurations, listeners that drain, and those that wait to take the place of an active one.
+fn active(dump: &Value) -> Value {
+    match dump {
+        Value::Object(object) => {
+            let is_served = |key: &str| match key {
+                "error_state" | "draining_state" => false,
+                "warming_state" => !object.contains_key("active_state"),
+                _ => true,
+            };
+            let served = object.iter().filter(|(key, _)| is_served(key));
+            served
+                .map(|(key, value)| (key.clone(), active(value)))
+                .collect()
+        }
+        Value::Array(values) => values.iter().map(active).collect(),
+        other => other.clone(),
     }
 }
 

@@ -256,6 +256,13 @@ fn running_envoy(page: &mut Page, file: &File, config: Option<&Config>, envoy: &
     let of_file = config_file.map(|config_file| config_file.listener_warnings.iter().cloned());
     listeners.extend(of_file.into_iter().flatten());
     page.warnings.extend(listeners);
+    if running_in_none(envoy, &file.names) {
+        page.warnings.push(
+            "no HTTP connection manager of an active listener has the filter: nothing is blocked by it; see the newest \
+             configuration of the listeners"
+                .to_owned(),
+        );
+    }
     if let Some(config) = config {
         let runs_for = envoy.runs_for(&file.names);
         attack_list::show(page, config, envoy, runs_for);
@@ -270,6 +277,11 @@ fn running_envoy(page: &mut Page, file: &File, config: Option<&Config>, envoy: &
     if let Some(panics) = envoy.panics() {
         page.number("panics", panics);
     }
+}
+
+/// Whether Envoy has a configuration of the filter that no request meets.
+fn running_in_none(envoy: &RunningEnvoy, names: &[String]) -> bool {
+    !envoy.configurations(names).is_empty() && envoy.exemptions(names).are_of_all()
 }
 
 /// Warns of the sign of a misconfigured client address.

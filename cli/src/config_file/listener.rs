@@ -21,6 +21,13 @@ pub struct Exemptions {
     pub routes: usize,
 }
 
+impl Exemptions {
+    /// Whether no HTTP connection manager has the filter.
+    pub fn are_of_all(&self) -> bool {
+        !self.is_enabled && self.managers.is_empty()
+    }
+}
+
 /// Warnings for each HTTP connection manager that has the filter and forwards header names with underscores, or lets clients
 /// choose their address.
 pub fn warnings(values: &[Value], names: &[String]) -> Vec<String> {

@@ -216,3 +216,62 @@ fn failing_fetches_are_named_at_the_top() {
     assert_eq!(json["blocking"], json!({"state": "yes", "reasons": []}));
     assert_eq!(json["last_fetch"], "failure");
 }
+
+/// The listener as one of LDS, with `states` besides its active one, which has no filter.
+fn without_filter(admin: &mut Admin, states: &[&str]) {
+    let listeners = &mut admin.dump["configs"][2];
+    let with_filter = listeners["static_listeners"][0]["listener"].clone();
+    let mut active = with_filter.clone();
+    let manager = active.pointer_mut("/filter_chains/0/filters/0/typed_config");
+    manager.unwrap()["http_filters"] = json!([{"name": "envoy.filters.http.router"}]);
+    let mut dynamic = json!({"name": "ingress", "active_state": {"listener": active}});
+    for state in states {
+        let key = match *state {
+            "error_state" => "failed_configuration",
+            _ => "listener",
+        };
+        dynamic[state] = json!({ key: with_filter });
+    }
+    listeners["static_listeners"] = json!([]);
+    listeners["dynamic_listeners"] = json!([dynamic]);
+}
+
+#[test]
+fn a_listener_that_is_not_active_blocks_nobody() {
+    let workspace = Workspace::new();
+    for states in [
+        &[][..],
+        &["draining_state"],
+        &["warming_state"],
+        &["error_state"],
+    ] {
+        let mut admin = Admin::of(&workspace);
+        without_filter(&mut admin, states);
+        let printed = status(&workspace, admin, &[]);
+        assert_eq!(
+            line(&printed, "blocking"),
+            "no: no HTTP connection manager of an active listener has the filter",
+            "{states:?}"
+        );
+        let warned = warnings(&printed);
+        let is_warned = warned
+            .iter()
+            .any(|it| it.contains("nothing is blocked by it"));
+        assert!(is_warned, "{states:?}: {warned:?}");
+    }
+}
+
+#[test]
+fn a_filter_within_a_refused_listener_is_not_active() {
+    let workspace = Workspace::new();
+    let mut admin = Admin::of(&workspace);
+    let filter = admin.dump["configs"][1]["ecds_filters"][0]["ecds_filter"].clone();
+    admin.dump["configs"][1]["ecds_filters"] = json!([]);
+    admin.manager()["http_filters"][0] = filter;
+    without_filter(&mut admin, &["error_state"]);
+    let printed = status(&workspace, admin, &[]);
+    assert_eq!(
+        line(&printed, "blocking"),
+        "no: the running Envoy has no filter named \"portcullis\""
+    );
+}

@@ -113,6 +113,12 @@ impl Blocking {
 
     /// The same where listeners and routes exempt requests from the filter.
     pub fn with(mut self, exemptions: &Exemptions) -> Self {
+        if exemptions.are_of_all() {
+            return Self::because(
+                State::No,
+                "no HTTP connection manager of an active listener has the filter",
+            );
+        }
         for manager in &exemptions.managers {
             self.reasons.push(format!(
                 "the filter is disabled in the HTTP connection manager \"{manager}\""
