@@ -1,5 +1,7 @@
 //! `charts/portcullis`: what a real Helm renders and refuses, and real Envoys with it, as the tests of the examples run them.
 
+mod hostile;
+
 use crate::command::{blocks, resources_of, run, tool};
 use crate::envoy_gateway;
 use crate::harness;
@@ -34,8 +36,13 @@ impl Release {
 
     /// What `helm template` writes; its complaint if it refuses the values.
     fn template(&self) -> Result<String, String> {
+        self.template_as("portcullis", "shop")
+    }
+
+    /// The same for a release of this name in this namespace.
+    fn template_as(&self, name: &str, namespace: &str) -> Result<String, String> {
         let output = Command::new(helm())
-            .args(["template", "portcullis", CHART, "--namespace", "shop"])
+            .args(["template", name, CHART, "--namespace", namespace])
             .arg("--values")
             .arg(&self.values)
             .current_dir(repository())

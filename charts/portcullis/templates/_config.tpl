@@ -38,9 +38,17 @@
 {{- $section | toJson -}}
 {{- end -}}
 
+{{/* Refuses a secret in a part of the values that becomes an object other than a Secret: include "portcullis.noSecrets" (list NAME VALUE) */}}
+{{- define "portcullis.noSecrets" -}}
+{{- with regexFind "\"(access_key|secret_key|ase_token)\":" (index . 1 | toJson) -}}
+{{- fail (printf "%s has %s and would be readable in an object: put the secret into a Secret, and name it in credentials.existingSecret" (index $ 0) (trimSuffix ":" .)) -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The configuration as JSON. */}}
 {{- define "portcullis.config" -}}
 {{- $root := . -}}
+{{- include "portcullis.noSecrets" (list "config" .Values.config) -}}
 {{- $config := deepCopy (.Values.config | default dict) -}}
 {{- range $name := list "abs" "traffic" -}}
 {{- if get $config $name -}}

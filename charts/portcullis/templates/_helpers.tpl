@@ -1,18 +1,17 @@
 {{/* Names, labels, images, the Secret. */}}
 
 {{- define "portcullis.name" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
-{{- else if contains "portcullis" .Release.Name -}}
-{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-portcullis" .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- $name := .Values.fullnameOverride | default .Release.Name -}}
+{{- if not (or .Values.fullnameOverride (contains "portcullis" $name)) -}}
+{{- $name = printf "%s-portcullis" $name -}}
 {{- end -}}
+{{- /* The name of a Service has no dot. */ -}}
+{{- $name | replace "." "-" | trunc 50 | trimAll "-" -}}
 {{- end -}}
 
 {{- define "portcullis.labels" -}}
 app.kubernetes.io/name: portcullis
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
