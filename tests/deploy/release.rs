@@ -149,3 +149,14 @@ fn the_notes_are_the_changelogs_and_a_wrong_tag_is_refused() {
     let wrong = Command::new(notes).arg("v0.0.1").output().unwrap();
     assert!(!wrong.status.success());
 }
+
+/// A build runs the scripts of every dependency.
+#[test]
+fn the_build_of_a_release_does_not_see_the_token() {
+    let workflow = fs::read_to_string(repository().join(".github/workflows/release.yml")).unwrap();
+    let (before, after) = workflow.split_once("make release-reproducible").unwrap();
+    assert!(!before.contains("github.token"), "{before}");
+    let build = after.split("\n      - ").next().unwrap();
+    assert!(!build.contains("github.token"), "{build}");
+    assert_eq!(after.matches("github.token").count(), 2);
+}
