@@ -17,7 +17,7 @@ pub struct Exemptions {
     pub managers: BTreeSet<String>,
     /// Whether a manager has the filter enabled.
     pub is_enabled: bool,
-    /// How many routes, virtual hosts and the like disable the filter, or give it rules of their own.
+    /// How many routes, virtual hosts and weighted clusters disable the filter, or give it rules of their own.
     pub routes: usize,
 }
 
