@@ -182,6 +182,11 @@ impl RunningEnvoy {
             .collect()
     }
 
+    /// Every object of the active configuration.
+    pub fn active_objects(&self) -> Vec<&Value> {
+        objects(&self.active)
+    }
+
     /// For how many seconds the newest configuration of these filters has run, as far as Envoy shows.
     pub fn runs_for(&self, names: &[String]) -> Option<u64> {
         let now = u64::try_from(OffsetDateTime::now_utc().unix_timestamp()).ok()?;

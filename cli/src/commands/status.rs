@@ -4,6 +4,7 @@ mod ase;
 mod attack_list;
 mod blocking;
 mod configuration;
+mod crashes;
 mod feeds;
 mod fetches;
 mod fleet;
@@ -274,6 +275,7 @@ fn running_envoy(page: &mut Page, file: &File, config: Option<&Config>, envoy: &
         "vm reloads",
         &[("done", done), ("failed", failed), ("put off", put_off)],
     );
+    crashes::warn(page, envoy, &file.names);
     if let Some(panics) = envoy.panics() {
         page.number("panics", panics);
     }

@@ -1,6 +1,6 @@
 //! Each problem that `status --envoy` warns of.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{TWO_HOURS, status, warnings};
 use crate::envoy_admin::{Admin, Update, now};
@@ -10,12 +10,33 @@ const FORGED_ADDRESS: &str = "the HTTP connection manager \"ingress\" takes the 
                               client that connects to it can send itself: set use_remote_address: true, with \
                               xff_num_trusted_hops behind proxies, or original_ip_detection_extensions";
 
+const OPEN: &str = "the filter lets requests pass unjudged after a crash (failure_policy FAIL_OPEN), and no metric shows one: \
+                    set failure_policy: FAIL_RELOAD";
+
+/// The PluginConfig of the filter.
+fn plugin(admin: &mut Admin) -> &mut Value {
+    let plugin = "/configs/1/ecds_filters/0/ecds_filter/typed_config/config";
+    admin.dump.pointer_mut(plugin).unwrap()
+}
+
 #[test]
 fn every_problem_has_its_warning() {
     let workspace = Workspace::new();
     type Change<'a> = &'a dyn Fn(&mut Admin);
-    let table: [(Change<'_>, &[&str]); 20] = [
+    let table: [(Change<'_>, &[&str]); 23] = [
         (&|_| {}, &[]),
+        (
+            &|admin| plugin(admin)["failure_policy"] = json!("FAIL_OPEN"),
+            &[OPEN],
+        ),
+        (&|admin| plugin(admin)["fail_open"] = json!(true), &[OPEN]),
+        (
+            &|admin| admin.add("panics", 2),
+            &[
+                "the native module has panicked 2 times since Envoy started: after three on one worker within a minute \
+                 native_failure decides whether requests pass unjudged; see Envoy's log",
+            ],
+        ),
         (
             &|admin| admin.configuration()["enable_firewall"] = json!(false),
             &[
