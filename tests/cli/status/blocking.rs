@@ -24,8 +24,22 @@ fn limit_to(admin: &mut Admin, percent: u64) {
 fn whether_clients_are_blocked_is_in_the_first_line() {
     let workspace = Workspace::new();
     type Change<'a> = &'a dyn Fn(&mut Admin);
-    let table: [(Change<'_>, &str); 20] = [
+    let table: [(Change<'_>, &str); 23] = [
         (&|_| {}, "yes"),
+        (
+            &|admin| admin.configuration()["allow_list"] = json!({"ips": ["0.0.0.0/0", "::/0"]}),
+            "no: the whitelist has every address",
+        ),
+        (
+            &|admin| {
+                admin.configuration()["allow_list"] = json!({"ips": ["128.0.0.0/1", "0.0.0.0/1"]})
+            },
+            "partly: the whitelist has every IPv4 address",
+        ),
+        (
+            &|admin| admin.configuration()["allow_list"] = json!({"ips": ["128.0.0.0/1", "::/1"]}),
+            "yes",
+        ),
         (
             &|admin| admin.configuration()["enable_firewall"] = json!(false),
             "no: enable_firewall is false",

@@ -2,6 +2,8 @@
 //!
 //! Follows the order of the library's `judge`, without a request.
 
+use std::collections::BTreeSet;
+
 use portcullis::config::{Api, BeforeFirstList, Config, Feed, Mode, WhenStale};
 use portcullis::identifier::IdentifierKind;
 use portcullis::metrics::{FeedMetric, Metric};
@@ -67,6 +69,10 @@ impl Blocking {
         if !config.enable_firewall {
             return Self::because(State::No, "enable_firewall is false");
         }
+        let allowed = families_allowed(config);
+        if allowed.len() > 1 {
+            return Self::because(State::No, "the whitelist has every address");
+        }
         let mut found = Found::default();
         let n_manual = config.deny_list.n_entries();
         if n_manual > 0 {
@@ -86,6 +92,9 @@ impl Blocking {
             let reason = "there is nothing to block: the blacklist is empty, and no list of ABS or a feed has an entry";
             return Self::because(State::No, reason);
         }
+        let reasons = allowed.iter();
+        let reasons = reasons.map(|family| format!("the whitelist has every {family} address"));
+        found.reasons.extend(reasons);
         let shadow = names(config, |api| api.mode == Mode::Shadow);
         let has_feeds = !config.all_feeds().is_empty();
         let unblocked = names(config, |api| {
@@ -241,6 +250,19 @@ impl List {
             note: None,
         }
     }
+}
+
+/// The families of addresses that the allow list has as a whole: as one range, or as its two halves.
+fn families_allowed(config: &Config) -> Vec<&'static str> {
+    let mut families = Vec::new();
+    for (is_ipv4, name) in [(true, "IPv4"), (false, "IPv6")] {
+        let ranges = config.allow_list.ips.iter();
+        let ranges = ranges.filter(|range| range.addr().is_ipv4() == is_ipv4);
+        let wide: BTreeSet<_> = ranges.filter(|range| range.prefix_len() <= 1).collect();
+        let has_all = wide.iter().any(|range| range.prefix_len() == 0) || wide.len() > 1;
+        families.extend(has_all.then_some(name));
+    }
+    families
 }
 
 /// The APIs that match, as a person calls them.
