@@ -38,6 +38,11 @@ use self::args::Arguments;
 
 /// Exit codes: 0 done, 1 refused, 2 wrong usage.
 fn main() -> ExitCode {
+    if std::env::args_os().len() <= 1 {
+        // To clap, a variable such as PORTCULLIS_CONFIG is an argument.
+        eprint!("{}", args::command().render_help());
+        return ExitCode::from(2);
+    }
     let matches = args::command().get_matches_from(with_empty_password(std::env::args_os()));
     let mut arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let settled = args::refuse_ignored(&matches, &arguments)

@@ -23,6 +23,14 @@ use crate::output::Report;
 /// The type of the filter in Envoy's files.
 const WASM_FILTER: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 
+/// The variables of Envoy's environment that the filter reads by default.
+const VARIABLES: [&str; 3] = ["ABS_ACCESS_KEY", "ABS_SECRET_KEY", "ASE_TOKEN"];
+
+/// What is missing without `stats_tags`.
+const NO_LABELS: &str = "the bootstrap has no stats_tags for the filter, so that Prometheus gets \
+    portcullis_denied_source_manual_kind_ip instead of portcullis_denied{source=\"manual\",kind=\"ip\"}, which alerts and \
+    dashboard need: copy stats_config from envoy/envoy.yaml";
+
 /// What a wasm module starts with.
 const WASM_MAGIC: &[u8] = b"\0asm";
 
@@ -115,6 +123,8 @@ fn filter_file(module: &Path) -> String {
                         "vm_id": DEFAULT_NAME,
                         "runtime": "envoy.wasm.runtime.v8",
                         "code": {"local": {"filename": module}},
+                        // Envoy ignores those that it does not have.
+                        "environment_variables": {"host_env_keys": VARIABLES},
                     },
                     "configuration": {
                         "@type": "type.googleapis.com/google.protobuf.Struct",
@@ -151,7 +161,7 @@ struct Added {
     managers: Vec<String>,
     /// Whether the bootstrap had no `node`.
     adds_node: bool,
-    /// What the listeners should set.
+    /// What the listeners and the bootstrap should set.
     warnings: Vec<String>,
 }
 
@@ -210,10 +220,12 @@ impl Added {
                 insert::set(&text, &path, node, &[line], insert::is_top_level).map_err(refused)?;
         }
         let values = Document::parse(&text).map_err(refused)?;
+        let mut warnings = listener::warnings(values.values(), &[]);
+        warnings.extend(has_no_labels(values.values()).then(|| NO_LABELS.to_owned()));
         Ok(Self {
             managers: found.iter().map(|(_, it)| manager_name(it)).collect(),
             adds_node,
-            warnings: listener::warnings(values.values(), &[]),
+            warnings,
             text: (text != old).then_some(text),
         })
     }
@@ -238,7 +250,7 @@ impl Added {
         if self.adds_node {
             lines.push(format!(
                 "{name}: `node` {is} added, which Envoy requires for a filter from a file; --service-node and \
-                 --service-cluster count more"
+                 --service-cluster take precedence"
             ));
         }
         lines.extend(keeps_filter.map(|keeps_filter| match keeps_filter {
@@ -305,6 +317,15 @@ fn needs_node(documents: &[Value]) -> bool {
     documents
         .first()
         .is_some_and(|it| is_bootstrap(it) && it.get("node").is_none())
+}
+
+/// Whether the file is a bootstrap in which no tag makes labels of the filter's metrics.
+fn has_no_labels(documents: &[Value]) -> bool {
+    documents.first().is_some_and(|it| {
+        let tags = it.pointer("/stats_config/stats_tags");
+        it.get("static_resources").is_some()
+            && !tags.is_some_and(|tags| tags.to_string().contains(DEFAULT_NAME))
+    })
 }
 
 fn name_of(filter: &Value) -> &str {

@@ -1,5 +1,6 @@
 //! The manual lists: add, delete, view, clear; the other lists: view. ASE's whitelist is `allow_list`, its blacklist `deny_list`.
 
+use ipnet::IpNet;
 use portcullis::config::Guard;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -11,7 +12,7 @@ use crate::clients::feed::Reach;
 use crate::config_file::edit::edit;
 use crate::config_file::place::Place;
 use crate::config_file::{ConfigFile, atomic_file, manual_list, validate};
-use crate::entry::{Entry, kind_name};
+use crate::entry::{ClientKey, Entry, kind_name};
 use crate::error::{Failure, Result};
 use crate::output::Report;
 
@@ -109,7 +110,7 @@ impl List {
 /// Adds entries.
 pub fn add(common: &Common, list: List, words: &EntryWords) -> Result<Report> {
     let entries = entries(common, words)?;
-    edit(common, |configuration| {
+    let mut report = edit(common, |configuration| {
         if entries.len() > MOST_MESSAGES {
             let added = manual_list::add(list_of(configuration, list)?, &entries)?;
             return Ok(format!(
@@ -121,6 +122,25 @@ pub fn add(common: &Common, list: List, words: &EntryWords) -> Result<Report> {
         let add = |entry| list.add(configuration, entry, common.show_secrets);
         let messages: Result<Vec<_>> = entries.iter().map(add).collect();
         Ok(messages?.join("\n"))
+    })?;
+    if list == List::Deny {
+        report.notes.extend(entries.iter().filter_map(wide));
+    }
+    Ok(report)
+}
+
+/// A remark on a range that `guard` refuses in a fetched list by default.
+fn wide(entry: &Entry) -> Option<String> {
+    let (range, widest) = match entry.key() {
+        ClientKey::Ip(range @ IpNet::V4(_)) => (range, 8),
+        ClientKey::Ip(range @ IpNet::V6(_)) => (range, 32),
+        _ => return None,
+    };
+    (range.prefix_len() < widest).then(|| {
+        format!(
+            "{range} is wider than /{widest}, which guard refuses in a fetched list by default; `delete_blacklist ip {range}` \
+             undoes it"
+        )
     })
 }
 

@@ -42,6 +42,11 @@ impl<'a> Selection<'a> {
             });
         }
         if found.is_empty() {
+            if let Some(other) = values.iter().find_map(discovered) {
+                return Err(Failure::refused(format!(
+                    "{file} takes the filter from the file {other}: use --config {other}"
+                )));
+            }
             return Err(Failure::refused(format!(
                 "{file} holds no Wasm or native filter; give with --config the file that holds the filter's \"configuration\" \
                  (an ECDS, LDS or bootstrap file of Envoy, a WasmPlugin, TrafficExtension, EnvoyExtensionPolicy or \
@@ -149,4 +154,18 @@ fn usable(file: &str, location: &Location) -> Result<Location> {
              google.protobuf.Struct and google.protobuf.StringValue"
         ))),
     }
+}
+
+/// The file from which an Envoy file takes the filter with our name.
+fn discovered(value: &Value) -> Option<&str> {
+    let inner: Vec<&Value> = match value {
+        Value::Object(object) => object.values().collect(),
+        Value::Array(values) => values.iter().collect(),
+        _ => return None,
+    };
+    let is_ours = value.get("name").and_then(Value::as_str) == Some(DEFAULT_NAME);
+    let path = value.pointer("/config_discovery/config_source/path_config_source/path");
+    path.filter(|_| is_ours)
+        .and_then(Value::as_str)
+        .or_else(|| inner.into_iter().find_map(discovered))
 }

@@ -25,6 +25,10 @@ fn workspace_with_feeds() -> Workspace {
 /// An Envoy that has just fetched the list of `lapi`, and nothing of `drop`.
 fn envoy_with_feeds(workspace: &Workspace) -> Admin {
     let mut admin = Admin::of(workspace);
+    let clusters = admin.dump["configs"][0]["static_clusters"].as_array_mut();
+    clusters
+        .unwrap()
+        .push(json!({"cluster": {"name": "lapi", "connect_timeout": "2s"}}));
     for (metric, value) in [
         ("attack_list.source=lapi.entries.kind=ip", 15_000),
         ("attack_list.source=lapi.entries.kind=cookie", 2),
@@ -120,7 +124,8 @@ fn problems_of_feeds_have_warnings() {
         ),
         (
             ("fetch.source=lapi.last_result", 3),
-            "the last fetch of the list lapi failed; see Envoy's log, or try `portcullis feeds read lapi`",
+            "the last fetch of the list lapi failed; see Envoy's log, or try `portcullis feeds read lapi --url URL` with the \
+             server's address",
             "within FIVE MINUTES",
         ),
         (
@@ -141,6 +146,22 @@ fn problems_of_feeds_have_warnings() {
             "{printed}"
         );
     }
+}
+
+#[test]
+fn a_feed_whose_cluster_is_missing_has_a_warning() {
+    let workspace = workspace_with_feeds();
+    let mut admin = envoy_with_feeds(&workspace);
+    admin.set("fetch.source=lapi.last_result", 3);
+    let clusters = admin.dump["configs"][0]["static_clusters"].as_array_mut();
+    clusters.unwrap().pop();
+    assert_eq!(
+        warnings(&status(&workspace, admin, &[])),
+        [
+            "the running Envoy has no cluster \"lapi\", which the feed lapi names: its list can't be fetched; add the cluster to \
+             the bootstrap and restart Envoy, or correct the name"
+        ]
+    );
 }
 
 #[test]

@@ -41,7 +41,8 @@ fn every_problem_has_its_warning() {
             &|admin| admin.configuration()["enable_firewall"] = json!(false),
             &[
                 "the running Envoy does not match envoy/filter.json: it differs from the file in enable_firewall; does it \
-               watch this file?",
+                 watch this file? Envoy reads a file when it is replaced (`mv`, as the commands do), not when it is edited in \
+                 place: cp -p envoy/filter.json envoy/filter.json.new && mv envoy/filter.json.new envoy/filter.json",
             ],
         ),
         (
@@ -52,8 +53,9 @@ fn every_problem_has_its_warning() {
         (
             &|admin| admin.configuration()["enable_firewall"] = json!("no"),
             &[
-                "the running Envoy does not match envoy/filter.json: it differs from the file in enable_firewall; does \
-                 it watch this file?",
+                "the running Envoy does not match envoy/filter.json: it differs from the file in enable_firewall; does it \
+                 watch this file? Envoy reads a file when it is replaced (`mv`, as the commands do), not when it is edited in \
+                 place: cp -p envoy/filter.json envoy/filter.json.new && mv envoy/filter.json.new envoy/filter.json",
                 "the running Envoy was given a configuration that the filter refuses: an older one is active, or \
                  none; see check_config and Envoy's log",
             ],

@@ -61,7 +61,8 @@ pub fn show(page: &mut Page, file: Option<&ConfigFile>, names: &[String], envoy:
         ));
     } else if let (Some(file), false) = (file, matches) {
         page.warnings.push(format!(
-            "the running Envoy does not match {}: it {text}; does it watch this file?",
+            "the running Envoy does not match {0}: it {text}; does it watch this file? Envoy reads a file when it is replaced \
+             (`mv`, as the commands do), not when it is edited in place: cp -p {0} {0}.new && mv {0}.new {0}",
             file.file
         ));
     }

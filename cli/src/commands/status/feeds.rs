@@ -102,11 +102,20 @@ fn show_feed(page: &mut Page, feed: &Feed, envoy: &RunningEnvoy, runs_for: Optio
             feed.name
         ))
     } else if fetches.is_failing() {
-        let name = &feed.name;
-        let why = Fetches::why(feed, envoy);
-        Some(format!(
-            "the last fetch of the list {name} failed{why}, or try `portcullis feeds read {name}`"
-        ))
+        let (name, cluster) = (&feed.name, &feed.cluster);
+        // The native module reads the file of a cluster that Envoy need not have, and reports its failures.
+        if envoy.cluster_has_tls(cluster).is_none() && envoy.failure(name).is_none() {
+            Some(format!(
+                "the running Envoy has no cluster \"{cluster}\", which the feed {name} names: its list can't be fetched; add \
+                 the cluster to the bootstrap and restart Envoy, or correct the name"
+            ))
+        } else {
+            let why = Fetches::why(feed, envoy);
+            Some(format!(
+                "the last fetch of the list {name} failed{why}, or try `portcullis feeds read {name} --url URL` with the \
+                 server's address"
+            ))
+        }
     } else {
         let (name, interval) = (&feed.name, feed.interval.as_secs());
         let idle = fetches.idle_for(feed, runs_for);
