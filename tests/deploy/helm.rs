@@ -226,6 +226,24 @@ fn wrong_values_are_refused_with_their_place() {
             ],
         ),
         (
+            json!({"feeds": [{
+                "name": "lapi", "format": "crowdsec", "cluster": "abs", "headers": {"x-api-key": {"env": "CROWDSEC_KEY"}},
+            }]}),
+            "/config",
+            &[
+                "config.feeds[0].headers.x-api-key names the variable \"CROWDSEC_KEY\", which the filter does not get",
+                "there are: ABS_ACCESS_KEY, ABS_SECRET_KEY",
+            ],
+        ),
+        (
+            json!({"feeds": [{
+                "name": "drop", "format": "text", "cluster": "abs", "path": "/drop.txt",
+                "headers": {"basic": {"user": "bob", "password_env": "PASSWORD"}},
+            }]}),
+            "/config",
+            &["config.feeds[0].headers.basic names the variable \"PASSWORD\""],
+        ),
+        (
             json!({"abs": {"host": "abs.example.com"}}),
             "/clusters",
             &["at '/clusters/abs': missing property 'port'"],
@@ -466,6 +484,29 @@ fn the_commands_of_the_readme_install_and_are_in_the_notes() {
         }
     }
     assert_eq!(n_commands, 7);
+}
+
+#[test]
+fn the_notes_warn_of_missing_keys_and_images() {
+    let notes = |values: &Value| {
+        let release = Release::new(values);
+        let file = release.values.to_str().unwrap();
+        let arguments = ["install", "portcullis", CHART, "--dry-run=client"];
+        let printed = run(&helm(), &[&arguments[..], &["--values", file]].concat());
+        printed.split_once("NOTES:").unwrap().1.to_owned()
+    };
+    let mut values = values("istio");
+    let complete = notes(&values);
+    assert!(!complete.contains("has no keys"), "{complete}");
+    assert!(
+        complete.contains("there are no images at registry.example.com"),
+        "{complete}"
+    );
+    values["credentials"] = json!({});
+    values["image"] = json!({"registry": "ghcr.io/shop"});
+    let warned = notes(&values);
+    assert!(warned.contains("the filter has no keys"), "{warned}");
+    assert!(!warned.contains("no images"), "{warned}");
 }
 
 #[test]

@@ -56,7 +56,16 @@
 {{- end -}}
 {{- end -}}
 {{- $feeds := list -}}
+{{- $variables := include "portcullis.variables" . | fromJsonArray -}}
 {{- range $index, $feed := $config.feeds -}}
+{{- range $header, $value := $feed.headers -}}
+{{- if kindIs "map" $value -}}
+{{- $variable := $value.env | default $value.password_env -}}
+{{- if and $variable (not (has $variable $variables)) -}}
+{{- fail (printf "config.feeds[%d].headers.%s names the variable %q, which the filter does not get: add it to credentials.variables, and to the Secret that credentials.existingSecret names; there are: %s" $index $header $variable ($variables | join ", " | default "none")) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $feeds = append $feeds (include "portcullis.section" (list $root $feed (printf "feeds[%d].cluster" $index)) | fromJson) -}}
 {{- end -}}
 {{- if $feeds -}}
