@@ -33,6 +33,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::FromArgMatches as _;
+use clap::error::{ContextKind, ContextValue};
 
 use self::args::Arguments;
 
@@ -43,7 +44,9 @@ fn main() -> ExitCode {
         eprint!("{}", args::command().render_help());
         return ExitCode::from(2);
     }
-    let matches = args::command().get_matches_from(with_empty_password(std::env::args_os()));
+    let matches = args::command()
+        .try_get_matches_from(with_empty_password(std::env::args_os()))
+        .unwrap_or_else(|error| with_few_suggestions(error).exit());
     let mut arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let settled = args::refuse_ignored(&matches, &arguments)
         .and_then(|()| args::settle(&matches, &mut arguments.common));
@@ -56,6 +59,35 @@ fn main() -> ExitCode {
     }
     let result = settled.and_then(|()| commands::run(&arguments));
     output::print(&result, common.output)
+}
+
+/// An error about a mistyped command with its best suggestions first, each in one spelling.
+fn with_few_suggestions(mut error: clap::Error) -> clap::Error {
+    /// How many are shown.
+    const MOST: usize = 2;
+    if let Some(ContextValue::Strings(names)) = error.get(ContextKind::SuggestedSubcommand) {
+        // clap has the best one last.
+        let commands = args::command();
+        let is_name = |name: &&String| {
+            commands
+                .find_subcommand(name)
+                .is_some_and(|it| it.get_name() == *name)
+        };
+        let best: Vec<_> = names
+            .iter()
+            .rev()
+            .filter(is_name)
+            .take(MOST)
+            .cloned()
+            .collect();
+        let value = match best.as_slice() {
+            [] => return error,
+            [one] => ContextValue::String(one.clone()),
+            _ => ContextValue::Strings(best),
+        };
+        error.insert(ContextKind::SuggestedSubcommand, value);
+    }
+    error
 }
 
 /// The command line, with a command after ASE's `-p` not taken for the password: ASE prompts for one if it is omitted.
