@@ -487,7 +487,7 @@ fn the_commands_of_the_readme_install_and_are_in_the_notes() {
 }
 
 #[test]
-fn the_notes_warn_of_missing_keys_and_images() {
+fn the_notes_warn_of_missing_keys_images_and_monitors() {
     let notes = |values: &Value| {
         let release = Release::new(values);
         let file = release.values.to_str().unwrap();
@@ -507,6 +507,11 @@ fn the_notes_warn_of_missing_keys_and_images() {
     let warned = notes(&values);
     assert!(warned.contains("the filter has no keys"), "{warned}");
     assert!(!warned.contains("no images"), "{warned}");
+
+    let mut values = all_of("envoy-gateway");
+    assert!(notes(&values).contains("no monitor of Envoy Gateway"));
+    values["serviceMonitor"] = json!({});
+    assert!(!notes(&values).contains("no monitor"));
 }
 
 #[test]
