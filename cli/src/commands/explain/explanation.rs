@@ -217,6 +217,25 @@ impl<'a> Explanation<'a> {
         feeds.map(|known| (&known.feed, naming(known))).collect()
     }
 
+    /// The reason if no list names the request. A list that is not given may.
+    fn named_by_none(&self, api: &Api) -> String {
+        let is_missing = |known: &&ExplainedFeed| {
+            known.list.is_none() && api.enable_blocking && api.counts_feed(&known.feed.name)
+        };
+        let missing = self.feeds.iter().filter(is_missing);
+        let missing = missing.map(|known| match known.feed.is_abs() {
+            true => "ABS's list",
+            false => &known.feed.name,
+        });
+        match missing.collect::<Vec<_>>().as_slice() {
+            [] => "no list names what the request carries".to_owned(),
+            missing => format!(
+                "no list that is given names what the request carries; not given: {} (a running Envoy may have fetched it)",
+                missing.join(", ")
+            ),
+        }
+    }
+
     /// The filter's verdict in words, the reason, and the entry that decided.
     fn judged(&self, api: &Api, found: &[Found<'_>]) -> Judged {
         let named = |is_named: fn(&Found<'_>) -> bool| {
@@ -252,7 +271,7 @@ impl<'a> Explanation<'a> {
                 };
                 format!("{who} lists {names}, but {why}")
             } else {
-                "no list names what the request carries".to_owned()
+                self.named_by_none(api)
             };
             return Judged {
                 verdict: "allowed".to_owned(),
