@@ -149,40 +149,42 @@ impl Drop for Group {
     }
 }
 
-/// Ctrl-C reaches every process of the terminal's foreground: make, the script, and the programs.
-#[test]
-fn an_interrupted_make_run_ends_cleanly_and_keeps_the_logs() {
-    let _one = ONE.lock();
+/// The first value of `look`, within the deadline.
+fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = look() {
+            return value;
+        }
+        assert!(started.elapsed() < DEADLINE, "not within {DEADLINE:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Starts `run` of the demo in a process group of its own, and waits until it runs. Its output goes to the file.
+fn running(command: &mut Command) -> (Group, tempfile::NamedTempFile) {
     let output = tempfile::NamedTempFile::new().unwrap();
     let file = || output.reopen().unwrap();
-    let printed = || fs::read_to_string(output.path()).unwrap();
-    let mut make = Command::new("make");
-    // What it needs is built, and this test is not part of the make that may run it.
-    make.args(["run", "-o", "demo-tools", "-o", "module", "-o", "simulator"])
-        .env_remove("MAKEFLAGS")
-        .env_remove("MAKELEVEL")
+    command
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::null())
         .stdout(file())
         .stderr(file())
         .process_group(0);
-    let mut make = Group(make.spawn().unwrap());
-    let started = Instant::now();
-    while !printed().contains("Switch blocking off") {
-        let ended = make.0.try_wait().unwrap();
+    let mut group = Group(command.spawn().unwrap());
+    let printed = || fs::read_to_string(output.path()).unwrap();
+    until(|| {
+        let ended = group.0.try_wait().unwrap();
         assert!(ended.is_none(), "{ended:?}: {}", printed());
-        assert!(started.elapsed() < DEADLINE, "{}", printed());
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    assert!(make.signal("-INT"));
-    let status = make.0.wait().unwrap();
+        printed().contains("Switch blocking off").then_some(())
+    });
+    (group, output)
+}
 
-    let left = make.signal("-0");
-    let printed = printed();
-    assert!(!left, "processes still run: {printed}");
-    let interrupted = status.signal() == Some(2);
-    assert!(status.success() || interrupted, "{status}: {printed}");
-    assert!(!printed.contains("***"), "{printed}");
+/// Checks that `run` has ended every program, and that it has kept the logs that it names; deletes them.
+fn assert_ended(group: &Group, output: &tempfile::NamedTempFile) {
+    let printed = fs::read_to_string(output.path()).unwrap();
+    assert!(!group.signal("-0"), "processes still run: {printed}");
     let parts = printed.split_once("\nStopped. The logs are in ");
     let (shown, end) = parts.unwrap_or_else(|| panic!("{printed}"));
     let directory = end.trim_end().strip_suffix('.').unwrap();
@@ -192,6 +194,43 @@ fn an_interrupted_make_run_ends_cleanly_and_keeps_the_logs() {
         assert!(!fs::read(log).unwrap().is_empty(), "{program}");
     }
     fs::remove_dir_all(directory).unwrap();
+}
+
+/// Ctrl-C reaches every process of the terminal's foreground: make, the script, and the programs.
+#[test]
+fn an_interrupted_make_run_ends_cleanly_and_keeps_the_logs() {
+    let _one = ONE.lock();
+    let mut make = Command::new("make");
+    // What it needs is built, and this test is not part of the make that may run it.
+    make.args(["run", "-o", "demo-tools", "-o", "module", "-o", "simulator"])
+        .env_remove("MAKEFLAGS")
+        .env_remove("MAKELEVEL");
+    let (mut make, output) = running(&mut make);
+
+    assert!(make.signal("-INT"));
+    let status = until(|| make.0.try_wait().unwrap());
+
+    let printed = fs::read_to_string(output.path()).unwrap();
+    let interrupted = status.signal() == Some(2);
+    assert!(status.success() || interrupted, "{status}: {printed}");
+    assert!(!printed.contains("***"), "{printed}");
+    assert_ended(&make, &output);
+}
+
+/// Only the script gets the signal, so that it has to end the programs.
+#[test]
+fn a_terminated_run_ends_its_programs() {
+    let _one = ONE.lock();
+    let mut script = Command::new("examples/demo/demo.sh");
+    let (mut script, output) = running(script.arg("run"));
+
+    let mut kill = Command::new("kill");
+    let kill = kill.args(["-TERM", &script.0.id().to_string()]).status();
+    assert!(kill.unwrap().success());
+    let status = until(|| script.0.try_wait().unwrap());
+
+    assert!(status.success(), "{status}");
+    assert_ended(&script, &output);
 }
 
 #[test]

@@ -96,13 +96,19 @@ fn writes_to_slot_b(hostcall: Hostcall<'_>) -> bool {
     matches!(hostcall, Hostcall::Write(key) if key.contains("/b/"))
 }
 
-#[test]
-fn a_lease_near_its_expiry_is_renewed_before_publication() {
+/// A process that enforces a list of 192.0.2.1, and the call of its next fetch.
+fn with_second_call() -> (Process, u64) {
     let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
     abs.hold();
     process.advance_until("a call", seconds(70), |process| gets(process) == 2);
     abs.serve();
     let call = process.world().sent()[1].id;
+    (process, call)
+}
+
+#[test]
+fn a_lease_near_its_expiry_is_renewed_before_publication() {
+    let (process, call) = with_second_call();
     // The main thread pauses until its lease has half a second left, then publishes for a second.
     process.pause(MAIN);
     process.advance(LEASE - millis(700));
@@ -122,11 +128,7 @@ fn a_lease_near_its_expiry_is_renewed_before_publication() {
 
 #[test]
 fn a_list_that_takes_long_to_parse_is_not_fetched_by_another_vm() {
-    let (process, abs) = started(2, &config(), ips(&["192.0.2.1"]));
-    abs.hold();
-    process.advance_until("a call", seconds(70), |process| gets(process) == 2);
-    abs.serve();
-    let call = process.world().sent()[1].id;
+    let (process, call) = with_second_call();
     process.pause(MAIN);
     let others = process.clone();
     // The lease is written before the response is parsed, and read afterwards.
