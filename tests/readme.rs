@@ -70,9 +70,12 @@ fn printed_by(demo: &str) -> String {
 fn terminal(command: &str, printed: &str) -> String {
     const LINE: usize = 20;
     const CHARACTER: usize = 8;
+    // Not those of the longest line: it has ports, which differ where the documented ones are taken.
+    const COLUMNS: usize = 120;
     let lines: Vec<_> = printed.lines().collect();
-    let longest = lines.iter().map(|line| line.len()).max().unwrap_or(0);
-    let (width, height) = (longest * CHARACTER + 40, (lines.len() + 1) * LINE + 52);
+    let longest = lines.iter().map(|line| line.len()).max();
+    assert!(longest.unwrap_or(0) <= COLUMNS, "{printed}");
+    let (width, height) = (COLUMNS * CHARACTER + 40, (lines.len() + 1) * LINE + 52);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
          font-family=\"ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace\" font-size=\"13\" fill=\"#e6edf3\" role=\"img\">\n\
